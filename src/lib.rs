@@ -1,0 +1,25 @@
+//! fanstorm: an io_uring load generator for WebSocket fan-out clusters.
+//!
+//! The rooms, in the order that data moves through them (`tests/tidy.rs` holds the direction):
+//!
+//! - [`units`]: nanoseconds, bytes, counts and rates; one table scans and prints them
+//! - [`wire`]: RFC 6455 bytes, without I/O and without a clock
+//! - [`dialect`]: what a given cluster says inside frames, and the tag that marks a message
+//! - [`host`]: clock, CPUs and limits of the machine we run on
+//! - [`plan`]: what to run, valid by construction
+//! - [`measure`]: ledger, recorder, tally, outcome, verdict
+//! - [`engine`]: frames, rings, sessions, the worker and the fleet
+//! - [`report`]: one file per output format
+//! - [`cluster`]: the reference cluster, which shares no code with the client
+//! - [`cli`]: clap, and nothing else knows it
+
+pub mod cli;
+pub mod cluster;
+pub mod dialect;
+pub mod engine;
+pub mod host;
+pub mod measure;
+pub mod plan;
+pub mod report;
+pub mod units;
+pub mod wire;

@@ -1,0 +1,2 @@
+//! fanstorm: parse, plan, run, report, exit code.
+fn main() {}

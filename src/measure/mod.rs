@@ -1,0 +1,2 @@
+//! Ledger, recorder, tally, outcome, verdict.
+pub mod outcome;

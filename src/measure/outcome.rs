@@ -1,0 +1,281 @@
+//! What was measured, merged over all cores: plain data, final.
+//!
+//! Belongs here: the types that `report` renders. Does not: how they were recorded (`tally`).
+
+use hdrhistogram::Histogram;
+
+use crate::units::Nanos;
+
+/// A latency class, as the design defines it. A class that has no meaning in a mode is absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// Sent to copy.
+    Service,
+    /// Intended to copy (open loop only).
+    Response,
+    /// Sent minus intended (open loop only).
+    Wait,
+    /// Sent (or intended) to the last of a message's copies.
+    Completion,
+    /// First copy of a message to its last.
+    Spread,
+}
+
+impl Class {
+    /// The key in result files.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Response => "response",
+            Self::Wait => "wait",
+            Self::Completion => "completion",
+            Self::Spread => "spread",
+        }
+    }
+}
+
+/// Where every copy went. `expected = delivered + missing` and
+/// `seen = delivered + duplicate + foreign + corrupt`, always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// `m * (s + r)`.
+    pub expected: u64,
+    /// Expected copies that came, each counted once.
+    pub delivered: u64,
+    /// Expected copies that did not come.
+    pub missing: u64,
+    /// Further arrivals of a copy that had come.
+    pub duplicate: u64,
+    /// Delivered copies that came after a later one of their stream (RFC 4737, section 3).
+    pub out_of_order: u64,
+    /// Application messages without a tag of this run.
+    pub foreign: u64,
+    /// Copies whose tag or text was altered.
+    pub corrupt: u64,
+    /// Everything above that arrived.
+    pub seen: u64,
+}
+
+/// Missing sequence numbers of one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamGap {
+    /// Push socket, counted from 0 over the run.
+    pub sender: u32,
+    /// Our socket, counted from 0 over the run: push sockets first.
+    pub socket: u32,
+    /// Index of the socket's node.
+    pub node: usize,
+    /// How many are missing.
+    pub missing: u64,
+    /// Inclusive ranges of message numbers (global, 0-based: message `i` of the row), first ones
+    /// only when `truncated`.
+    pub ranges: Vec<(u64, u64)>,
+    /// More ranges exist than `ranges` holds.
+    pub truncated: bool,
+}
+
+/// Why a socket was lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostSocket {
+    /// Our socket, counted from 0: push sockets first.
+    pub socket: u32,
+    /// Index of its node.
+    pub node: usize,
+    /// Time since the start of the row.
+    pub at: Nanos,
+    /// Close code that the node sent, if it sent one.
+    pub close_code: Option<u16>,
+    /// Close code that we sent, if the node broke the protocol.
+    pub our_close_code: Option<u16>,
+    /// One clause: "closed by the node: 1001 going away", "reset by the node", ...
+    pub reason: String,
+}
+
+/// Frames received by opcode, control frames included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opcodes {
+    /// Text frames (first frame of a message).
+    pub text: u64,
+    /// Binary frames (first frame of a message).
+    pub binary: u64,
+    /// Continuation frames.
+    pub continuation: u64,
+    /// Pings; each was answered.
+    pub ping: u64,
+    /// Pongs.
+    pub pong: u64,
+    /// Closes.
+    pub close: u64,
+}
+
+/// Copies from the push node as one receiving node delivered them.
+#[derive(Clone, Debug)]
+pub struct MatrixCell {
+    /// Index of the push node.
+    pub from: usize,
+    /// Index of the receiving node.
+    pub to: usize,
+    /// Copies expected over the node's sockets.
+    pub expected: u64,
+    /// Copies delivered over the node's sockets.
+    pub delivered: u64,
+    /// Their latency (service or response, as the mode leads with).
+    pub latency_ns: Histogram<u64>,
+}
+
+/// What one worker's core did.
+#[derive(Clone, Debug, Default)]
+pub struct CoreUse {
+    /// CPU number.
+    pub cpu: usize,
+    /// Sockets of this worker.
+    pub sockets: u64,
+    /// Copies seen by this worker.
+    pub copies: u64,
+    /// Thread CPU time between start and end of the row.
+    pub cpu_time: Nanos,
+    /// Wall time between start and end of the row.
+    pub wall: Nanos,
+    /// Completions that the kernel had to keep aside because the queue was full.
+    pub cq_overflow: u64,
+    /// Times a receive ended because all buffers were taken.
+    pub enobufs: u64,
+    /// Times a partial send had to be continued.
+    pub short_sends: u64,
+    /// Completions for sockets that were gone.
+    pub stale: u64,
+    /// Calls into the kernel to submit and wait.
+    pub enters: u64,
+    /// Receive completions.
+    pub reads: u64,
+    /// Longest time between two waits: our own work on one batch.
+    pub longest_turn: Nanos,
+}
+
+impl CoreUse {
+    /// CPU time over wall time, 0 to 1.
+    pub fn busy(&self) -> f64 {
+        if self.wall.0 == 0 { 0.0 } else { self.cpu_time.0 as f64 / self.wall.0 as f64 }
+    }
+
+    /// CPU nanoseconds for each copy; 0 without copies.
+    pub fn cpu_ns_per_copy(&self) -> f64 {
+        if self.copies == 0 { 0.0 } else { self.cpu_time.0 as f64 / self.copies as f64 }
+    }
+}
+
+/// How far to trust a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trust {
+    /// The numbers describe the cluster.
+    Ok,
+    /// They do, with the caveats named.
+    Degraded,
+    /// They describe the generator; do not use them.
+    Void,
+}
+
+/// A reason not to trust a row as it is: a code, a sentence with figures, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caveat {
+    /// Stable, `kebab-case`.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Trust,
+    /// What happened, with its figures.
+    pub text: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// How a row ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All copies came.
+    Complete,
+    /// No progress for the drain time.
+    Drained,
+    /// Every socket was lost.
+    AllSocketsLost,
+    /// Ctrl-C or SIGTERM.
+    Interrupted,
+}
+
+/// One row: one number of messages.
+#[derive(Clone, Debug)]
+pub struct RunOutcome {
+    /// Messages planned.
+    pub messages: u64,
+    /// Messages that the kernel took whole.
+    pub sent: u64,
+    /// Push sockets.
+    pub push_sockets: u64,
+    /// Receive sockets.
+    pub receive_sockets: u64,
+    /// Nodes.
+    pub nodes: usize,
+    /// The account.
+    pub delivery: Delivery,
+    /// First submission to last send completion.
+    pub send_time: Nanos,
+    /// First submission to last copy.
+    pub receive_time: Nanos,
+    /// Histograms of nanoseconds, headline class first.
+    pub latency_ns: Vec<(Class, Histogram<u64>)>,
+    /// Values above the top of a histogram, over all classes: they void the maximum.
+    pub saturated: u64,
+    /// Receiving nodes, in plan order.
+    pub matrix: Vec<MatrixCell>,
+    /// Streams with missing copies, largest first; capped, see `gaps_total`.
+    pub gaps: Vec<StreamGap>,
+    /// Number of streams with missing copies.
+    pub gaps_total: u64,
+    /// Sockets lost in this row.
+    pub lost: Vec<LostSocket>,
+    /// Frames by opcode.
+    pub opcodes: Opcodes,
+    /// Cores, in plan order.
+    pub cores: Vec<CoreUse>,
+    /// How it ended.
+    pub ending: Ending,
+    /// Sorted, worst first.
+    pub caveats: Vec<Caveat>,
+}
+
+impl RunOutcome {
+    /// The worst severity of the caveats.
+    pub fn trust(&self) -> Trust {
+        self.caveats.iter().map(|c| c.severity).max().unwrap_or(Trust::Ok)
+    }
+
+    /// True when every copy came once and unaltered.
+    pub fn complete(&self) -> bool {
+        let d = &self.delivery;
+        d.missing == 0 && d.duplicate == 0 && d.corrupt == 0
+    }
+
+    /// Copies delivered per second of receive time; 0 when nothing came.
+    pub fn copies_per_s(&self) -> f64 {
+        per_second(self.delivery.delivered, self.receive_time)
+    }
+
+    /// Messages sent per second of send time; 0 when nothing was sent.
+    pub fn sent_per_s(&self) -> f64 {
+        per_second(self.sent, self.send_time)
+    }
+}
+
+fn per_second(count: u64, time: Nanos) -> f64 {
+    if time.0 == 0 { 0.0 } else { count as f64 / time.as_secs_f64() }
+}
+
+/// All rows of one invocation.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Rows that ran, in order.
+    pub runs: Vec<RunOutcome>,
+    /// Rows that did not run, and why.
+    pub skipped: Vec<(u64, String)>,
+    /// A signal ended it.
+    pub interrupted: bool,
+}
