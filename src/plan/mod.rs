@@ -3,8 +3,11 @@
 //! Belongs here: targets, load, expectation, and the arithmetic on them. Does not: clap (`cli`),
 //! sockets (`engine`), the machine's limits (`host`).
 
+pub mod fan_out;
+
 use std::net::SocketAddr;
 
+use self::fan_out::FanOut;
 use crate::dialect::Dialect;
 use crate::units::Nanos;
 
@@ -30,6 +33,8 @@ pub struct Plan {
     pub push_node: usize,
     /// What the cluster speaks inside frames.
     pub dialect: Dialect,
+    /// Who hears what a push socket sends.
+    pub fan_out: FanOut,
     /// Number of push sockets, at least 1.
     pub push_sockets: u32,
     /// Receive sockets to each node. May be 0 (then only the push sockets receive).
@@ -65,8 +70,8 @@ impl Plan {
         u64::from(self.push_sockets) + self.receive_sockets()
     }
 
-    /// `m * (s + r)`: what must come back for a row of `messages`.
+    /// What must come back for a row of `messages`: `m * (s + r)` where everybody hears everything.
     pub fn expected_copies(&self, messages: u64) -> u64 {
-        messages * self.sockets()
+        messages * self.fan_out.copies_each(self.sockets())
     }
 }
