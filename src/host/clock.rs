@@ -8,7 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::units::Nanos;
 
 /// A source of instants. The worker is generic over it, so that fault tests run in simulated time.
-pub trait Clock {
+pub trait Clock: Clone {
     /// The present instant.
     fn now(&self) -> Nanos;
 }

@@ -69,7 +69,7 @@ pub struct MessageTimes {
 }
 
 /// A socket as the recorder knows it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seat {
     /// Number of the socket over the whole run: push sockets first.
     pub socket: u32,

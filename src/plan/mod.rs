@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 
 use self::fan_out::FanOut;
 use crate::dialect::Dialect;
+use crate::dialect::text::TextShape;
 use crate::units::Nanos;
+use crate::wire::encode;
 
 /// One node of the cluster under test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +70,12 @@ impl Plan {
     /// All sockets: push and receive.
     pub fn sockets(&self) -> u64 {
         u64::from(self.push_sockets) + self.receive_sockets()
+    }
+
+    /// Whether all frames of a row are laid out before the clock, or a window that is patched.
+    pub fn lays_all(&self, messages: u64, text: &TextShape) -> bool {
+        let frame_len = encode::frame_len(self.dialect.message_len(text)) as u64;
+        messages.saturating_mul(frame_len) <= self.frame_memory_bytes as u64
     }
 
     /// What must come back for a row of `messages`: `m * (s + r)` where everybody hears everything.

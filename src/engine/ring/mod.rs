@@ -14,13 +14,17 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
 
 use bytes::Bytes;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use crate::units::Nanos;
 
 mod buffers;
-// pub mod fake;
+pub mod epoll;
+pub mod fake;
 pub mod uring;
 
 /// A socket's place in one ring, counted from 0. A ring is built for a fixed number of slots.
@@ -115,9 +119,9 @@ pub trait Ring {
     /// Arms a multishot receive. Answered by any number of [`Op::Receive`], the last without `more`.
     fn receive(&mut self, slot: Slot);
 
-    /// Sends `buf[from..]`. Answered by one [`Op::Send`], after which [`Ring::take_sent`] gives the
+    /// Sends `buf[part]`. Answered by one [`Op::Send`], after which [`Ring::take_sent`] gives the
     /// buffer back. At most one is in flight for each slot.
-    fn send(&mut self, slot: Slot, buf: SendBuf, from: usize);
+    fn send(&mut self, slot: Slot, buf: SendBuf, part: Range<usize>);
 
     /// The buffer of the send that completed last on `slot`.
     fn take_sent(&mut self, slot: Slot) -> Option<SendBuf>;
@@ -142,4 +146,17 @@ pub trait Ring {
 
     /// Counters since the ring was built.
     fn counters(&self) -> RingCounters;
+}
+
+/// Opens a stream socket for `to`, bound to `from` when given.
+fn open(to: SocketAddr, from: Option<SocketAddr>, flags: SocketFlags) -> io::Result<OwnedFd> {
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = flags | SocketFlags::CLOEXEC;
+    let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    // Frames must leave when they are submitted; Nagle would hold small ones for an ACK.
+    sockopt::set_tcp_nodelay(&fd, true)?;
+    if let Some(from) = from {
+        rustix::net::bind(&fd, &from)?;
+    }
+    Ok(fd)
 }

@@ -20,15 +20,16 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SendFlags, SocketAddrAny, SocketFlags, SocketType, sockopt};
+use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
 
 use super::buffers::BufferRing;
-use super::{BufferId, Completion, Op, Ring, RingCounters, SendBuf, Slot, Wait};
+use super::{BufferId, Completion, Op, Ring, RingCounters, SendBuf, Slot, Wait, open};
 use crate::units::Nanos;
 
 /// Buffer group of the one buffer ring.
@@ -237,7 +238,7 @@ impl UringRing {
 
 impl Ring for UringRing {
     fn connect(&mut self, slot: Slot, to: SocketAddr, from: Option<SocketAddr>) -> io::Result<()> {
-        let fd = open(to, from)?;
+        let fd = open(to, from, SocketFlags::empty())?;
         let address = self.addresses.entry(slot).or_insert(Box::new(SocketAddrAny::from(to)));
         let entry = opcode::Connect::new(
             Fd(fd.as_raw_fd()),
@@ -255,9 +256,9 @@ impl Ring for UringRing {
         self.submit(Op::Receive, slot, opcode::RecvMulti::new(fd, GROUP).build());
     }
 
-    fn send(&mut self, slot: Slot, buf: SendBuf, from: usize) {
+    fn send(&mut self, slot: Slot, buf: SendBuf, part: Range<usize>) {
         let Some(fd) = self.fd(slot) else { return };
-        let bytes = &buf.as_slice()[from..];
+        let bytes = &buf.as_slice()[part];
         // A heap address, the same after `buf` has moved: `Bytes` and `Vec` point to their bytes.
         let entry = opcode::Send::new(fd, bytes.as_ptr(), bytes.len() as u32)
             .flags(SendFlags::NOSIGNAL.bits() as i32)
@@ -330,19 +331,6 @@ impl Drop for UringRing {
         std::mem::forget(std::mem::take(&mut self.sockets));
         std::mem::forget(std::mem::take(&mut self.addresses));
     }
-}
-
-/// Opens a stream socket for `to`, bound to `from` when given.
-fn open(to: SocketAddr, from: Option<SocketAddr>) -> io::Result<OwnedFd> {
-    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC;
-    let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-    // Frames must leave when they are submitted; Nagle would hold small ones for an ACK.
-    sockopt::set_tcp_nodelay(&fd, true)?;
-    if let Some(from) = from {
-        rustix::net::bind(&fd, &from)?;
-    }
-    Ok(fd)
 }
 
 const fn token(op: Op, slot: Slot) -> u64 {
