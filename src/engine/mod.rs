@@ -1,1 +1,157 @@
-//! engine.
+//! The engine: frames, rings, sessions, the worker and the fleet.
+//!
+//! Belongs here: driving a [`Plan`](crate::plan::Plan) to an [`Outcome`]. Does not: choosing what to
+//! run (`plan`), saying how it went (`report`). Data flows down this list:
+//!
+//! - [`frames`]: every message as finished bytes, before the clock
+//! - [`ring`]: the kernel's queue pair, real and fake
+//! - `session`: one socket
+//! - [`worker`]: one core, one loop
+//! - [`drain`]: when a row is over
+//! - [`fleet`]: all cores, their slices, the phases of a run
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::measure::outcome::{Outcome, RunOutcome};
+use crate::plan::Plan;
+
+pub mod drain;
+pub mod fleet;
+pub mod frames;
+pub mod ring;
+mod session;
+pub mod worker;
+
+/// A request to end early, from a signal handler or another thread.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks for the end: nothing more is sent, what was measured is reported.
+    pub fn request(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the end was asked for.
+    pub fn requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The flag itself, for a signal handler to set.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// What a run is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Connects, upgrades, openings; in sockets.
+    Connecting,
+    /// Waiting for the probe on every socket; in sockets.
+    Probing,
+    /// Laying out frames; nothing is counted.
+    Preparing {
+        /// Messages of the row.
+        messages: u64,
+    },
+    /// The clock runs; in copies.
+    Running {
+        /// Messages of the row.
+        messages: u64,
+    },
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is counted.
+    pub phase: Phase,
+    /// So many are done.
+    pub done: u64,
+    /// Of so many.
+    pub total: u64,
+}
+
+/// Who looks on while a plan runs.
+pub trait Watch {
+    /// Called several times a second.
+    fn progress(&mut self, progress: &Progress);
+    /// A row is over.
+    fn row(&mut self, plan: &Plan, run: &RunOutcome);
+}
+
+/// Why a plan could not be run to a report.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Sockets could not be connected, upgraded or opened.
+    #[error("{}", unreachable_text(.0))]
+    Unreachable(Vec<NodeFailure>),
+    /// A probe did not come to every socket in time.
+    #[error("{}", not_ready_text(.0, *.1))]
+    NotReady(Vec<DeafNode>, f64),
+    /// A signal came before anything was measured.
+    #[error("interrupted before the first row: nothing was measured")]
+    Interrupted,
+    /// The host does not let us.
+    #[error("{doing}: {source}")]
+    Host {
+        /// What was attempted, and with which flag it can be changed.
+        doing: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+}
+
+/// Sockets to one node that failed in one way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeFailure {
+    /// The node.
+    pub url: String,
+    /// `connect`, `upgrade`, `session`.
+    pub phase: &'static str,
+    /// One clause.
+    pub reason: String,
+    /// How many sockets.
+    pub sockets: u64,
+}
+
+/// A node whose sockets did not all see the probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeafNode {
+    /// The node.
+    pub url: String,
+    /// Its sockets that saw nothing.
+    pub unseen: u64,
+    /// All its sockets.
+    pub sockets: u64,
+}
+
+fn unreachable_text(failures: &[NodeFailure]) -> String {
+    let line = |f: &NodeFailure| {
+        let sockets = if f.sockets == 1 { "socket" } else { "sockets" };
+        format!("{}: {}: {} ({} {sockets})", f.url, f.phase, f.reason, f.sockets)
+    };
+    failures.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn not_ready_text(nodes: &[DeafNode], waited_s: f64) -> String {
+    let line = |n: &DeafNode| {
+        format!(
+            "{}: the probe did not reach {} of its {} sockets within {waited_s} s (--ready-timeout): \
+             is its link to the push node up, is --dialect right, does it send to {}?",
+            n.url, n.unseen, n.sockets, "every client (--fan-out)"
+        )
+    };
+    nodes.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Runs a plan: connects, probes, runs every row, closes. Every row that was measured reaches `watch`
+/// and the outcome, also when a later one fails.
+///
+/// # Errors
+/// See [`EngineError`].
+pub fn run(plan: &Plan, stop: &Stop, watch: &mut dyn Watch) -> Result<Outcome, EngineError> {
+    fleet::run(plan, stop, watch)
+}

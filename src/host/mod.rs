@@ -1,1 +1,3 @@
-//! host.
+//! The machine that we run on.
+
+pub mod clock;

@@ -67,8 +67,8 @@ pub struct StreamGap {
     pub node: usize,
     /// How many are missing.
     pub missing: u64,
-    /// Inclusive ranges of message numbers (global, 0-based: message `i` of the row), first ones
-    /// only when `truncated`.
+    /// Inclusive ranges of sequence numbers within the sender's stream (message `i` of the row is
+    /// number `i / push_sockets` of sender `i % push_sockets`), first ones only when `truncated`.
     pub ranges: Vec<(u64, u64)>,
     /// More ranges exist than `ranges` holds.
     pub truncated: bool,
@@ -195,8 +195,8 @@ pub enum Ending {
     Complete,
     /// No progress for the drain time.
     Drained,
-    /// Every socket was lost.
-    AllSocketsLost,
+    /// Sockets were lost, and the others have everything that could still come.
+    SocketsLost,
     /// Ctrl-C or SIGTERM.
     Interrupted,
 }

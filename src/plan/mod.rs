@@ -3,10 +3,15 @@
 //! Belongs here: targets, load, expectation, and the arithmetic on them. Does not: clap (`cli`),
 //! sockets (`engine`), the machine's limits (`host`).
 
+pub mod fan_out;
+
 use std::net::SocketAddr;
 
+use self::fan_out::FanOut;
 use crate::dialect::Dialect;
+use crate::dialect::text::TextShape;
 use crate::units::Nanos;
+use crate::wire::encode;
 
 /// One node of the cluster under test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +35,8 @@ pub struct Plan {
     pub push_node: usize,
     /// What the cluster speaks inside frames.
     pub dialect: Dialect,
+    /// Who hears what a push socket sends.
+    pub fan_out: FanOut,
     /// Number of push sockets, at least 1.
     pub push_sockets: u32,
     /// Receive sockets to each node. May be 0 (then only the push sockets receive).
@@ -65,8 +72,14 @@ impl Plan {
         u64::from(self.push_sockets) + self.receive_sockets()
     }
 
-    /// `m * (s + r)`: what must come back for a row of `messages`.
+    /// Whether all frames of a row are laid out before the clock, or a window that is patched.
+    pub fn lays_all(&self, messages: u64, text: &TextShape) -> bool {
+        let frame_len = encode::frame_len(self.dialect.message_len(text)) as u64;
+        messages.saturating_mul(frame_len) <= self.frame_memory_bytes as u64
+    }
+
+    /// What must come back for a row of `messages`: `m * (s + r)` where everybody hears everything.
     pub fn expected_copies(&self, messages: u64) -> u64 {
-        messages * self.sockets()
+        messages * self.fan_out.copies_each(self.sockets())
     }
 }

@@ -1,1 +1,7 @@
-//! wire.
+//! RFC 6455 bytes: upgrade, frame decoder, frame encoder. No I/O, no clock, no unsafe.
+
+pub mod close_code;
+pub mod decoder;
+pub mod encode;
+pub mod frame;
+pub mod upgrade;

@@ -1,0 +1,152 @@
+//! When a row is over.
+//!
+//! Belongs here: the decision, as a pure function of progress and time. Does not: who carries it out
+//! (`fleet` for real runs, tests for themselves).
+//!
+//! A row ends when all that can come has come and the line has then been quiet for a moment (a
+//! duplicate of the last copy is still a duplicate), or when nothing at all has come for the drain
+//! time. It always ends.
+
+use crate::measure::outcome::Ending;
+use crate::units::Nanos;
+
+/// Quiet time after the last expected copy: several times the distance of a duplicate from its
+/// original, and too short to be felt between rows.
+const SETTLE: Nanos = Nanos::from_millis(25);
+/// The longest that arrivals may put off the end of a complete row: a cluster that floods us must
+/// not keep us.
+const SETTLE_MAX: Nanos = Nanos::from_millis(500);
+/// Drain after an interruption: what is under way may still come, the person does not wait long.
+const INTERRUPTED_DRAIN: Nanos = Nanos::from_millis(500);
+
+/// What has happened so far, over all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Arrivals of any kind.
+    pub seen: u64,
+    /// Messages that the kernel took.
+    pub sent: u64,
+    /// Every worker has all that its living sockets can expect.
+    pub complete: bool,
+    /// Sockets were lost in this row.
+    pub lost: bool,
+}
+
+/// Watches one row.
+#[derive(Debug)]
+pub struct DrainWatch {
+    drain: Nanos,
+    last: Progress,
+    moved_at: Nanos,
+    complete_at: Option<Nanos>,
+    interrupted_at: Option<Nanos>,
+}
+
+impl DrainWatch {
+    /// A row that starts at `now` and may be silent for `drain`.
+    pub fn new(drain: Nanos, now: Nanos) -> Self {
+        Self {
+            drain,
+            last: Progress::default(),
+            moved_at: now,
+            complete_at: None,
+            interrupted_at: None,
+        }
+    }
+
+    /// Time without progress.
+    pub fn silence(&self, now: Nanos) -> Nanos {
+        now.since(self.moved_at)
+    }
+
+    /// Notes that a signal asked for the end.
+    pub fn interrupt(&mut self, now: Nanos) {
+        self.interrupted_at.get_or_insert(now);
+    }
+
+    /// Whether the row is over, and how.
+    pub fn look(&mut self, progress: Progress, now: Nanos) -> Option<Ending> {
+        if (progress.seen, progress.sent) != (self.last.seen, self.last.sent) {
+            self.moved_at = now;
+        }
+        self.last = progress;
+        if !progress.complete {
+            self.complete_at = None;
+        }
+        if progress.complete {
+            let since = *self.complete_at.get_or_insert(now);
+            let quiet = self.silence(now) >= SETTLE && now.since(since) >= SETTLE;
+            let ending = if progress.lost { Ending::SocketsLost } else { Ending::Complete };
+            return (quiet || now.since(since) >= SETTLE_MAX).then_some(ending);
+        }
+        if let Some(at) = self.interrupted_at {
+            let quiet = self.silence(now) >= INTERRUPTED_DRAIN.min(self.drain);
+            let late = now.since(at) >= self.drain;
+            return (quiet || late).then_some(Ending::Interrupted);
+        }
+        (self.silence(now) >= self.drain).then_some(Ending::Drained)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DRAIN: Nanos = Nanos::from_secs(10);
+
+    fn at_ms(millis: u64) -> Nanos {
+        Nanos::from_millis(millis)
+    }
+
+    fn seen(seen: u64) -> Progress {
+        Progress { seen, ..Progress::default() }
+    }
+
+    fn complete(seen: u64) -> Progress {
+        Progress { complete: true, ..self::seen(seen) }
+    }
+
+    #[test]
+    fn a_complete_row_ends_after_a_quiet_moment() {
+        let mut watch = DrainWatch::new(DRAIN, at_ms(0));
+        assert_eq!(watch.look(complete(60), at_ms(10)), None);
+        assert_eq!(watch.look(complete(60), at_ms(34)), None);
+        assert_eq!(watch.look(complete(60), at_ms(35)), Some(Ending::Complete));
+    }
+
+    #[test]
+    fn a_late_duplicate_puts_the_end_off_but_a_flood_does_not() {
+        let mut watch = DrainWatch::new(DRAIN, at_ms(0));
+        watch.look(complete(60), at_ms(10));
+        assert_eq!(watch.look(complete(61), at_ms(34)), None);
+        assert_eq!(watch.look(complete(61), at_ms(58)), None);
+        for millis in 59..510 {
+            assert_eq!(watch.look(complete(millis), at_ms(millis)), None);
+        }
+        assert_eq!(watch.look(complete(999), at_ms(510)), Some(Ending::Complete));
+    }
+
+    #[test]
+    fn a_silent_row_ends_after_the_drain_and_every_arrival_starts_it_anew() {
+        let mut watch = DrainWatch::new(DRAIN, at_ms(0));
+        assert_eq!(watch.look(seen(1), at_ms(9_999)), None);
+        assert_eq!(watch.look(seen(1), at_ms(19_998)), None);
+        assert_eq!(watch.look(seen(1), at_ms(19_999)), Some(Ending::Drained));
+    }
+
+    #[test]
+    fn an_interrupted_row_waits_for_what_is_under_way_and_no_longer() {
+        let mut watch = DrainWatch::new(DRAIN, at_ms(0));
+        watch.interrupt(at_ms(100));
+        assert_eq!(watch.look(seen(5), at_ms(400)), None);
+        assert_eq!(watch.look(seen(5), at_ms(900)), Some(Ending::Interrupted));
+    }
+
+    #[test]
+    fn lost_sockets_end_the_row_when_the_others_have_everything() {
+        let mut watch = DrainWatch::new(DRAIN, at_ms(0));
+        let lost = Progress { lost: true, ..complete(40) };
+        watch.look(lost, at_ms(1));
+        assert_eq!(watch.look(lost, at_ms(26)), Some(Ending::SocketsLost));
+    }
+}

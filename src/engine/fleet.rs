@@ -1,0 +1,494 @@
+//! The fleet: one worker thread on each chosen core, and the phases that they go through together.
+//!
+//! Belongs here: threads, pinning, which socket lives on which core, start barriers, the end of each
+//! phase. Does not: what a worker does in a phase (`worker`).
+//!
+//! Nothing is shared between workers while the clock runs but read-only data and the sent times, each
+//! written once by one of them. A worker tells how far it is in its own cache line; what it measured
+//! leaves once, by value.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use super::drain::{DrainWatch, Progress as RowProgress};
+use super::ring::uring::{RingConfig, UringRing};
+use super::worker::{Conductor, Directive, Failure, RowPlan, Worker, WorkerProgress};
+use super::{DeafNode, EngineError, NodeFailure, Phase, Progress, Stop, Watch};
+use crate::dialect::text::TextShape;
+use crate::host::clock::{Clock, Monotonic};
+use crate::measure::outcome::{Ending, Outcome, RunOutcome};
+use crate::measure::recorder::Seat;
+use crate::measure::sent::{SentTimes, share};
+use crate::measure::tally::{Row, Tally};
+use crate::plan::Plan;
+use crate::units::Nanos;
+
+/// How often the coordinator looks at the workers: often enough to end a row without a pause that a
+/// person feels, seldom enough to cost a shared core nothing.
+const LOOK: Duration = Duration::from_millis(5);
+/// Receive buffers of one worker, all together: they stream through the cache.
+const RECEIVE_BYTES: usize = 8 << 20;
+
+/// Which sockets each worker holds.
+///
+/// Push sockets first, evenly: they carry the sends. Where the cluster passes on ids in place of
+/// text, every worker needs a socket that hears the text, so that it can attribute copies by itself:
+/// push sockets and receive sockets of the push node are such. The rest goes where the fewest are.
+///
+/// Sockets are numbered over the run: push sockets first, then receive sockets, node by node in turn.
+pub fn spread(plan: &Plan) -> Vec<Vec<Seat>> {
+    let workers = plan.cores.len();
+    let mut slices: Vec<Vec<Seat>> = vec![Vec::new(); workers];
+    for socket in 0..plan.push_sockets {
+        slices[socket as usize % workers].push(Seat { socket, node: plan.push_node as u32 });
+    }
+    let nodes = plan.nodes.len() as u32;
+    let receiver = |i: u32| Seat { socket: plan.push_sockets + i, node: i % nodes };
+    let receivers = (0..nodes * plan.receivers_per_node).map(receiver);
+    let (hearing, others): (Vec<_>, Vec<_>) =
+        receivers.partition(|seat| seat.node as usize == plan.push_node);
+    for seat in hearing.into_iter().chain(others) {
+        let least = slices.iter_mut().min_by_key(|slice| slice.len());
+        least.expect("at least one worker").push(seat);
+    }
+    slices
+}
+
+/// What a worker is told.
+enum Command {
+    Connect,
+    Probe { text: TextShape, run: u32 },
+    Prepare(RowPlan),
+    Go,
+    Goodbye,
+}
+
+/// What a worker answers.
+enum Report {
+    Built,
+    Connected(Vec<Failure>),
+    Probed { unseen: Vec<Seat>, failures: Vec<Failure> },
+    Ready,
+    Done(Box<Tally>),
+    Failed(io::Error),
+    Panicked,
+}
+
+/// One worker's progress, in cache lines of its own (two: the next one is prefetched).
+#[repr(align(128))]
+#[derive(Default)]
+struct Gauge {
+    seen: AtomicU64,
+    sent: AtomicU64,
+    complete: AtomicBool,
+    lost: AtomicBool,
+}
+
+/// What coordinator and workers both see.
+struct Board {
+    gauges: Vec<Gauge>,
+    directive: AtomicU8,
+}
+
+const CONTINUE: u8 = 0;
+const STOP_SENDING: u8 = 1;
+const END: u8 = 2;
+
+impl Board {
+    fn reset(&self) {
+        for gauge in &self.gauges {
+            gauge.seen.store(0, Ordering::Relaxed);
+            gauge.sent.store(0, Ordering::Relaxed);
+            gauge.complete.store(false, Ordering::Relaxed);
+            gauge.lost.store(false, Ordering::Relaxed);
+        }
+        self.directive.store(CONTINUE, Ordering::Relaxed);
+    }
+
+    fn progress(&self) -> RowProgress {
+        let sum = |of: fn(&Gauge) -> &AtomicU64| {
+            self.gauges.iter().map(|gauge| of(gauge).load(Ordering::Relaxed)).sum()
+        };
+        RowProgress {
+            seen: sum(|gauge| &gauge.seen),
+            sent: sum(|gauge| &gauge.sent),
+            complete: self.gauges.iter().all(|gauge| gauge.complete.load(Ordering::Relaxed)),
+            lost: self.gauges.iter().any(|gauge| gauge.lost.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// A worker's view of the board.
+struct Remote<'a> {
+    board: &'a Board,
+    index: usize,
+}
+
+impl Conductor for Remote<'_> {
+    #[inline]
+    fn turn(&mut self, progress: WorkerProgress, _now: Nanos) -> Directive {
+        let gauge = &self.board.gauges[self.index];
+        gauge.seen.store(progress.seen, Ordering::Relaxed);
+        gauge.sent.store(progress.sent, Ordering::Relaxed);
+        gauge.complete.store(progress.complete, Ordering::Relaxed);
+        gauge.lost.store(progress.lost, Ordering::Relaxed);
+        match self.board.directive.load(Ordering::Relaxed) {
+            CONTINUE => Directive::Continue,
+            STOP_SENDING => Directive::StopSending,
+            _ => Directive::End,
+        }
+    }
+}
+
+/// Runs a plan on its cores; see [`super::run`].
+///
+/// # Errors
+/// See [`EngineError`].
+pub fn run(plan: &Plan, stop: &Stop, watch: &mut dyn Watch) -> Result<Outcome, EngineError> {
+    let slices = spread(plan);
+    let board = Board {
+        gauges: slices.iter().map(|_| Gauge::default()).collect(),
+        directive: AtomicU8::new(CONTINUE),
+    };
+    let (report, reports) = channel();
+    thread::scope(|scope| {
+        let mut commands = Vec::new();
+        for (index, seats) in slices.iter().enumerate() {
+            let (command, inbox) = channel();
+            commands.push(command);
+            let seat = Thread { plan, seats, index, board: &board, inbox, report: report.clone() };
+            scope.spawn(move || seat.run());
+        }
+        drop(report);
+        let mut coordinator = Coordinator { plan, stop, watch, board: &board, commands, reports };
+        coordinator.drive()
+    })
+}
+
+/// A worker's thread.
+struct Thread<'a> {
+    plan: &'a Plan,
+    seats: &'a [Seat],
+    index: usize,
+    board: &'a Board,
+    inbox: Receiver<Command>,
+    report: Sender<(usize, Report)>,
+}
+
+impl Thread<'_> {
+    fn run(self) {
+        let obituary = Obituary { index: self.index, report: self.report.clone() };
+        if let Err(error) = self.serve() {
+            self.tell(Report::Failed(error));
+        }
+        drop(obituary);
+    }
+
+    fn tell(&self, report: Report) {
+        // The coordinator may be gone already: then nobody needs the report.
+        let _ = self.report.send((self.index, report));
+    }
+
+    fn serve(&self) -> io::Result<()> {
+        let cpu = self.plan.cores[self.index];
+        if !core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
+            return Err(io::Error::other(format!("CPU {cpu} of --cores is not ours to use")));
+        }
+        let ring = UringRing::new(ring_config(self.seats.len()))?;
+        let mut rng = fastrand::Rng::with_seed(self.plan.seed);
+        let rng = (0..=self.index).map(|_| rng.fork()).last().unwrap_or(rng);
+        let mut worker = Worker::new(self.plan, ring, Monotonic, self.seats, rng);
+        self.tell(Report::Built);
+        loop {
+            let command = match self.inbox.try_recv() {
+                Ok(command) => command,
+                Err(std::sync::mpsc::TryRecvError::Empty) => {
+                    worker.idle()?;
+                    continue;
+                }
+                Err(std::sync::mpsc::TryRecvError::Disconnected) => return Ok(()),
+            };
+            let mut remote = Remote { board: self.board, index: self.index };
+            match command {
+                Command::Connect => {
+                    let failures = worker.connect(&mut remote)?;
+                    self.tell(Report::Connected(failures));
+                }
+                Command::Probe { text, run } => {
+                    let unseen = worker.probe(&text, run, &mut remote)?;
+                    let failures = worker.take_failures();
+                    self.tell(Report::Probed { unseen, failures });
+                }
+                Command::Prepare(row) => {
+                    let mut tally = worker.row(&row, || self.barrier(), &mut remote)?;
+                    tally.core.cpu = cpu;
+                    self.tell(Report::Done(Box::new(tally)));
+                }
+                Command::Go => {}
+                Command::Goodbye => return worker.say_goodbye(),
+            }
+        }
+    }
+
+    /// Tells that all is laid out, and waits for the start.
+    fn barrier(&self) {
+        self.tell(Report::Ready);
+        // An error means that the coordinator gave up: the row will be told to end at once.
+        let _ = self.inbox.recv();
+    }
+}
+
+/// Tells the coordinator when its thread panics, so that it does not wait for ever.
+struct Obituary {
+    index: usize,
+    report: Sender<(usize, Report)>,
+}
+
+impl Drop for Obituary {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = self.report.send((self.index, Report::Panicked));
+        }
+    }
+}
+
+/// Many sockets with little each want many small buffers, few sockets in a burst want large ones.
+fn ring_config(sockets: usize) -> RingConfig {
+    let buffers = (sockets * 2).next_power_of_two().clamp(256, 4096);
+    RingConfig {
+        slots: sockets as u32,
+        buffers: buffers as u16,
+        buffer_bytes: (RECEIVE_BYTES / buffers).clamp(2048, 32 << 10),
+    }
+}
+
+/// Leads the workers through the phases.
+struct Coordinator<'a> {
+    plan: &'a Plan,
+    stop: &'a Stop,
+    watch: &'a mut dyn Watch,
+    board: &'a Board,
+    commands: Vec<Sender<Command>>,
+    reports: Receiver<(usize, Report)>,
+}
+
+impl Coordinator<'_> {
+    fn drive(&mut self) -> Result<Outcome, EngineError> {
+        let result = self.phases();
+        // Whatever happened, no worker may wait for us.
+        self.board.directive.store(END, Ordering::Relaxed);
+        self.tell(|| Command::Goodbye);
+        self.commands.clear();
+        result
+    }
+
+    fn phases(&mut self) -> Result<Outcome, EngineError> {
+        self.await_all(|_, _| None, |report| matches!(report, Report::Built).then_some(()))?;
+        self.connect()?;
+        let text = TextShape::new(self.plan.payload_bytes).map_err(|error| EngineError::Host {
+            doing: "--payload-bytes".into(),
+            source: io::Error::other(error.to_string()),
+        })?;
+        // Not from --seed: two invocations must not take each other's messages for their own, and a
+        // cluster may replay an earlier one's from its database.
+        let nonce = fastrand::Rng::new().u32(..);
+        self.probe(&text, nonce)?;
+        self.rows(&text, nonce)
+    }
+
+    fn tell(&self, command: impl Fn() -> Command) {
+        for worker in &self.commands {
+            // A worker that is gone has said why; its report is read where it is awaited.
+            let _ = worker.send(command());
+        }
+    }
+
+    /// Waits until every worker has answered. `look` is called again and again meanwhile and may say
+    /// what the workers are to do.
+    fn await_all<T>(
+        &mut self,
+        mut look: impl FnMut(&mut Self, Nanos) -> Option<u8>,
+        take: impl Fn(Report) -> Option<T>,
+    ) -> Result<Vec<T>, EngineError> {
+        let mut answers: Vec<Option<T>> = self.commands.iter().map(|_| None).collect();
+        while answers.iter().any(Option::is_none) {
+            match self.reports.recv_timeout(LOOK) {
+                Ok((_, Report::Failed(source))) => {
+                    return Err(EngineError::Host { doing: "a worker failed".into(), source });
+                }
+                Ok((index, Report::Panicked)) => panic!("worker {index} panicked; see above"),
+                Ok((index, report)) => {
+                    answers[index] = Some(take(report).expect("an answer to what was asked"));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => panic!("all workers ended unasked"),
+            }
+            if let Some(directive) = look(self, Monotonic.now()) {
+                self.board.directive.store(directive, Ordering::Relaxed);
+            }
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    fn connect(&mut self) -> Result<(), EngineError> {
+        self.board.reset();
+        self.tell(|| Command::Connect);
+        let total = self.plan.sockets();
+        let look = |this: &mut Self, _| {
+            let done = this.board.progress().seen;
+            this.watch.progress(&Progress { phase: Phase::Connecting, done, total });
+            this.stop.requested().then_some(END)
+        };
+        let failures = self.await_all(look, |report| match report {
+            Report::Connected(failures) => Some(failures),
+            _ => None,
+        })?;
+        self.interrupted()?;
+        self.fail(failures.into_iter().flatten())
+    }
+
+    fn interrupted(&self) -> Result<(), EngineError> {
+        if self.stop.requested() { Err(EngineError::Interrupted) } else { Ok(()) }
+    }
+
+    fn fail(&self, failures: impl Iterator<Item = Failure>) -> Result<(), EngineError> {
+        let mut counts: BTreeMap<(u32, &'static str, String), u64> = BTreeMap::new();
+        for Failure { seat, phase, reason } in failures {
+            *counts.entry((seat.node, phase, reason)).or_default() += 1;
+        }
+        if counts.is_empty() {
+            return Ok(());
+        }
+        let failure = |((node, phase, reason), sockets): ((u32, _, _), _)| {
+            let url = self.plan.nodes[node as usize].url.clone();
+            NodeFailure { url, phase, reason, sockets }
+        };
+        Err(EngineError::Unreachable(counts.into_iter().map(failure).collect()))
+    }
+
+    fn probe(&mut self, text: &TextShape, nonce: u32) -> Result<(), EngineError> {
+        self.board.reset();
+        self.tell(|| Command::Probe { text: text.clone(), run: nonce });
+        let start = Monotonic.now();
+        let total = self.plan.sockets();
+        let mut settle = DrainWatch::new(Nanos::MAX, start);
+        let look = |this: &mut Self, now: Nanos| {
+            let progress = this.board.progress();
+            let phase = Phase::Probing;
+            this.watch.progress(&Progress { phase, done: progress.seen, total });
+            let late = now.since(start) >= this.plan.ready_timeout;
+            let over = settle.look(progress, now).is_some() || progress.lost || late;
+            (over || this.stop.requested()).then_some(END)
+        };
+        let answers = self.await_all(look, |report| match report {
+            Report::Probed { unseen, failures } => Some((unseen, failures)),
+            _ => None,
+        })?;
+        self.interrupted()?;
+        let (unseen, failures): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+        self.fail(failures.into_iter().flatten())?;
+        self.deaf(unseen.into_iter().flatten())
+    }
+
+    fn deaf(&self, unseen: impl Iterator<Item = Seat>) -> Result<(), EngineError> {
+        let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
+        unseen.for_each(|seat| *counts.entry(seat.node).or_default() += 1);
+        if counts.is_empty() {
+            return Ok(());
+        }
+        let node = |(node, unseen): (u32, u64)| {
+            let pushing = if node as usize == self.plan.push_node { self.plan.push_sockets } else { 0 };
+            DeafNode {
+                url: self.plan.nodes[node as usize].url.clone(),
+                unseen,
+                sockets: u64::from(self.plan.receivers_per_node + pushing),
+            }
+        };
+        let nodes = counts.into_iter().map(node).collect();
+        Err(EngineError::NotReady(nodes, self.plan.ready_timeout.as_secs_f64()))
+    }
+
+    fn rows(&mut self, text: &TextShape, nonce: u32) -> Result<Outcome, EngineError> {
+        let mut outcome = Outcome::default();
+        let plan = self.plan;
+        for (index, &messages) in plan.messages.iter().enumerate() {
+            if let Some(reason) = self.reason_to_skip(&outcome) {
+                outcome.skipped.push((messages, reason));
+                continue;
+            }
+            let run = nonce.wrapping_add(1 + index as u32);
+            let row = self.row(messages, text, run)?;
+            self.watch.row(plan, &row);
+            outcome.runs.push(row);
+        }
+        outcome.interrupted = self.stop.requested();
+        Ok(outcome)
+    }
+
+    fn reason_to_skip(&self, outcome: &Outcome) -> Option<String> {
+        if self.stop.requested() {
+            return Some("interrupted".into());
+        }
+        let lost: usize = outcome.runs.iter().map(|run| run.lost.len()).sum();
+        let sockets = if lost == 1 { "socket was" } else { "sockets were" };
+        (lost > 0).then(|| format!("{lost} {sockets} lost in an earlier row"))
+    }
+
+    fn row(
+        &mut self,
+        messages: u64,
+        text: &TextShape,
+        run: u32,
+    ) -> Result<RunOutcome, EngineError> {
+        let counts: Arc<[u32]> = share(messages, self.plan.push_sockets).into();
+        let sent = Arc::new(SentTimes::new(&counts));
+        let plan = RowPlan {
+            run,
+            text: text.clone(),
+            counts,
+            lay_all: self.plan.lays_all(messages, text),
+            sent: Arc::clone(&sent),
+        };
+        self.board.reset();
+        self.tell(|| Command::Prepare(plan.clone()));
+        let preparing = |this: &mut Self, _| {
+            let phase = Phase::Preparing { messages };
+            this.watch.progress(&Progress { phase, done: 0, total: 0 });
+            None
+        };
+        self.await_all(preparing, |report| matches!(report, Report::Ready).then_some(()))?;
+        self.tell(|| Command::Go);
+        let (tallies, ending) = self.running(messages)?;
+        Ok(Row { plan: self.plan, messages, sent: &sent, ending }.merge(tallies))
+    }
+
+    fn running(&mut self, messages: u64) -> Result<(Vec<Tally>, Ending), EngineError> {
+        let total = self.plan.expected_copies(messages);
+        let mut drain = DrainWatch::new(self.plan.drain, Monotonic.now());
+        let mut ending = None;
+        let look = |this: &mut Self, now: Nanos| {
+            let progress = this.board.progress();
+            let phase = Phase::Running { messages };
+            this.watch.progress(&Progress { phase, done: progress.seen, total });
+            if this.stop.requested() {
+                drain.interrupt(now);
+            }
+            ending = ending.or_else(|| drain.look(progress, now));
+            match (ending, this.stop.requested()) {
+                (Some(_), _) => Some(END),
+                (None, true) => Some(STOP_SENDING),
+                (None, false) => None,
+            }
+        };
+        let tallies = self.await_all(look, |report| match report {
+            Report::Done(tally) => Some(*tally),
+            _ => None,
+        })?;
+        Ok((tallies, ending.unwrap_or(Ending::Interrupted)))
+    }
+}

@@ -1,0 +1,123 @@
+//! The provided-buffer ring: receive buffers that the kernel picks from.
+//!
+//! Belongs here: the memory that the kernel writes to, and the shared tail. Does not: which socket
+//! receives (`uring`). One of the two files of the crate with unsafe code.
+//!
+//! Source: io_uring_register_buf_ring(3). The traps: the ring must be page-aligned and outlive the
+//! registration, and the tail lives in the *first* entry's reserved field, so entries are written
+//! field by field, never as a whole.
+
+#![expect(unsafe_code, reason = "memory shared with the kernel")]
+
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use io_uring::types::BufRingEntry;
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+use super::BufferId;
+
+/// An anonymous mapping: page-aligned, zeroed, and present before the clock starts.
+struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+impl Mapping {
+    fn new(len: usize) -> std::io::Result<Self> {
+        let flags = MapFlags::PRIVATE | MapFlags::POPULATE;
+        // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
+        let start = unsafe {
+            mmap_anonymous(ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags)?
+        };
+        let start = NonNull::new(start.cast()).ok_or(std::io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, len })
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: exactly the mapping made in `new`, and nothing borrows from it any more: slices of
+        // it borrow the `BufferRing` that owns it.
+        // A failure would mean that the range is not mapped: nothing is left to release.
+        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
+
+/// `count` buffers of `bytes_each`, all with the kernel at the start.
+pub(super) struct BufferRing {
+    entries: Mapping,
+    memory: Mapping,
+    count: u16,
+    bytes_each: usize,
+    tail: u16,
+}
+
+impl BufferRing {
+    /// # Errors
+    /// `ENOMEM`: no memory for the buffers.
+    ///
+    /// # Panics
+    /// `count` must be a power of two of at most 32 768 (the kernel's limit).
+    pub(super) fn new(count: u16, bytes_each: usize) -> std::io::Result<Self> {
+        assert!(count.is_power_of_two() && count <= 1 << 15, "buffer count {count}");
+        assert!(bytes_each > 0 && u32::try_from(bytes_each).is_ok(), "buffer size {bytes_each}");
+        let entries = Mapping::new(usize::from(count) * size_of::<BufRingEntry>())?;
+        let memory = Mapping::new(usize::from(count) * bytes_each)?;
+        let mut ring = Self { entries, memory, count, bytes_each, tail: 0 };
+        for id in 0..count {
+            ring.give(BufferId(id));
+        }
+        ring.publish();
+        Ok(ring)
+    }
+
+    /// The address to register with the kernel.
+    pub(super) fn address(&self) -> u64 {
+        self.entries.start.as_ptr() as u64
+    }
+
+    /// Number of buffers.
+    pub(super) fn count(&self) -> u16 {
+        self.count
+    }
+
+    /// Queues a buffer for the kernel; visible to it at the next [`Self::publish`].
+    pub(super) fn give(&mut self, id: BufferId) {
+        debug_assert!(id.0 < self.count);
+        let index = usize::from(self.tail & (self.count - 1));
+        let address = self.memory.start.as_ptr() as u64 + u64::from(id.0) * self.bytes_each as u64;
+        // SAFETY: `index < count`, so the entry lies in the mapping, which is zeroed (a valid
+        // entry), aligned to a page and borrowed mutably through `self`. The kernel reads an entry
+        // only once the tail has passed it. Only address, length and id are written: the reserved
+        // field of entry 0 is the tail.
+        let entry = unsafe { &mut *self.entries.start.cast::<BufRingEntry>().add(index).as_ptr() };
+        entry.set_addr(address);
+        entry.set_len(self.bytes_each as u32);
+        entry.set_bid(id.0);
+        self.tail = self.tail.wrapping_add(1);
+    }
+
+    /// Shows the kernel all buffers given so far.
+    pub(super) fn publish(&mut self) {
+        // SAFETY: the base of the mapping is entry 0, zeroed at first and valid since; its reserved
+        // field is the tail, 2-aligned, written by us alone and read by the kernel. The store is
+        // Release, so that the entries before it are seen first.
+        let tail = unsafe {
+            let tail = BufRingEntry::tail(self.entries.start.as_ptr().cast());
+            AtomicU16::from_ptr(tail.cast_mut())
+        };
+        tail.store(self.tail, Ordering::Release);
+    }
+
+    /// The first `len` bytes of a buffer that the kernel has filled and that was not given back.
+    pub(super) fn filled(&self, id: BufferId, len: usize) -> &[u8] {
+        assert!(id.0 < self.count && len <= self.bytes_each, "buffer {} of {len} bytes", id.0);
+        // SAFETY: within the mapping by the assertion, initialized (zeroed, then written by the
+        // kernel). The kernel writes to a buffer only after it was given, which needs `&mut self`.
+        unsafe {
+            let start = self.memory.start.as_ptr().add(usize::from(id.0) * self.bytes_each);
+            std::slice::from_raw_parts(start, len)
+        }
+    }
+}

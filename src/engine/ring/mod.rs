@@ -1,0 +1,162 @@
+//! The ring: what the worker asks of the kernel, and what comes back.
+//!
+//! Belongs here: the [`Ring`] trait, which speaks in completions, and its implementations: the real
+//! io_uring ([`uring`]) and one without a kernel and with fault dials ([`fake`]). All unsafe code of
+//! the crate is in [`uring`]. Does not belong here: what the bytes mean (`session`, `worker`).
+//!
+//! Invariants that every ring keeps and the worker relies on:
+//! - memory handed to [`Ring::send`] stays alive and unmoved until its completion was taken;
+//! - at most one send is in flight per slot (independent sends on one socket may be reordered by
+//!   the kernel);
+//! - a slot is never used again after [`Ring::close`]; completions that still come for it are
+//!   delivered, and the worker counts them as stale;
+//! - short sends, receives that end, exhausted buffers and stale completions are ordinary events.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+
+use bytes::Bytes;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+
+use crate::units::Nanos;
+
+mod buffers;
+pub mod epoll;
+pub mod fake;
+pub mod uring;
+
+/// A socket's place in one ring, counted from 0. A ring is built for a fixed number of slots.
+pub type Slot = u32;
+
+/// Bytes on their way to the kernel. The ring owns them while they are in flight.
+#[derive(Debug)]
+pub enum SendBuf {
+    /// A slice of the read-only arena.
+    Arena(Bytes),
+    /// A buffer that its owner patches between two sends.
+    Owned(Vec<u8>),
+}
+
+impl SendBuf {
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Arena(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+
+    /// Number of bytes.
+    pub fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// True when there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What a completion answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// [`Ring::connect`]: result 0 or a negative errno.
+    Connect,
+    /// [`Ring::receive`]: number of bytes, 0 at the end of the stream, or a negative errno.
+    Receive,
+    /// [`Ring::send`]: number of bytes taken, or a negative errno.
+    Send,
+}
+
+/// A received buffer, to be given back with [`Ring::recycle`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferId(pub u16);
+
+/// One completion.
+#[derive(Clone, Copy, Debug)]
+pub struct Completion {
+    /// What was asked.
+    pub op: Op,
+    /// For which socket.
+    pub slot: Slot,
+    /// Bytes, or a negative errno.
+    pub result: i32,
+    /// The receive stays armed; when false it must be armed again.
+    pub more: bool,
+    /// Where the received bytes are.
+    pub buffer: Option<BufferId>,
+}
+
+/// How to wait for completions.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// Return when so many completions are there. 0 submits and returns at once.
+    pub want: u32,
+    /// Return after so long in any case.
+    pub timeout: Nanos,
+}
+
+/// What the ring counted since it was built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingCounters {
+    /// Calls into the kernel to submit and wait.
+    pub enters: u64,
+    /// Completions that the kernel kept aside because the queue was full.
+    pub cq_overflow: u64,
+}
+
+/// A queue pair with a kernel, or something that behaves like one.
+pub trait Ring {
+    /// Opens a socket in `slot` and starts connecting it to `to`, from `from` when given. Answered
+    /// by [`Op::Connect`].
+    ///
+    /// # Errors
+    /// The socket could not be made: descriptors, memory, a source address that is not ours.
+    fn connect(&mut self, slot: Slot, to: SocketAddr, from: Option<SocketAddr>) -> io::Result<()>;
+
+    /// Arms a multishot receive. Answered by any number of [`Op::Receive`], the last without `more`.
+    fn receive(&mut self, slot: Slot);
+
+    /// Sends `buf[part]`. Answered by one [`Op::Send`], after which [`Ring::take_sent`] gives the
+    /// buffer back. At most one is in flight for each slot.
+    fn send(&mut self, slot: Slot, buf: SendBuf, part: Range<usize>);
+
+    /// The buffer of the send that completed last on `slot`.
+    fn take_sent(&mut self, slot: Slot) -> Option<SendBuf>;
+
+    /// Ends the socket: cancels what is in flight and closes it as soon as the kernel lets go.
+    fn close(&mut self, slot: Slot);
+
+    /// Submits all that was asked, and waits.
+    ///
+    /// # Errors
+    /// The ring itself failed; nothing of one socket ends up here.
+    fn wait(&mut self, wait: Wait) -> io::Result<()>;
+
+    /// The next completion that has come, if any.
+    fn next_completion(&mut self) -> Option<Completion>;
+
+    /// The bytes of a receive completion.
+    fn received(&self, buffer: BufferId, len: usize) -> &[u8];
+
+    /// Gives a buffer back for further receives.
+    fn recycle(&mut self, buffer: BufferId);
+
+    /// Counters since the ring was built.
+    fn counters(&self) -> RingCounters;
+}
+
+/// Opens a stream socket for `to`, bound to `from` when given.
+fn open(to: SocketAddr, from: Option<SocketAddr>, flags: SocketFlags) -> io::Result<OwnedFd> {
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = flags | SocketFlags::CLOEXEC;
+    let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    // Frames must leave when they are submitted; Nagle would hold small ones for an ACK.
+    sockopt::set_tcp_nodelay(&fd, true)?;
+    if let Some(from) = from {
+        rustix::net::bind(&fd, &from)?;
+    }
+    Ok(fd)
+}

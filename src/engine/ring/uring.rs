@@ -1,0 +1,373 @@
+//! The real ring.
+//!
+//! Belongs here: set-up, submission and completion of io_uring, and the life of descriptors and of
+//! memory that the kernel holds. Does not: what to send when (`worker`). One of the two files of the
+//! crate with unsafe code: the other half is the buffer ring (`buffers`).
+//!
+//! Why these flags (io_uring_setup(2)):
+//! - `SINGLE_ISSUER`: one thread builds and uses the ring; the kernel saves its locks.
+//! - `DEFER_TASKRUN`: receives run inside our own `io_uring_enter`, in one batch, instead of
+//!   interrupting the loop after any system call. Needs 6.1.
+//! - `TASKRUN_FLAG`: without it a loop that polls the queue and submits nothing never learns that
+//!   deferred work waits, and spins for ever.
+//! - `SUBMIT_ALL`: a refused entry must not keep those behind it from being submitted.
+//!
+//! Sockets are blocking on purpose: on an `O_NONBLOCK` descriptor io_uring answers `EAGAIN` instead
+//! of waiting for room.
+
+#![expect(unsafe_code, reason = "submission entries carry raw pointers")]
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
+
+use super::buffers::BufferRing;
+use super::{BufferId, Completion, Op, Ring, RingCounters, SendBuf, Slot, Wait, open};
+use crate::units::Nanos;
+
+/// Buffer group of the one buffer ring.
+const GROUP: u16 = 0;
+/// Token of operations whose completion nobody waits for (cancellations).
+const UNWATCHED: u64 = u64::MAX;
+/// How long the end of a ring may take before its memory is leaked rather than freed.
+const TEARDOWN: Nanos = Nanos::from_secs(1);
+
+/// How large to build a ring.
+#[derive(Clone, Copy, Debug)]
+pub struct RingConfig {
+    /// Sockets that it can hold.
+    pub slots: u32,
+    /// Number of receive buffers: a power of two.
+    pub buffers: u16,
+    /// Size of each.
+    pub buffer_bytes: usize,
+}
+
+impl RingConfig {
+    /// Submission entries: enough for the sends and re-arms of one turn; more are submitted early.
+    const SUBMISSIONS: u32 = 2048;
+
+    /// Completion entries: a burst may complete a read on every socket several times in one turn.
+    fn completions(&self) -> u32 {
+        (self.slots.saturating_mul(4)).next_power_of_two().clamp(8192, 1 << 18)
+    }
+}
+
+/// One socket.
+#[derive(Default)]
+struct Socket {
+    fd: Option<OwnedFd>,
+    /// The buffer of the send in flight, or of the one that completed last.
+    sending: Option<SendBuf>,
+    /// Operations that the kernel still holds.
+    in_flight: u8,
+    send_in_flight: bool,
+    closing: bool,
+}
+
+/// An io_uring and all that it touches.
+pub struct UringRing {
+    // An `Option` only so that a teardown that fails can leak it.
+    buffers: Option<BufferRing>,
+    sockets: Vec<Socket>,
+    /// Addresses of connects in flight: the kernel copies one when the entry is submitted, which may
+    /// be later than `connect` returns.
+    addresses: HashMap<Slot, Box<SocketAddrAny>>,
+    ready: Vec<Completion>,
+    cursor: usize,
+    in_flight: usize,
+    counters: RingCounters,
+    ring: IoUring,
+}
+
+/// Whether this host lets us make a ring with the features that we need.
+///
+/// # Errors
+/// The kernel's errno: `EPERM` (sysctl or seccomp), `ENOSYS` (no io_uring), `EINVAL` (too old).
+pub fn probe() -> io::Result<()> {
+    UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 64 }).map(drop)
+}
+
+impl UringRing {
+    /// Builds a ring; the calling thread must be the one that uses it.
+    ///
+    /// # Errors
+    /// As [`probe`], and `ENOMEM` (memory, or `RLIMIT_MEMLOCK` on kernels before 5.12).
+    pub fn new(config: RingConfig) -> io::Result<Self> {
+        let completions = config.completions();
+        let ring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .setup_submit_all()
+            .setup_cqsize(completions)
+            .dontfork()
+            .build(RingConfig::SUBMISSIONS)?;
+        let buffers = BufferRing::new(config.buffers, config.buffer_bytes)?;
+        // SAFETY: the entries are page-aligned and live in `buffers`, which `Drop` frees only when
+        // no receive is in flight, and leaks otherwise.
+        unsafe {
+            ring.submitter().register_buf_ring_with_flags(
+                buffers.address(),
+                buffers.count(),
+                GROUP,
+                0,
+            )?;
+        }
+        Ok(Self {
+            buffers: Some(buffers),
+            sockets: (0..config.slots).map(|_| Socket::default()).collect(),
+            addresses: HashMap::new(),
+            ready: Vec::with_capacity(completions as usize),
+            cursor: 0,
+            in_flight: 0,
+            counters: RingCounters::default(),
+            ring,
+        })
+    }
+
+    fn buffers(&mut self) -> &mut BufferRing {
+        self.buffers.as_mut().expect("buffers live until drop")
+    }
+
+    fn fd(&self, slot: Slot) -> Option<Fd> {
+        self.sockets[slot as usize].fd.as_ref().map(|fd| Fd(fd.as_raw_fd()))
+    }
+
+    /// Queues an operation on a slot and accounts for it.
+    fn submit(&mut self, op: Op, slot: Slot, entry: squeue::Entry) {
+        self.sockets[slot as usize].in_flight += 1;
+        self.in_flight += 1;
+        self.push(entry.user_data(token(op, slot)));
+    }
+
+    fn push(&mut self, entry: squeue::Entry) {
+        loop {
+            // SAFETY: every entry points to memory that is kept until its completion: send buffers
+            // in `sockets`, addresses in `addresses`, receive buffers in `buffers`.
+            if unsafe { self.ring.submission().push(&entry) }.is_ok() {
+                return;
+            }
+            // The queue is full: hand it over early. EBUSY means that completions must be reaped
+            // first, EAGAIN that the kernel lacks memory for now; both pass.
+            self.counters.enters += 1;
+            if self.ring.submit().is_err() {
+                self.reap();
+            }
+        }
+    }
+
+    /// Copies completions out of the ring, so that handling one may submit freely.
+    fn reap(&mut self) {
+        if self.cursor == self.ready.len() {
+            self.ready.clear();
+            self.cursor = 0;
+        }
+        if self.ring.submission().cq_overflow() {
+            self.counters.cq_overflow += 1;
+        }
+        // What does not fit waits in the kernel's queue: `ready` must not grow after the start.
+        let room = self.ready.capacity() - self.ready.len();
+        let (sockets, in_flight) = (&mut self.sockets, &mut self.in_flight);
+        for entry in self.ring.completion().take(room) {
+            let Some(completion) = decode(&entry) else { continue };
+            if !completion.more {
+                sockets[completion.slot as usize].in_flight -= 1;
+                *in_flight -= 1;
+            }
+            self.ready.push(completion);
+        }
+    }
+
+    /// What a completion means for the ring itself, before the worker sees it.
+    fn settle(&mut self, completion: &Completion) {
+        if completion.op == Op::Connect {
+            self.addresses.remove(&completion.slot);
+        }
+        let socket = &mut self.sockets[completion.slot as usize];
+        socket.send_in_flight &= completion.op != Op::Send;
+        if socket.closing && socket.in_flight == 0 {
+            socket.fd = None;
+            socket.sending = None;
+        }
+    }
+
+    fn enter(&mut self, want: u32, timeout: Nanos) -> io::Result<()> {
+        let timespec =
+            Timespec::new().sec(timeout.0 / 1_000_000_000).nsec((timeout.0 % 1_000_000_000) as u32);
+        let args = SubmitArgs::new().timespec(&timespec);
+        self.counters.enters += 1;
+        let result = match want {
+            0 => self.ring.submit(),
+            _ => self.ring.submitter().submit_with_args(want as usize, &args),
+        };
+        match result.map_err(|error| Errno::from_io_error(&error).ok_or(error)) {
+            // ETIME: the timeout. EINTR: a signal; its flag is looked at elsewhere. EBUSY: completions
+            // wait aside for a full queue. EAGAIN: no memory for requests now. All pass by reaping.
+            Ok(_) | Err(Ok(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN)) => Ok(()),
+            Err(Ok(errno)) => Err(errno.into()),
+            Err(Err(error)) => Err(error),
+        }
+    }
+
+    /// Cancels everything and waits until the kernel holds nothing of ours.
+    fn quiesce(&mut self) -> bool {
+        let entry = opcode::AsyncCancel2::new(CancelBuilder::any()).build().user_data(UNWATCHED);
+        self.push(entry);
+        let steps = 50;
+        for _ in 0..steps {
+            if self.in_flight == 0 {
+                return true;
+            }
+            if self.enter(1, Nanos(TEARDOWN.0 / steps)).is_err() {
+                return false;
+            }
+            self.cursor = self.ready.len();
+            self.reap();
+        }
+        self.in_flight == 0
+    }
+}
+
+impl Ring for UringRing {
+    fn connect(&mut self, slot: Slot, to: SocketAddr, from: Option<SocketAddr>) -> io::Result<()> {
+        let fd = open(to, from, SocketFlags::empty())?;
+        let address = self.addresses.entry(slot).or_insert(Box::new(SocketAddrAny::from(to)));
+        let entry = opcode::Connect::new(
+            Fd(fd.as_raw_fd()),
+            address.as_ptr().cast(),
+            address.addr_len(),
+        )
+        .build();
+        self.sockets[slot as usize].fd = Some(fd);
+        self.submit(Op::Connect, slot, entry);
+        Ok(())
+    }
+
+    fn receive(&mut self, slot: Slot) {
+        let Some(fd) = self.fd(slot) else { return };
+        self.submit(Op::Receive, slot, opcode::RecvMulti::new(fd, GROUP).build());
+    }
+
+    fn send(&mut self, slot: Slot, buf: SendBuf, part: Range<usize>) {
+        let Some(fd) = self.fd(slot) else { return };
+        let bytes = &buf.as_slice()[part];
+        // A heap address, the same after `buf` has moved: `Bytes` and `Vec` point to their bytes.
+        let entry = opcode::Send::new(fd, bytes.as_ptr(), bytes.len() as u32)
+            .flags(SendFlags::NOSIGNAL.bits() as i32)
+            .build();
+        let socket = &mut self.sockets[slot as usize];
+        assert!(!socket.send_in_flight, "one send in flight for each socket");
+        socket.send_in_flight = true;
+        socket.sending = Some(buf);
+        self.submit(Op::Send, slot, entry);
+    }
+
+    fn take_sent(&mut self, slot: Slot) -> Option<SendBuf> {
+        let socket = &mut self.sockets[slot as usize];
+        // The kernel reads from it until the completion: it must not leave before.
+        if socket.send_in_flight { None } else { socket.sending.take() }
+    }
+
+    fn close(&mut self, slot: Slot) {
+        let socket = &mut self.sockets[slot as usize];
+        socket.closing = true;
+        let Some(fd) = &socket.fd else { return };
+        if socket.in_flight == 0 {
+            socket.fd = None;
+            return;
+        }
+        let cancel = CancelBuilder::fd(Fd(fd.as_raw_fd())).all();
+        let entry = opcode::AsyncCancel2::new(cancel).build().user_data(UNWATCHED);
+        self.push(entry);
+    }
+
+    fn wait(&mut self, wait: Wait) -> io::Result<()> {
+        self.buffers().publish();
+        let waiting = self.cursor < self.ready.len();
+        let idle = wait.want == 0 || waiting;
+        self.enter(if idle { 0 } else { wait.want }, wait.timeout)?;
+        self.reap();
+        Ok(())
+    }
+
+    #[inline]
+    fn next_completion(&mut self) -> Option<Completion> {
+        let completion = *self.ready.get(self.cursor)?;
+        self.cursor += 1;
+        self.settle(&completion);
+        Some(completion)
+    }
+
+    #[inline]
+    fn received(&self, buffer: BufferId, len: usize) -> &[u8] {
+        self.buffers.as_ref().expect("buffers live until drop").filled(buffer, len)
+    }
+
+    #[inline]
+    fn recycle(&mut self, buffer: BufferId) {
+        self.buffers().give(buffer);
+    }
+
+    fn counters(&self) -> RingCounters {
+        self.counters
+    }
+}
+
+impl Drop for UringRing {
+    fn drop(&mut self) {
+        if self.quiesce() {
+            return;
+        }
+        // The kernel may still write to this memory: a leak is the safe end.
+        std::mem::forget(self.buffers.take());
+        std::mem::forget(std::mem::take(&mut self.sockets));
+        std::mem::forget(std::mem::take(&mut self.addresses));
+    }
+}
+
+const fn token(op: Op, slot: Slot) -> u64 {
+    (op as u64) << 32 | slot as u64
+}
+
+/// A completion from its queue entry; `None` for operations that nobody waits for.
+fn decode(entry: &cqueue::Entry) -> Option<Completion> {
+    let token = entry.user_data();
+    if token == UNWATCHED {
+        return None;
+    }
+    let op = match token >> 32 {
+        0 => Op::Connect,
+        1 => Op::Receive,
+        2 => Op::Send,
+        other => unreachable!("token of operation {other}"),
+    };
+    Some(Completion {
+        op,
+        slot: token as u32,
+        result: entry.result(),
+        more: cqueue::more(entry.flags()),
+        buffer: cqueue::buffer_select(entry.flags()).map(BufferId),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_carries_operation_and_slot() {
+        for (op, slot) in [(Op::Connect, 0), (Op::Receive, u32::MAX), (Op::Send, 77)] {
+            assert_eq!(token(op, slot) >> 32, op as u64);
+            assert_eq!(token(op, slot) as u32, slot);
+            assert_ne!(token(op, slot), UNWATCHED);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! One socket: its phase, its decoder, and what it has in flight.
+//!
+//! Belongs here: the state of a connection from connect to close. Does not: the ring and the clock
+//! (`worker`), the meaning of messages (`dialect`, `measure`).
+//!
+//! A session owns no memory while it is idle: half frames live in buffers of the worker's pool, the
+//! upgrade's state goes when it is done. What stays is this struct, once for each connection.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::ring::Slot;
+use crate::measure::recorder::Seat;
+use crate::units::Nanos;
+use crate::wire::decoder::Decoder;
+use crate::wire::encode;
+use crate::wire::frame::Opcode;
+
+/// Where a socket is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Not opened yet.
+    Idle,
+    /// TCP connect is under way.
+    Connecting,
+    /// The upgrade request is on its way, or its response.
+    Upgrading,
+    /// Frames flow.
+    Open,
+    /// We have a last frame to send before the socket closes.
+    Closing,
+    /// Gone, and why is known.
+    Closed,
+}
+
+impl Phase {
+    /// As a person would name it in an error.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "open",
+            Self::Connecting => "connect",
+            Self::Upgrading => "upgrade",
+            Self::Open | Self::Closing | Self::Closed => "session",
+        }
+    }
+}
+
+/// What the kernel is sending for a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Flight {
+    /// Nothing.
+    None,
+    /// Upgrade request or control frame, in a buffer of the outbox.
+    Control(Range<usize>),
+    /// Messages, in a buffer of the script.
+    Messages(Range<usize>),
+}
+
+/// The state of an upgrade.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    /// The `Sec-WebSocket-Accept` that a right answer carries.
+    pub(super) accept: String,
+    /// The response so far.
+    pub(super) response: Vec<u8>,
+}
+
+/// One of our sockets.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) seat: Seat,
+    pub(super) phase: Phase,
+    pub(super) flight: Flight,
+    pub(super) decoder: Decoder,
+    pub(super) upgrade: Option<Box<Upgrade>>,
+    /// When the connect began.
+    pub(super) since: Nanos,
+    /// A control frame waits in the outbox.
+    pub(super) owed: bool,
+}
+
+impl Session {
+    pub(super) fn new(seat: Seat, max_message_bytes: usize) -> Self {
+        Self {
+            seat,
+            phase: Phase::Idle,
+            flight: Flight::None,
+            decoder: Decoder::new(max_message_bytes),
+            upgrade: None,
+            since: Nanos::ZERO,
+            owed: false,
+        }
+    }
+
+    /// Neither ready nor given up.
+    pub(super) fn under_way(&self) -> bool {
+        matches!(self.phase, Phase::Connecting | Phase::Upgrading)
+    }
+
+    /// Frames may be sent and are read.
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+}
+
+/// Why a socket ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Loss {
+    /// One clause for the report.
+    pub(super) reason: String,
+    /// Close code that the node sent.
+    pub(super) close_code: Option<u16>,
+    /// Close code that we sent.
+    pub(super) our_close_code: Option<u16>,
+}
+
+impl Loss {
+    pub(super) fn plain(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), close_code: None, our_close_code: None }
+    }
+}
+
+/// Control frames that wait for their socket, and the memory for more.
+///
+/// A Ping must be answered even while its socket sends flat out, but never in the middle of another
+/// frame: the Pong waits here for the send in flight and goes before the next one.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    queue: VecDeque<(Slot, Vec<u8>)>,
+    spare: Vec<Vec<u8>>,
+    rng: fastrand::Rng,
+}
+
+impl Outbox {
+    /// Room for as many unanswered Pings as a worker may meet at once; more allocate.
+    const FRAMES: usize = 256;
+    /// The largest control frame of a client: header, mask key, 125 bytes (RFC 6455, section 5.5).
+    const FRAME_BYTES: usize = 2 + 4 + 125;
+
+    pub(super) fn new(rng: fastrand::Rng) -> Self {
+        let spare = (0..Self::FRAMES).map(|_| Vec::with_capacity(Self::FRAME_BYTES)).collect();
+        Self { queue: VecDeque::with_capacity(Self::FRAMES), spare, rng }
+    }
+
+    /// Queues a control frame.
+    pub(super) fn frame(&mut self, slot: Slot, opcode: Opcode, payload: &[u8]) {
+        let mut frame = self.spare.pop().unwrap_or_default();
+        frame.clear();
+        encode::write_frame(&mut frame, opcode, payload, self.rng.u32(..).to_ne_bytes());
+        self.queue.push_back((slot, frame));
+    }
+
+    /// The next control frame for a socket.
+    pub(super) fn take(&mut self, slot: Slot) -> Option<Vec<u8>> {
+        let place = self.queue.iter().position(|(owner, _)| *owner == slot)?;
+        self.queue.remove(place).map(|(_, frame)| frame)
+    }
+
+    /// Drops what a socket can no longer send.
+    pub(super) fn discard(&mut self, slot: Slot) {
+        while let Some(frame) = self.take(slot) {
+            self.give_back(frame);
+        }
+    }
+
+    /// Takes a sent frame's memory back.
+    pub(super) fn give_back(&mut self, frame: Vec<u8>) {
+        if self.spare.len() < Self::FRAMES {
+            self.spare.push(frame);
+        }
+    }
+
+    /// Sockets with waiting frames, oldest first.
+    pub(super) fn owners(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.queue.iter().map(|(owner, _)| *owner)
+    }
+
+    /// True when nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}

@@ -1,0 +1,444 @@
+//! The worker: one core, one ring, one slice of the sockets, one loop.
+//!
+//! Belongs here: the turn (wait, dispatch, send), and what every phase shares: replies, losses,
+//! re-arming. Does not: what a phase wants (`connect`, `probe`, `row`, each a [`Script`] or a driver
+//! of one), threads (`fleet`).
+//!
+//! There is one loop. A phase is data handed to it: the script hears messages and gives frames. The
+//! worker runs unchanged on the real ring and on the fake one.
+
+mod connect;
+mod probe;
+mod row;
+
+use std::io;
+use std::ops::Range;
+
+use rustix::io::Errno;
+
+pub use self::connect::Failure;
+pub use self::row::{Conductor, Directive, RowPlan, WorkerProgress};
+use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
+use super::session::{Flight, Loss, Outbox, Phase, Session};
+use crate::host::clock::Clock;
+use crate::measure::outcome::LostSocket;
+use crate::measure::recorder::Seat;
+use crate::plan::Plan;
+use crate::units::Nanos;
+use crate::wire::close_code;
+use crate::wire::decoder::{BufferPool, FrameCounts, Item};
+use crate::wire::frame::{Opcode, Violation};
+
+/// Completions between two clock reads in a long batch: at 30 to 60 ns each, a stamp is at most 1 to
+/// 2 µs old.
+const STAMP_EVERY: u32 = 16;
+/// The loop looks up at least so often: for signals, the drain and the other workers.
+const TICK: Nanos = Nanos::from_millis(5);
+/// Buffers for frames that end in a later read. One for each socket would be wasteful, none would
+/// allocate in the loop; more than so many sockets seldom stop mid-frame at once.
+const POOL_BUFFERS: usize = 1024;
+
+/// What a phase wants of the turn.
+trait Script {
+    /// A whole application message came to a socket.
+    fn hear(&mut self, slot: Slot, message: &[u8], binary: bool, at: Nanos);
+    /// The next bytes for an open socket with nothing in flight.
+    fn speak(&mut self, slot: Slot, now: Nanos) -> Option<(SendBuf, Range<usize>)>;
+    /// All of them were taken by the kernel.
+    fn spoken(&mut self, slot: Slot, buf: SendBuf, now: Nanos);
+    /// More of the bytes of a send were taken, but not all.
+    fn spoke(&mut self, _slot: Slot, _bytes: usize) {}
+    /// A socket is gone.
+    fn lost(&mut self, slot: Slot);
+}
+
+/// Counters of the worker since it was built.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counters {
+    reads: u64,
+    enobufs: u64,
+    short_sends: u64,
+    stale: u64,
+    longest_turn: Nanos,
+}
+
+/// A socket that is gone.
+struct Lost {
+    loss: Loss,
+    seat: Seat,
+    at: Nanos,
+    phase: Phase,
+}
+
+/// One core's share of the run.
+pub struct Worker<'a, R, C> {
+    plan: &'a Plan,
+    ring: R,
+    clock: C,
+    sessions: Vec<Session>,
+    pool: BufferPool,
+    outbox: Outbox,
+    opcodes: FrameCounts,
+    lost: Vec<Lost>,
+    /// Receives that ended and must be armed again.
+    rearm: Vec<Slot>,
+    counters: Counters,
+    rng: fastrand::Rng,
+}
+
+impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
+    /// A worker for the sockets of `seats`, on a ring with at least as many slots.
+    pub fn new(plan: &'a Plan, ring: R, clock: C, seats: &[Seat], rng: fastrand::Rng) -> Self {
+        let session = |&seat| Session::new(seat, plan.max_message_bytes);
+        let mut rng = rng;
+        let buffer_bytes = (plan.payload_bytes + 512).next_power_of_two();
+        Self {
+            plan,
+            ring,
+            clock,
+            sessions: seats.iter().map(session).collect(),
+            pool: BufferPool::new(seats.len().min(POOL_BUFFERS) * 2, buffer_bytes),
+            outbox: Outbox::new(rng.fork()),
+            opcodes: FrameCounts::default(),
+            lost: Vec::with_capacity(seats.len()),
+            rearm: Vec::with_capacity(seats.len()),
+            counters: Counters::default(),
+            rng,
+        }
+    }
+
+    /// The ring, for what only the caller knows about it (fault dials).
+    pub fn ring(&mut self) -> &mut R {
+        &mut self.ring
+    }
+
+    /// One turn: submit what is queued, wait, handle what came. Returns the time after the wait.
+    fn turn<S: Script>(&mut self, script: &mut S, wait: Wait) -> io::Result<Nanos> {
+        self.ring.wait(wait)?;
+        let woke = self.clock.now();
+        let mut now = woke;
+        let mut handled: u32 = 0;
+        while let Some(completion) = self.ring.next_completion() {
+            handled += 1;
+            if handled.is_multiple_of(STAMP_EVERY) {
+                now = self.clock.now();
+            }
+            match completion.op {
+                Op::Receive => self.received(script, completion, now),
+                Op::Send => self.sent(script, completion, now),
+                Op::Connect => self.connected(script, completion, now),
+            }
+        }
+        while let Some(slot) = self.rearm.pop() {
+            self.ring.receive(slot);
+        }
+        if !self.outbox.is_empty() {
+            self.answer();
+        }
+        if handled > 0 {
+            let turn = self.clock.now().since(woke);
+            self.counters.longest_turn = self.counters.longest_turn.max(turn);
+        }
+        Ok(now)
+    }
+
+    fn received<S: Script>(&mut self, script: &mut S, completion: Completion, now: Nanos) {
+        let Completion { slot, result, .. } = completion;
+        self.counters.reads += 1;
+        let phase = self.sessions[slot as usize].phase;
+        let stale = matches!(phase, Phase::Closing | Phase::Closed);
+        if let (Some(buffer), Ok(len)) = (completion.buffer, usize::try_from(result)) {
+            match phase {
+                Phase::Open => self.read(script, completion, len, now),
+                Phase::Upgrading => self.read_upgrade(script, slot, (buffer, len), now),
+                Phase::Idle | Phase::Connecting | Phase::Closing | Phase::Closed => {}
+            }
+            self.ring.recycle(buffer);
+        }
+        if stale {
+            self.counters.stale += 1;
+            return;
+        }
+        match receive_outcome(result) {
+            Received::Data if completion.more => {}
+            Received::Data => self.rearm.push(slot),
+            Received::Ended => self.ended(script, slot, now),
+            Received::NoBuffers => {
+                // All buffers are with us. They go back in this turn; armed again after it, the
+                // receive finds them.
+                self.counters.enobufs += 1;
+                self.rearm.push(slot);
+            }
+            Received::Again => self.rearm.push(slot),
+            Received::Failed(errno) => {
+                self.lose(script, slot, Loss::plain(describe("receive", errno)), now);
+            }
+        }
+    }
+
+    /// Decodes a read of an open socket.
+    #[inline]
+    fn read<S: Script>(&mut self, script: &mut S, completion: Completion, len: usize, now: Nanos) {
+        let Some(buffer) = completion.buffer else { return };
+        // A closed socket may be dropped within this turn: the borrow of the ring ends first.
+        let bytes = self.ring.received(buffer, len);
+        let fed = feed(
+            &mut self.sessions[completion.slot as usize],
+            (completion.slot, bytes),
+            (&mut self.pool, &mut self.opcodes, &mut self.outbox),
+            script,
+            now,
+        );
+        self.after_read(script, completion.slot, fed, now);
+    }
+
+    fn after_read<S: Script>(
+        &mut self,
+        script: &mut S,
+        slot: Slot,
+        fed: Result<Option<Closed>, Violation>,
+        now: Nanos,
+    ) {
+        match fed {
+            Ok(None) => {}
+            Ok(Some(closed)) => self.closed_by_node(script, slot, closed, now),
+            Err(violation) => self.violated(script, slot, violation, now),
+        }
+    }
+
+    fn closed_by_node<S: Script>(&mut self, script: &mut S, slot: Slot, by: Closed, now: Nanos) {
+        // The closing handshake (RFC 6455, section 5.5.1): the same code goes back.
+        let payload = by.code.map(u16::to_be_bytes);
+        self.outbox.frame(slot, Opcode::Close, payload.as_ref().map_or(&[][..], |code| code));
+        let code = by.code.map_or_else(|| "without a code".into(), |code| code.to_string());
+        let loss = Loss {
+            reason: format!("closed by the node: {code} {}", by.reason).trim_end().into(),
+            close_code: by.code,
+            our_close_code: None,
+        };
+        self.lose_politely(script, slot, loss, now);
+    }
+
+    fn violated<S: Script>(&mut self, script: &mut S, slot: Slot, by: Violation, now: Nanos) {
+        self.outbox.frame(slot, Opcode::Close, &by.code.to_be_bytes());
+        let loss = Loss {
+            reason: format!("the node broke the protocol: {} (closed with {})", by.what, by.code),
+            close_code: None,
+            our_close_code: Some(by.code),
+        };
+        self.lose_politely(script, slot, loss, now);
+    }
+
+    fn ended<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
+        let reason = match self.sessions[slot as usize].phase {
+            Phase::Upgrading => "the node closed the connection without answering the upgrade",
+            _ => "the node closed the connection without a Close frame",
+        };
+        self.lose(script, slot, Loss::plain(reason), now);
+    }
+
+    fn sent<S: Script>(&mut self, script: &mut S, completion: Completion, now: Nanos) {
+        let slot = completion.slot;
+        let session = &mut self.sessions[slot as usize];
+        if session.phase == Phase::Closed {
+            self.counters.stale += 1;
+            return;
+        }
+        let flight = std::mem::replace(&mut session.flight, Flight::None);
+        let Some(buf) = self.ring.take_sent(slot) else { return };
+        let (Flight::Control(ref range) | Flight::Messages(ref range)) = flight else { return };
+        if completion.result < 0 {
+            let errno = Errno::from_raw_os_error(-completion.result);
+            self.lose(script, slot, Loss::plain(describe("send", errno)), now);
+            return;
+        }
+        let taken = completion.result as usize;
+        if taken < range.len() {
+            let rest = range.start + taken..range.end;
+            self.counters.short_sends += 1;
+            if let Flight::Messages(_) = flight {
+                script.spoke(slot, taken);
+            }
+            self.launch(slot, buf, rest, matches!(flight, Flight::Control(_)));
+            return;
+        }
+        match (flight, buf) {
+            (Flight::Messages(_), buf) => script.spoken(slot, buf, now),
+            (_, SendBuf::Owned(frame)) => self.outbox.give_back(frame),
+            (_, SendBuf::Arena(_)) => {}
+        }
+        self.next_send(script, slot, now);
+    }
+
+    /// What follows on a socket with nothing in flight: a control frame, the end, or messages.
+    fn next_send<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
+        let session = &mut self.sessions[slot as usize];
+        if session.owed {
+            match self.outbox.take(slot) {
+                Some(frame) => {
+                    let range = 0..frame.len();
+                    return self.launch(slot, SendBuf::Owned(frame), range, true);
+                }
+                None => session.owed = false,
+            }
+        }
+        match session.phase {
+            Phase::Closing => self.shut(slot),
+            Phase::Open => {
+                if let Some((buf, range)) = script.speak(slot, now) {
+                    self.launch(slot, buf, range, false);
+                }
+            }
+            Phase::Idle | Phase::Connecting | Phase::Upgrading | Phase::Closed => {}
+        }
+    }
+
+    fn launch(&mut self, slot: Slot, buf: SendBuf, range: Range<usize>, control: bool) {
+        let flight = if control { Flight::Control } else { Flight::Messages };
+        self.sessions[slot as usize].flight = flight(range.clone());
+        self.ring.send(slot, buf, range);
+    }
+
+    /// Sends waiting control frames on sockets with nothing in flight.
+    fn answer(&mut self) {
+        let free = |worker: &Self| worker.outbox.owners().find(|&slot| worker.may_answer(slot));
+        while let Some(slot) = free(self) {
+            if let Some(frame) = self.outbox.take(slot) {
+                let range = 0..frame.len();
+                self.launch(slot, SendBuf::Owned(frame), range, true);
+            }
+        }
+        for slot in self.outbox.owners() {
+            self.sessions[slot as usize].owed = true;
+        }
+    }
+
+    fn may_answer(&self, slot: Slot) -> bool {
+        let session = &self.sessions[slot as usize];
+        session.flight == Flight::None && session.phase != Phase::Closed
+    }
+
+    /// Lets a script speak on a socket that may be idle.
+    fn prompt<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
+        let session = &self.sessions[slot as usize];
+        if session.is_open() && session.flight == Flight::None {
+            self.next_send(script, slot, now);
+        }
+    }
+
+    /// Closes a socket because the run is over.
+    fn close_normally(&mut self, slot: Slot) {
+        self.outbox.frame(slot, Opcode::Close, &close_code::NORMAL.to_be_bytes());
+        self.sessions[slot as usize].phase = Phase::Closing;
+    }
+
+    /// Gives a socket up after its last control frame.
+    fn lose_politely<S: Script>(&mut self, script: &mut S, slot: Slot, loss: Loss, now: Nanos) {
+        self.note_loss(script, slot, loss, now);
+        self.sessions[slot as usize].phase = Phase::Closing;
+        self.sessions[slot as usize].owed = true;
+        if self.sessions[slot as usize].flight == Flight::None {
+            self.next_send(script, slot, now);
+        }
+    }
+
+    /// Gives a socket up at once.
+    fn lose<S: Script>(&mut self, script: &mut S, slot: Slot, loss: Loss, now: Nanos) {
+        if self.sessions[slot as usize].phase != Phase::Closing {
+            self.note_loss(script, slot, loss, now);
+        }
+        self.shut(slot);
+    }
+
+    fn note_loss<S: Script>(&mut self, script: &mut S, slot: Slot, loss: Loss, now: Nanos) {
+        let session = &mut self.sessions[slot as usize];
+        session.decoder.release(&mut self.pool);
+        self.lost.push(Lost { loss, seat: session.seat, at: now, phase: session.phase });
+        script.lost(slot);
+    }
+
+    fn shut(&mut self, slot: Slot) {
+        let session = &mut self.sessions[slot as usize];
+        session.phase = Phase::Closed;
+        session.upgrade = None;
+        self.outbox.discard(slot);
+        self.ring.close(slot);
+    }
+
+    /// The losses since the last call, with their times counted from `start`.
+    fn take_losses(&mut self, start: Nanos) -> Vec<LostSocket> {
+        let lost = self.lost.drain(..).map(|lost| LostSocket {
+            socket: lost.seat.socket,
+            node: lost.seat.node as usize,
+            at: lost.at.since(start),
+            close_code: lost.loss.close_code,
+            our_close_code: lost.loss.our_close_code,
+            reason: lost.loss.reason,
+        });
+        lost.collect()
+    }
+}
+
+/// A Close frame of the node.
+struct Closed {
+    code: Option<u16>,
+    reason: String,
+}
+
+/// Feeds a read to a session's decoder; the one place where messages are heard.
+#[inline]
+fn feed<S: Script>(
+    session: &mut Session,
+    (slot, bytes): (Slot, &[u8]),
+    (pool, opcodes, outbox): (&mut BufferPool, &mut FrameCounts, &mut Outbox),
+    script: &mut S,
+    now: Nanos,
+) -> Result<Option<Closed>, Violation> {
+    let mut closed = None;
+    session.decoder.feed(bytes, pool, opcodes, &mut |item| match item {
+        Item::Text(message) => script.hear(slot, message, false, now),
+        Item::Binary(message) => script.hear(slot, message, true, now),
+        Item::Ping(payload) => outbox.frame(slot, Opcode::Pong, payload),
+        Item::Pong(_) => {}
+        Item::Close { code, reason } => {
+            closed = Some(Closed { code, reason: reason.to_owned() });
+        }
+    })?;
+    Ok(closed)
+}
+
+/// What a receive's result means.
+enum Received {
+    Data,
+    Ended,
+    NoBuffers,
+    Again,
+    Failed(Errno),
+}
+
+fn receive_outcome(result: i32) -> Received {
+    match result {
+        1.. => Received::Data,
+        0 => Received::Ended,
+        _ => match Errno::from_raw_os_error(-result) {
+            Errno::NOBUFS => Received::NoBuffers,
+            // ECANCELED without our asking: the kernel ended the multishot (it may, at any time).
+            Errno::CANCELED | Errno::INTR | Errno::AGAIN => Received::Again,
+            errno => Received::Failed(errno),
+        },
+    }
+}
+
+/// An errno as a clause: what the node did, where that is known.
+fn describe(doing: &str, errno: Errno) -> String {
+    match errno {
+        Errno::CONNRESET => "reset by the node (ECONNRESET)".into(),
+        Errno::PIPE => "the node had closed the connection (EPIPE)".into(),
+        Errno::CONNREFUSED => "connection refused (ECONNREFUSED): nothing listens there".into(),
+        Errno::TIMEDOUT => format!("{doing} timed out in the kernel (ETIMEDOUT)"),
+        Errno::ADDRNOTAVAIL => "no free local port to this node (EADDRNOTAVAIL): widen \
+             net.ipv4.ip_local_port_range"
+            .into(),
+        errno => format!("{doing} failed: {errno}"),
+    }
+}

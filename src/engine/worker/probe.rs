@@ -1,0 +1,163 @@
+//! Readiness: a probe message that must be seen on every socket before the clock starts.
+//!
+//! Belongs here: proof that the whole path works, node by node. Does not: connecting (`connect`).
+//! The seed slept one second instead, and hung for ever when a link between two nodes was dead.
+
+use std::io;
+use std::ops::Range;
+
+use super::{Conductor, Directive, Script, TICK, Worker, WorkerProgress};
+use crate::dialect::scan::{CorrelationId, Scanner, Sighting};
+use crate::dialect::text::TextShape;
+use crate::engine::frames::{FrameShape, SenderFrames};
+use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
+use crate::host::clock::Clock;
+use crate::measure::recorder::Seat;
+use crate::plan::Plan;
+use crate::units::Nanos;
+
+/// A probe that was not seen everywhere is repeated: a cluster may drop messages.
+const REPEAT: Nanos = Nanos::from_millis(500);
+/// Probes that a socket sends at most.
+const PROBES: u32 = 1000;
+
+struct Probe {
+    scanner: Scanner,
+    /// By local index: a probe was seen, or none can come.
+    seen: Vec<bool>,
+    /// Ids of probes, and copies that carry only an id. Few, and before the clock.
+    ids: Vec<CorrelationId>,
+    unknown: Vec<(Slot, CorrelationId)>,
+    /// Frames of the local sockets that send probes.
+    senders: Vec<(Slot, SenderFrames, u32)>,
+    due: bool,
+}
+
+impl Probe {
+    fn see(&mut self, slot: Slot, sighting: Sighting) {
+        match sighting {
+            Sighting::Copy { id, .. } => {
+                self.seen[slot as usize] = true;
+                self.ids.extend(id);
+            }
+            Sighting::Id(id) => self.unknown.push((slot, id)),
+            Sighting::Corrupt | Sighting::Foreign => {}
+        }
+    }
+
+    fn attribute(&mut self) {
+        let (ids, seen) = (&self.ids, &mut self.seen);
+        self.unknown.retain(|(slot, id)| {
+            let known = ids.contains(id);
+            seen[*slot as usize] |= known;
+            !known
+        });
+    }
+}
+
+impl Script for Probe {
+    fn hear(&mut self, slot: Slot, message: &[u8], _binary: bool, _at: Nanos) {
+        let mut sightings = Vec::new();
+        self.scanner.scan(message, &mut |sighting| sightings.push(sighting));
+        sightings.into_iter().for_each(|sighting| self.see(slot, sighting));
+        self.attribute();
+    }
+
+    fn speak(&mut self, slot: Slot, _now: Nanos) -> Option<(SendBuf, Range<usize>)> {
+        if !self.due {
+            return None;
+        }
+        let (_, frames, next) = self.senders.iter_mut().find(|(owner, ..)| *owner == slot)?;
+        let chunk = frames.take(*next, *next + 1)?;
+        *next += 1;
+        Some((chunk.buf, chunk.bytes))
+    }
+
+    fn spoken(&mut self, slot: Slot, buf: SendBuf, _now: Nanos) {
+        if let Some((_, frames, _)) = self.senders.iter_mut().find(|(owner, ..)| *owner == slot) {
+            frames.give_back(buf);
+        }
+    }
+
+    fn lost(&mut self, _slot: Slot) {}
+}
+
+/// The push sockets that send probes: as few as reach everybody.
+fn probers(plan: &Plan) -> u32 {
+    use crate::plan::fan_out::FanOut;
+    match plan.fan_out {
+        FanOut::All => 1,
+        // The first does not hear itself; the second tells it.
+        FanOut::Others => plan.push_sockets.min(2),
+        FanOut::Own => plan.push_sockets,
+    }
+}
+
+impl<R: Ring, C: Clock> Worker<'_, R, C> {
+    /// Sends probes marked `run` until `conductor` ends the phase: every socket of every worker has
+    /// seen one, or time is up. Returns the sockets that saw none.
+    ///
+    /// # Errors
+    /// The ring failed.
+    pub fn probe(
+        &mut self,
+        text: &TextShape,
+        run: u32,
+        conductor: &mut impl Conductor,
+    ) -> io::Result<Vec<Seat>> {
+        let mut script = self.probe_script(text, run);
+        let mut sent_at = self.clock.now();
+        self.speak_probes(&mut script, sent_at);
+        loop {
+            let now = self.turn(&mut script, Wait { want: 1, timeout: TICK })?;
+            let seen = script.seen.iter().filter(|&&seen| seen).count();
+            let progress = WorkerProgress {
+                seen: seen as u64,
+                complete: seen == script.seen.len(),
+                lost: !self.lost.is_empty(),
+                ..WorkerProgress::default()
+            };
+            if conductor.turn(progress, now) != Directive::Continue {
+                break;
+            }
+            if now.since(sent_at) > REPEAT {
+                sent_at = now;
+                self.speak_probes(&mut script, now);
+            }
+        }
+        let unseen = self.sessions.iter().zip(&script.seen).filter(|(_, seen)| !**seen);
+        Ok(unseen.map(|(session, _)| session.seat).collect())
+    }
+
+    fn probe_script(&mut self, text: &TextShape, run: u32) -> Probe {
+        let plan = self.plan;
+        let shape = FrameShape::new(plan.dialect.clone(), text.clone(), run);
+        let probers = probers(plan);
+        let seen = |seat: Seat| {
+            !(0..probers).any(|prober| plan.fan_out.expects(seat.socket, prober))
+        };
+        let rng = &mut self.rng;
+        let frames = |(slot, socket)| {
+            (slot as Slot, SenderFrames::new(&shape, socket as u16, PROBES, false, rng), 0)
+        };
+        let sockets = self.sessions.iter().map(|session| session.seat.socket).enumerate();
+        let senders = sockets.filter(|&(_, socket)| socket < probers).map(frames).collect();
+        Probe {
+            scanner: Scanner::new(&plan.dialect, text, run),
+            seen: self.sessions.iter().map(|session| seen(session.seat)).collect(),
+            ids: Vec::new(),
+            unknown: Vec::new(),
+            senders,
+            due: false,
+        }
+    }
+
+    fn speak_probes(&mut self, script: &mut Probe, now: Nanos) {
+        script.due = true;
+        let slots: Vec<_> = script.senders.iter().map(|&(slot, ..)| slot).collect();
+        for slot in slots {
+            self.prompt(script, slot, now);
+        }
+        script.due = false;
+    }
+}

@@ -1,0 +1,314 @@
+//! A row: all messages out, all copies in, while the clock runs.
+//!
+//! Belongs here: what is recorded and sent in a row. Does not: how a turn works (`worker`), when the
+//! row is over (`drain`). From the start barrier to the last copy nothing here allocates.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Counters, Script, TICK, Worker};
+use crate::dialect::scan::{Scanner, Sighting};
+use crate::dialect::text::TextShape;
+use crate::engine::frames::{FrameShape, SenderFrames};
+use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot, Wait};
+use crate::host::clock::{Clock, thread_cpu_time};
+use crate::measure::outcome::{CoreUse, Opcodes};
+use crate::measure::recorder::Recorder;
+use crate::measure::sent::SentTimes;
+use crate::measure::tally::Tally;
+use crate::units::Nanos;
+use crate::wire::decoder::FrameCounts;
+
+/// What all workers need to know of a row.
+#[derive(Clone, Debug)]
+pub struct RowPlan {
+    /// The nonce in its tags.
+    pub run: u32,
+    /// The text around them.
+    pub text: TextShape,
+    /// Number of messages of each push socket.
+    pub counts: Arc<[u32]>,
+    /// Lay out all frames; else a window that is patched.
+    pub lay_all: bool,
+    /// Where sent times go.
+    pub sent: Arc<SentTimes>,
+}
+
+/// How far a worker is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerProgress {
+    /// Arrivals of any kind.
+    pub seen: u64,
+    /// Messages that the kernel took.
+    pub sent: u64,
+    /// All that this worker's living sockets can expect is here, and all is sent.
+    pub complete: bool,
+    /// A socket was lost.
+    pub lost: bool,
+}
+
+/// What a worker is to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Directive {
+    /// Go on.
+    Continue,
+    /// Send nothing more, but listen.
+    StopSending,
+    /// The phase is over.
+    End,
+}
+
+/// Who is told of progress at every turn, and answers what to do.
+pub trait Conductor {
+    /// One turn is done.
+    fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive;
+}
+
+/// One push socket during a row.
+struct Sender {
+    sender: u16,
+    frames: SenderFrames,
+    /// First message that was not given to the ring yet.
+    next: u32,
+    in_flight: Range<u32>,
+    /// Bytes of the flight that the kernel has taken.
+    taken_bytes: usize,
+    lost: bool,
+}
+
+struct Row<C> {
+    scanner: Scanner,
+    binary: bool,
+    recorder: Recorder,
+    /// By slot: push sockets are a worker's first slots.
+    senders: Vec<Sender>,
+    times: Arc<SentTimes>,
+    clock: C,
+    sent: u64,
+    first_send: Option<Nanos>,
+    last_send: Nanos,
+    stopped: bool,
+    expected: u64,
+    /// Copies that lost sockets can no longer receive.
+    written_off: u64,
+}
+
+impl<C> Row<C> {
+    fn complete(&self) -> bool {
+        self.recorder.counts.delivered + self.written_off >= self.expected && self.all_sent()
+    }
+
+    fn all_sent(&self) -> bool {
+        let done = |s: &Sender| {
+            s.lost || (s.in_flight.is_empty() && (self.stopped || s.next == s.frames.count()))
+        };
+        self.senders.iter().all(done)
+    }
+}
+
+impl<C: Clock> Script for Row<C> {
+    #[inline]
+    fn hear(&mut self, slot: Slot, message: &[u8], binary: bool, at: Nanos) {
+        let recorder = &mut self.recorder;
+        if binary != self.binary {
+            recorder.counts.foreign += 1;
+            return;
+        }
+        self.scanner.scan(message, &mut |sighting| match sighting {
+            Sighting::Copy { sender, sequence, id } => {
+                recorder.copy(slot, sender, sequence, id.map(|id| id.0), at);
+            }
+            Sighting::Id(id) => recorder.id_only(slot, id.0, at),
+            Sighting::Corrupt => recorder.counts.corrupt += 1,
+            Sighting::Foreign => recorder.counts.foreign += 1,
+        });
+    }
+
+    fn speak(&mut self, slot: Slot, _now: Nanos) -> Option<(SendBuf, Range<usize>)> {
+        let sender = self.senders.get_mut(slot as usize)?;
+        if self.stopped {
+            return None;
+        }
+        let chunk = sender.frames.take(sender.next, u32::MAX)?;
+        // Read here, not at the start of the turn: the copies of this chunk are timed from it.
+        let at = self.clock.now();
+        self.times.stamp(sender.sender.into(), chunk.sequence.start, chunk.sequence.end, at);
+        self.first_send.get_or_insert(at);
+        sender.next = chunk.sequence.end;
+        sender.in_flight = chunk.sequence;
+        sender.taken_bytes = 0;
+        Some((chunk.buf, chunk.bytes))
+    }
+
+    fn spoke(&mut self, slot: Slot, bytes: usize) {
+        if let Some(sender) = self.senders.get_mut(slot as usize) {
+            sender.taken_bytes += bytes;
+        }
+    }
+
+    fn spoken(&mut self, slot: Slot, buf: SendBuf, now: Nanos) {
+        let Some(sender) = self.senders.get_mut(slot as usize) else { return };
+        self.sent += sender.in_flight.len() as u64;
+        self.last_send = now;
+        sender.in_flight = 0..0;
+        sender.taken_bytes = 0;
+        sender.frames.give_back(buf);
+    }
+
+    fn lost(&mut self, slot: Slot) {
+        let local = slot as usize;
+        self.written_off += self.recorder.expected[local] - self.recorder.delivered[local];
+        let Some(sender) = self.senders.get_mut(local) else { return };
+        self.sent += (sender.taken_bytes / sender.frames.frame_len()) as u64;
+        sender.lost = true;
+        sender.in_flight = 0..0;
+    }
+}
+
+/// What was counted before the row began.
+struct Before {
+    at: Nanos,
+    cpu: Nanos,
+    counters: Counters,
+    ring: RingCounters,
+    opcodes: FrameCounts,
+}
+
+impl<R: Ring, C: Clock> Worker<'_, R, C> {
+    /// Runs one row. `ready` is called when all is laid out: it returns when every worker is.
+    ///
+    /// # Errors
+    /// The ring failed.
+    pub fn row(
+        &mut self,
+        plan: &RowPlan,
+        ready: impl FnOnce(),
+        conductor: &mut impl Conductor,
+    ) -> io::Result<Tally> {
+        let mut row = self.lay_out(plan);
+        ready();
+        let before = self.before();
+        for slot in 0..row.senders.len() as Slot {
+            self.prompt(&mut row, slot, before.at);
+        }
+        let mut finished = None;
+        loop {
+            let now = self.turn(&mut row, Wait { want: 1, timeout: TICK })?;
+            let complete = row.complete();
+            if complete && finished.is_none() {
+                finished = Some((now, thread_cpu_time()));
+            }
+            let progress = WorkerProgress {
+                seen: row.recorder.seen(),
+                sent: row.sent,
+                complete,
+                lost: !self.lost.is_empty(),
+            };
+            match conductor.turn(progress, now) {
+                Directive::Continue => {}
+                Directive::StopSending => row.stopped = true,
+                Directive::End => break,
+            }
+        }
+        let finished = finished.unwrap_or_else(|| (self.clock.now(), thread_cpu_time()));
+        Ok(self.tally(row, &before, finished))
+    }
+
+    fn lay_out(&mut self, plan: &RowPlan) -> Row<C> {
+        let dialect = &self.plan.dialect;
+        let shape = FrameShape::new(dialect.clone(), plan.text.clone(), plan.run);
+        let seats: Vec<_> = self.sessions.iter().map(|session| session.seat).collect();
+        let mut senders = Vec::new();
+        for seat in seats.iter().filter(|seat| seat.socket < self.plan.push_sockets) {
+            let (sender, count) = (seat.socket as u16, plan.counts[seat.socket as usize]);
+            senders.push(Sender {
+                sender,
+                frames: SenderFrames::new(&shape, sender, count, plan.lay_all, &mut self.rng),
+                next: 0,
+                in_flight: 0..0,
+                taken_bytes: 0,
+                lost: false,
+            });
+        }
+        let recorder = Recorder::new(
+            seats,
+            self.plan.nodes.len(),
+            &plan.counts,
+            self.plan.fan_out,
+            dialect.correlates(),
+            Arc::clone(&plan.sent),
+        );
+        let mut row = Row {
+            scanner: Scanner::new(dialect, &plan.text, plan.run),
+            binary: dialect.is_binary(),
+            expected: recorder.expected.iter().sum(),
+            recorder,
+            senders,
+            times: Arc::clone(&plan.sent),
+            clock: self.clock.clone(),
+            sent: 0,
+            first_send: None,
+            last_send: Nanos::ZERO,
+            stopped: false,
+            written_off: 0,
+        };
+        // Sockets that an earlier row lost cannot deliver anything in this one.
+        for slot in 0..self.sessions.len() as Slot {
+            if !self.sessions[slot as usize].is_open() {
+                row.lost(slot);
+            }
+        }
+        row
+    }
+
+    fn before(&mut self) -> Before {
+        self.counters.longest_turn = Nanos::ZERO;
+        Before {
+            at: self.clock.now(),
+            cpu: thread_cpu_time(),
+            counters: self.counters,
+            ring: self.ring.counters(),
+            opcodes: self.opcodes,
+        }
+    }
+
+    fn tally(&mut self, row: Row<C>, before: &Before, (end, cpu): (Nanos, Nanos)) -> Tally {
+        let (counters, ring) = (self.counters, self.ring.counters());
+        let core = CoreUse {
+            cpu: 0,
+            sockets: self.sessions.len() as u64,
+            copies: row.recorder.seen(),
+            cpu_time: cpu.since(before.cpu),
+            wall: end.since(before.at),
+            cq_overflow: ring.cq_overflow - before.ring.cq_overflow,
+            enobufs: counters.enobufs - before.counters.enobufs,
+            short_sends: counters.short_sends - before.counters.short_sends,
+            stale: counters.stale - before.counters.stale,
+            enters: ring.enters - before.ring.enters,
+            reads: counters.reads - before.counters.reads,
+            longest_turn: counters.longest_turn,
+        };
+        let start = row.first_send.unwrap_or(before.at);
+        Tally {
+            core,
+            lost: self.take_losses(start),
+            opcodes: since(&self.opcodes, &before.opcodes),
+            sent: row.sent,
+            first_send: row.first_send,
+            last_send: row.last_send,
+            recorder: row.recorder,
+        }
+    }
+}
+
+fn since(now: &FrameCounts, before: &FrameCounts) -> Opcodes {
+    Opcodes {
+        text: now.text - before.text,
+        binary: now.binary - before.binary,
+        continuation: now.continuation - before.continuation,
+        ping: now.ping - before.ping,
+        pong: now.pong - before.pong,
+        close: now.close - before.close,
+    }
+}

@@ -1,0 +1,297 @@
+//! Attribution of copies that carry only an id of the cluster's own.
+//!
+//! Belongs here: the table from ids to messages, and the copies that wait for their id to be
+//! learned. Does not: finding ids in messages (`dialect`).
+//!
+//! Copies that carry tag and id teach the mapping; copies with the id alone are attributed through
+//! it. A copy may come before its id is known: it waits in a preallocated pool, with its time, and
+//! is attributed when the id is learned. Every worker hears the text of every message on a socket of
+//! its own (`engine::fleet` sees to it), so no worker needs another's table while the clock runs;
+//! what is still waiting at the end is attributed from all tables together.
+
+/// The key under which a dialect files a message; see `dialect::scan::CorrelationId`.
+pub type Key = u128;
+
+const NONE: u32 = u32::MAX;
+
+/// What is known of an id.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Empty,
+    /// Index of the message.
+    Known(u32),
+    /// Head of the list of copies that wait for it.
+    Waiting(u32),
+}
+
+/// A copy that came before its id was known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Local index of the socket that received it.
+    pub socket: u32,
+    /// When it came.
+    pub at_ns: u64,
+    next: u32,
+}
+
+/// The copies that waited for an id that has just been learned.
+#[derive(Debug)]
+#[must_use = "the copies must be released to be counted"]
+pub struct Waiters(u32);
+
+/// What became of a copy with an id alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attribution {
+    /// It is a copy of this message.
+    Message(u32),
+    /// It waits for its id.
+    Waits,
+    /// The pool is full: it cannot be attributed any more.
+    Overflow,
+}
+
+/// The table and the pool, both of fixed size.
+#[derive(Debug)]
+pub struct Correlator {
+    keys: Vec<Key>,
+    states: Vec<State>,
+    used: usize,
+    pool: Vec<Pending>,
+    free: u32,
+    waiting: u64,
+}
+
+impl Correlator {
+    /// For `messages` ids of our own and at most `pending` copies waiting at once.
+    ///
+    /// Half of the table stays free for ids of other users' messages, which take places too.
+    pub fn new(messages: usize, pending: usize) -> Self {
+        let places = (messages * 2 + 1024).next_power_of_two();
+        Self {
+            keys: vec![0; places],
+            states: vec![State::Empty; places],
+            used: 0,
+            pool: Vec::with_capacity(pending.min(NONE as usize - 1)),
+            free: NONE,
+            waiting: 0,
+        }
+    }
+
+    /// Copies that wait for their id.
+    pub fn waiting(&self) -> u64 {
+        self.waiting
+    }
+
+    /// Bytes that table and pool take at most.
+    pub fn bytes(&self) -> usize {
+        self.keys.len() * (size_of::<Key>() + size_of::<State>())
+            + self.pool.capacity() * size_of::<Pending>()
+    }
+
+    /// Learns that `key` is message `message`; the answer names the copies that waited for it. What
+    /// was learned first stays.
+    #[inline]
+    pub fn learn(&mut self, key: Key, message: u32) -> Waiters {
+        let Some(place) = self.find(key) else { return Waiters(NONE) };
+        match self.states[place] {
+            State::Known(_) => Waiters(NONE),
+            State::Empty => {
+                self.occupy(place, key, State::Known(message));
+                Waiters(NONE)
+            }
+            State::Waiting(head) => {
+                self.states[place] = State::Known(message);
+                Waiters(head)
+            }
+        }
+    }
+
+    /// Takes the next of the copies that waited, the last that came first.
+    #[inline]
+    pub fn release(&mut self, waiters: &mut Waiters) -> Option<Pending> {
+        let pending = *self.pool.get(waiters.0 as usize)?;
+        self.pool[waiters.0 as usize].next = self.free;
+        self.free = waiters.0;
+        self.waiting -= 1;
+        waiters.0 = pending.next;
+        Some(pending)
+    }
+
+    /// Attributes a copy that came to `socket` at `at_ns`, or lets it wait.
+    #[inline]
+    pub fn attribute(&mut self, key: Key, socket: u32, at_ns: u64) -> Attribution {
+        let Some(place) = self.find(key) else { return Attribution::Overflow };
+        let next = match self.states[place] {
+            State::Known(message) => return Attribution::Message(message),
+            State::Empty => NONE,
+            State::Waiting(head) => head,
+        };
+        let Some(index) = self.note(Pending { socket, at_ns, next }) else {
+            return Attribution::Overflow;
+        };
+        if next == NONE {
+            self.occupy(place, key, State::Waiting(index));
+        } else {
+            self.states[place] = State::Waiting(index);
+        }
+        self.waiting += 1;
+        Attribution::Waits
+    }
+
+    /// The message of an id, if it was learned.
+    pub fn message(&self, key: Key) -> Option<u32> {
+        match self.states[self.find(key)?] {
+            State::Known(message) => Some(message),
+            State::Empty | State::Waiting(_) => None,
+        }
+    }
+
+    /// All copies that still wait, with their ids.
+    pub fn unattributed(&self) -> impl Iterator<Item = (Key, Pending)> + '_ {
+        let heads = self.keys.iter().zip(&self.states).filter_map(|(&key, state)| match state {
+            State::Waiting(head) => Some((key, *head)),
+            State::Empty | State::Known(_) => None,
+        });
+        heads.flat_map(|(key, head)| {
+            let follow = |pending: &Pending| self.pool.get(pending.next as usize).copied();
+            let list = std::iter::successors(self.pool.get(head as usize).copied(), follow);
+            list.map(move |pending| (key, pending))
+        })
+    }
+
+    /// Ends the waiting of all copies, once [`Self::unattributed`] was dealt with.
+    pub fn forget_unattributed(&mut self) {
+        self.waiting = 0;
+        for state in &mut self.states {
+            if matches!(state, State::Waiting(_)) {
+                *state = State::Waiting(NONE);
+            }
+        }
+    }
+
+    fn occupy(&mut self, place: usize, key: Key, state: State) {
+        self.keys[place] = key;
+        self.states[place] = state;
+        self.used += 1;
+    }
+
+    fn note(&mut self, pending: Pending) -> Option<u32> {
+        if self.free != NONE {
+            let index = self.free;
+            self.free = self.pool[index as usize].next;
+            self.pool[index as usize] = pending;
+            return Some(index);
+        }
+        // Growing would allocate while the clock runs.
+        if self.pool.len() == self.pool.capacity() {
+            return None;
+        }
+        self.pool.push(pending);
+        Some(self.pool.len() as u32 - 1)
+    }
+
+    /// The place of a key: its own, or the empty one where it belongs. `None` when the table is so
+    /// full (7/8) that a new key would make every search long.
+    #[inline]
+    fn find(&self, key: Key) -> Option<usize> {
+        let mask = self.keys.len() - 1;
+        let mut place = hash(key) as usize & mask;
+        loop {
+            match self.states[place] {
+                State::Empty => break,
+                _ if self.keys[place] == key => return Some(place),
+                _ => place = (place + 1) & mask,
+            }
+        }
+        (self.used < self.keys.len() / 8 * 7).then_some(place)
+    }
+}
+
+/// Fibonacci hashing of the folded key: ids that count up spread over the table.
+#[inline]
+const fn hash(key: Key) -> u64 {
+    let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(32);
+    let mixed = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 32
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        Learn(u8),
+        Copy(u8, u32),
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        let event = prop_oneof![
+            any::<u8>().prop_map(Event::Learn),
+            (any::<u8>(), 0_u32..4).prop_map(|(id, socket)| Event::Copy(id, socket)),
+        ];
+        prop::collection::vec(event, 0..600)
+    }
+
+    proptest! {
+        #[test]
+        fn every_copy_is_attributed_once_whichever_comes_first(events in events()) {
+            let mut correlator = Correlator::new(16, 600);
+            let mut attributed: HashMap<(u8, u32), u32> = HashMap::new();
+            let mut copies: HashMap<(u8, u32), u32> = HashMap::new();
+            let mut known = [false; 256];
+            for (time, event) in events.iter().enumerate() {
+                match *event {
+                    Event::Learn(id) => {
+                        known[usize::from(id)] = true;
+                        let mut waiters = correlator.learn(u128::from(id) << 40, u32::from(id));
+                        while let Some(pending) = correlator.release(&mut waiters) {
+                            *attributed.entry((id, pending.socket)).or_default() += 1;
+                        }
+                    }
+                    Event::Copy(id, socket) => {
+                        *copies.entry((id, socket)).or_default() += 1;
+                        match correlator.attribute(u128::from(id) << 40, socket, time as u64) {
+                            Attribution::Message(message) => {
+                                prop_assert_eq!(message, u32::from(id));
+                                *attributed.entry((id, socket)).or_default() += 1;
+                            }
+                            Attribution::Waits => prop_assert!(!known[usize::from(id)]),
+                            Attribution::Overflow => prop_assert!(false, "pool of 600 is enough"),
+                        }
+                    }
+                }
+            }
+            let mut waiting = 0;
+            for (key, pending) in correlator.unattributed() {
+                *attributed.entry(((key >> 40) as u8, pending.socket)).or_default() += 1;
+                waiting += 1;
+            }
+            prop_assert_eq!(waiting, correlator.waiting());
+            prop_assert_eq!(attributed, copies);
+        }
+    }
+
+    #[test]
+    fn a_full_pool_is_said_and_nothing_is_overwritten() {
+        let mut correlator = Correlator::new(4, 1);
+        assert_eq!(correlator.attribute(7, 0, 1), Attribution::Waits);
+        assert_eq!(correlator.attribute(8, 0, 2), Attribution::Overflow);
+        let mut waiters = correlator.learn(7, 3);
+        assert_eq!(correlator.release(&mut waiters).map(|pending| pending.at_ns), Some(1));
+        assert_eq!(correlator.release(&mut waiters), None);
+        assert_eq!(correlator.attribute(8, 0, 3), Attribution::Waits);
+    }
+
+    #[test]
+    fn a_table_full_of_strangers_ends_no_search_in_a_circle() {
+        let mut correlator = Correlator::new(0, 10_000);
+        let outcomes: Vec<_> = (0..2_000).map(|id| correlator.attribute(id, 0, 0)).collect();
+        assert!(outcomes.contains(&Attribution::Overflow));
+        assert_eq!(correlator.message(u128::MAX), None);
+    }
+}

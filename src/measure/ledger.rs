@@ -1,0 +1,214 @@
+//! The delivery ledger: which messages each stream has delivered, exactly.
+//!
+//! Belongs here: order, loss and duplication of sequence numbers within a stream (all messages of
+//! one push socket as one of our sockets sees them). Does not: latency (`recorder`), recognising a
+//! copy (`dialect`).
+//!
+//! A stream that keeps order costs one comparison and one increment for each copy. The first gap
+//! opens the stream's bitmap, which then holds every number at or above the gap; it closes when the
+//! gap is filled. All bitmaps are laid out before the clock starts, in zeroed memory that the kernel
+//! backs only where it is touched, so that an ordered run pays nothing for them.
+
+/// What one arrival was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// The first copy of this number, in order.
+    InOrder,
+    /// The first copy of this number, after a higher one: reordered in the sense of RFC 4737,
+    /// section 3.3 (its number is below the next expected one).
+    OutOfOrder,
+    /// A number that had come, or that was not expected on this stream at all.
+    Duplicate,
+}
+
+/// One stream. In order as long as `floor == next`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stream {
+    /// Everything below has come.
+    floor: u32,
+    /// One above the highest number that has come.
+    next: u32,
+}
+
+/// All streams of one worker: sockets times senders.
+#[derive(Debug)]
+pub struct Ledger {
+    streams: Vec<Stream>,
+    bitmaps: Vec<u64>,
+    /// Number of messages of each sender.
+    counts: Vec<u32>,
+    words: usize,
+}
+
+impl Ledger {
+    /// A ledger for `sockets` sockets that each expect `counts[k]` messages of sender `k`, where
+    /// `expects(socket, sender)` says so; other streams expect nothing.
+    pub fn new(sockets: usize, counts: &[u32], expects: impl Fn(usize, usize) -> bool) -> Self {
+        let words = counts.iter().max().map_or(0, |&count| count.div_ceil(64) as usize);
+        let streams = (0..sockets)
+            .flat_map(|socket| counts.iter().enumerate().map(move |(k, &n)| (socket, k, n)))
+            .map(|(socket, sender, count)| {
+                // A stream that expects nothing is one that already has everything.
+                let start = if expects(socket, sender) { 0 } else { count };
+                Stream { floor: start, next: start }
+            })
+            .collect::<Vec<_>>();
+        let bitmaps = vec![0; streams.len() * words];
+        Self { streams, bitmaps, counts: counts.to_vec(), words }
+    }
+
+    /// Bytes that the ledger takes at most.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.streams) + size_of_val(&*self.bitmaps)
+    }
+
+    /// Notes the arrival of a copy.
+    ///
+    /// # Panics
+    /// `sequence` must be below the sender's count.
+    #[inline]
+    pub fn arrive(&mut self, socket: usize, sender: usize, sequence: u32) -> Arrival {
+        let index = socket * self.counts.len() + sender;
+        let stream = &mut self.streams[index];
+        if sequence == stream.next && stream.floor == stream.next {
+            stream.floor += 1;
+            stream.next += 1;
+            return Arrival::InOrder;
+        }
+        self.arrive_displaced(index, sequence)
+    }
+
+    /// The path of streams with a gap, and of duplicates.
+    fn arrive_displaced(&mut self, index: usize, sequence: u32) -> Arrival {
+        let stream = &mut self.streams[index];
+        let bits = &mut self.bitmaps[index * self.words..][..self.words];
+        let (word, bit) = (sequence as usize / 64, 1_u64 << (sequence % 64));
+        if sequence < stream.floor || bits[word] & bit != 0 {
+            return Arrival::Duplicate;
+        }
+        bits[word] |= bit;
+        let arrival = if sequence < stream.next { Arrival::OutOfOrder } else { Arrival::InOrder };
+        stream.next = stream.next.max(sequence + 1);
+        if sequence == stream.floor {
+            stream.floor = first_unset(bits, stream.floor).min(stream.next);
+        }
+        arrival
+    }
+
+    /// Number of senders.
+    pub fn senders(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Whether a copy of this number has come (or was never expected).
+    pub fn has(&self, socket: usize, sender: usize, sequence: u32) -> bool {
+        let index = socket * self.counts.len() + sender;
+        let bits = &self.bitmaps[index * self.words..][..self.words];
+        sequence < self.streams[index].floor
+            || bits[sequence as usize / 64] >> (sequence % 64) & 1 == 1
+    }
+
+    /// The missing numbers of a stream, ascending. Nothing for a stream that has everything.
+    pub fn missing(&self, socket: usize, sender: usize) -> impl Iterator<Item = u32> + '_ {
+        let floor = self.streams[socket * self.counts.len() + sender].floor;
+        (floor..self.counts[sender]).filter(move |&n| !self.has(socket, sender, n))
+    }
+}
+
+/// The first number at or above `from` whose bit is not set; the end of the bitmap if all are.
+fn first_unset(bits: &[u64], from: u32) -> u32 {
+    let mut word = from as usize / 64;
+    let mut unset = !bits[word] & (u64::MAX << (from % 64));
+    while unset == 0 {
+        word += 1;
+        match bits.get(word) {
+            Some(bits) => unset = !bits,
+            None => return word as u32 * 64,
+        }
+    }
+    word as u32 * 64 + unset.trailing_zeros()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The obviously correct ledger of one stream.
+    #[derive(Default)]
+    struct Naive {
+        seen: HashSet<u32>,
+        highest: Option<u32>,
+    }
+
+    impl Naive {
+        fn arrive(&mut self, sequence: u32) -> Arrival {
+            if !self.seen.insert(sequence) {
+                return Arrival::Duplicate;
+            }
+            let late = self.highest.is_some_and(|highest| sequence < highest);
+            self.highest = self.highest.max(Some(sequence));
+            if late { Arrival::OutOfOrder } else { Arrival::InOrder }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_ledger_agrees_with_a_set_on_any_arrivals(
+            count in 1_u32..300,
+            arrivals in prop::collection::vec((0_usize..2, 0_usize..2, any::<u32>()), 0..900),
+        ) {
+            let mut ledger = Ledger::new(2, &[count, count], |_, _| true);
+            let mut naive: [[Naive; 2]; 2] = Default::default();
+            for (socket, sender, raw) in arrivals {
+                let sequence = raw % count;
+                prop_assert_eq!(
+                    ledger.arrive(socket, sender, sequence),
+                    naive[socket][sender].arrive(sequence)
+                );
+            }
+            for (socket, row) in naive.iter().enumerate() {
+                for (sender, stream) in row.iter().enumerate() {
+                    let missing: Vec<_> = ledger.missing(socket, sender).collect();
+                    let expected: Vec<_> =
+                        (0..count).filter(|n| !stream.seen.contains(n)).collect();
+                    prop_assert_eq!(missing, expected);
+                }
+            }
+        }
+
+        #[test]
+        fn any_shuffle_of_a_whole_run_ends_with_nothing_missing(
+            order in Just((0..700_u32).collect::<Vec<_>>()).prop_shuffle(),
+        ) {
+            let mut ledger = Ledger::new(1, &[700], |_, _| true);
+            for &sequence in &order {
+                prop_assert_ne!(ledger.arrive(0, 0, sequence), Arrival::Duplicate);
+            }
+            prop_assert_eq!(ledger.missing(0, 0).count(), 0);
+            prop_assert_eq!(ledger.streams[0].floor, 700);
+        }
+    }
+
+    #[test]
+    fn a_stream_returns_to_the_ordered_path_when_its_gap_is_filled() {
+        let mut ledger = Ledger::new(1, &[10], |_, _| true);
+        assert_eq!(ledger.arrive(0, 0, 1), Arrival::InOrder);
+        assert_eq!(ledger.arrive(0, 0, 0), Arrival::OutOfOrder);
+        assert_eq!(ledger.streams[0].floor, ledger.streams[0].next);
+        assert_eq!(ledger.arrive(0, 0, 2), Arrival::InOrder);
+        assert_eq!(ledger.arrive(0, 0, 1), Arrival::Duplicate);
+    }
+
+    #[test]
+    fn a_copy_on_a_stream_that_expects_none_is_one_too_many() {
+        let mut ledger = Ledger::new(2, &[4, 4], |socket, sender| socket == sender);
+        assert_eq!(ledger.arrive(0, 1, 3), Arrival::Duplicate);
+        assert_eq!(ledger.arrive(0, 0, 0), Arrival::InOrder);
+        assert_eq!(ledger.missing(0, 1).count(), 0);
+        assert_eq!(ledger.missing(1, 1).count(), 4);
+    }
+}

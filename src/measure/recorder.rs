@@ -1,0 +1,231 @@
+//! What one worker records while the clock runs: account, latency, times of each message.
+//!
+//! Belongs here: the few nanoseconds that follow the recognition of a copy. Does not: merging
+//! (`tally`), trusting (`verdict`). Nothing here allocates after [`Recorder::new`].
+
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+
+use super::correlate::{Attribution, Correlator, Key};
+use super::ledger::{Arrival, Ledger};
+use super::sent::SentTimes;
+use crate::plan::fan_out::FanOut;
+use crate::units::Nanos;
+
+/// Top of every histogram: one hour. A larger value is counted as saturated.
+const TOP_NS: u64 = 3_600_000_000_000;
+
+/// An empty latency histogram: nanoseconds, three significant digits, of fixed size.
+pub fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, TOP_NS, 3).expect("constant bounds are valid")
+}
+
+/// A histogram that counts what it cannot hold.
+#[derive(Clone, Debug)]
+pub struct Latencies {
+    /// The values.
+    pub ns: Histogram<u64>,
+    /// How many were above the top.
+    pub saturated: u64,
+}
+
+impl Latencies {
+    /// Empty.
+    pub fn new() -> Self {
+        Self { ns: histogram(), saturated: 0 }
+    }
+
+    /// Records one value.
+    #[inline]
+    pub fn record(&mut self, value: Nanos) {
+        if self.ns.record(value.0).is_err() {
+            self.saturated += 1;
+        }
+    }
+
+    /// Adds another's values.
+    pub fn add(&mut self, other: &Self) {
+        self.ns.add(&other.ns).expect("all latency histograms have the same bounds");
+        self.saturated += other.saturated;
+    }
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// When the copies of one message came, as one worker saw it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MessageTimes {
+    /// Its first copy; 0 when none came.
+    pub first_ns: u64,
+    /// Its last copy so far.
+    pub last_ns: u64,
+    /// Copies delivered.
+    pub copies: u32,
+}
+
+/// A socket as the recorder knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// Number of the socket over the whole run: push sockets first.
+    pub socket: u32,
+    /// Index of its node in the plan.
+    pub node: u32,
+}
+
+/// Counts that are no latency.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// First copies.
+    pub delivered: u64,
+    /// Further copies.
+    pub duplicate: u64,
+    /// First copies that came late in their stream.
+    pub out_of_order: u64,
+    /// Messages that are not ours.
+    pub foreign: u64,
+    /// Copies that were altered.
+    pub corrupt: u64,
+}
+
+/// One worker's record of one row.
+#[derive(Debug)]
+pub struct Recorder {
+    /// This worker's sockets, by local index.
+    pub seats: Vec<Seat>,
+    /// Copies that each of them expects.
+    pub expected: Vec<u64>,
+    /// Copies that each of them has got.
+    pub delivered: Vec<u64>,
+    /// The account of each stream.
+    pub ledger: Ledger,
+    /// Present when the dialect correlates.
+    pub correlator: Option<Correlator>,
+    /// Latency from sent to copy, by node.
+    pub service: Vec<Latencies>,
+    /// By message index.
+    pub times: Vec<MessageTimes>,
+    /// The rest of the account.
+    pub counts: Counts,
+    /// When the last copy came.
+    pub last_copy: Nanos,
+    sent: Arc<SentTimes>,
+}
+
+impl Recorder {
+    /// Lays out everything that a row needs on a worker with these sockets.
+    pub fn new(
+        seats: Vec<Seat>,
+        nodes: usize,
+        senders: &[u32],
+        fan_out: FanOut,
+        correlates: bool,
+        sent: Arc<SentTimes>,
+    ) -> Self {
+        let expects =
+            |local: usize, sender: usize| fan_out.expects(seats[local].socket, sender as u32);
+        let ledger = Ledger::new(seats.len(), senders, expects);
+        let expected = |local| {
+            let of = |(k, &count): (usize, &u32)| if expects(local, k) { count.into() } else { 0 };
+            senders.iter().enumerate().map(of).sum::<u64>()
+        };
+        let expected: Vec<u64> = (0..seats.len()).map(expected).collect();
+        // Copies without text come to sockets of other nodes only, but nothing is lost by room for
+        // all: memory that is not touched is not there.
+        let pending = expected.iter().sum::<u64>() as usize;
+        Self {
+            delivered: vec![0; seats.len()],
+            expected,
+            ledger,
+            correlator: correlates.then(|| Correlator::new(sent.len(), pending)),
+            service: (0..nodes).map(|_| Latencies::new()).collect(),
+            times: vec![MessageTimes::default(); sent.len()],
+            counts: Counts::default(),
+            last_copy: Nanos::ZERO,
+            seats,
+            sent,
+        }
+    }
+
+    /// Everything that arrived so far, of whatever kind: progress.
+    pub fn seen(&self) -> u64 {
+        let c = &self.counts;
+        let waiting = self.correlator.as_ref().map_or(0, Correlator::waiting);
+        c.delivered + c.duplicate + c.foreign + c.corrupt + waiting
+    }
+
+    /// A copy with a tag, and perhaps an id, came to local socket `local`.
+    #[inline]
+    pub fn copy(&mut self, local: u32, sender: u16, sequence: u64, id: Option<Key>, at: Nanos) {
+        let Some(index) = self.sent.index(usize::from(sender), sequence) else {
+            // A message that we do not have: no honest cluster makes it.
+            self.counts.corrupt += 1;
+            return;
+        };
+        self.deliver(local, usize::from(sender), sequence as u32, index, at);
+        if let Some(key) = id {
+            self.learn(key, index);
+        }
+    }
+
+    /// A copy with an id alone came to local socket `local`.
+    #[inline]
+    pub fn id_only(&mut self, local: u32, key: Key, at: Nanos) {
+        let attribution = match &mut self.correlator {
+            Some(correlator) => correlator.attribute(key, local, at.0),
+            None => Attribution::Overflow,
+        };
+        match attribution {
+            Attribution::Message(index) => self.attributed(local, index, at),
+            Attribution::Waits => {}
+            Attribution::Overflow => self.counts.foreign += 1,
+        }
+    }
+
+    /// A copy that carried no tag turned out to be one of message `index`.
+    pub fn attributed(&mut self, local: u32, index: u32, at: Nanos) {
+        let (sender, sequence) = self.sent.message(index);
+        self.deliver(local, sender, sequence, index, at);
+    }
+
+    fn learn(&mut self, key: Key, index: u32) {
+        let Some(correlator) = &mut self.correlator else { return };
+        let mut waiters = correlator.learn(key, index);
+        while let Some(pending) = self.correlator.as_mut().and_then(|c| c.release(&mut waiters)) {
+            self.attributed(pending.socket, index, Nanos(pending.at_ns));
+        }
+    }
+
+    #[inline]
+    fn deliver(&mut self, local: u32, sender: usize, sequence: u32, index: u32, at: Nanos) {
+        let Some(sent) = self.sent.sent(index) else {
+            // A copy before its message was sent.
+            self.counts.corrupt += 1;
+            return;
+        };
+        match self.ledger.arrive(local as usize, sender, sequence) {
+            Arrival::InOrder => {}
+            Arrival::OutOfOrder => self.counts.out_of_order += 1,
+            Arrival::Duplicate => {
+                self.counts.duplicate += 1;
+                return;
+            }
+        }
+        self.counts.delivered += 1;
+        self.delivered[local as usize] += 1;
+        self.last_copy = self.last_copy.max(at);
+        let node = self.seats[local as usize].node as usize;
+        self.service[node].record(at.since(sent));
+        let times = &mut self.times[index as usize];
+        // Copies that waited for their id are recorded late, with their own, earlier time.
+        if times.copies == 0 || at.0 < times.first_ns {
+            times.first_ns = at.0;
+        }
+        times.last_ns = times.last_ns.max(at.0);
+        times.copies += 1;
+    }
+}

@@ -1,0 +1,262 @@
+//! What leaves a worker at the end of a row, by value, and how all of it becomes one outcome.
+//!
+//! Belongs here: merging. Only histograms and counts are merged, never percentiles. Does not: what
+//! the numbers are worth (`verdict`).
+
+use super::correlate::Key;
+use super::outcome::{
+    Class, CoreUse, Delivery, Ending, LostSocket, MatrixCell, Opcodes, RunOutcome, StreamGap,
+};
+use super::recorder::{Latencies, MessageTimes, Recorder};
+use super::sent::SentTimes;
+use crate::plan::Plan;
+use crate::units::Nanos;
+
+/// Streams with missing copies that a report names; the rest is counted.
+const GAPS_MAX: usize = 10_000;
+/// Missing ranges that a report names for each stream.
+const RANGES_MAX: usize = 100;
+
+/// One worker's share of a row.
+#[derive(Debug)]
+pub struct Tally {
+    /// Account and latency.
+    pub recorder: Recorder,
+    /// What the core did.
+    pub core: CoreUse,
+    /// Sockets that were lost during the row.
+    pub lost: Vec<LostSocket>,
+    /// Frames received.
+    pub opcodes: Opcodes,
+    /// Messages that the kernel took whole.
+    pub sent: u64,
+    /// First submission; `None` when this worker sent nothing.
+    pub first_send: Option<Nanos>,
+    /// Completion of the last send.
+    pub last_send: Nanos,
+}
+
+/// A row as all workers together saw it.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// The plan that the row belongs to.
+    pub plan: &'a Plan,
+    /// Messages planned.
+    pub messages: u64,
+    /// When each was sent.
+    pub sent: &'a SentTimes,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+impl Row<'_> {
+    /// Merges the workers' tallies. Caveats are left empty: they need the host's view too.
+    ///
+    /// # Panics
+    /// When the account does not add up: that would be a defect of ours, and no number of such a run
+    /// could be believed.
+    pub fn merge(&self, mut tallies: Vec<Tally>) -> RunOutcome {
+        attribute_leftovers(&mut tallies);
+        let delivery = self.delivery(&tallies);
+        let start = tallies.iter().filter_map(|t| t.first_send).min().unwrap_or(Nanos::ZERO);
+        let last_send = tallies.iter().map(|t| t.last_send).max().unwrap_or(start);
+        let last_copy = tallies.iter().map(|t| t.recorder.last_copy).max().unwrap_or(start);
+        let by_node = self.by_node(&tallies);
+        let mut service = Latencies::new();
+        by_node.iter().for_each(|node| service.add(node));
+        let (completion, spread) = self.completion(&tallies);
+        let (gaps, gaps_total) = gaps(&tallies);
+        RunOutcome {
+            messages: self.messages,
+            sent: tallies.iter().map(|t| t.sent).sum(),
+            push_sockets: self.plan.push_sockets.into(),
+            receive_sockets: self.plan.receive_sockets(),
+            nodes: self.plan.nodes.len(),
+            delivery,
+            send_time: last_send.since(start),
+            receive_time: last_copy.since(start),
+            saturated: service.saturated + completion.saturated + spread.saturated,
+            matrix: self.matrix(&tallies, by_node),
+            latency_ns: vec![
+                (Class::Service, service.ns),
+                (Class::Completion, completion.ns),
+                (Class::Spread, spread.ns),
+            ],
+            gaps,
+            gaps_total,
+            opcodes: tallies.iter().fold(Opcodes::default(), |sum, t| sum.plus(&t.opcodes)),
+            lost: tallies.iter().flat_map(|t| t.lost.iter().cloned()).collect(),
+            cores: tallies.into_iter().map(|t| t.core).collect(),
+            ending: self.ending,
+            caveats: Vec::new(),
+        }
+    }
+
+    fn delivery(&self, tallies: &[Tally]) -> Delivery {
+        let sum = |of: fn(&Recorder) -> u64| tallies.iter().map(|t| of(&t.recorder)).sum::<u64>();
+        let delivery = Delivery {
+            expected: self.plan.expected_copies(self.messages),
+            delivered: sum(|r| r.counts.delivered),
+            missing: sum(Recorder::missing),
+            duplicate: sum(|r| r.counts.duplicate),
+            out_of_order: sum(|r| r.counts.out_of_order),
+            foreign: sum(|r| r.counts.foreign),
+            corrupt: sum(|r| r.counts.corrupt),
+            seen: sum(Recorder::seen),
+        };
+        let d = &delivery;
+        assert_eq!(d.expected, d.delivered + d.missing, "expected = delivered + missing");
+        let kinds = d.delivered + d.duplicate + d.foreign + d.corrupt;
+        assert_eq!(d.seen, kinds, "seen = delivered + duplicate + foreign + corrupt");
+        delivery
+    }
+
+    fn by_node(&self, tallies: &[Tally]) -> Vec<Latencies> {
+        let mut nodes: Vec<_> = self.plan.nodes.iter().map(|_| Latencies::new()).collect();
+        for tally in tallies {
+            for (sum, node) in nodes.iter_mut().zip(&tally.recorder.service) {
+                sum.add(node);
+            }
+        }
+        nodes
+    }
+
+    fn matrix(&self, tallies: &[Tally], by_node: Vec<Latencies>) -> Vec<MatrixCell> {
+        let cell = |(to, latencies): (usize, Latencies)| {
+            let mut cell = MatrixCell {
+                from: self.plan.push_node,
+                to,
+                expected: 0,
+                delivered: 0,
+                latency_ns: latencies.ns,
+            };
+            for recorder in tallies.iter().map(|t| &t.recorder) {
+                let here = |local: &usize| recorder.seats[*local].node as usize == to;
+                for local in (0..recorder.seats.len()).filter(here) {
+                    cell.expected += recorder.expected[local];
+                    cell.delivered += recorder.delivered[local];
+                }
+            }
+            cell
+        };
+        by_node.into_iter().enumerate().map(cell).collect()
+    }
+
+    /// Completion and spread of each message of which every copy came.
+    fn completion(&self, tallies: &[Tally]) -> (Latencies, Latencies) {
+        let (mut completion, mut spread) = (Latencies::new(), Latencies::new());
+        let copies_each = self.plan.fan_out.copies_each(self.plan.sockets());
+        for index in 0..self.sent.len() {
+            let Some(sent) = self.sent.sent(index as u32) else { continue };
+            let seen = tallies.iter().map(|t| t.recorder.times[index]).filter(|t| t.copies > 0);
+            let all = seen.reduce(|a, b| MessageTimes {
+                first_ns: a.first_ns.min(b.first_ns),
+                last_ns: a.last_ns.max(b.last_ns),
+                copies: a.copies + b.copies,
+            });
+            let Some(all) = all.filter(|all| u64::from(all.copies) == copies_each) else {
+                continue;
+            };
+            completion.record(Nanos(all.last_ns).since(sent));
+            spread.record(Nanos(all.last_ns - all.first_ns));
+        }
+        (completion, spread)
+    }
+}
+
+impl Recorder {
+    /// Copies that did not come, counted stream by stream: not derived from what did come, so that
+    /// the two can be held against each other.
+    fn missing(&self) -> u64 {
+        let senders = 0..self.ledger.senders();
+        let of = |local| senders.clone().map(move |k| self.ledger.missing(local, k).count() as u64);
+        (0..self.seats.len()).flat_map(of).sum()
+    }
+}
+
+/// Attributes the copies that still wait from the tables of all workers; what no table knows is
+/// foreign: another user's message that a node passed on without text.
+fn attribute_leftovers(tallies: &mut [Tally]) {
+    for index in 0..tallies.len() {
+        let Some(own) = &tallies[index].recorder.correlator else { continue };
+        let left: Vec<_> = own.unattributed().collect();
+        for (key, pending) in left {
+            let message = known(tallies, key);
+            let recorder = &mut tallies[index].recorder;
+            match message {
+                Some(message) => {
+                    recorder.attributed(pending.socket, message, Nanos(pending.at_ns));
+                }
+                None => recorder.counts.foreign += 1,
+            }
+        }
+        if let Some(own) = &mut tallies[index].recorder.correlator {
+            own.forget_unattributed();
+        }
+    }
+}
+
+fn known(tallies: &[Tally], key: Key) -> Option<u32> {
+    tallies.iter().find_map(|t| t.recorder.correlator.as_ref()?.message(key))
+}
+
+/// Streams with missing copies, largest first, and how many there are.
+fn gaps(tallies: &[Tally]) -> (Vec<StreamGap>, u64) {
+    let mut gaps = Vec::new();
+    for recorder in tallies.iter().map(|t| &t.recorder) {
+        for (local, seat) in recorder.seats.iter().enumerate() {
+            for sender in 0..recorder.ledger.senders() {
+                let (ranges, missing) = ranges(recorder.ledger.missing(local, sender));
+                if missing > 0 {
+                    gaps.push(StreamGap {
+                        sender: sender as u32,
+                        socket: seat.socket,
+                        node: seat.node as usize,
+                        missing,
+                        truncated: ranges.len() > RANGES_MAX,
+                        ranges: ranges.into_iter().take(RANGES_MAX).collect(),
+                    });
+                }
+            }
+        }
+    }
+    let total = gaps.len() as u64;
+    gaps.sort_by_key(|gap| (std::cmp::Reverse(gap.missing), gap.socket, gap.sender));
+    gaps.truncate(GAPS_MAX);
+    (gaps, total)
+}
+
+/// Ascending numbers as inclusive ranges, one more than a report names, and their count.
+fn ranges(numbers: impl Iterator<Item = u32>) -> (Vec<(u64, u64)>, u64) {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    let (mut count, mut previous) = (0, None);
+    for number in numbers.map(u64::from) {
+        count += 1;
+        let follows = previous.is_some_and(|previous| previous + 1 == number);
+        previous = Some(number);
+        match ranges.last_mut() {
+            Some(range) if follows && range.1 + 1 == number => range.1 = number,
+            last if last.is_none() || !follows => {
+                if ranges.len() <= RANGES_MAX {
+                    ranges.push((number, number));
+                }
+            }
+            // Within a range that came after the last one named.
+            _ => {}
+        }
+    }
+    (ranges, count)
+}
+
+impl Opcodes {
+    fn plus(self, other: &Self) -> Self {
+        Self {
+            text: self.text + other.text,
+            binary: self.binary + other.binary,
+            continuation: self.continuation + other.continuation,
+            ping: self.ping + other.ping,
+            pong: self.pong + other.pong,
+            close: self.close + other.close,
+        }
+    }
+}
