@@ -12,9 +12,11 @@ use crate::source::{Source, Token, closing, tokens};
 
 /// The rooms from the bottom up. A room may use the rows above its own, never its own row's
 /// neighbours and never a row below.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["units"],
-    &["wire", "dialect", "host"],
+    &["wire", "host"],
+    // Above `wire`: a dialect says whether its messages are text or binary, an opcode's name.
+    &["dialect"],
     &["plan"],
     &["measure"],
     &["engine", "report"],

@@ -5,6 +5,7 @@
 //!
 //! Every view has the length of the file and its line breaks; what a view leaves out is blank.
 //! So an offset means the same place in each of them, and no rule has to carry positions around.
+//! Other files have no views, only their text.
 
 /// One file of the tree.
 pub(crate) struct Source {
@@ -24,7 +25,12 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(path: &str, text: &str) -> Self {
-        let (code, comments) = split(text);
+        let rust = path.ends_with(".rs");
+        let (code, comments) = if rust {
+            split(text)
+        } else {
+            Default::default()
+        };
         let mut source = Self {
             path: path.to_owned(),
             text: text.to_owned(),
@@ -89,7 +95,7 @@ fn token_len(rest: &[u8]) -> usize {
     } else if rest.starts_with(b"::") {
         2
     } else {
-        1
+        1 + rest[1..].iter().take_while(|&&b| b & 0xC0 == 0x80).count()
     }
 }
 
@@ -376,6 +382,13 @@ mod tests {
             );
         }
         assert_eq!(source.test_modules, ["naive"]);
+    }
+
+    #[test]
+    fn letters_beyond_ascii_and_files_of_other_kinds_do_no_harm() {
+        let source = Source::new("src/a.rs", "fn größe() {} ─\n");
+        assert!(tokens(&source.code).iter().any(|t| t.text == "ö"));
+        assert_eq!(Source::new("a.md", "It's `\"` ─\n").code, "");
     }
 
     #[test]
