@@ -34,16 +34,8 @@ const TEXTS: [&str; 12] = [
 ];
 
 /// Folders of others: tools put them there, git does not keep them.
-const NOT_OURS: [&str; 8] = [
-    "target",
-    "node_modules",
-    ".git",
-    ".venv",
-    "__pycache__",
-    "shared",
-    "corpus",
-    "artifacts",
-];
+const NOT_OURS: [&str; 8] =
+    ["target", "node_modules", ".git", ".venv", "__pycache__", "shared", "corpus", "artifacts"];
 
 /// All text files of the tree, in the order of their paths.
 fn tree() -> Vec<Source> {
@@ -61,10 +53,7 @@ fn tree() -> Vec<Source> {
         .collect();
     sources.sort_by(|a, b| a.path.cmp(&b.path));
     blank_test_modules(&mut sources);
-    assert!(
-        sources.iter().any(|s| s.path == "src/lib.rs"),
-        "the walk found no src/lib.rs"
-    );
+    assert!(sources.iter().any(|s| s.path == "src/lib.rs"), "the walk found no src/lib.rs");
     sources
 }
 
@@ -72,11 +61,7 @@ fn collect(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     for entry in entries {
         let path = entry.expect("an entry of the tree").path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && !NOT_OURS.contains(&name.as_str()) {
             collect(&path, found);
         } else if path.is_file() && TEXTS.iter().any(|end| name.ends_with(end)) {
@@ -144,19 +129,12 @@ fn documents_have_one_title_and_links_that_lead_somewhere() {
         .chain(["LICENSE-MIT", "LICENSE-APACHE", "Cargo.lock"].map(str::to_owned))
         .collect();
     let documents = sources.iter().filter(|s| s.path.ends_with(".md"));
-    none(
-        documents
-            .flat_map(|s| text::document_faults(s, &files))
-            .collect(),
-    );
+    none(documents.flat_map(|s| text::document_faults(s, &files)).collect());
 }
 
 #[test]
 fn the_changelog_keeps_its_shape() {
-    none(text::changelog_faults(
-        &file("CHANGELOG.md"),
-        env!("CARGO_PKG_VERSION"),
-    ));
+    none(text::changelog_faults(&file("CHANGELOG.md"), env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
@@ -166,8 +144,5 @@ fn the_readme_gives_its_two_commands() {
 
 #[test]
 fn the_architecture_gives_every_dependency_its_reason() {
-    none(text::unexplained(
-        &file("Cargo.toml"),
-        &file("ARCHITECTURE.md"),
-    ));
+    none(text::unexplained(&file("Cargo.toml"), &file("ARCHITECTURE.md")));
 }

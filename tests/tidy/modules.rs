@@ -63,10 +63,8 @@ struct Use {
 
 impl Modules {
     pub(crate) fn read(sources: &[Source]) -> Self {
-        let files: Vec<_> = sources
-            .iter()
-            .filter_map(|s| Some((module_path(&s.path)?, s)))
-            .collect();
+        let files: Vec<_> =
+            sources.iter().filter_map(|s| Some((module_path(&s.path)?, s))).collect();
         let known: BTreeSet<Path> = files.iter().map(|(path, _)| path.clone()).collect();
         let all: Vec<Module> = files
             .into_iter()
@@ -76,22 +74,14 @@ impl Modules {
                 path,
             })
             .collect();
-        let by_path = all
-            .iter()
-            .enumerate()
-            .map(|(i, m)| (m.path.clone(), i))
-            .collect();
+        let by_path = all.iter().enumerate().map(|(i, m)| (m.path.clone(), i)).collect();
         let reexports = all
             .iter()
             .flat_map(|m| &m.references)
             .filter(|r| r.ours)
             .filter_map(|r| Some((r.reexport_as.clone()?, r.path.clone())))
             .collect();
-        Self {
-            all,
-            by_path,
-            reexports,
-        }
+        Self { all, by_path, reexports }
     }
 
     /// Uses that go against the table of rooms.
@@ -122,9 +112,7 @@ impl Modules {
             next.entry(edge.from).or_default().push(edge);
         }
         let mut done = BTreeSet::new();
-        (0..self.all.len())
-            .filter_map(|start| self.walk(start, &next, &mut done))
-            .collect()
+        (0..self.all.len()).filter_map(|start| self.walk(start, &next, &mut done)).collect()
     }
 
     fn walk(
@@ -180,11 +168,7 @@ impl Modules {
                 }
                 let to = self.resolve(&reference.path);
                 if to.is_some_and(|to| to != from) {
-                    found.extend(to.map(|to| Use {
-                        from,
-                        to,
-                        line: reference.line,
-                    }));
+                    found.extend(to.map(|to| Use { from, to, line: reference.line }));
                 }
             }
         }
@@ -195,12 +179,8 @@ impl Modules {
     fn resolve(&self, path: &Path) -> Option<usize> {
         let mut path = path.clone();
         for _ in 0..8 {
-            let len = (0..=path.len())
-                .rev()
-                .find(|&n| self.by_path.contains_key(&path[..n]))?;
-            let door = path
-                .get(len)
-                .map(|name| (path[..len].to_vec(), name.clone()));
+            let len = (0..=path.len()).rev().find(|&n| self.by_path.contains_key(&path[..n]))?;
+            let door = path.get(len).map(|name| (path[..len].to_vec(), name.clone()));
             match door.and_then(|door| self.reexports.get(&door)) {
                 Some(behind) => path = [behind.as_slice(), &path[len + 1..]].concat(),
                 None => return self.by_path.get(&path[..len]).copied(),
@@ -214,11 +194,7 @@ impl Modules {
 fn module_path(file: &str) -> Option<Path> {
     let inside = file.strip_prefix("src/")?.strip_suffix(".rs")?;
     let inside = inside.strip_suffix("/mod").unwrap_or(inside);
-    Some(if inside == "lib" {
-        Vec::new()
-    } else {
-        inside.split('/').map(str::to_owned).collect()
-    })
+    Some(if inside == "lib" { Vec::new() } else { inside.split('/').map(str::to_owned).collect() })
 }
 
 /// Modules that exist for tests only, files of their own, named as file paths without `.rs`.
@@ -275,12 +251,7 @@ fn may_use(from: &str, to: &str) -> bool {
 /// All paths of a file. `module` is its own path, `known` the paths of all modules.
 fn references(view: &str, module: &Path, known: &BTreeSet<Path>) -> Vec<Reference> {
     let all = tokens(view);
-    let mut reader = Reader {
-        all: &all,
-        known,
-        inline: Vec::new(),
-        aliases: BTreeMap::new(),
-    };
+    let mut reader = Reader { all: &all, known, inline: Vec::new(), aliases: BTreeMap::new() };
     let mut found = Vec::new();
     let mut index = 0;
     while index < all.len() {
@@ -322,10 +293,7 @@ impl Reader<'_> {
     fn step(&mut self, index: usize, module: &Path, found: &mut Vec<Reference>) -> usize {
         let token = self.all[index];
         if token.text == "mod" && self.text(index + 2) == "{" {
-            self.inline.push((
-                self.text(index + 1).to_owned(),
-                closing(self.all, index + 2),
-            ));
+            self.inline.push((self.text(index + 1).to_owned(), closing(self.all, index + 2)));
             return index + 3;
         }
         if token.text == "use" && self.text(index + 1) != "<" {
@@ -337,12 +305,7 @@ impl Reader<'_> {
         let (path, end) = self.path_at(index);
         if path.len() > 1 && !self.is_visibility(index) {
             let (path, ours) = self.rooted(path, module);
-            found.push(Reference {
-                line: token.line,
-                path,
-                ours,
-                reexport_as: None,
-            });
+            found.push(Reference { line: token.line, path, ours, reexport_as: None });
         }
         end
     }
@@ -371,12 +334,7 @@ impl Reader<'_> {
             let (path, ours) = self.rooted(path, module);
             self.aliases.insert(name.clone(), (path.clone(), ours));
             let reexport_as = (public && ours).then(|| (self.here(module), name));
-            found.push(Reference {
-                line,
-                path,
-                ours,
-                reexport_as,
-            });
+            found.push(Reference { line, path, ours, reexport_as });
         }
         end
     }
@@ -409,17 +367,9 @@ impl Reader<'_> {
         if path.last().is_some_and(|last| last == "self") && path.len() > 1 {
             path.pop();
         }
-        let alias = if self.text(index) == "as" {
-            self.text(index + 1)
-        } else {
-            ""
-        };
+        let alias = if self.text(index) == "as" { self.text(index + 1) } else { "" };
         index += if alias.is_empty() { 0 } else { 2 };
-        let name = if alias.is_empty() {
-            path.last().cloned()
-        } else {
-            Some(alias.to_owned())
-        };
+        let name = if alias.is_empty() { path.last().cloned() } else { Some(alias.to_owned()) };
         leaves.push((line, path, name.unwrap_or_default()));
         index
     }
@@ -449,10 +399,8 @@ mod tests {
     use super::*;
 
     fn modules(files: &[(&str, &str)]) -> Modules {
-        let mut sources: Vec<Source> = files
-            .iter()
-            .map(|(path, text)| Source::new(path, text))
-            .collect();
+        let mut sources: Vec<Source> =
+            files.iter().map(|(path, text)| Source::new(path, text)).collect();
         blank_test_modules(&mut sources);
         Modules::read(&sources)
     }
@@ -486,10 +434,7 @@ mod tests {
     #[test]
     fn a_use_of_a_lower_room_is_fine() {
         let files = [
-            (
-                "src/engine/mod.rs",
-                "use crate::{units::Nanos, wire::Frame};",
-            ),
+            ("src/engine/mod.rs", "use crate::{units::Nanos, wire::Frame};"),
             WIRE,
             ("src/units.rs", ""),
         ];
@@ -509,15 +454,9 @@ mod tests {
         let cluster = ("src/cluster/mod.rs", "");
         let found = direction(&[cluster, ("src/engine/mod.rs", "use crate::cluster;")]);
         assert!(found.contains("`engine` uses `cluster`"), "{found}");
+        assert_eq!(direction(&[cluster, ("src/cli/mod.rs", "use crate::cluster;")]), "");
         assert_eq!(
-            direction(&[cluster, ("src/cli/mod.rs", "use crate::cluster;")]),
-            ""
-        );
-        assert_eq!(
-            direction(&[
-                cluster,
-                ("src/main.rs", "fn main() { fanstorm::cluster::run() }")
-            ]),
+            direction(&[cluster, ("src/main.rs", "fn main() { fanstorm::cluster::run() }")]),
             ""
         );
     }
@@ -529,11 +468,7 @@ mod tests {
             ENGINE,
             ("src/wire/mod.rs", "use crate::Worker;"),
         ];
-        assert!(
-            direction(&files).contains("`wire` uses `engine`"),
-            "{}",
-            direction(&files)
-        );
+        assert!(direction(&files).contains("`wire` uses `engine`"), "{}", direction(&files));
     }
 
     #[test]
@@ -557,10 +492,7 @@ mod tests {
     #[test]
     fn files_that_use_each_other_in_a_circle_are_reported_with_the_way_round() {
         let files = [
-            (
-                "src/engine/worker.rs",
-                "use crate::units::Nanos;\nuse super::session::Session;",
-            ),
+            ("src/engine/worker.rs", "use crate::units::Nanos;\nuse super::session::Session;"),
             ("src/engine/session.rs", "use crate::engine::fleet;"),
             ("src/engine/fleet.rs", "\n\nfn f() { super::worker::run() }"),
         ];
@@ -574,15 +506,9 @@ mod tests {
     #[test]
     fn a_front_door_makes_no_circle_but_a_real_use_does() {
         let child = ("src/engine/ring.rs", "use super::Ring;");
-        let door = (
-            "src/engine/mod.rs",
-            "pub mod ring;\npub use ring::Real;\npub trait Ring {}",
-        );
+        let door = ("src/engine/mod.rs", "pub mod ring;\npub use ring::Real;\npub trait Ring {}");
         assert_eq!(modules(&[door, child]).cycles(), Vec::<String>::new());
-        let user = (
-            "src/engine/mod.rs",
-            "pub trait Ring {}\nfn f() { ring::Real::new() }",
-        );
+        let user = ("src/engine/mod.rs", "pub trait Ring {}\nfn f() { ring::Real::new() }");
         assert_eq!(modules(&[user, child]).cycles().len(), 1);
     }
 
@@ -600,25 +526,16 @@ mod tests {
     fn visibility_and_super_inside_an_inline_module_name_no_other_file() {
         let files = [
             ("src/engine/mod.rs", "fn f() { a::g() }"),
-            (
-                "src/engine/a.rs",
-                "pub(in crate::engine) fn g() {}\nmod b { use super::g; }",
-            ),
+            ("src/engine/a.rs", "pub(in crate::engine) fn g() {}\nmod b { use super::g; }"),
         ];
         assert_eq!(modules(&files).cycles(), Vec::<String>::new());
     }
 
     #[test]
     fn names_are_followed_through_their_use_to_the_external_crate() {
-        let found = modules(&[(
-            "src/wire/a.rs",
-            "use std::process as p;\nfn f() { p::exit(1) }",
-        )]);
-        let paths: Vec<String> = found.all[0]
-            .references
-            .iter()
-            .map(|r| r.path.join("::"))
-            .collect();
+        let found = modules(&[("src/wire/a.rs", "use std::process as p;\nfn f() { p::exit(1) }")]);
+        let paths: Vec<String> =
+            found.all[0].references.iter().map(|r| r.path.join("::")).collect();
         assert_eq!(paths, ["std::process", "std::process::exit"]);
     }
 }

@@ -22,12 +22,7 @@ struct Owned {
 const OWNED: &[Owned] = &[
     Owned {
         what: "reading a clock",
-        marks: &[
-            "std::time::Instant",
-            "std::time::SystemTime",
-            "clock_gettime",
-            "tokio::time",
-        ],
+        marks: &["std::time::Instant", "std::time::SystemTime", "clock_gettime", "tokio::time"],
         except: &[],
         owners: &["src/host/clock.rs", "src/cluster/"],
         instead: "take `now: Nanos` as an argument, or ask `host::clock`",
@@ -59,11 +54,7 @@ const OWNED: &[Owned] = &[
     },
     Owned {
         what: "ending the program",
-        marks: &[
-            "std::process::exit",
-            "std::process::abort",
-            "std::process::ExitCode",
-        ],
+        marks: &["std::process::exit", "std::process::abort", "std::process::ExitCode"],
         except: &[],
         owners: &["src/main.rs", "src/cli/", "src/cluster/"],
         instead: "return an error or an outcome; `main` turns it into the exit code",
@@ -124,10 +115,7 @@ pub(crate) fn trespasses(modules: &Modules, sources: &[Source]) -> Vec<String> {
     for module in &modules.all {
         found.extend(path_trespasses(module));
     }
-    for source in sources
-        .iter()
-        .filter(|s| s.path.starts_with("src/") && s.is_rust())
-    {
+    for source in sources.iter().filter(|s| s.path.starts_with("src/") && s.is_rust()) {
         found.extend(macro_trespasses(source));
     }
     found.into_iter().collect()
@@ -149,10 +137,7 @@ fn path_trespasses(module: &Module) -> Vec<String> {
 
 fn macro_trespasses(source: &Source) -> Vec<String> {
     let mut found = Vec::new();
-    for pair in tokens(&source.shipped)
-        .windows(2)
-        .filter(|pair| pair[1].text == "!")
-    {
+    for pair in tokens(&source.shipped).windows(2).filter(|pair| pair[1].text == "!") {
         let name = format!("{}!", pair[0].text);
         for owned in OWNED.iter().filter(|owned| owned.bars(&source.path)) {
             if owned.marks.contains(&name.as_str()) {
@@ -173,10 +158,7 @@ impl Owned {
             [] => "nobody".to_owned(),
             owners => owners.join(", "),
         };
-        format!(
-            "{file}:{line}: `{used}`: {} is owned by {owner}; {}",
-            self.what, self.instead
-        )
+        format!("{file}:{line}: `{used}`: {} is owned by {owner}; {}", self.what, self.instead)
     }
 }
 
@@ -224,20 +206,13 @@ pub(crate) fn careless_unsafe(sources: &[Source]) -> Vec<String> {
 /// Looks through the comments between the end of the statement before and the `unsafe`.
 fn has_reason(source: &Source, all: &[Token<'_>], index: usize) -> bool {
     let kind = all.get(index + 1).map_or("", |t| t.text);
-    let mark = if matches!(kind, "fn" | "trait") {
-        "# Safety"
-    } else {
-        "SAFETY:"
-    };
+    let mark = if matches!(kind, "fn" | "trait") { "# Safety" } else { "SAFETY:" };
     // A pointer type `unsafe fn(…)` and a method of an unsafe trait's impl carry no contract.
     let named = all.get(index + 2).is_some_and(Token::is_name);
     if kind == "fn" && (!named || in_unsafe_impl(all, index)) {
         return true;
     }
-    let before = all[..index]
-        .iter()
-        .rev()
-        .find(|t| matches!(t.text, ";" | "{" | "}" | ","));
+    let before = all[..index].iter().rev().find(|t| matches!(t.text, ";" | "{" | "}" | ","));
     let start = before.map_or(0, |t| t.at);
     source.comments[start..all[index].at].contains(mark)
 }
@@ -265,21 +240,12 @@ mod tests {
     fn each_capability_is_refused_outside_its_owner_and_allowed_inside() {
         let cases = [
             ("use std::time::Instant;", "src/host/clock.rs"),
-            (
-                "use std::time as t; fn f() { t::SystemTime::now(); }",
-                "src/host/clock.rs",
-            ),
+            ("use std::time as t; fn f() { t::SystemTime::now(); }", "src/host/clock.rs"),
             ("use rustix::time::clock_gettime;", "src/host/clock.rs"),
             ("use io_uring::IoUring;", "src/engine/ring/uring.rs"),
-            (
-                "use std::thread; fn f() { thread::spawn(g); }",
-                "src/engine/fleet.rs",
-            ),
+            ("use std::thread; fn f() { thread::spawn(g); }", "src/engine/fleet.rs"),
             ("fn f() { std::thread::sleep(d) }", "src/cluster/node.rs"),
-            (
-                "use std::process::{self, Command};",
-                "src/cluster/children.rs",
-            ),
+            ("use std::process::{self, Command};", "src/cluster/children.rs"),
             ("fn f() { std::process::exit(1) }", "src/main.rs"),
             ("fn f() { println!(\"x\") }", "src/cli/progress.rs"),
             ("use std::io; fn f() { io::stdout(); }", "src/main.rs"),
@@ -288,10 +254,7 @@ mod tests {
             ("use tokio_uring::net::TcpListener;", "src/cluster/node.rs"),
         ];
         for (text, owner) in cases {
-            assert!(
-                trespass("src/wire/frame.rs", text).contains("is owned by"),
-                "{text}"
-            );
+            assert!(trespass("src/wire/frame.rs", text).contains("is owned by"), "{text}");
             assert_eq!(trespass(owner, text), "", "{text} in {owner}");
         }
     }
@@ -331,10 +294,7 @@ mod tests {
         assert!(unsafes(home, far).contains("without its reason"));
         assert_eq!(unsafes(home, reasoned), "");
         assert!(unsafes(home, "/// Doc.\nunsafe fn f() {}").contains("without its reason"));
-        assert_eq!(
-            unsafes(home, "/// # Safety\n/// Call it twice.\nunsafe fn f() {}"),
-            ""
-        );
+        assert_eq!(unsafes(home, "/// # Safety\n/// Call it twice.\nunsafe fn f() {}"), "");
     }
 
     #[test]
@@ -350,10 +310,6 @@ mod tests {
         let text = "// SAFETY: x.\nunsafe impl Send for A {}";
         let files = ["a", "b", "c"].map(|n| Source::new(&format!("{UNSAFE_HOME}{n}.rs"), text));
         assert_eq!(careless_unsafe(&files[..2]).len(), 0);
-        assert!(
-            careless_unsafe(&files)
-                .join("")
-                .contains("stands in 3 files")
-        );
+        assert!(careless_unsafe(&files).join("").contains("stands in 3 files"));
     }
 }

@@ -32,11 +32,8 @@ struct Measured {
 
 /// What is too long, has grown, or has an exception that it no longer needs.
 pub(crate) fn oversize(sources: &[Source], exceptions: &[Exception]) -> Vec<String> {
-    let measured: Vec<Measured> = sources
-        .iter()
-        .filter(|s| s.is_rust())
-        .flat_map(measure)
-        .collect();
+    let measured: Vec<Measured> =
+        sources.iter().filter(|s| s.is_rust()).flat_map(measure).collect();
     let mut found: Vec<String> = measured
         .iter()
         .filter(|m| !m.is_excepted(exceptions))
@@ -55,9 +52,7 @@ impl Measured {
     }
 
     fn is_excepted(&self, exceptions: &[Exception]) -> bool {
-        exceptions
-            .iter()
-            .any(|e| e.file == self.file && e.function == self.function)
+        exceptions.iter().any(|e| e.file == self.file && e.function == self.function)
     }
 
     fn too_long(&self) -> Option<String> {
@@ -66,33 +61,23 @@ impl Measured {
         } else {
             "give each step a name and a function of its own"
         };
-        (self.lines > self.max).then(|| {
-            format!(
-                "{}: {} lines, {} may be; {split}",
-                self.name(),
-                self.lines,
-                self.max
-            )
-        })
+        (self.lines > self.max)
+            .then(|| format!("{}: {} lines, {} may be; {split}", self.name(), self.lines, self.max))
     }
 }
 
 impl Exception {
     fn stale(&self, measured: &[Measured]) -> Option<String> {
-        let same = measured
-            .iter()
-            .filter(|m| m.file == self.file && m.function == self.function);
+        let same = measured.iter().filter(|m| m.file == self.file && m.function == self.function);
         let name = format!("{} {}", self.file, self.function);
         match same.max_by_key(|m| m.lines) {
             None => Some(format!("{name}: is gone; remove its exception")),
-            Some(m) if m.lines <= m.max => Some(format!(
-                "{name}: {} lines need no exception; remove it",
-                m.lines
-            )),
-            Some(m) if m.lines < self.lines => Some(format!(
-                "{name}: shrank to {} lines; lower its exception to that",
-                m.lines
-            )),
+            Some(m) if m.lines <= m.max => {
+                Some(format!("{name}: {} lines need no exception; remove it", m.lines))
+            }
+            Some(m) if m.lines < self.lines => {
+                Some(format!("{name}: shrank to {} lines; lower its exception to that", m.lines))
+            }
             Some(m) if m.lines > self.lines => Some(format!(
                 "{name}: grew from {} to {} lines; take the new part out of it",
                 self.lines, m.lines
@@ -129,11 +114,7 @@ fn file_lines(source: &Source) -> usize {
     let pairs = source.code.lines().zip(source.shipped.lines());
     let first_shipped = !source.shipped.trim().is_empty();
     let gone = pairs.filter(gone).count();
-    if first_shipped {
-        source.text.lines().count().saturating_sub(gone)
-    } else {
-        0
-    }
+    if first_shipped { source.text.lines().count().saturating_sub(gone) } else { 0 }
 }
 
 fn function(source: &Source, all: &[Token<'_>], index: usize) -> Option<Measured> {
@@ -173,21 +154,14 @@ mod tests {
     }
 
     const fn exception(lines: usize) -> Exception {
-        Exception {
-            file: "src/engine/worker.rs",
-            function: "f",
-            lines,
-        }
+        Exception { file: "src/engine/worker.rs", function: "f", lines }
     }
 
     #[test]
     fn a_function_may_reach_the_limit_and_not_one_line_more() {
         assert_eq!(sizes(long_function(FUNCTION_LINES_MAX), &[]), "");
         let found = sizes(long_function(FUNCTION_LINES_MAX + 1), &[]);
-        assert!(
-            found.contains("src/engine/worker.rs:1: fn f: 71 lines"),
-            "{found}"
-        );
+        assert!(found.contains("src/engine/worker.rs:1: fn f: 71 lines"), "{found}");
     }
 
     #[test]
@@ -203,10 +177,7 @@ mod tests {
     #[test]
     fn a_file_is_measured_without_its_tests() {
         let shipped = "// A line.\n".repeat(FILE_LINES_MAX - 1);
-        let tests = format!(
-            "#[cfg(test)]\nmod tests {{\n{}}}\n",
-            "    fn t() {}\n".repeat(50)
-        );
+        let tests = format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "    fn t() {}\n".repeat(50));
         let fits = format!("{shipped}fn a() {{}}\n{tests}");
         assert_eq!(sizes(Source::new("src/a.rs", &fits), &[]), "");
         let over = format!("// One more.\n{fits}");

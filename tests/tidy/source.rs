@@ -26,11 +26,7 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn new(path: &str, text: &str) -> Self {
         let rust = path.ends_with(".rs");
-        let (code, comments) = if rust {
-            split(text)
-        } else {
-            Default::default()
-        };
+        let (code, comments) = if rust { split(text) } else { Default::default() };
         let mut source = Self {
             path: path.to_owned(),
             text: text.to_owned(),
@@ -63,8 +59,7 @@ pub(crate) struct Token<'a> {
 
 impl Token<'_> {
     pub(crate) fn is_name(&self) -> bool {
-        self.text
-            .starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        self.text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
     }
 }
 
@@ -77,11 +72,7 @@ pub(crate) fn tokens(view: &str) -> Vec<Token<'_>> {
         if bytes[at] == b'\n' {
             line += 1;
         } else if !bytes[at].is_ascii_whitespace() {
-            found.push(Token {
-                text: &view[at..end],
-                line,
-                at,
-            });
+            found.push(Token { text: &view[at..end], line, at });
         }
         at = end;
     }
@@ -140,10 +131,7 @@ fn split(text: &str) -> (String, String) {
 }
 
 fn blank(bytes: &mut [u8], really: bool) {
-    bytes
-        .iter_mut()
-        .filter(|b| really && **b != b'\n')
-        .for_each(|b| *b = b' ');
+    bytes.iter_mut().filter(|b| really && **b != b'\n').for_each(|b| *b = b' ');
 }
 
 fn blanked(text: &str, start: usize, end: usize) -> String {
@@ -159,10 +147,7 @@ fn utf8(bytes: Vec<u8>) -> String {
 fn lexeme(bytes: &[u8], at: usize) -> (usize, Kind) {
     let rest = &bytes[at..];
     if rest.starts_with(b"//") {
-        (
-            rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len()),
-            Kind::Comment,
-        )
+        (rest.iter().position(|&b| b == b'\n').unwrap_or(rest.len()), Kind::Comment)
     } else if rest.starts_with(b"/*") {
         (block_comment_len(rest), Kind::Comment)
     } else if let Some(len) = raw_string_len(bytes, at) {
@@ -215,20 +200,14 @@ fn raw_string_len(bytes: &[u8], at: usize) -> Option<usize> {
     if rest.get(prefix) != Some(&b'r') {
         return None;
     }
-    let hashes = rest[prefix + 1..]
-        .iter()
-        .take_while(|&&b| b == b'#')
-        .count();
+    let hashes = rest[prefix + 1..].iter().take_while(|&&b| b == b'#').count();
     let body = prefix + 1 + hashes;
     if rest.get(body) != Some(&b'"') {
         return None;
     }
     let end = [b"\"".as_slice(), &vec![b'#'; hashes]].concat();
     let inside = &rest[body + 1..];
-    let len = inside
-        .windows(end.len())
-        .position(|w| w == end)
-        .unwrap_or(inside.len() - end.len());
+    let len = inside.windows(end.len()).position(|w| w == end).unwrap_or(inside.len() - end.len());
     Some(body + 1 + len + end.len())
 }
 
@@ -253,11 +232,7 @@ fn without_tests(code: &str) -> (String, Vec<String>) {
             continue;
         };
         let inner = all[index + 1].text == "!";
-        let last = if inner {
-            all.len() - 1
-        } else {
-            item_end(&all, after)
-        };
+        let last = if inner { all.len() - 1 } else { item_end(&all, after) };
         shipped = blanked(&shipped, all[index].at, all[last].at + all[last].text.len());
         modules.extend(declared_module(&all[after..=last]));
         index = last + 1;
@@ -336,11 +311,7 @@ mod tests {
 
     fn code_words(text: &str) -> Vec<String> {
         let source = Source::new("src/a.rs", text);
-        tokens(&source.code)
-            .iter()
-            .filter(|t| t.is_name())
-            .map(|t| t.text.to_owned())
-            .collect()
+        tokens(&source.code).iter().filter(|t| t.is_name()).map(|t| t.text.to_owned()).collect()
     }
 
     #[test]
@@ -375,11 +346,7 @@ mod tests {
         let source = Source::new("src/a.rs", text);
         assert!(!source.shipped.contains("gone"), "{}", source.shipped);
         for kept in ["kept", "fn c", "fn last", "a::b"] {
-            assert!(
-                source.shipped.contains(kept),
-                "{kept} is missing: {}",
-                source.shipped
-            );
+            assert!(source.shipped.contains(kept), "{kept} is missing: {}", source.shipped);
         }
         assert_eq!(source.test_modules, ["naive"]);
     }

@@ -9,56 +9,26 @@ use crate::source::{Source, tokens};
 /// Tokens one after the other, and what to write instead.
 const BANNED_CODE: &[(&[&str], &str)] = &[
     (&["todo", "!"], "write it, or leave the feature out whole"),
-    (
-        &["unimplemented", "!"],
-        "write it, or leave the feature out whole",
-    ),
-    (
-        &["dbg", "!"],
-        "remove it; a figure worth printing belongs into the report",
-    ),
+    (&["unimplemented", "!"], "write it, or leave the feature out whole"),
+    (&["dbg", "!"], "remove it; a figure worth printing belongs into the report"),
     (
         &["#", "[", "allow", "("],
         "`#[expect(…, reason = \"…\")]`, which complains when it is not needed",
     ),
-    (
-        &["#", "!", "[", "allow", "("],
-        "`#![expect(…, reason = \"…\")]`",
-    ),
-    (
-        &["#", "[", "ignore"],
-        "make the test fast and sure, or skip with a printed reason",
-    ),
-    (
-        &["get_unchecked"],
-        "index, or iterate; the bounds check is not what costs",
-    ),
-    (
-        &["transmute"],
-        "a conversion with a name (`from_ne_bytes`, `cast`)",
-    ),
+    (&["#", "!", "[", "allow", "("], "`#![expect(…, reason = \"…\")]`"),
+    (&["#", "[", "ignore"], "make the test fast and sure, or skip with a printed reason"),
+    (&["get_unchecked"], "index, or iterate; the bounds check is not what costs"),
+    (&["transmute"], "a conversion with a name (`from_ne_bytes`, `cast`)"),
 ];
 
 /// Words in any text file. Put together here so that this file does not hold them itself.
 fn banned_words() -> [(String, &'static str); 5] {
     [
-        (
-            ["FIX", "ME"].concat(),
-            "fix it, or file an issue and name its number",
-        ),
-        (
-            ["XX", "X"].concat(),
-            "say what is wrong and what would settle it",
-        ),
+        (["FIX", "ME"].concat(), "fix it, or file an issue and name its number"),
+        (["XX", "X"].concat(), "say what is wrong and what would settle it"),
         (["/wo", "rk/"].concat(), "a path relative to the repository"),
-        (
-            ["/ro", "ot/"].concat(),
-            "a path relative to the repository, or `$HOME`",
-        ),
-        (
-            ["/ho", "me/"].concat(),
-            "a path relative to the repository, or `$HOME`",
-        ),
+        (["/ro", "ot/"].concat(), "a path relative to the repository, or `$HOME`"),
+        (["/ho", "me/"].concat(), "a path relative to the repository, or `$HOME`"),
     ]
 }
 
@@ -79,10 +49,7 @@ fn banned_in_code(source: &Source) -> Vec<String> {
         for window in all.windows(marks.len()) {
             if window.iter().map(|t| t.text).eq(marks.iter().copied()) {
                 let mark = marks.concat();
-                found.push(format!(
-                    "{}:{}: `{mark}`: {instead}",
-                    source.path, window[0].line
-                ));
+                found.push(format!("{}:{}: `{mark}`: {instead}", source.path, window[0].line));
             }
         }
     }
@@ -107,10 +74,7 @@ fn banned_everywhere(source: &Source) -> Vec<String> {
         }
     }
     if !source.text.is_empty() && !source.text.ends_with('\n') {
-        found.push(format!(
-            "{}: no newline at the end of the file: add one",
-            source.path
-        ));
+        found.push(format!("{}: no newline at the end of the file: add one", source.path));
     }
     found
 }
@@ -158,33 +122,21 @@ fn looks_like_code(text: &str) -> bool {
 pub(crate) fn undescribed(source: &Source) -> Option<String> {
     let opens = source.text.lines().find(|line| !line.trim().is_empty())?;
     (!opens.starts_with("//! ")).then(|| {
-        format!(
-            "{}: opens without `//!`: say what belongs there and what does not",
-            source.path
-        )
+        format!("{}: opens without `//!`: say what belongs there and what does not", source.path)
     })
 }
 
 /// A Markdown file has one title, and its links to files lead somewhere.
 pub(crate) fn document_faults(source: &Source, files: &BTreeSet<String>) -> Vec<String> {
     let prose = without_fences(&source.text);
-    let titles = prose
-        .iter()
-        .filter(|(_, line)| line.starts_with("# "))
-        .count();
+    let titles = prose.iter().filter(|(_, line)| line.starts_with("# ")).count();
     let mut found = Vec::new();
     if titles != 1 {
-        found.push(format!(
-            "{}: {titles} titles (`# `): a document has one",
-            source.path
-        ));
+        found.push(format!("{}: {titles} titles (`# `): a document has one", source.path));
     }
     for (number, line) in &prose {
         for target in links(line).filter(|target| leads_nowhere(&source.path, target, files)) {
-            found.push(format!(
-                "{}:{number}: `{target}` leads nowhere: name a file",
-                source.path
-            ));
+            found.push(format!("{}:{number}: `{target}` leads nowhere: name a file", source.path));
         }
     }
     found
@@ -204,8 +156,7 @@ fn without_fences(text: &str) -> Vec<(usize, &str)> {
 }
 
 fn links(line: &str) -> impl Iterator<Item = &str> {
-    line.match_indices("](")
-        .filter_map(|(at, _)| line[at + 2..].split([')', ' ']).next())
+    line.match_indices("](").filter_map(|(at, _)| line[at + 2..].split([')', ' ']).next())
 }
 
 fn leads_nowhere(from: &str, target: &str, files: &BTreeSet<String>) -> bool {
@@ -228,43 +179,24 @@ fn leads_nowhere(from: &str, target: &str, files: &BTreeSet<String>) -> bool {
 
 /// "Keep a Changelog": unreleased first, then versions with their dates, six kinds of change.
 pub(crate) fn changelog_faults(text: &str, version: &str) -> Vec<String> {
-    const KINDS: [&str; 6] = [
-        "Added",
-        "Changed",
-        "Deprecated",
-        "Removed",
-        "Fixed",
-        "Security",
-    ];
+    const KINDS: [&str; 6] = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"];
     let mut found = Vec::new();
-    let heads: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("## "))
-        .collect();
+    let heads: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     if heads.first() != Some(&"[Unreleased]") {
         found.push("CHANGELOG.md: the first section is `## [Unreleased]`".to_owned());
     }
     for head in heads.iter().skip(1).filter(|head| !is_release(head)) {
-        found.push(format!(
-            "CHANGELOG.md: `## {head}`: write `## [1.2.3] - 2026-01-31`"
-        ));
+        found.push(format!("CHANGELOG.md: `## {head}`: write `## [1.2.3] - 2026-01-31`"));
     }
     for kind in text.lines().filter_map(|line| line.strip_prefix("### ")) {
         if !KINDS.contains(&kind) {
-            found.push(format!(
-                "CHANGELOG.md: `### {kind}`: one of {}",
-                KINDS.join(", ")
-            ));
+            found.push(format!("CHANGELOG.md: `### {kind}`: one of {}", KINDS.join(", ")));
         }
     }
-    let released = heads
-        .iter()
-        .any(|head| head.starts_with(&format!("[{version}]")));
+    let released = heads.iter().any(|head| head.starts_with(&format!("[{version}]")));
     let pending = text.lines().any(|line| line.starts_with("- "));
     if !released && !pending {
-        found.push(format!(
-            "CHANGELOG.md: says nothing about version {version}: add a line"
-        ));
+        found.push(format!("CHANGELOG.md: says nothing about version {version}: add a line"));
     }
     found
 }
@@ -314,9 +246,7 @@ pub(crate) fn unexplained(manifest: &str, architecture: &str) -> Vec<String> {
 /// Commands that a stranger must find in the README.
 pub(crate) fn commands_missing(readme: &str) -> Vec<String> {
     let given = |command: &&str| {
-        !readme
-            .lines()
-            .any(|line| line.trim().trim_start_matches("$ ") == *command)
+        !readme.lines().any(|line| line.trim().trim_start_matches("$ ") == *command)
     };
     ["cargo run --release", "cargo test"]
         .into_iter()
@@ -343,10 +273,7 @@ mod tests {
             ("fn f() { dbg!(1); }\n", "remove it"),
             ("#[allow(dead_code)]\nfn f() {}\n", "#[expect"),
             ("#![allow(dead_code)]\n", "#![expect"),
-            (
-                "#[test]\n#[ignore = \"slow\"]\nfn f() {}\n",
-                "fast and sure",
-            ),
+            ("#[test]\n#[ignore = \"slow\"]\nfn f() {}\n", "fast and sure"),
             ("fn f() {} \n", "remove them"),
             ("fn f() {\n\tg();\n}\n", "four blanks"),
             ("fn f() {}", "add one"),
@@ -359,11 +286,7 @@ mod tests {
         }
         for (word, answer) in banned_words() {
             for text in [format!("// {word} x\n"), format!("a \"{word}x\"\n")] {
-                let path = if word.starts_with('/') {
-                    "docs/a.md"
-                } else {
-                    "src/a.rs"
-                };
+                let path = if word.starts_with('/') { "docs/a.md" } else { "src/a.rs" };
                 let letters_only = !word.starts_with('/') && text.starts_with('a');
                 assert_eq!(bans(path, &text).contains(answer), !letters_only, "{text}");
             }
@@ -421,10 +344,7 @@ mod tests {
             let bad = good.replace(from, to);
             assert_eq!(changelog_faults(&bad, "0.1.0").len(), 1, "{bad}");
         }
-        assert_eq!(
-            changelog_faults("# C\n\n## [Unreleased]\n", "0.1.0").len(),
-            1
-        );
+        assert_eq!(changelog_faults("# C\n\n## [Unreleased]\n", "0.1.0").len(), 1);
     }
 
     #[test]
@@ -432,22 +352,13 @@ mod tests {
         let manifest = "[package]\nname = \"x\"\n[dependencies]\na = \"1\"\nb-c = { version = \"2\" }\n\
                         [dev-dependencies]\nd = \"1\"\n";
         assert_eq!(dependencies(manifest), ["a", "b-c"]);
-        assert_eq!(
-            unexplained(manifest, "`a` does x, b-c does not count").len(),
-            1
-        );
+        assert_eq!(unexplained(manifest, "`a` does x, b-c does not count").len(), 1);
         assert_eq!(unexplained(manifest, "`a` `b-c`").len(), 0);
     }
 
     #[test]
     fn the_readme_gives_its_two_commands_on_lines_of_their_own() {
-        assert_eq!(
-            commands_missing("```\ncargo run --release\n$ cargo test\n```").len(),
-            0
-        );
-        assert_eq!(
-            commands_missing("cargo run --release -- --help\nRun cargo test").len(),
-            2
-        );
+        assert_eq!(commands_missing("```\ncargo run --release\n$ cargo test\n```").len(), 0);
+        assert_eq!(commands_missing("cargo run --release -- --help\nRun cargo test").len(), 2);
     }
 }
