@@ -1,2 +1,18 @@
-//! fanstorm: parse, plan, run, report, exit code.
-fn main() {}
+//! fanstorm: parse, plan, run, report, exit code. [`fanstorm::cli::run`] shows how.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use fanstorm::cli::exit::Exit;
+use fanstorm::cli::{Cli, Command, cluster, run};
+
+fn main() -> ExitCode {
+    match Cli::from_process() {
+        Command::Run(args) => run::run(&args).into(),
+        Command::Cluster(args) => cluster::run(&args).unwrap_or_else(|error| {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            Exit::Host.into()
+        }),
+        Command::ClusterChild { .. } => fanstorm::cluster::child_main(),
+    }
+}
