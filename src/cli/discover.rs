@@ -3,6 +3,8 @@
 //! Belongs here: one HTTP request, bounded in time and size. Does not: reading the answer
 //! (`plan::discovery`).
 
+use std::io::{self, ErrorKind};
+
 use crate::plan::discovery::{self, DiscoveryError, DiscoveryUrl};
 use crate::plan::targets::NodeUrl;
 use crate::units::{Bytes, Nanos};
@@ -92,18 +94,32 @@ fn failure(url: &str, timeout: Nanos, error: ureq::Error) -> DiscoverError {
     let reason = match &error {
         ureq::Error::Timeout(_) => format!("none within {timeout} (--connect-timeout)"),
         ureq::Error::BodyExceedsLimit(_) => format!("larger than {LARGEST_ANSWER}"),
-        ureq::Error::Io(error) => error.to_string(),
         error => error.to_string(),
     };
-    let refused = |e: &std::io::Error| e.kind() == std::io::ErrorKind::ConnectionRefused;
     match error {
-        ureq::Error::Io(e) if refused(&e) => DiscoverError::Connect {
-            url,
-            reason: format!("{reason}: is it running?"),
-        },
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => {
             DiscoverError::Connect { url, reason }
         }
+        ureq::Error::Io(error) => io_failure(url, &error),
         _ => DiscoverError::Answer { url, reason },
+    }
+}
+
+/// An error of the system comes before the connection, or it is the end of one.
+fn io_failure(url: String, error: &io::Error) -> DiscoverError {
+    let reason = error.to_string();
+    match error.kind() {
+        ErrorKind::UnexpectedEof => DiscoverError::Answer {
+            url,
+            reason: "the connection was closed before its end".into(),
+        },
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            DiscoverError::Answer { url, reason }
+        }
+        ErrorKind::ConnectionRefused => DiscoverError::Connect {
+            url,
+            reason: format!("{reason}: is it running?"),
+        },
+        _ => DiscoverError::Connect { url, reason },
     }
 }
