@@ -19,10 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn fanstorm(words: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanstorm"));
     command.args(words.split_whitespace());
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
@@ -47,11 +44,7 @@ fn finish(child: Child) -> Ran {
         let _ = kill_process(pid, Signal::KILL);
         panic!("no end after {PATIENCE:?}");
     };
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = output.unwrap();
+    let Output { status, stdout, stderr } = output.unwrap();
     Ran {
         code: status.code(),
         out: String::from_utf8(stdout).unwrap(),
@@ -63,11 +56,7 @@ impl Ran {
     /// One error, on one line of standard error, with all of these in it.
     fn fails(&self, code: i32, names: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");
-        let errors: Vec<_> = self
-            .err
-            .lines()
-            .filter(|l| l.starts_with("error: "))
-            .collect();
+        let errors: Vec<_> = self.err.lines().filter(|l| l.starts_with("error: ")).collect();
         assert_eq!(errors.len(), 1, "{self:?}");
         for name in names {
             assert!(errors[0].contains(name), "no `{name}` in {self:?}");
@@ -77,10 +66,7 @@ impl Ran {
 
 /// A port of loopback on which nothing listens.
 fn closed_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Serves every connection with `serve` until the test ends.
@@ -139,21 +125,12 @@ fn help_shows_the_flags_by_purpose_with_examples_and_exit_codes() {
     for words in ["--help", "run --help"] {
         let help = run(words);
         assert_eq!(help.code, Some(0));
-        for part in [
-            "Target:",
-            "Embedded cluster",
-            "Load:",
-            "Report:",
-            "Examples:",
-            "Exit codes:",
-            "130",
-        ] {
+        for part in
+            ["Target:", "Embedded cluster", "Load:", "Report:", "Examples:", "Exit codes:", "130"]
+        {
             assert!(help.out.contains(part), "no `{part}` in {words}");
         }
-        assert!(
-            !help.out.contains("cluster-child"),
-            "that one is not for people"
-        );
+        assert!(!help.out.contains("cluster-child"), "that one is not for people");
         assert!(help.out.lines().all(|line| line.chars().count() <= 100));
     }
     assert!(run("--version").out.contains(env!("CARGO_PKG_VERSION")));
@@ -179,14 +156,8 @@ fn a_wrong_value_is_a_usage_error_that_names_the_flag_and_what_it_takes() {
         ("--drain 10", ["--drain", "needs a unit"]),
         ("--drain 0s", ["--drain", "longer than 0"]),
         ("--cores none", ["--cores", "how many"]),
-        (
-            "--cores 8191-8191 --node ws://127.0.0.1:1/",
-            ["--cores", "8191"],
-        ),
-        (
-            "--node 127.0.0.1:9001",
-            ["--node", "write ws://127.0.0.1:9001"],
-        ),
+        ("--cores 8191-8191 --node ws://127.0.0.1:1/", ["--cores", "8191"]),
+        ("--node 127.0.0.1:9001", ["--node", "write ws://127.0.0.1:9001"]),
         ("--node wss://127.0.0.1:9001/", ["--node", "TLS"]),
         ("--dialect mqtt", ["--dialect", "mqtt"]),
         ("--nodes 0", ["--nodes", "1..=256"]),
@@ -200,27 +171,12 @@ fn flags_that_exclude_each_other_are_named_together_before_anything_is_opened() 
     let (connected, connections) = mpsc::channel();
     let node = silent(connected);
     for (words, names) in [
-        (
-            format!("--node ws://{node} --discovery http://{node}/"),
-            ["--node", "--discovery"],
-        ),
-        (
-            format!("--node ws://{node} --nodes 3"),
-            ["--node", "--nodes"],
-        ),
-        (
-            format!("--discovery http://{node} --relay"),
-            ["--discovery", "--relay"],
-        ),
-        (
-            format!("--node ws://{node} --fault-log f"),
-            ["--fault-log", "--fault"],
-        ),
+        (format!("--node ws://{node} --discovery http://{node}/"), ["--node", "--discovery"]),
+        (format!("--node ws://{node} --nodes 3"), ["--node", "--nodes"]),
+        (format!("--discovery http://{node} --relay"), ["--discovery", "--relay"]),
+        (format!("--node ws://{node} --fault-log f"), ["--fault-log", "--fault"]),
         ("--dialect raw".to_owned(), ["--dialect raw", "--relay"]),
-        (
-            "--push-node 3 --nodes 2".to_owned(),
-            ["--push-node 3", "--nodes 2"],
-        ),
+        ("--push-node 3 --nodes 2".to_owned(), ["--push-node 3", "--nodes 2"]),
         (
             format!("--node ws://{node} --fan-out own --receivers-per-node 1"),
             ["--fan-out own", "--receivers-per-node 1"],
@@ -277,21 +233,12 @@ fn a_push_node_that_is_not_in_the_list_is_a_usage_error_with_the_list() {
 fn a_discovery_that_names_no_nodes_is_named_with_the_phase_and_the_answer() {
     for (answer, names) in [
         (http("404 Not Found", "{}"), ["answer", "404 Not Found"]),
-        (
-            http("503 Service Unavailable", ""),
-            ["answer", "503 Service Unavailable"],
-        ),
-        (
-            http("200 OK", "<html>hello</html>"),
-            ["list", "not JSON (it begins with `<html>hello"],
-        ),
+        (http("503 Service Unavailable", ""), ["answer", "503 Service Unavailable"]),
+        (http("200 OK", "<html>hello</html>"), ["list", "not JSON (it begins with `<html>hello"]),
         (http("200 OK", r#"{"nodes":[]}"#), ["list", "activeNodes"]),
         (http("200 OK", r#"{"activeNodes":[]}"#), ["list", "empty"]),
         (
-            http(
-                "200 OK",
-                r#"{"activeNodes":[{"address":"::1","clientport":0}]}"#,
-            ),
+            http("200 OK", r#"{"activeNodes":[{"address":"::1","clientport":0}]}"#),
             ["list", "clientport"],
         ),
         ("not even HTTP\r\n\r\n".to_owned(), ["answer", "parse"]),
@@ -317,15 +264,9 @@ fn a_discovery_that_is_not_there_or_never_answers_is_given_up() {
 fn the_nodes_that_a_discovery_lists_are_the_ones_that_are_tried() {
     let node = closed_port();
     let mapped = format!("ws://[::ffff:127.0.0.1]:{}/", node.port());
-    let entry = format!(
-        r#"{{"address":"::ffff:127.0.0.1","clientport":{}}}"#,
-        node.port()
-    );
+    let entry = format!(r#"{{"address":"::ffff:127.0.0.1","clientport":{}}}"#, node.port());
     let list = format!(r#"{{"activeNodes":[{entry},{entry}]}}"#);
-    let ran = run(&format!(
-        "--discovery http://{} --quiet",
-        answering(http("200 OK", &list))
-    ));
+    let ran = run(&format!("--discovery http://{} --quiet", answering(http("200 OK", &list))));
     ran.fails(4, &[&mapped, "connect"]);
     let notice = format!("warning: {mapped} is the same node as {mapped}: taken once");
     assert!(ran.err.contains(&notice), "{ran:?}");
@@ -335,9 +276,7 @@ fn the_nodes_that_a_discovery_lists_are_the_ones_that_are_tried() {
 fn a_result_that_cannot_be_written_is_refused_before_the_run() {
     let (connected, connections) = mpsc::channel();
     let node = silent(connected);
-    let ran = run(&format!(
-        "--node ws://{node}/ --json /nonexistent/result.json"
-    ));
+    let ran = run(&format!("--node ws://{node}/ --json /nonexistent/result.json"));
     ran.fails(2, &["--json /nonexistent/result.json", "No such file"]);
     assert_eq!(connections.try_recv(), Err(mpsc::TryRecvError::Empty));
 }
@@ -347,10 +286,7 @@ fn a_run_that_fails_leaves_no_empty_result_behind() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("result.json");
     let node = closed_port();
-    let ran = run(&format!(
-        "--node ws://{node}/ --quiet --json {}",
-        path.display()
-    ));
+    let ran = run(&format!("--node ws://{node}/ --quiet --json {}", path.display()));
     assert_eq!(ran.code, Some(4));
     assert!(!path.exists());
 }
@@ -362,11 +298,7 @@ fn too_few_descriptors_are_refused_with_the_arithmetic_and_the_command() {
     command.args(["-c", limited, env!("CARGO_BIN_EXE_fanstorm")]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let ran = finish(command.spawn().unwrap());
-    let names = [
-        "needs 265 (201 sockets + 64 of our own)",
-        "is 50",
-        "ulimit -n 265",
-    ];
+    let names = ["needs 265 (201 sockets + 64 of our own)", "is 50", "ulimit -n 265"];
     ran.fails(3, &names);
 }
 
@@ -374,13 +306,7 @@ fn too_few_descriptors_are_refused_with_the_arithmetic_and_the_command() {
 fn more_sockets_to_a_node_than_ports_are_refused_with_the_sysctl() {
     // Only where the descriptors would do: those are looked at last.
     let ran = run("--node ws://127.0.0.1:1/ --receivers-per-node 65530 --fan-out all");
-    ran.fails(
-        3,
-        &[
-            "65 533 sockets go to ws://127.0.0.1:1/",
-            "net.ipv4.ip_local_port_range",
-        ],
-    );
+    ran.fails(3, &["65 533 sockets go to ws://127.0.0.1:1/", "net.ipv4.ip_local_port_range"]);
 }
 
 #[test]
@@ -406,17 +332,9 @@ fn an_echo_server_gets_every_copy_back() {
         "complete, whatever the verdict on the timing: {ran:?}"
     );
     let result: serde_json::Value = serde_json::from_str(&ran.out).expect("only JSON on stdout");
-    let delivered: Vec<_> = result["runs"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(delivered)
-        .collect();
+    let delivered: Vec<_> = result["runs"].as_array().unwrap().iter().map(delivered).collect();
     assert_eq!(delivered, [(10, 10), (200, 200)]);
-    assert!(
-        ran.err.contains("200"),
-        "the report goes to standard error: {ran:?}"
-    );
+    assert!(ran.err.contains("200"), "the report goes to standard error: {ran:?}");
 }
 
 fn delivered(run: &serde_json::Value) -> (u64, u64) {
@@ -456,9 +374,7 @@ fn a_result_that_does_not_fit_on_the_disk_goes_to_standard_output() {
 #[test]
 fn a_reader_that_goes_away_is_no_panic() {
     let words = "--dialect raw --fan-out own --push-sockets 1 --messages 5";
-    let mut child = fanstorm(&format!("--node ws://{}/ {words}", echo()))
-        .spawn()
-        .unwrap();
+    let mut child = fanstorm(&format!("--node ws://{}/ {words}", echo())).spawn().unwrap();
     drop(child.stdout.take());
     let ran = finish(child);
     assert!(matches!(ran.code, Some(0 | 5)), "{ran:?}");
@@ -472,9 +388,5 @@ fn without_a_target_the_embedded_cluster_is_the_target() {
     let words = format!("--nodes 2 --messages 30 --quiet --json {}", path.display());
     let ran = run(&words);
     assert!(matches!(ran.code, Some(0 | 5)), "{ran:?}");
-    assert_eq!(
-        delivered(&read_result(&path)["runs"][0]),
-        (150, 150),
-        "30 * (3 + 2)"
-    );
+    assert_eq!(delivered(&read_result(&path)["runs"][0]), (150, 150), "30 * (3 + 2)");
 }

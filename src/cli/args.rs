@@ -139,13 +139,8 @@ fn dialects() -> impl TypedValueParser<Value = Dialect> {
 
 /// A number of sockets: `3`, `10k`.
 fn small_count(text: &str) -> Result<u32, String> {
-    let count: Count = text
-        .parse()
-        .map_err(|e: crate::units::ScanError| e.to_string())?;
-    count
-        .0
-        .try_into()
-        .map_err(|_| format!("at most {}", Count(u32::MAX.into())))
+    let count: Count = text.parse().map_err(|e: crate::units::ScanError| e.to_string())?;
+    count.0.try_into().map_err(|_| format!("at most {}", Count(u32::MAX.into())))
 }
 
 /// Flags that exclude each other. Each is one line that names them.
@@ -273,9 +268,7 @@ impl RunArgs {
             ("--relay", self.relay),
             ("--fault", !self.fault.is_empty()),
         ];
-        given
-            .into_iter()
-            .find_map(|(flag, given)| given.then_some(flag))
+        given.into_iter().find_map(|(flag, given)| given.then_some(flag))
     }
 
     fn embedded(&self) -> Result<Embedded<'_>, Contradiction> {
@@ -291,10 +284,7 @@ impl RunArgs {
         match &self.push_node {
             Some(PushNode::Url(url)) => return Err(Contradiction::EmbeddedPushUrl(url.clone())),
             Some(PushNode::Index(index)) if *index >= nodes.into() => {
-                return Err(Contradiction::EmbeddedPushIndex {
-                    index: *index,
-                    nodes,
-                });
+                return Err(Contradiction::EmbeddedPushIndex { index: *index, nodes });
             }
             _ => {}
         }
@@ -424,64 +414,37 @@ mod tests {
     #[test]
     fn flags_that_exclude_each_other_are_both_named_in_one_line() {
         for (words, names) in [
-            (
-                "--discovery http://d/ --node ws://n/",
-                &["--discovery", "--node"][..],
-            ),
-            (
-                "--discovery http://d/ --nodes 3",
-                &["--nodes", "--discovery"],
-            ),
+            ("--discovery http://d/ --node ws://n/", &["--discovery", "--node"][..]),
+            ("--discovery http://d/ --nodes 3", &["--nodes", "--discovery"]),
             ("--node ws://n/ --relay", &["--relay", "--node"]),
             ("--node ws://n/ --fault drop=0.1", &["--fault", "--node"]),
             ("--fault-log f", &["--fault-log", "--fault"]),
-            (
-                "--dialect raw",
-                &["--dialect raw", "embedded cluster", "--relay"],
-            ),
+            ("--dialect raw", &["--dialect raw", "embedded cluster", "--relay"]),
             ("--fan-out own", &["--fan-out own", "embedded cluster"]),
-            (
-                "--fan-out others",
-                &["--fan-out others", "embedded cluster"],
-            ),
-            (
-                "--push-node ws://n:1/",
-                &["--push-node ws://n:1/", "embedded cluster"],
-            ),
+            ("--fan-out others", &["--fan-out others", "embedded cluster"]),
+            ("--push-node ws://n:1/", &["--push-node ws://n:1/", "embedded cluster"]),
             ("--push-node 3", &["--push-node 3", "--nodes 3"]),
             ("--push-node 1 --nodes 1", &["--push-node 1", "--nodes 1"]),
         ] {
             let args = args(words);
             let text = args.source().unwrap_err().to_string();
-            assert!(
-                names.iter().all(|name| text.contains(name)),
-                "{words}: {text}"
-            );
+            assert!(names.iter().all(|name| text.contains(name)), "{words}: {text}");
             assert_eq!(text.lines().count(), 1, "{words}: {text}");
         }
     }
 
     #[test]
     fn the_nodes_come_from_where_the_flags_say() {
-        assert!(matches!(
-            args("").source(),
-            Ok(Source::Embedded(Embedded { nodes: 3, .. }))
-        ));
+        assert!(matches!(args("").source(), Ok(Source::Embedded(Embedded { nodes: 3, .. }))));
         let words = "--nodes 5 --relay --dialect raw --fault stall=3 --fault-log f --push-node 4";
         match args(words).source() {
             Ok(Source::Embedded(e)) => {
-                assert_eq!(
-                    (e.nodes, e.relay, e.faults),
-                    (5, true, &["stall=3".to_owned()][..])
-                );
+                assert_eq!((e.nodes, e.relay, e.faults), (5, true, &["stall=3".to_owned()][..]));
             }
             other => panic!("{other:?}"),
         }
         let two = args("--node ws://a/ --node ws://b/ --push-node ws://b/ --fan-out own");
         assert!(matches!(two.source(), Ok(Source::Nodes([_, _]))));
-        assert!(matches!(
-            args("--discovery http://d/").source(),
-            Ok(Source::Discovery(_))
-        ));
+        assert!(matches!(args("--discovery http://d/").source(), Ok(Source::Discovery(_))));
     }
 }

@@ -58,10 +58,8 @@ pub enum DiscoverError {
 /// When it cannot be reached within `timeout`, or does not answer with a list of nodes.
 pub fn nodes(url: &DiscoveryUrl, timeout: Nanos) -> Result<Vec<NodeUrl>, DiscoverError> {
     let mut body = fetch(url.as_str(), timeout)?;
-    discovery::parse(&mut body).map_err(|source| DiscoverError::List {
-        url: url.to_string(),
-        source,
-    })
+    discovery::parse(&mut body)
+        .map_err(|source| DiscoverError::List { url: url.to_string(), source })
 }
 
 fn fetch(url: &str, timeout: Nanos) -> Result<Vec<u8>, DiscoverError> {
@@ -75,10 +73,7 @@ fn fetch(url: &str, timeout: Nanos) -> Result<Vec<u8>, DiscoverError> {
         .user_agent(concat!("fanstorm/", env!("CARGO_PKG_VERSION")))
         .build();
     let failed = |error| failure(url, timeout, error);
-    let mut answer = ureq::Agent::new_with_config(config)
-        .get(url)
-        .call()
-        .map_err(failed)?;
+    let mut answer = ureq::Agent::new_with_config(config).get(url).call().map_err(failed)?;
     if answer.status() != 200 {
         return Err(DiscoverError::Status {
             url: url.to_owned(),
@@ -109,17 +104,15 @@ fn failure(url: &str, timeout: Nanos, error: ureq::Error) -> DiscoverError {
 fn io_failure(url: String, error: &io::Error) -> DiscoverError {
     let reason = error.to_string();
     match error.kind() {
-        ErrorKind::UnexpectedEof => DiscoverError::Answer {
-            url,
-            reason: "the connection was closed before its end".into(),
-        },
+        ErrorKind::UnexpectedEof => {
+            DiscoverError::Answer { url, reason: "the connection was closed before its end".into() }
+        }
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
             DiscoverError::Answer { url, reason }
         }
-        ErrorKind::ConnectionRefused => DiscoverError::Connect {
-            url,
-            reason: format!("{reason}: is it running?"),
-        },
+        ErrorKind::ConnectionRefused => {
+            DiscoverError::Connect { url, reason: format!("{reason}: is it running?") }
+        }
         _ => DiscoverError::Connect { url, reason },
     }
 }

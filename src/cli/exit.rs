@@ -72,12 +72,8 @@ mod tests {
     use crate::units::Nanos;
 
     fn run(delivery: Delivery, trust: Trust) -> RunOutcome {
-        let caveat = Caveat {
-            code: "test",
-            severity: trust,
-            text: String::new(),
-            remedy: String::new(),
-        };
+        let caveat =
+            Caveat { code: "test", severity: trust, text: String::new(), remedy: String::new() };
         RunOutcome {
             messages: 10,
             sent: 10,
@@ -102,10 +98,7 @@ mod tests {
 
     fn outcome(runs: &[(Delivery, Trust)]) -> Outcome {
         let runs = runs.iter().map(|&(delivery, trust)| run(delivery, trust));
-        Outcome {
-            runs: runs.collect(),
-            ..Outcome::default()
-        }
+        Outcome { runs: runs.collect(), ..Outcome::default() }
     }
 
     const WHOLE: Delivery = Delivery {
@@ -121,19 +114,9 @@ mod tests {
 
     #[test]
     fn the_worst_row_decides_and_a_deficit_comes_before_a_void_verdict() {
-        let missing = Delivery {
-            delivered: 9,
-            missing: 1,
-            ..WHOLE
-        };
-        let duplicate = Delivery {
-            duplicate: 1,
-            ..WHOLE
-        };
-        let corrupt = Delivery {
-            corrupt: 1,
-            ..WHOLE
-        };
+        let missing = Delivery { delivered: 9, missing: 1, ..WHOLE };
+        let duplicate = Delivery { duplicate: 1, ..WHOLE };
+        let corrupt = Delivery { corrupt: 1, ..WHOLE };
         let (ok, degraded, void) = (Trust::Ok, Trust::Degraded, Trust::Void);
         for (rows, exit) in [
             (&[(WHOLE, ok)][..], Exit::Complete),
@@ -152,11 +135,7 @@ mod tests {
 
     #[test]
     fn an_interruption_is_said_first() {
-        let missing = Delivery {
-            delivered: 0,
-            missing: 10,
-            ..WHOLE
-        };
+        let missing = Delivery { delivered: 0, missing: 10, ..WHOLE };
         for rows in [&[(missing, Trust::Void)][..], &[(WHOLE, Trust::Ok)], &[]] {
             let mut outcome = outcome(rows);
             outcome.interrupted = true;
@@ -167,9 +146,7 @@ mod tests {
     #[test]
     fn rows_that_did_not_run_are_no_success() {
         let mut outcome = outcome(&[(WHOLE, Trust::Ok)]);
-        outcome
-            .skipped
-            .push((8_000, "too little memory".to_owned()));
+        outcome.skipped.push((8_000, "too little memory".to_owned()));
         assert_eq!(exit_code(&outcome), Exit::Incomplete);
     }
 

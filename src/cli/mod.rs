@@ -67,8 +67,7 @@ impl Cli {
 
     /// The command; `run` where none is named.
     fn chosen(self) -> Command {
-        self.command
-            .unwrap_or_else(|| Command::Run(Box::new(self.run)))
+        self.command.unwrap_or_else(|| Command::Run(Box::new(self.run)))
     }
 }
 
@@ -98,9 +97,7 @@ mod tests {
     use super::*;
 
     fn command(words: &[&str]) -> Command {
-        Cli::try_parse_from([&["fanstorm"], words].concat())
-            .unwrap()
-            .chosen()
+        Cli::try_parse_from([&["fanstorm"], words].concat()).unwrap().chosen()
     }
 
     #[test]

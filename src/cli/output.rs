@@ -51,21 +51,9 @@ impl ResultFile {
     /// When it cannot be opened: missing directory, no permission, a directory.
     pub fn open(path: &Path) -> Result<Self, UnwritableError> {
         let created = !path.exists();
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path);
-        let file = file.map_err(|source| UnwritableError {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            created,
-            written: false,
-        })
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|source| UnwritableError { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), file, created, written: false })
     }
 
     /// Writes the result.
@@ -73,10 +61,8 @@ impl ResultFile {
     /// # Errors
     /// When the disk is full, for example. Whoever has the result must put it elsewhere then.
     pub fn write(&mut self, result: &[u8]) -> Result<(), UnwritableError> {
-        self.replace(result).map_err(|source| UnwritableError {
-            path: self.path.clone(),
-            source,
-        })?;
+        self.replace(result)
+            .map_err(|source| UnwritableError { path: self.path.clone(), source })?;
         self.written = true;
         Ok(())
     }
@@ -110,10 +96,7 @@ pub struct Pipe<W> {
 impl<W: Write> Pipe<W> {
     /// Around a standard stream.
     pub const fn new(inner: W) -> Self {
-        Self {
-            inner,
-            broken: false,
-        }
+        Self { inner, broken: false }
     }
 
     fn forgive<T>(&mut self, result: io::Result<T>, instead: T) -> io::Result<T> {
@@ -155,10 +138,7 @@ mod tests {
         let path = dir.path().join("result.json");
         fs::write(&path, "an earlier, longer result").unwrap();
         let mut file = ResultFile::open(&path).unwrap();
-        assert_eq!(
-            fs::read_to_string(&path).unwrap(),
-            "an earlier, longer result"
-        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), "an earlier, longer result");
         file.write(b"{}\n").unwrap();
         drop(file);
         assert_eq!(fs::read_to_string(&path).unwrap(), "{}\n");
@@ -180,23 +160,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for path in [dir.path().to_owned(), dir.path().join("absent/result.json")] {
             let error = ResultFile::open(&path).unwrap_err().to_string();
-            assert!(
-                error.starts_with(&format!("--json {}: ", path.display())),
-                "{error}"
-            );
+            assert!(error.starts_with(&format!("--json {}: ", path.display())), "{error}");
         }
     }
 
     #[test]
     fn a_full_disk_is_an_error_at_the_end_and_devices_are_written_to() {
-        ResultFile::open(Path::new("/dev/full"))
-            .unwrap()
-            .write(b"{}")
-            .unwrap_err();
-        ResultFile::open(Path::new("/dev/null"))
-            .unwrap()
-            .write(b"{}")
-            .unwrap();
+        ResultFile::open(Path::new("/dev/full")).unwrap().write(b"{}").unwrap_err();
+        ResultFile::open(Path::new("/dev/null")).unwrap().write(b"{}").unwrap();
     }
 
     #[test]

@@ -18,9 +18,10 @@ use crate::engine::{self, EngineError, Stop};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::{HostError, io_uring, limits};
 use crate::measure::outcome::Outcome;
+use crate::plan::Plan;
 use crate::plan::load::Load;
+use crate::plan::notice::Notice;
 use crate::plan::targets::{NodeUrl, TargetError, Targets};
-use crate::plan::{Notice, Plan};
 use crate::report::json;
 
 /// Runs what the flags ask for. Whatever happens, the answer is an exit code and, if it is no
@@ -41,11 +42,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     limits::raise_descriptors();
 
     let mut notices = Vec::new();
-    let Stage {
-        targets,
-        placement,
-        cluster,
-    } = stage(args, source, &load, &mut notices)?;
+    let Stage { targets, placement, cluster } = stage(args, source, &load, &mut notices)?;
     let plan = Plan::new(load, targets, placement.workers)?;
     limits::check(&limits::Facts::read(), &need(&plan)).map_err(HostError::from)?;
     notices.iter().for_each(|notice| warn(&notice.to_string()));
@@ -78,17 +75,10 @@ fn stage(
         Source::Embedded(embedded) => {
             let placement = place(args, load, embedded.nodes.into(), true, notices)?;
             let cluster = start(&embedded, &placement)?;
-            let url = cluster
-                .discovery_url()
-                .parse()
-                .expect("our own discovery has a URL");
+            let url = cluster.discovery_url().parse().expect("our own discovery has a URL");
             let urls = discover::nodes(&url, args.connect_timeout())?;
             let targets = targets(args, &urls, notices)?;
-            Ok(Stage {
-                targets,
-                placement,
-                cluster: Some(cluster),
-            })
+            Ok(Stage { targets, placement, cluster: Some(cluster) })
         }
         Source::Discovery(url) => {
             let urls = discover::nodes(url, args.connect_timeout())?;
@@ -106,11 +96,7 @@ fn outside(
 ) -> Result<Stage, RunError> {
     let targets = targets(args, urls, notices)?;
     let placement = place(args, load, targets.len(), false, notices)?;
-    Ok(Stage {
-        targets,
-        placement,
-        cluster: None,
-    })
+    Ok(Stage { targets, placement, cluster: None })
 }
 
 fn targets(
@@ -129,20 +115,13 @@ fn place(
     embedded: bool,
     notices: &mut Vec<Notice>,
 ) -> Result<Placement, RunError> {
-    let demand = Demand {
-        sockets: load.sockets(nodes),
-        most_workers: load.most_workers(nodes),
-        embedded,
-    };
+    let demand =
+        Demand { sockets: load.sockets(nodes), most_workers: load.most_workers(nodes), embedded };
     let placement = cpus::place(&cpus::allowed(), &args.cores(), demand)?;
     if placement.dropped > 0 {
         let taken = placement.workers.len();
         let asked = taken + placement.dropped;
-        notices.push(Notice::FewerCores {
-            asked,
-            taken,
-            correlates: load.correlates(),
-        });
+        notices.push(Notice::FewerCores { asked, taken, correlates: load.correlates() });
     }
     if placement.shared {
         notices.push(Notice::SharedCpus);
@@ -166,12 +145,7 @@ fn start(embedded: &Embedded<'_>, placement: &Placement) -> Result<Cluster, RunE
 
 /// A ring like a worker's, as small as it can be: whether the host lets us.
 fn smallest_ring() -> io::Result<()> {
-    UringRing::new(RingConfig {
-        slots: 1,
-        buffers: 1,
-        buffer_bytes: 4096,
-    })
-    .map(drop)
+    UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096 }).map(drop)
 }
 
 fn need(plan: &Plan) -> limits::Need {

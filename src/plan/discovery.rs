@@ -154,16 +154,10 @@ mod tests {
     #[test]
     fn a_discovery_is_an_http_url_and_its_path_may_be_left_out() {
         for (text, url) in [
-            (
-                "http://127.0.0.1:8080/api/clients",
-                "http://127.0.0.1:8080/api/clients",
-            ),
+            ("http://127.0.0.1:8080/api/clients", "http://127.0.0.1:8080/api/clients"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080/api/clients"),
             ("http://[::1]:8080/", "http://[::1]:8080/api/clients"),
-            (
-                "http://d.example/nodes?all=1",
-                "http://d.example/nodes?all=1",
-            ),
+            ("http://d.example/nodes?all=1", "http://d.example/nodes?all=1"),
         ] {
             assert_eq!(text.parse::<DiscoveryUrl>().unwrap().as_str(), url);
         }
