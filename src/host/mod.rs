@@ -1,3 +1,20 @@
-//! The machine that we run on.
+//! The machine we run on: its clock, CPUs and limits, and whether it lets us run at all.
+//!
+//! Belongs here: recorded facts, and pure rules over them that end in a decision or in an error
+//! which says what to do. Does not: what to run (`plan`), io_uring itself (`engine::ring`).
 
 pub mod clock;
+pub mod cpus;
+pub mod io_uring;
+pub mod limits;
+
+/// Why this host cannot run the plan. One line each, with the remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// io_uring is refused.
+    #[error(transparent)]
+    IoUring(#[from] io_uring::Refusal),
+    /// Descriptors, ports or memory are too few.
+    #[error(transparent)]
+    Limit(#[from] limits::LimitError),
+}

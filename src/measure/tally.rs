@@ -234,14 +234,13 @@ fn ranges(numbers: impl Iterator<Item = u32>) -> (Vec<(u64, u64)>, u64) {
         count += 1;
         let follows = previous.is_some_and(|previous| previous + 1 == number);
         previous = Some(number);
+        let named = ranges.len();
         match ranges.last_mut() {
             Some(range) if follows && range.1 + 1 == number => range.1 = number,
-            last if last.is_none() || !follows => {
-                if ranges.len() <= RANGES_MAX {
-                    ranges.push((number, number));
-                }
-            }
-            // Within a range that came after the last one named.
+            // Inside a range that is not named any more.
+            Some(_) if follows => {}
+            // One more than a report names, so that it can say that there are more.
+            _ if named <= RANGES_MAX => ranges.push((number, number)),
             _ => {}
         }
     }

@@ -3,14 +3,21 @@
 //! Belongs here: targets, load, expectation, and the arithmetic on them. Does not: clap (`cli`),
 //! sockets (`engine`), the machine's limits (`host`).
 
+pub mod discovery;
 pub mod fan_out;
+pub mod load;
+pub mod memory;
+pub mod targets;
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use self::fan_out::FanOut;
+use self::load::{Load, Spec};
+use self::targets::Targets;
 use crate::dialect::Dialect;
 use crate::dialect::text::TextShape;
-use crate::units::Nanos;
+use crate::units::{Count, Nanos};
 use crate::wire::encode;
 
 /// One node of the cluster under test.
@@ -61,7 +68,133 @@ pub struct Plan {
     pub seed: u64,
 }
 
+/// Why load and targets do not make a plan together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Sockets are numbered with 32 bits.
+    #[error(
+        "--push-sockets and --receivers-per-node make {} sockets to {nodes} nodes: at most {}",
+        Count(*.sockets), Count(u32::MAX.into())
+    )]
+    TooManySockets {
+        /// All of them.
+        sockets: u64,
+        /// How many nodes.
+        nodes: usize,
+    },
+}
+
+/// Something that was decided for the user, who should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A node is listed twice.
+    SameNode {
+        /// The second spelling.
+        url: String,
+        /// The first.
+        first: String,
+    },
+    /// `--cores` asks for more workers than the plan can feed.
+    FewerCores {
+        /// As asked.
+        asked: usize,
+        /// As taken.
+        taken: usize,
+        /// The dialect needs the text on every worker.
+        correlates: bool,
+    },
+    /// The embedded cluster has no CPU of its own.
+    SharedCpus,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SameNode { url, first } => {
+                write!(f, "{url} is the same node as {first}: taken once")
+            }
+            Self::FewerCores {
+                asked,
+                taken,
+                correlates,
+            } => {
+                let why = if *correlates {
+                    "this dialect needs a socket to the push node on every core"
+                } else {
+                    "there are no more sockets"
+                };
+                write!(f, "--cores: {taken} of {asked} are used, {why}")
+            }
+            Self::SharedCpus => f.write_str(
+                "the embedded cluster shares its CPUs with the workers: latencies include the \
+                 wait for a CPU; leave some out of --cores",
+            ),
+        }
+    }
+}
+
 impl Plan {
+    /// Joins what to send with whom to send it to, and who does it.
+    ///
+    /// # Errors
+    /// See [`PlanError`].
+    ///
+    /// # Panics
+    /// Without cores, or with a core twice: `host::cpus` shares them out.
+    pub fn new(load: Load, targets: Targets, cores: Vec<usize>) -> Result<Self, PlanError> {
+        let unique: std::collections::BTreeSet<_> = cores.iter().collect();
+        assert!(
+            !cores.is_empty() && unique.len() == cores.len(),
+            "cores {cores:?}"
+        );
+        let (sockets, nodes) = (load.sockets(targets.nodes.len()), targets.nodes.len());
+        if sockets > u32::MAX.into() {
+            return Err(PlanError::TooManySockets { sockets, nodes });
+        }
+        let Load {
+            spec,
+            receivers_per_node,
+        } = load;
+        let Spec {
+            dialect,
+            fan_out,
+            push_sockets,
+            messages,
+            drain,
+            seed,
+            ..
+        } = spec;
+        // A limit beyond what can be addressed is no limit.
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Ok(Self {
+            nodes: targets.nodes,
+            push_node: targets.push_node,
+            dialect,
+            fan_out,
+            push_sockets,
+            receivers_per_node,
+            cores,
+            messages,
+            payload_bytes: size(spec.payload_bytes),
+            drain,
+            connect_timeout: spec.connect_timeout,
+            ready_timeout: spec.ready_timeout,
+            max_message_bytes: size(spec.max_message_bytes),
+            frame_memory_bytes: size(spec.frame_memory_bytes),
+            seed,
+        })
+    }
+
+    /// Sockets to one node.
+    pub fn sockets_to(&self, node: usize) -> u64 {
+        let pushing = if node == self.push_node {
+            self.push_sockets
+        } else {
+            0
+        };
+        u64::from(pushing) + u64::from(self.receivers_per_node)
+    }
+
     /// Receive sockets over all nodes.
     pub fn receive_sockets(&self) -> u64 {
         self.nodes.len() as u64 * u64::from(self.receivers_per_node)
@@ -81,5 +214,77 @@ impl Plan {
     /// What must come back for a row of `messages`: `m * (s + r)` where everybody hears everything.
     pub fn expected_copies(&self, messages: u64) -> u64 {
         messages * self.fan_out.copies_each(self.sockets())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::targets::PushNode;
+    use super::*;
+
+    /// A plan for three nodes on loopback and one core.
+    pub(super) fn plan(change: impl FnOnce(&mut Spec)) -> Plan {
+        let mut spec = Spec::default();
+        change(&mut spec);
+        Plan::new(Load::new(spec).unwrap(), three_nodes(), vec![0]).unwrap()
+    }
+
+    fn three_nodes() -> Targets {
+        let urls = [1, 2, 3].map(|port| format!("ws://127.0.0.1:{port}/").parse().unwrap());
+        let no_names = |_: &str, _: u16| unreachable!("no host names here");
+        Targets::new(&urls, &PushNode::Index(1), &no_names, &mut Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn the_seeds_table_expects_the_seeds_copies() {
+        let plan = plan(|_| {});
+        let copies: Vec<_> = plan
+            .messages
+            .iter()
+            .map(|&m| plan.expected_copies(m))
+            .collect();
+        assert_eq!(copies, [60, 600, 6_000, 12_000, 24_000, 48_000]);
+    }
+
+    #[test]
+    fn the_sockets_of_all_nodes_are_all_sockets() {
+        let plan = plan(|spec| spec.receivers_per_node = Some(5));
+        let to_each: Vec<_> = (0..3).map(|node| plan.sockets_to(node)).collect();
+        assert_eq!(to_each, [5, 8, 5], "pushes go to node 1");
+        assert_eq!(to_each.iter().sum::<u64>(), plan.sockets());
+    }
+
+    #[test]
+    fn more_sockets_than_can_be_numbered_are_refused() {
+        let spec = Spec {
+            receivers_per_node: Some(u32::MAX),
+            ..Spec::default()
+        };
+        let error = Plan::new(Load::new(spec).unwrap(), three_nodes(), vec![0]).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("12 884 901 888 sockets to 3 nodes"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn every_notice_is_one_line() {
+        for notice in [
+            Notice::FewerCores {
+                asked: 8,
+                taken: 4,
+                correlates: true,
+            },
+            Notice::FewerCores {
+                asked: 8,
+                taken: 6,
+                correlates: false,
+            },
+            Notice::SharedCpus,
+        ] {
+            assert_eq!(notice.to_string().lines().count(), 1, "{notice}");
+        }
     }
 }

@@ -53,3 +53,45 @@ pub fn patch(frame: &mut [u8], offset: usize, new: &[u8]) {
         *byte = new ^ key[(offset + i) % KEY];
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+    use tungstenite::protocol::frame::FrameSocket;
+
+    use super::*;
+
+    /// What tungstenite, as a server, reads.
+    fn read_back(frame: &[u8]) -> (u8, Vec<u8>) {
+        let mut socket = FrameSocket::new(Cursor::new(frame.to_vec()));
+        let frame = socket.read(None).unwrap().expect("a whole frame");
+        let key = frame.header().mask.expect("masked");
+        let opcode = u8::from(frame.header().opcode);
+        let mask = key.iter().cycle();
+        (opcode, frame.into_payload().iter().zip(mask).map(|(byte, key)| byte ^ key).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn a_peer_reads_what_was_written_and_what_was_patched(
+            len in prop_oneof![0_usize..300, 65_530_usize..65_540],
+            mask: [u8; 4],
+            patched in prop::collection::vec(any::<u8>(), 0..40),
+            place: prop::sample::Index,
+        ) {
+            let mut payload: Vec<u8> = (0..len).map(|i| i as u8).collect();
+            let mut frame = Vec::new();
+            write_frame(&mut frame, Opcode::Text, &payload, mask);
+            prop_assert_eq!(frame.len(), frame_len(len));
+            prop_assert_eq!(read_back(&frame), (1, payload.clone()));
+            if patched.len() <= len {
+                let offset = place.index(len - patched.len() + 1);
+                payload[offset..offset + patched.len()].copy_from_slice(&patched);
+                patch(&mut frame, offset, &patched);
+                prop_assert_eq!(read_back(&frame), (1, payload));
+            }
+        }
+    }
+}

@@ -95,3 +95,70 @@ pub fn parse_response(bytes: &[u8], accept: &str) -> Result<Option<usize>, Upgra
         None => Ok(Some(consumed)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONCE: [u8; 16] = *b"the sample nonce";
+
+    fn response(fields: &str) -> Result<Option<usize>, UpgradeError> {
+        let accept = accept(&key(NONCE));
+        let text = format!("HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n");
+        parse_response(text.replace("$", &accept).as_bytes(), &accept)
+    }
+
+    #[test]
+    fn the_key_is_the_one_of_the_rfc() {
+        // RFC 6455, section 1.3.
+        assert_eq!(key(NONCE), "dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(accept(&key(NONCE)), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn a_server_that_we_did_not_write_accepts_the_request_and_we_its_response() {
+        use tungstenite::handshake::server::{Request, create_response};
+        let key = key([7; 16]);
+        let bytes = request("[::1]:9001", "/chat?room=1", &key);
+        let mut fields = [httparse::EMPTY_HEADER; 16];
+        let mut parsed = httparse::Request::new(&mut fields);
+        assert!(parsed.parse(&bytes).unwrap().is_complete());
+        let mut request = Request::builder().uri(parsed.path.unwrap());
+        for field in parsed.headers.iter() {
+            request = request.header(field.name, field.value);
+        }
+        let response = create_response(&request.body(()).unwrap()).unwrap();
+        let mut text = String::from("HTTP/1.1 101 Switching Protocols\r\n");
+        for (name, value) in response.headers() {
+            text += &format!("{name}: {}\r\n", value.to_str().unwrap());
+        }
+        text += "\r\n";
+        let whole = text.len();
+        let tailed = [text.as_bytes(), &[0x81, 2], b"hi"].concat();
+        assert_eq!(parse_response(&tailed, &accept(&key)), Ok(Some(whole)));
+        for end in 0..whole {
+            assert_eq!(parse_response(&text.as_bytes()[..end], &accept(&key)), Ok(None));
+        }
+    }
+
+    #[test]
+    fn each_refusal_says_what_is_wrong() {
+        let good = "Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n";
+        let key_field = "Sec-WebSocket-Accept: $\r\n";
+        assert!(matches!(response(&format!("{good}{key_field}")), Ok(Some(_))));
+        let wrong = |fields: String| response(&fields).unwrap_err().to_string();
+        assert!(wrong(format!("Connection: Upgrade\r\n{key_field}")).contains("Upgrade: websocket"));
+        assert!(wrong(format!("Upgrade: websocket\r\n{key_field}")).contains("Connection: Upgrade"));
+        assert!(wrong(good.into()).contains("Sec-WebSocket-Accept"));
+        assert!(wrong(format!("{good}Sec-WebSocket-Accept: nonsense\r\n")).contains("our key"));
+        let extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+        assert!(wrong(format!("{good}{key_field}{extension}")).contains("extension"));
+        let protocol = "Sec-WebSocket-Protocol: chat\r\n";
+        assert!(wrong(format!("{good}{key_field}{protocol}")).contains("subprotocol"));
+        let status = parse_response(b"HTTP/1.1 404 Not Found\r\n\r\n", "x").unwrap_err();
+        assert_eq!(status.to_string(), "refused with 404 Not Found");
+        assert!(matches!(parse_response(b"SSH-2.0\r\n", "x"), Err(UpgradeError::NotHttp(_))));
+        let endless = format!("HTTP/1.1 101 X\r\nA: {}", "a".repeat(RESPONSE_MAX));
+        assert_eq!(parse_response(endless.as_bytes(), "x"), Err(UpgradeError::TooLarge));
+    }
+}

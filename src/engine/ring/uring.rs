@@ -239,7 +239,7 @@ impl UringRing {
 impl Ring for UringRing {
     fn connect(&mut self, slot: Slot, to: SocketAddr, from: Option<SocketAddr>) -> io::Result<()> {
         let fd = open(to, from, SocketFlags::empty())?;
-        let address = self.addresses.entry(slot).or_insert(Box::new(SocketAddrAny::from(to)));
+        let address = self.addresses.entry(slot).or_insert_with(|| Box::new(to.into()));
         let entry = opcode::Connect::new(
             Fd(fd.as_raw_fd()),
             address.as_ptr().cast(),

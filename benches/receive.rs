@@ -1,0 +1,342 @@
+//! What receiving a copy costs: the real worker against the floor and the rivals.
+//!
+//! Client CPU time per copy, on a CPU of its own, of one thread that receives what a blaster on
+//! another CPU sends. Every subject but the floor keeps the same account (scanner, ledger, latency,
+//! message times) and is checked for it; the floor is the same ring with bytes only counted.
+//!
+//! `cargo bench --bench receive` (add `-- fan64` for one shape)
+
+#[path = "common/blaster.rs"]
+mod blaster;
+mod common;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use blaster::{Blaster, PAYLOAD, RUN, Shape};
+use fanstorm::dialect::Dialect;
+use fanstorm::dialect::scan::{Scanner, Sighting};
+use fanstorm::dialect::text::TextShape;
+use fanstorm::engine::ring::epoll::EpollRing;
+use fanstorm::engine::ring::uring::{RingConfig, UringRing};
+use fanstorm::engine::ring::{Op, Ring, SendBuf, Wait};
+use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
+use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
+use fanstorm::measure::recorder::{Recorder, Seat};
+use fanstorm::measure::sent::SentTimes;
+use fanstorm::plan::fan_out::FanOut;
+use fanstorm::plan::{Node, Plan};
+use fanstorm::units::Nanos;
+use fanstorm::wire::decoder::{BufferPool, Decoder, FrameCounts, Item};
+use fanstorm::wire::upgrade;
+use futures_util::StreamExt as _;
+
+const SUBJECTS: [&str; 5] = ["worker", "floor", "epoll", "tokio_uring", "tokio_tungstenite"];
+
+fn main() {
+    if blaster::child() {
+        return;
+    }
+    let size = common::Size::from_env();
+    let shape = |name, sockets, batch, frames, rate| Shape {
+        name,
+        sockets,
+        batch,
+        frames: size.of(frames).next_multiple_of(batch),
+        rate,
+    };
+    // Paced so that the client has time to spare and each read meets one write.
+    let shapes = [
+        shape("fan64", 64, 1, 3_000, 100_000),
+        shape("fan1000", 1000, 1, 200, 100_000),
+        shape("batch16", 64, 16, 12_000, 400_000),
+        shape("saturated64", 64, 410, 41_000, 0),
+    ];
+    let only: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    for shape in shapes {
+        if only.is_empty() || only.iter().any(|name| name == shape.name) {
+            common::interleave("receive", shape.name, size, &SUBJECTS, |name| measure(name, shape));
+        }
+    }
+}
+
+/// CPU nanoseconds per copy of one subject, on a fresh thread.
+fn measure(subject: &str, shape: Shape) -> f64 {
+    let (client, peer) = common::cpus();
+    let run = || {
+        common::pin(client);
+        let blaster = Blaster::start(shape, peer);
+        match subject {
+            "worker" => worker(uring(shape), shape, blaster),
+            "floor" => floor(shape, blaster),
+            "epoll" => {
+                let ring = EpollRing::new(shape.sockets, 1024, 8 << 10).expect("epoll");
+                worker(ring, shape, blaster)
+            }
+            "tokio_uring" => tokio_uring(shape, blaster),
+            "tokio_tungstenite" => tokio_tungstenite(shape, blaster),
+            other => unreachable!("{other}"),
+        }
+    };
+    let cpu = std::thread::scope(|scope| scope.spawn(run).join().expect("the subject ran"));
+    cpu.0 as f64 / copies(shape) as f64
+}
+
+fn copies(shape: Shape) -> u64 {
+    shape.frames * u64::from(shape.sockets)
+}
+
+fn uring(shape: Shape) -> UringRing {
+    let buffers = (shape.sockets as usize * 2).next_power_of_two().clamp(256, 4096);
+    let buffer_bytes = ((8 << 20) / buffers).clamp(2048, 32 << 10);
+    UringRing::new(RingConfig { slots: shape.sockets, buffers: buffers as u16, buffer_bytes })
+        .expect("io_uring")
+}
+
+/// All messages of the one sender, as if they had just been sent.
+fn sent(shape: Shape) -> Arc<SentTimes> {
+    let sent = SentTimes::new(&[shape.frames as u32]);
+    sent.stamp(0, 0, shape.frames as u32, Monotonic.now());
+    Arc::new(sent)
+}
+
+/// Sockets 1 and up: number 0 is the push socket, which is not here.
+fn seats(shape: Shape) -> Vec<Seat> {
+    (1..=shape.sockets).map(|socket| Seat { socket, node: 0 }).collect()
+}
+
+struct UntilComplete;
+
+impl Conductor for UntilComplete {
+    fn turn(&mut self, progress: WorkerProgress, _: Nanos) -> Directive {
+        if progress.complete { Directive::End } else { Directive::Continue }
+    }
+}
+
+struct Patient;
+
+impl Conductor for Patient {
+    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
+        Directive::Continue
+    }
+}
+
+/// The real worker on some ring.
+fn worker<R: Ring>(ring: R, shape: Shape, mut blaster: Blaster) -> Nanos {
+    let url = format!("ws://{}/", blaster.addr);
+    let node = Node { addr: blaster.addr, host: blaster.addr.to_string(), target: "/".into(), url };
+    let plan = Plan {
+        nodes: vec![node],
+        push_node: 0,
+        dialect: Dialect::raw(),
+        fan_out: FanOut::All,
+        push_sockets: 1,
+        receivers_per_node: shape.sockets,
+        cores: vec![0],
+        messages: vec![shape.frames],
+        payload_bytes: PAYLOAD,
+        drain: Nanos::from_secs(10),
+        connect_timeout: Nanos::from_secs(10),
+        ready_timeout: Nanos::from_secs(10),
+        max_message_bytes: 1 << 20,
+        frame_memory_bytes: 1 << 30,
+        seed: 42,
+    };
+    let rng = fastrand::Rng::with_seed(1);
+    let mut worker = Worker::new(&plan, ring, Monotonic, &seats(shape), rng);
+    assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
+    let row = RowPlan {
+        run: RUN,
+        text: TextShape::new(PAYLOAD).expect("long enough"),
+        counts: [shape.frames as u32].into(),
+        lay_all: true,
+        sent: sent(shape),
+    };
+    let tally = worker.row(&row, || blaster.go(), &mut UntilComplete).expect("the ring works");
+    check(&tally.recorder, shape);
+    tally.core.cpu_time
+}
+
+fn check(recorder: &Recorder, shape: Shape) {
+    let counts = recorder.counts;
+    assert_eq!(counts.delivered, copies(shape), "{counts:?}");
+    assert_eq!(counts.duplicate + counts.foreign + counts.corrupt + counts.out_of_order, 0);
+}
+
+/// The same ring, receives armed, bytes counted, nothing understood.
+fn floor(shape: Shape, mut blaster: Blaster) -> Nanos {
+    let mut ring = uring(shape);
+    for slot in 0..shape.sockets {
+        ring.connect(slot, blaster.addr, None).expect("a socket");
+        let request = upgrade::request("bench", "/", &upgrade::key([slot as u8; 16]));
+        let mut upgraded = false;
+        while !upgraded {
+            ring.wait(Wait { want: 1, timeout: Nanos::from_secs(1) }).expect("the ring works");
+            while let Some(done) = ring.next_completion() {
+                assert!(done.result >= 0, "{done:?}");
+                match done.op {
+                    Op::Connect => {
+                        ring.receive(slot);
+                        ring.send(slot, SendBuf::Owned(request.clone()), 0..request.len());
+                    }
+                    Op::Receive => {
+                        ring.recycle(done.buffer.expect("bytes"));
+                        upgraded = true;
+                    }
+                    Op::Send => drop(ring.take_sent(slot)),
+                }
+            }
+        }
+    }
+    let total = copies(shape) * (4 + PAYLOAD as u64);
+    let mut bytes = 0;
+    blaster.go();
+    let before = thread_cpu_time();
+    while bytes < total {
+        ring.wait(Wait { want: 1, timeout: Nanos::from_millis(5) }).expect("the ring works");
+        while let Some(done) = ring.next_completion() {
+            if let Some(buffer) = done.buffer {
+                bytes += done.result as u64;
+                ring.recycle(buffer);
+            }
+            if !done.more {
+                ring.receive(done.slot);
+            }
+        }
+    }
+    let cpu = thread_cpu_time().since(before);
+    assert_eq!(bytes, total);
+    cpu
+}
+
+/// The account that the rivals keep, the same as the worker's.
+struct Account {
+    scanner: Scanner,
+    recorder: Recorder,
+}
+
+impl Account {
+    fn new(shape: Shape) -> Rc<RefCell<Self>> {
+        let text = TextShape::new(PAYLOAD).expect("long enough");
+        let counts = [shape.frames as u32];
+        let recorder = Recorder::new(seats(shape), 1, &counts, FanOut::All, false, sent(shape));
+        let scanner = Scanner::new(&Dialect::raw(), &text, RUN);
+        Rc::new(RefCell::new(Self { scanner, recorder }))
+    }
+
+    fn hear(&mut self, socket: u32, message: &[u8], at: Nanos) {
+        let recorder = &mut self.recorder;
+        self.scanner.scan(message, &mut |sighting| match sighting {
+            Sighting::Copy { sender, sequence, .. } => {
+                recorder.copy(socket, sender, sequence, None, at);
+            }
+            other => panic!("{other:?}"),
+        });
+    }
+
+    fn complete(&self, shape: Shape) -> bool {
+        self.recorder.counts.delivered == copies(shape)
+    }
+}
+
+/// tokio-uring with our own decoder: one read in flight for each socket, a task each.
+fn tokio_uring(shape: Shape, blaster: Blaster) -> Nanos {
+    let account = Account::new(shape);
+    let shared = Rc::clone(&account);
+    let blaster = Rc::new(RefCell::new(Some(blaster)));
+    let cpu = tokio_uring::start(async move {
+        let addr = blaster.borrow().as_ref().expect("running").addr;
+        let mut streams = Vec::new();
+        for slot in 0..shape.sockets {
+            let stream = tokio_uring::net::TcpStream::connect(addr).await.expect("connected");
+            stream.set_nodelay(true).expect("an option");
+            let request = upgrade::request("bench", "/", &upgrade::key([slot as u8; 16]));
+            stream.write_all(request).await.0.expect("written");
+            let (read, _) = stream.read(vec![0; 1024]).await;
+            assert!(read.expect("a response") > 0);
+            streams.push(stream);
+        }
+        let finished = Rc::new(RefCell::new(None));
+        let before = thread_cpu_time();
+        blaster.borrow_mut().as_mut().expect("running").go();
+        let tasks: Vec<_> = streams
+            .into_iter()
+            .enumerate()
+            .map(|(slot, stream)| {
+                let (account, blaster) = (Rc::clone(&shared), Rc::clone(&blaster));
+                let finished = Rc::clone(&finished);
+                tokio_uring::spawn(async move {
+                    let (mut decoder, mut pool) = (Decoder::new(1 << 20), BufferPool::new(1, 512));
+                    let mut frames = FrameCounts::default();
+                    let mut memory = vec![0; 16 << 10];
+                    loop {
+                        let (read, back) = stream.read(memory).await;
+                        memory = back;
+                        // A killed blaster resets: the end of this read, and of the task.
+                        let Ok(len @ 1..) = read else { return };
+                        let at = Monotonic.now();
+                        let mut account = account.borrow_mut();
+                        let mut hear = |item: Item<'_>| {
+                            if let Item::Text(message) = item {
+                                account.hear(slot as u32, message, at);
+                            }
+                        };
+                        decoder
+                            .feed(&memory[..len], &mut pool, &mut frames, &mut hear)
+                            .expect("valid frames");
+                        if account.complete(shape) && finished.borrow().is_none() {
+                            *finished.borrow_mut() = Some(thread_cpu_time());
+                            // Ends every read before the runtime ends: tokio-uring 0.5 frees the
+                            // memory of reads in flight.
+                            *blaster.borrow_mut() = None;
+                        }
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.expect("no panic");
+        }
+        let finished: Option<Nanos> = *finished.borrow();
+        finished.expect("complete").since(before)
+    });
+    check(&account.borrow().recorder, shape);
+    cpu
+}
+
+/// tokio-tungstenite on a current-thread runtime, a task for each socket.
+fn tokio_tungstenite(shape: Shape, mut blaster: Blaster) -> Nanos {
+    let account = Account::new(shape);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio");
+    let local = tokio::task::LocalSet::new();
+    let cpu = local.block_on(&runtime, async {
+        let mut sockets = Vec::new();
+        for _ in 0..shape.sockets {
+            let stream = tokio::net::TcpStream::connect(blaster.addr).await.expect("connected");
+            let (socket, _) =
+                tokio_tungstenite::client_async("ws://bench/", stream).await.expect("upgraded");
+            sockets.push(socket);
+        }
+        let before = thread_cpu_time();
+        blaster.go();
+        let done = Rc::new(tokio::sync::Notify::new());
+        for (slot, mut socket) in sockets.into_iter().enumerate() {
+            let (account, done) = (Rc::clone(&account), Rc::clone(&done));
+            tokio::task::spawn_local(async move {
+                while let Some(Ok(message)) = socket.next().await {
+                    let mut account = account.borrow_mut();
+                    account.hear(slot as u32, &message.into_data(), Monotonic.now());
+                    if account.complete(shape) {
+                        done.notify_one();
+                    }
+                }
+            });
+        }
+        done.notified().await;
+        thread_cpu_time().since(before)
+    });
+    drop(local);
+    check(&account.borrow().recorder, shape);
+    cpu
+}

@@ -1,0 +1,251 @@
+//! Whether this host gives us io_uring, and if not, who refuses it and what to do.
+//!
+//! Belongs here: the diagnosis. Does not: making a ring; the attempt is a function passed in, so
+//! that io_uring itself stays in `engine::ring`.
+//!
+//! Containers and hardened hosts refuse io_uring in different ways which all look alike in an
+//! error number (see kernel.org, admin-guide/sysctl/kernel, `io_uring_disabled`; seccomp(2)).
+
+use std::io;
+
+use rustix::io::Errno;
+
+/// Multishot receive needs 6.0, deferred task work (`IORING_SETUP_DEFER_TASKRUN`) 6.1.
+const OLDEST: (u32, u32) = (6, 1);
+
+/// Who refuses io_uring. The text is one line, with the remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// `kernel.io_uring_disabled` is 1 or 2.
+    #[error(
+        "io_uring is switched off by the sysctl kernel.io_uring_disabled={value}: run \
+         `sudo sysctl -w kernel.io_uring_disabled=0`{}",
+        if *.value == 1 { ", or join the group of kernel.io_uring_group" } else { "" }
+    )]
+    Sysctl {
+        /// What it is set to.
+        value: u8,
+    },
+    /// EPERM although the sysctl allows it.
+    #[error(
+        "io_uring is blocked by a seccomp filter (EPERM, kernel.io_uring_disabled allows it), as \
+         container runtimes do: run the container with `--security-opt seccomp=unconfined`, or \
+         with a profile that allows io_uring_setup, io_uring_enter and io_uring_register"
+    )]
+    Seccomp,
+    /// The release is too old for the features that we use.
+    #[error(
+        "this kernel ({release}) is too old: fanstorm needs io_uring as of Linux {}.{}, upgrade it",
+        OLDEST.0, OLDEST.1
+    )]
+    TooOld {
+        /// `uname -r`.
+        release: String,
+    },
+    /// ENOSYS on a new kernel.
+    #[error(
+        "this kernel ({release}) has no io_uring (ENOSYS): it was built without CONFIG_IO_URING, \
+         or a sandbox such as gVisor hides it: run on a stock kernel"
+    )]
+    Absent {
+        /// `uname -r`.
+        release: String,
+    },
+    /// ENOMEM: locked or plain memory.
+    #[error(
+        "io_uring got no memory for its queues (ENOMEM): raise the locked-memory limit \
+         (`ulimit -l unlimited`, LimitMEMLOCK=infinity) or free some memory"
+    )]
+    Memory,
+    /// Anything else.
+    #[error("io_uring cannot be set up on this kernel ({release}): {error}")]
+    Other {
+        /// `uname -r`.
+        release: String,
+        /// What the system call said.
+        error: String,
+    },
+}
+
+/// What the diagnosis rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// `/proc/sys/kernel/io_uring_disabled`; none before Linux 6.6.
+    pub disabled: Option<u8>,
+    /// `uname -r`.
+    pub release: String,
+}
+
+impl Facts {
+    /// Reads them from this host.
+    pub fn read() -> Self {
+        let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
+        Self {
+            disabled: disabled.ok().and_then(|text| text.trim().parse().ok()),
+            release: rustix::system::uname()
+                .release()
+                .to_string_lossy()
+                .into_owned(),
+        }
+    }
+
+    /// `6.18.44-generic` as (6, 18). None when it does not begin with two numbers.
+    fn version(&self) -> Option<(u32, u32)> {
+        let mut numbers = self.release.split(|c: char| !c.is_ascii_digit());
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    }
+
+    fn is_old(&self) -> bool {
+        self.version().is_some_and(|version| version < OLDEST)
+    }
+}
+
+/// Tries to make a ring as the workers will make theirs.
+///
+/// # Errors
+/// Who refuses it, with the remedy.
+pub fn probe(attempt: impl FnOnce() -> io::Result<()>) -> Result<(), Refusal> {
+    attempt().map_err(|error| diagnose(&Facts::read(), &error))
+}
+
+/// Names the culprit of a failed attempt. A successful one is never judged: distributions port
+/// features back to releases that look too old.
+pub fn diagnose(facts: &Facts, error: &io::Error) -> Refusal {
+    let release = facts.release.clone();
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::PERM | Errno::ACCESS) => match facts.disabled {
+            Some(value @ 1..) => Refusal::Sysctl { value },
+            _ => Refusal::Seccomp,
+        },
+        Some(Errno::NOSYS) if !facts.is_old() => Refusal::Absent { release },
+        Some(Errno::NOMEM) => Refusal::Memory,
+        _ if facts.is_old() => Refusal::TooOld { release },
+        _ => Refusal::Other {
+            release,
+            error: error.to_string(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn diagnosis(disabled: Option<u8>, release: &str, errno: Errno) -> Refusal {
+        let facts = Facts {
+            disabled,
+            release: release.to_owned(),
+        };
+        diagnose(&facts, &io::Error::from_raw_os_error(errno.raw_os_error()))
+    }
+
+    #[test]
+    fn each_way_to_refuse_io_uring_is_told_apart() {
+        let release = || "6.8.0-31-generic".to_owned();
+        let old = || "5.10.0-28-amd64".to_owned();
+        for (disabled, on, errno, refusal) in [
+            (
+                Some(2),
+                release(),
+                Errno::PERM,
+                Refusal::Sysctl { value: 2 },
+            ),
+            (
+                Some(1),
+                release(),
+                Errno::PERM,
+                Refusal::Sysctl { value: 1 },
+            ),
+            (Some(0), release(), Errno::PERM, Refusal::Seccomp),
+            (Some(0), release(), Errno::ACCESS, Refusal::Seccomp),
+            (None, "6.1.0".to_owned(), Errno::PERM, Refusal::Seccomp),
+            (
+                None,
+                old(),
+                Errno::INVAL,
+                Refusal::TooOld { release: old() },
+            ),
+            (
+                None,
+                old(),
+                Errno::NOSYS,
+                Refusal::TooOld { release: old() },
+            ),
+            (
+                None,
+                "4.19.0".to_owned(),
+                Errno::NOSYS,
+                Refusal::TooOld {
+                    release: "4.19.0".into(),
+                },
+            ),
+            (
+                None,
+                "6.0.9".to_owned(),
+                Errno::INVAL,
+                Refusal::TooOld {
+                    release: "6.0.9".into(),
+                },
+            ),
+            (
+                Some(0),
+                release(),
+                Errno::NOSYS,
+                Refusal::Absent { release: release() },
+            ),
+            (Some(0), release(), Errno::NOMEM, Refusal::Memory),
+        ] {
+            assert_eq!(
+                diagnosis(disabled, &on, errno),
+                refusal,
+                "{disabled:?} {on} {errno:?}"
+            );
+        }
+        assert!(matches!(
+            diagnosis(Some(0), "6.8.0", Errno::INVAL),
+            Refusal::Other { .. }
+        ));
+        assert!(matches!(
+            diagnosis(Some(0), "strange", Errno::INVAL),
+            Refusal::Other { .. }
+        ));
+    }
+
+    #[test]
+    fn each_refusal_is_one_line_with_its_remedy() {
+        for (refusal, remedy) in [
+            (
+                Refusal::Sysctl { value: 2 },
+                "sysctl -w kernel.io_uring_disabled=0",
+            ),
+            (Refusal::Sysctl { value: 1 }, "kernel.io_uring_group"),
+            (Refusal::Seccomp, "--security-opt seccomp=unconfined"),
+            (
+                Refusal::TooOld {
+                    release: "5.4.0".to_owned(),
+                },
+                "Linux 6.1",
+            ),
+            (
+                Refusal::Absent {
+                    release: "6.8.0".to_owned(),
+                },
+                "CONFIG_IO_URING",
+            ),
+            (Refusal::Memory, "ulimit -l"),
+        ] {
+            let text = refusal.to_string();
+            assert!(text.contains(remedy) && !text.contains('\n'), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_ring_that_can_be_made_is_never_refused() {
+        assert_eq!(probe(|| Ok(())), Ok(()));
+    }
+
+    #[test]
+    fn this_host_has_a_release_that_can_be_read() {
+        assert!(Facts::read().version().is_some());
+    }
+}

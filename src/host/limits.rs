@@ -1,0 +1,399 @@
+//! Descriptors, local ports and memory: enough for the plan, or an error with the arithmetic.
+//!
+//! Belongs here: hard stops. Does not: advice about a host that is merely untuned, and what the
+//! plan needs, which is passed in.
+
+use std::fs;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::units::{Bytes, Count};
+
+/// Descriptors beside the sockets: standard streams, rings, the result file, the cluster's pipes,
+/// and what the libraries below us hold for a moment.
+const OWN_DESCRIPTORS: u64 = 64;
+
+/// The widest range that leaves the privileged ports alone.
+const WIDEST_PORTS: u64 = 65_535 - 1_024 + 1;
+
+/// What the plan needs of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// All sockets.
+    pub sockets: u64,
+    /// Sockets to the node that has most of them.
+    pub sockets_to_busiest: u64,
+    /// The URL of that node.
+    pub busiest: String,
+    /// Memory by purpose, in bytes.
+    pub memory: Vec<(&'static str, u64)>,
+}
+
+impl Need {
+    fn descriptors(&self) -> u64 {
+        self.sockets.saturating_add(OWN_DESCRIPTORS)
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.memory
+            .iter()
+            .fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
+    }
+
+    fn memory_parts(&self) -> String {
+        let part = |(name, bytes): &(&str, u64)| format!("{name} {}", Bytes(*bytes));
+        self.memory.iter().map(part).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// What the host gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// `RLIMIT_NOFILE`, soft.
+    pub nofile_soft: u64,
+    /// `RLIMIT_NOFILE`, hard; `u64::MAX` without a limit.
+    pub nofile_hard: u64,
+    /// `fs.nr_open`: above it the hard limit cannot be raised even by root.
+    pub nr_open: u64,
+    /// `net.ipv4.ip_local_port_range`, both ends included.
+    pub ports: (u16, u16),
+    /// Ports of that range that `net.ipv4.ip_local_reserved_ports` takes away.
+    pub reserved_ports: u64,
+    /// Memory that can be had without swapping; none if the host does not say.
+    pub memory_bytes: Option<u64>,
+}
+
+/// What there is too little of. One line each, with the figures and the remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LimitError {
+    /// The hard limit is too low.
+    #[error(
+        "too few file descriptors: the plan needs {} ({} sockets + {OWN_DESCRIPTORS} of our own), \
+         the hard limit is {}: {}run `ulimit -n {needed}` as root, or set LimitNOFILE={needed} \
+         (systemd) or --ulimit nofile={needed} (docker)",
+        Count(*.needed), Count(*.sockets), Count(*.hard),
+        if .needed > .nr_open { format!("`sudo sysctl -w fs.nr_open={needed}`, then ") }
+        else { String::new() }
+    )]
+    Descriptors {
+        /// What is needed.
+        needed: u64,
+        /// Sockets among them.
+        sockets: u64,
+        /// The hard limit.
+        hard: u64,
+        /// `fs.nr_open`.
+        nr_open: u64,
+    },
+    /// The hard limit would do, but the kernel did not let us raise the soft one.
+    #[error("cannot raise the descriptor limit to {}: {reason}: run `ulimit -n {needed}`", Count(*.needed))]
+    Raise {
+        /// What is needed.
+        needed: u64,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// More sockets to one address than local ports.
+    #[error(
+        "too few local ports: {} sockets go to {node}, but net.ipv4.ip_local_port_range={} {} \
+         leaves {}: {}",
+        Count(*.sockets), .ports.0, .ports.1, Count(*.available), port_remedy(*.sockets)
+    )]
+    Ports {
+        /// Sockets to the node.
+        sockets: u64,
+        /// The node.
+        node: String,
+        /// The range, both ends included.
+        ports: (u16, u16),
+        /// Ports in it that are not reserved.
+        available: u64,
+    },
+    /// The plan's arrays do not fit.
+    #[error(
+        "too little memory: the plan needs {} ({parts}), {} are available: lower --messages, \
+         --receivers-per-node or --frame-memory",
+        Bytes(*.needed), Bytes(*.available)
+    )]
+    Memory {
+        /// What is needed, in bytes.
+        needed: u64,
+        /// For what.
+        parts: String,
+        /// What there is, in bytes.
+        available: u64,
+    },
+}
+
+fn port_remedy(sockets: u64) -> &'static str {
+    if sockets <= WIDEST_PORTS {
+        "run `sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'`"
+    } else {
+        "no range holds so many from one address: spread them over more nodes"
+    }
+}
+
+/// Checks the plan against the host, and raises our own descriptor limit where that is enough.
+///
+/// # Errors
+/// What there is too little of.
+pub fn ensure(need: &Need) -> Result<(), LimitError> {
+    let facts = Facts::read();
+    let Some(soft) = decide(&facts, need)? else {
+        return Ok(());
+    };
+    let limit = Rlimit {
+        current: Some(soft),
+        maximum: getrlimit(Resource::Nofile).maximum,
+    };
+    setrlimit(Resource::Nofile, limit).map_err(|e| LimitError::Raise {
+        needed: need.descriptors(),
+        reason: std::io::Error::from(e).to_string(),
+    })
+}
+
+/// The soft limit to set, if the present one is too low.
+///
+/// # Errors
+/// What there is too little of.
+pub fn decide(facts: &Facts, need: &Need) -> Result<Option<u64>, LimitError> {
+    ports(facts, need)?;
+    memory(facts, need)?;
+    let needed = need.descriptors();
+    if needed > facts.nofile_hard {
+        return Err(LimitError::Descriptors {
+            needed,
+            sockets: need.sockets,
+            hard: facts.nofile_hard,
+            nr_open: facts.nr_open,
+        });
+    }
+    // Up to the hard limit, not to what we count: a library may need a few more.
+    Ok((needed > facts.nofile_soft).then_some(facts.nofile_hard.min(facts.nr_open.max(needed))))
+}
+
+/// Sockets to different nodes share local ports (the kernel looks at both ends of a connection),
+/// so the busiest node decides.
+fn ports(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+    let (low, high) = facts.ports;
+    let range = u64::from(high).saturating_sub(u64::from(low)) + 1;
+    let available = range.saturating_sub(facts.reserved_ports);
+    if need.sockets_to_busiest <= available {
+        return Ok(());
+    }
+    Err(LimitError::Ports {
+        sockets: need.sockets_to_busiest,
+        node: need.busiest.clone(),
+        ports: facts.ports,
+        available,
+    })
+}
+
+fn memory(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+    let needed = need.memory_bytes();
+    match facts.memory_bytes {
+        Some(available) if needed > available => Err(LimitError::Memory {
+            needed,
+            parts: need.memory_parts(),
+            available,
+        }),
+        _ => Ok(()),
+    }
+}
+
+impl Facts {
+    /// Reads them from this host. What cannot be read is taken at the kernel's default.
+    pub fn read() -> Self {
+        let nofile = getrlimit(Resource::Nofile);
+        let file = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let ports = port_range(&file("/proc/sys/net/ipv4/ip_local_port_range"));
+        let ports = ports.unwrap_or((32_768, 60_999));
+        let reserved = file("/proc/sys/net/ipv4/ip_local_reserved_ports");
+        Self {
+            nofile_soft: nofile.current.unwrap_or(u64::MAX),
+            nofile_hard: nofile.maximum.unwrap_or(u64::MAX),
+            nr_open: file("/proc/sys/fs/nr_open")
+                .trim()
+                .parse()
+                .unwrap_or(1 << 20),
+            ports,
+            reserved_ports: reserved_within(&reserved, ports),
+            memory_bytes: least(
+                mem_available(&file("/proc/meminfo")),
+                cgroup_memory_max(&file("/proc/self/cgroup")),
+            ),
+        }
+    }
+}
+
+fn least(a: Option<u64>, b: Option<u64>) -> Option<u64> {
+    [a, b].into_iter().flatten().min()
+}
+
+/// `32768 60999`, separated by a tab
+fn port_range(text: &str) -> Option<(u16, u16)> {
+    let mut numbers = text.split_whitespace().map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// How many ports of `8080,9000-9010` lie in the range.
+fn reserved_within(text: &str, (low, high): (u16, u16)) -> u64 {
+    let overlap = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let first = first.parse::<u16>().ok()?.max(low);
+        let last = last.parse::<u16>().ok()?.min(high);
+        (first <= last).then(|| u64::from(last - first) + 1)
+    };
+    text.trim().split(',').filter_map(overlap).sum()
+}
+
+/// `MemAvailable:   16316412 kB` (proc_meminfo(5)).
+fn mem_available(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    line.trim()
+        .strip_suffix("kB")?
+        .trim()
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(1_024)
+}
+
+/// A container's limit (cgroup v2, `memory.max`), which /proc/meminfo knows nothing of.
+fn cgroup_memory_max(own_cgroup: &str) -> Option<u64> {
+    let path = own_cgroup.lines().find_map(|l| l.strip_prefix("0::"))?;
+    let limit = fs::read_to_string(format!("/sys/fs/cgroup{path}/memory.max")).ok()?;
+    limit.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEBIAN: Facts = Facts {
+        nofile_soft: 1_024,
+        nofile_hard: 20_000,
+        nr_open: 1_048_576,
+        ports: (32_768, 60_999),
+        reserved_ports: 0,
+        memory_bytes: Some(8 << 30),
+    };
+
+    fn need(sockets: u64, sockets_to_busiest: u64) -> Need {
+        let memory = vec![("frames", 1 << 20), ("ledger", 2 << 20)];
+        Need {
+            sockets,
+            sockets_to_busiest,
+            busiest: "ws://10.0.0.7:1/".to_owned(),
+            memory,
+        }
+    }
+
+    fn refusal(facts: &Facts, need: &Need) -> String {
+        decide(facts, need).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_small_plan_leaves_the_limits_alone() {
+        assert_eq!(decide(&DEBIAN, &need(960, 960)), Ok(None));
+    }
+
+    #[test]
+    fn a_soft_limit_in_the_way_is_raised_to_the_hard_one() {
+        assert_eq!(decide(&DEBIAN, &need(961, 961)), Ok(Some(20_000)));
+        assert_eq!(decide(&DEBIAN, &need(19_936, 961)), Ok(Some(20_000)));
+        let unlimited = Facts {
+            nofile_hard: u64::MAX,
+            ..DEBIAN
+        };
+        assert_eq!(decide(&unlimited, &need(961, 961)), Ok(Some(1_048_576)));
+    }
+
+    #[test]
+    fn a_hard_limit_in_the_way_is_an_error_with_the_arithmetic_and_the_command() {
+        assert_eq!(
+            refusal(&DEBIAN, &need(19_937, 3)),
+            "too few file descriptors: the plan needs 20 001 (19 937 sockets + 64 of our own), \
+             the hard limit is 20 000: run `ulimit -n 20001` as root, or set LimitNOFILE=20001 \
+             (systemd) or --ulimit nofile=20001 (docker)"
+        );
+    }
+
+    #[test]
+    fn a_plan_beyond_nr_open_is_told_to_raise_that_first() {
+        let text = refusal(&DEBIAN, &need(1_048_576, 3));
+        assert!(
+            text.contains("`sudo sysctl -w fs.nr_open=1048640`, then run `ulimit"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn ports_are_counted_per_node_not_over_all_sockets() {
+        let facts = Facts {
+            nofile_hard: 1_000_000,
+            ..DEBIAN
+        };
+        assert_eq!(decide(&facts, &need(84_696, 28_232)), Ok(Some(1_000_000)));
+        assert_eq!(
+            refusal(&facts, &need(28_233, 28_233)),
+            "too few local ports: 28 233 sockets go to ws://10.0.0.7:1/, but \
+             net.ipv4.ip_local_port_range=32768 60999 leaves 28 232: run \
+             `sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'`"
+        );
+        let wide = Facts {
+            ports: (1_024, 65_535),
+            ..facts
+        };
+        assert_eq!(decide(&wide, &need(64_512, 64_512)), Ok(Some(1_000_000)));
+        let text = refusal(&wide, &need(64_513, 64_513));
+        assert!(text.contains("spread them over more nodes"), "{text}");
+    }
+
+    #[test]
+    fn reserved_ports_are_not_available() {
+        let facts = Facts {
+            nofile_hard: 1_000_000,
+            reserved_ports: 2,
+            ..DEBIAN
+        };
+        assert!(refusal(&facts, &need(28_231, 28_231)).contains("leaves 28 230"));
+        let range = (32_768, 60_999);
+        assert_eq!(reserved_within("\n", range), 0);
+        assert_eq!(
+            reserved_within("8080,32768,40000-40009,60990-65000\n", range),
+            1 + 10 + 10
+        );
+    }
+
+    #[test]
+    fn a_plan_that_does_not_fit_into_memory_says_what_takes_it() {
+        let facts = Facts {
+            memory_bytes: Some((3 << 20) - 1),
+            ..DEBIAN
+        };
+        assert_eq!(
+            refusal(&facts, &need(6, 6)),
+            "too little memory: the plan needs 3.00 MiB (frames 1.00 MiB, ledger 2.00 MiB), \
+             3.00 MiB are available: lower --messages, --receivers-per-node or --frame-memory"
+        );
+        let silent = Facts {
+            memory_bytes: None,
+            ..DEBIAN
+        };
+        assert_eq!(decide(&silent, &need(6, 6)), Ok(None));
+    }
+
+    #[test]
+    fn proc_files_are_read_as_the_kernel_writes_them() {
+        assert_eq!(port_range("32768\t60999\n"), Some((32_768, 60_999)));
+        assert_eq!(port_range(""), None);
+        let meminfo = "MemTotal:       24629124 kB\nMemAvailable:   16316412 kB\n";
+        assert_eq!(mem_available(meminfo), Some(16_316_412 * 1_024));
+        assert_eq!(cgroup_memory_max("12:memory:/legacy\n"), None);
+    }
+
+    #[test]
+    fn this_host_can_open_the_sockets_of_the_default_plan() {
+        assert_eq!(ensure(&need(6, 4)), Ok(()));
+    }
+}

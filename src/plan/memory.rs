@@ -1,0 +1,187 @@
+//! What a row takes in memory, by purpose, before it is taken.
+//!
+//! Belongs here: the arithmetic. Does not: whether the host has so much (`host::limits`).
+//!
+//! Everything is laid out before the clock, for the worst that a cluster may do: every stream out
+//! of order, every id before its text. Pages that are not touched are never backed, so a run
+//! against a cluster that keeps order takes far less than this says.
+
+use super::Plan;
+use crate::dialect::text::TextShape;
+use crate::wire::encode;
+
+/// An HdrHistogram of nanoseconds up to one hour with three significant digits: 2048 buckets for
+/// the first octaves and 1024 for each further one, eight bytes each.
+const HISTOGRAM_BYTES: u64 = 8 * (2_048 + 31 * 1_024);
+
+/// The most that one send carries, and so the window of frames that are patched in place.
+const WINDOW_BYTES: u64 = 64 << 10;
+
+/// When a message was sent, once; its first copy, its last and their number, on every core.
+const SENT_BYTES: u64 = 8;
+const TIMES_BYTES_PER_CORE: u64 = 24;
+
+/// The two ends of a stream in the ledger.
+const STREAM_BYTES: u64 = 8;
+
+/// A place in the table of ids, and a copy that waits for its id.
+const ID_PLACE_BYTES: u64 = 24;
+const WAITING_COPY_BYTES: u64 = 16;
+
+/// Bytes that a row takes at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryNeed {
+    /// Finished frames.
+    pub frames_bytes: u64,
+    /// Which copies of each stream have come.
+    pub ledger_bytes: u64,
+    /// When each message was sent, and when its copies came.
+    pub times_bytes: u64,
+    /// Ids of the cluster's own, and copies that wait for theirs; 0 where copies carry their text.
+    pub ids_bytes: u64,
+    /// Latency histograms.
+    pub histograms_bytes: u64,
+}
+
+impl MemoryNeed {
+    /// Everything.
+    pub fn total(&self) -> u64 {
+        self.parts()
+            .iter()
+            .fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
+    }
+
+    /// By purpose, under a name for people.
+    pub fn parts(&self) -> [(&'static str, u64); 5] {
+        [
+            ("frames", self.frames_bytes),
+            ("ledger", self.ledger_bytes),
+            ("times", self.times_bytes),
+            ("ids", self.ids_bytes),
+            ("histograms", self.histograms_bytes),
+        ]
+    }
+}
+
+impl Plan {
+    /// What a row of `messages` takes at most. Saturates instead of wrapping.
+    pub fn memory(&self, messages: u64) -> MemoryNeed {
+        let (sockets, cores) = (self.sockets(), self.cores.len() as u64);
+        let nodes = self.nodes.len() as u64;
+        // Merging needs one per node and one for each class again.
+        let histograms = cores.saturating_mul(nodes).saturating_add(nodes + 3);
+        MemoryNeed {
+            frames_bytes: self.frames_bytes(messages),
+            ledger_bytes: ledger_bytes(messages, sockets, self.push_sockets.into()),
+            times_bytes: messages.saturating_mul(SENT_BYTES + TIMES_BYTES_PER_CORE * cores),
+            ids_bytes: if self.dialect.correlates() {
+                self.ids_bytes(messages)
+            } else {
+                0
+            },
+            histograms_bytes: histograms.saturating_mul(HISTOGRAM_BYTES),
+        }
+    }
+
+    /// What the largest row takes at most: rows run one after another.
+    pub fn largest_memory(&self) -> MemoryNeed {
+        let needs = self.messages.iter().map(|&messages| self.memory(messages));
+        needs.max_by_key(MemoryNeed::total).unwrap_or_default()
+    }
+
+    fn frames_bytes(&self, messages: u64) -> u64 {
+        let text = TextShape::new(self.payload_bytes).expect("a plan's payload holds a tag");
+        let all = messages.saturating_mul(self.frame_len(&text));
+        if self.lays_all(messages, &text) {
+            return all;
+        }
+        let window = WINDOW_BYTES.max(self.frame_len(&text));
+        all.min(window * u64::from(self.push_sockets))
+    }
+
+    /// Bytes of one frame: every message of a plan is as long as the others.
+    fn frame_len(&self, text: &TextShape) -> u64 {
+        encode::frame_len(self.dialect.message_len(text)) as u64
+    }
+
+    fn ids_bytes(&self, messages: u64) -> u64 {
+        // At most half full, and with room for other users' ids.
+        let places = messages.saturating_mul(2).saturating_add(1_024);
+        let places = places.checked_next_power_of_two().unwrap_or(u64::MAX);
+        let tables = places
+            .saturating_mul(ID_PLACE_BYTES)
+            .saturating_mul(self.cores.len() as u64);
+        let waiting = self
+            .expected_copies(messages)
+            .saturating_mul(WAITING_COPY_BYTES);
+        tables.saturating_add(waiting)
+    }
+}
+
+/// A bit for each copy, in whole words for each stream, and each stream's ends.
+fn ledger_bytes(messages: u64, sockets: u64, push_sockets: u64) -> u64 {
+    let stream = messages.div_ceil(push_sockets).div_ceil(64) * 8 + STREAM_BYTES;
+    sockets.saturating_mul(push_sockets).saturating_mul(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use hdrhistogram::Histogram;
+
+    use super::super::tests::plan;
+    use super::*;
+    use crate::dialect::Dialect;
+
+    #[test]
+    fn a_histogram_takes_what_hdrhistogram_says() {
+        let hour = Histogram::<u64>::new_with_bounds(1, 3_600_000_000_000, 3).unwrap();
+        assert_eq!(HISTOGRAM_BYTES, hour.distinct_values() as u64 * 8);
+    }
+
+    #[test]
+    fn a_million_messages_to_three_nodes_are_bounded_and_named() {
+        let need = plan(|spec| spec.messages = vec![1_000_000]).memory(1_000_000);
+        assert_eq!(
+            need.ledger_bytes,
+            18 * (41_672 + 8),
+            "18 streams of 333 334 bits"
+        );
+        assert_eq!(need.times_bytes, 32_000_000);
+        assert_eq!(need.ids_bytes, (1 << 21) * 24 + 6_000_000 * 16);
+        assert!(need.frames_bytes >= 128_000_000);
+        assert_eq!(
+            need.total(),
+            need.parts().iter().map(|(_, bytes)| bytes).sum::<u64>()
+        );
+        assert!(need.total() < 512 << 20, "{need:?}");
+    }
+
+    #[test]
+    fn frames_beyond_their_memory_are_a_window_for_each_push_socket() {
+        let plan = plan(|spec| {
+            spec.messages = vec![1_000_000];
+            spec.frame_memory_bytes = 1 << 20;
+        });
+        assert_eq!(plan.memory(1_000_000).frames_bytes, 3 * WINDOW_BYTES);
+        assert!(
+            plan.memory(10).frames_bytes < 10 * 1_024,
+            "a short row is laid out whole"
+        );
+    }
+
+    #[test]
+    fn a_dialect_whose_copies_carry_their_text_needs_no_ids() {
+        assert_eq!(
+            plan(|spec| spec.dialect = Dialect::raw())
+                .memory(8_000)
+                .ids_bytes,
+            0
+        );
+    }
+
+    #[test]
+    fn the_largest_row_decides() {
+        let plan = plan(|spec| spec.messages = vec![10, 8_000, 100]);
+        assert_eq!(plan.largest_memory(), plan.memory(8_000));
+    }
+}
