@@ -86,7 +86,7 @@ impl Modules {
 
     /// Uses that go against the table of rooms.
     pub(crate) fn against_direction(&self) -> Vec<String> {
-        let mut found: Vec<String> = self.all.iter().filter_map(|m| unknown_room(m)).collect();
+        let mut found: Vec<String> = self.all.iter().filter_map(unknown_room).collect();
         for edge in self.uses(true) {
             let (from, to) = (&self.all[edge.from], &self.all[edge.to]);
             if to.path.is_empty() || may_use(room(&from.path), room(&to.path)) {

@@ -152,9 +152,7 @@ fn lexeme(bytes: &[u8], at: usize) -> (usize, Kind) {
         (block_comment_len(rest), Kind::Comment)
     } else if let Some(len) = raw_string_len(bytes, at) {
         (len, Kind::Literal)
-    } else if rest[0] == b'"' {
-        (quoted_len(rest), Kind::Literal)
-    } else if rest[0] == b'\'' && is_char_literal(rest) {
+    } else if rest[0] == b'"' || rest[0] == b'\'' && is_char_literal(rest) {
         (quoted_len(rest), Kind::Literal)
     } else {
         (1, Kind::Code)
