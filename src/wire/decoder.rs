@@ -6,8 +6,9 @@
 //! A frame that lies whole in a read is visited in place. Only what a read cuts off is copied, into a
 //! buffer of the worker's pool, and the next read adds just as much as completes that frame.
 
-use super::close_code;
-use super::frame::{Header, Opcode, Violation, parse_header};
+use super::frame::{Header, Opcode, parse_header};
+use super::violation::Violation;
+use super::{close, code};
 
 /// Frames by opcode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -175,7 +176,7 @@ impl Decoder {
         let so_far = if header.opcode.is_control() { 0 } else { self.message.len() };
         if header.payload_len > (self.max_message_bytes - so_far) as u64 {
             return Err(Violation {
-                code: close_code::TOO_BIG,
+                code: code::TOO_BIG,
                 what: "a message larger than --max-message-bytes",
             });
         }
@@ -235,7 +236,9 @@ impl Decoder {
             Opcode::Text | Opcode::Binary if self.fragmented.is_some() => {
                 Err(Violation::protocol("a new message inside a fragmented one"))
             }
-            opcode @ (Opcode::Text | Opcode::Binary) if header.fin => message(opcode, payload, visit),
+            opcode @ (Opcode::Text | Opcode::Binary) if header.fin => {
+                message(opcode, payload, visit)
+            }
             opcode @ (Opcode::Text | Opcode::Binary) => {
                 self.fragmented = Some(opcode);
                 pool.append(&mut self.message, payload);
@@ -252,7 +255,7 @@ impl Decoder {
             }
             Opcode::Close => {
                 self.closed = true;
-                let (code, reason) = close_code::parse(payload)?;
+                let (code, reason) = close::parse(payload)?;
                 visit(Item::Close { code, reason });
                 Ok(())
             }
@@ -293,7 +296,7 @@ fn message(
         return Ok(());
     }
     if std::str::from_utf8(payload).is_err() {
-        return Err(Violation { code: close_code::INVALID_DATA, what: "text that is not UTF-8" });
+        return Err(Violation { code: code::INVALID_DATA, what: "text that is not UTF-8" });
     }
     visit(Item::Text(payload));
     Ok(())
@@ -378,7 +381,9 @@ mod tests {
                 Ok(Message::Ping(bytes)) => Out::Ping(bytes.to_vec()),
                 Ok(Message::Pong(bytes)) => Out::Pong(bytes.to_vec()),
                 Ok(Message::Close(None)) => Out::Close(None, String::new()),
-                Ok(Message::Close(Some(c))) => Out::Close(Some(c.code.into()), c.reason.to_string()),
+                Ok(Message::Close(Some(c))) => {
+                    Out::Close(Some(c.code.into()), c.reason.to_string())
+                }
                 Ok(Message::Frame(_)) => unreachable!("never read"),
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return (items, true);
@@ -518,7 +523,8 @@ mod tests {
         assert_eq!(decode(&started, &[1]).1.unwrap_err().code, 1002);
         let large = [0x82, 127, 0, 0, 0, 0, 0, 0x10, 0, 1];
         assert_eq!(decode(&large, &[3]).1.unwrap_err().code, 1009);
-        let fragments = [server_frame(false, 2, &vec![0; MAX]), server_frame(true, 0, b"x")].concat();
+        let fragments =
+            [server_frame(false, 2, &vec![0; MAX]), server_frame(true, 0, b"x")].concat();
         assert_eq!(decode(&fragments, &[9999]).1.unwrap_err().code, 1009);
     }
 
