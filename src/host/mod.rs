@@ -1,3 +1,4 @@
 //! The machine that we run on.
 
 pub mod clock;
+pub mod facts;
