@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 use std::net::ToSocketAddrs;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::args::{Embedded, RunArgs, Source};
 use super::discover;
@@ -14,15 +15,17 @@ use super::signals;
 use super::view::View;
 use crate::cluster::{Cluster, ClusterConfig};
 use crate::engine::ring::uring::{RingConfig, UringRing};
-use crate::engine::{self, EngineError, Stop};
+use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
+use crate::host::facts::HostFacts;
 use crate::host::{HostError, io_uring, limits};
-use crate::measure::outcome::Outcome;
 use crate::plan::Plan;
 use crate::plan::load::Load;
 use crate::plan::notice::Notice;
 use crate::plan::targets::{NodeUrl, TargetError, Targets};
-use crate::report::json;
+use crate::report::json::document::Document;
+use crate::report::{Invocation, json};
+use crate::units::Bytes;
 
 /// Runs what the flags ask for. Whatever happens, the answer is an exit code and, if it is no
 /// success, at least one line that says what is wrong, where, and what to do.
@@ -43,17 +46,22 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
 
     let mut notices = Vec::new();
     let Stage { targets, placement, cluster } = stage(args, source, &load, &mut notices)?;
+    let surroundings = Surroundings {
+        cpus_allowed: Some(cpus::allowed().len()),
+        cluster_shares_cores: placement.shared,
+    };
     let plan = Plan::new(load, targets, placement.workers)?;
     limits::check(&limits::Facts::read(), &need(&plan)).map_err(HostError::from)?;
     notices.iter().for_each(|notice| warn(&notice.to_string()));
 
-    let mut view = View::new(report_writer(args), args.quiet());
-    view.header(&plan);
-    let outcome = engine::run(&plan, &stop, &mut view)?;
-    view.footer(&plan, &outcome);
+    let invocation = invocation(args, &plan);
+    let mut view = View::new(&plan, &invocation, report_writer(args), args.quiet());
+    view.header();
+    let outcome = engine::run(&plan, surroundings, &stop, &mut view)?;
+    view.end(&outcome);
     drop(cluster);
     if let Some(target) = args.json() {
-        write_result(target, result_file.as_mut(), &plan, &outcome);
+        write_result(target, result_file.as_mut(), &json::document(&plan, &invocation, &outcome));
     }
     Ok(exit_code(&outcome))
 }
@@ -133,12 +141,13 @@ fn start(embedded: &Embedded<'_>, placement: &Placement) -> Result<Cluster, RunE
     let faults = embedded.faults.iter().map(|spec| spec.parse());
     let faults = faults.collect::<Result<_, _>>().map_err(RunError::Fault)?;
     let config = ClusterConfig {
-        nodes: embedded.nodes,
+        nodes: embedded.nodes.into(),
         relay: embedded.relay,
         faults,
         fault_log: embedded.fault_log.map(ToOwned::to_owned),
         seed: embedded.seed,
         cpus: placement.cluster.clone(),
+        ..ClusterConfig::default()
     };
     Cluster::start(&config).map_err(RunError::Cluster)
 }
@@ -146,6 +155,18 @@ fn start(embedded: &Embedded<'_>, placement: &Placement) -> Result<Cluster, RunE
 /// A ring like a worker's, as small as it can be: whether the host lets us.
 fn smallest_ring() -> io::Result<()> {
     UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096 }).map(drop)
+}
+
+/// What the reports say beyond plan and outcome.
+fn invocation(args: &RunArgs, plan: &Plan) -> Invocation {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Invocation {
+        args: std::env::args().skip(1).collect(),
+        started_unix_ms: since.as_millis() as u64,
+        cluster: args.cluster(),
+        memory: Bytes(plan.largest_memory().total()),
+        host: HostFacts::read(),
+    }
 }
 
 fn need(plan: &Plan) -> limits::Need {
@@ -175,14 +196,8 @@ fn open_result(args: &RunArgs) -> Result<Option<ResultFile>, RunError> {
 }
 
 /// A result is never lost: where its file fails it, it goes to standard output.
-fn write_result(
-    target: &JsonTarget,
-    file: Option<&mut ResultFile>,
-    plan: &Plan,
-    outcome: &Outcome,
-) {
-    let mut result = Vec::new();
-    json::write(plan, outcome, &mut result).expect("memory takes what it is given");
+fn write_result(target: &JsonTarget, file: Option<&mut ResultFile>, document: &Document) {
+    let result = json::to_bytes(document).expect("memory takes what it is given");
     let written = match (target, file) {
         (JsonTarget::File(_), Some(file)) => file.write(&result),
         _ => return print(&result),
