@@ -2,6 +2,8 @@
 pub mod correlate;
 pub mod ledger;
 pub mod outcome;
+pub mod percentile;
 pub mod recorder;
 pub mod sent;
 pub mod tally;
+pub mod verdict;

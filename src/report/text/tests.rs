@@ -1,0 +1,1 @@
+//! Whole reports, as a person sees them.
