@@ -321,6 +321,17 @@ fn the_first_interruption_ends_the_run_with_130() {
 }
 
 #[test]
+fn an_interruption_before_there_is_anything_to_report_ends_the_program_at_once() {
+    let (connected, connections) = mpsc::channel();
+    let discovery = silent(connected);
+    let words = format!("--discovery http://{discovery} --connect-timeout 1h");
+    let child = fanstorm(&words).spawn().unwrap();
+    connections.recv_timeout(PATIENCE).unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(finish(child).code, Some(130));
+}
+
+#[test]
 fn an_echo_server_gets_every_copy_back() {
     let node = echo();
     let words = format!(

@@ -11,7 +11,7 @@ use super::args::{Embedded, RunArgs, Source};
 use super::discover;
 use super::exit::{Exit, exit_code};
 use super::output::{JsonTarget, Pipe, ResultFile};
-use super::signals;
+use super::signals::Signals;
 use super::view::View;
 use crate::cluster::{Cluster, ClusterConfig};
 use crate::engine::ring::uring::{RingConfig, UringRing};
@@ -39,7 +39,7 @@ pub fn run(args: &RunArgs) -> Exit {
 fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let (source, load) = (args.source()?, Load::new(args.spec())?);
     let stop = Stop::default();
-    signals::set_on_signal(&stop.flag()).map_err(RunError::Signals)?;
+    let signals = Signals::ending_the_program(stop.flag()).map_err(RunError::Signals)?;
     let mut result_file = open_result(args)?;
     io_uring::probe(smallest_ring).map_err(HostError::from)?;
     limits::raise_descriptors();
@@ -57,6 +57,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let invocation = invocation(args, &plan);
     let mut view = View::new(&plan, &invocation, report_writer(args), args.quiet());
     view.header();
+    signals.stop_the_run_first();
     let outcome = engine::run(&plan, surroundings, &stop, &mut view)?;
     view.end(&outcome);
     drop(cluster);
