@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 
 use super::Text;
+use super::header::whole_seconds;
 use crate::measure::outcome::{
     Delivery, Ending, LostSocket, MatrixCell, Outcome, RunOutcome, StreamGap,
 };
 use crate::measure::percentile::Percentile;
-use crate::report::format::{Cell, Column, INDENT, Ink, counted, or_na, table};
+use crate::report::format::{Cell, Column, INDENT, Ink, counted, or_na, table, wrapped};
 use crate::report::silence::{Silence, silent_nodes};
 use crate::units::{Count, Nanos};
 
@@ -103,11 +104,14 @@ pub(super) fn deficit(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) ->
     )?;
     let silent = silent_nodes(text.plan, run);
     for silence in &silent {
-        let sentence = silence_sentence(text, silence, run);
-        writeln!(out, "{INDENT}{}", text.paint.ink(Ink::Bad, &sentence))?;
+        tell_silence(text, out, silence, run)?;
     }
     nodes(text, out, run)?;
     lost_sockets(text, out, &run.lost)?;
+    if run.sent < run.messages {
+        // Most of what is missing was never sent: its numbers say nothing about the cluster.
+        return Ok(());
+    }
     // Of a silent node the sentence above has said everything.
     let told = |gap: &&StreamGap| silent.iter().any(|silence| silence.node == gap.node);
     let gaps: Vec<_> = run.gaps.iter().filter(|gap| !told(gap)).collect();
@@ -125,7 +129,8 @@ fn how_it_ended(text: &Text<'_>, run: &RunOutcome) -> String {
     );
     match run.ending {
         Ending::Complete | Ending::Drained => {
-            format!("{missing}; ended after {} without a copy", text.plan.drain)
+            let drain = whole_seconds(text.plan.drain);
+            format!("{missing}; ended after {drain} without a copy (--drain)")
         }
         Ending::SocketsLost => format!("{missing}; ended when no living socket expected more"),
         Ending::Interrupted => format!(
@@ -136,23 +141,28 @@ fn how_it_ended(text: &Text<'_>, run: &RunOutcome) -> String {
     }
 }
 
-fn silence_sentence(text: &Text<'_>, silence: &Silence, run: &RunOutcome) -> String {
-    let node = text.node(silence.node);
+fn tell_silence(
+    text: &Text<'_>,
+    out: &mut dyn Write,
+    silence: &Silence,
+    run: &RunOutcome,
+) -> io::Result<()> {
+    let whole = silence.delivered == 0;
+    let what = if whole { "was silent" } else { "fell silent" };
+    let first = format!("{} {what}:", text.node(silence.node));
+    let first = format!("{INDENT}{} ", text.paint.ink(Ink::Bad, &first));
     let (delivered, expected) = (Count(silence.delivered), Count(silence.expected));
-    let lost = run.lost.iter().any(|lost| lost.node == silence.node);
-    let why = if lost {
-        " (a socket to it was lost, see below)"
-    } else {
-        ""
-    };
-    if silence.delivered == 0 {
-        return format!("{node} was silent: it delivered 0 of {expected} copies{why}");
+    let mut sentence = format!("it delivered {delivered} of {expected} copies");
+    if !whole {
+        sentence += &format!(
+            ", and nothing from message {} on",
+            Count(silence.from_message)
+        );
     }
-    format!(
-        "{node} fell silent: it delivered {delivered} of {expected} copies, and nothing from message \
-         {} on{why}",
-        Count(silence.from_message)
-    )
+    if run.lost.iter().any(|lost| lost.node == silence.node) {
+        sentence += " (a socket to it was lost, see below)";
+    }
+    wrapped(out, &first, 4, &sentence)
 }
 
 /// Copies and latency by receiving node.
@@ -170,7 +180,7 @@ pub(super) fn nodes(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) -> i
         .map(|cell| node_cells(text, cell))
         .collect();
     let columns = vec![
-        Column::left("received from", 36),
+        Column::left("receiving node", 36),
         Column::right("copies", 10),
         Column::right("missing", 9),
         Column::right("p50", Nanos::WIDTH),
@@ -204,18 +214,17 @@ fn node_cells(text: &Text<'_>, cell: &MatrixCell) -> Vec<Cell> {
 
 fn lost_sockets(text: &Text<'_>, out: &mut dyn Write, lost: &[LostSocket]) -> io::Result<()> {
     for socket in lost.iter().take(LOST_MAX) {
+        let first = format!(
+            "lost {} after {}:",
+            socket_name(text, socket.socket),
+            socket.at
+        );
+        let first = format!("{INDENT}{} ", text.paint.ink(Ink::Bad, &first));
         let ours = socket
             .our_close_code
             .map(|code| format!(", we closed with {code}"));
-        let line = format!(
-            "lost {} to {} after {}: {}{}",
-            socket_name(text, socket.socket),
-            text.node(socket.node),
-            socket.at,
-            socket.reason,
-            ours.unwrap_or_default()
-        );
-        writeln!(out, "{INDENT}{}", text.paint.ink(Ink::Bad, &line))?;
+        let rest = [text.node(socket.node), ": ".into(), socket.reason.clone()].concat();
+        wrapped(out, &first, 4, &(rest + &ours.unwrap_or_default()))?;
     }
     more(
         out,
@@ -240,19 +249,25 @@ fn streams(
     gaps: &[&StreamGap],
     total: u64,
 ) -> io::Result<()> {
+    if !gaps.is_empty() {
+        writeln!(
+            out,
+            "{INDENT}missing messages, numbered from 0 within each push socket's own:"
+        )?;
+    }
     for gap in gaps.iter().take(STREAMS_MAX) {
         let ranges: Vec<_> = gap.ranges.iter().take(RANGES_MAX).map(range).collect();
         let cut = gap.truncated || gap.ranges.len() > RANGES_MAX;
-        writeln!(
-            out,
-            "{INDENT}{} of node {} misses {} of push socket {}: no. {}{}",
+        let line = format!(
+            "on {} (node {}) from push socket {}: {} missing: {}{}",
             socket_name(text, gap.socket),
             gap.node,
-            Count(gap.missing),
             gap.sender,
+            Count(gap.missing),
             ranges.join(", "),
             if cut { ", ..." } else { "" }
-        )?;
+        );
+        wrapped(out, "    ", 6, &line)?;
     }
     more(
         out,

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use super::account::{self, row_name};
 use super::{PERCENTILES, Text, latency_cells};
 use crate::measure::outcome::{Caveat, Class, CoreUse, Delivery, Outcome, RunOutcome, Trust};
-use crate::report::format::{Cell, Column, INDENT, Ink, counted, percent, table, trust_word};
+use crate::report::format::{
+    Cell, Column, INDENT, Ink, counted, percent, table, trust_word, wrapped,
+};
 use crate::units::{Count, Nanos};
 
 pub(super) fn write(text: &Text<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
@@ -44,7 +46,9 @@ fn latency(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result
     let mut columns = vec![Column::left("", 10), Column::right("samples", 9)];
     columns.extend(PERCENTILES.map(|p| Column::right(p.label(), Nanos::WIDTH)));
     columns.extend([Column::right("max", Nanos::WIDTH), Column::left("", 0)]);
-    text.heading(out, &format!("Latency, {}", row_name(run)))?;
+    // Other modes will have a class that starts at a due time; what stands here must say which.
+    let clock = "a burst has no due times: the clock starts at the send";
+    text.heading(out, &format!("Latency, {} ({clock})", row_name(run)))?;
     table(out, text.paint, columns, &rows)?;
     if run.matrix.len() > 1 && run.delivery.missing == 0 && run.lost.is_empty() {
         // Rows with a deficit have shown their nodes already.
@@ -110,11 +114,14 @@ fn caveats(text: &Text<'_>, out: &mut dyn Write, runs: &[RunOutcome]) -> io::Res
             .paint
             .ink(Ink::of(caveat.severity), trust_word(caveat.severity));
         let rows = which_rows(&rows, runs.len());
+        let first = format!("{INDENT}{word}  ");
         wrapped(
             out,
-            &format!("{word}  {} ({rows}): {}", caveat.code, caveat.text),
+            &first,
+            4,
+            &format!("{} ({rows}): {}", caveat.code, caveat.text),
         )?;
-        wrapped(out, &format!("    what to do: {}", caveat.remedy))?;
+        wrapped(out, "    what to do: ", 6, &caveat.remedy)?;
     }
     Ok(())
 }
@@ -128,25 +135,6 @@ fn which_rows(rows: &[&RunOutcome], all: usize) -> String {
         .map(|run| Count(run.messages).to_string())
         .collect();
     format!("m = {}", counts.join(", "))
-}
-
-/// Breaks a sentence at 100 columns; what follows is indented under it.
-fn wrapped(out: &mut dyn Write, sentence: &str) -> io::Result<()> {
-    const LINE_MAX: usize = 98;
-    let lead = &sentence[..sentence.len() - sentence.trim_start().len()];
-    let mut line = format!("{INDENT}{lead}");
-    let mut begun = false;
-    for word in sentence.split_whitespace() {
-        if begun && crate::report::format::width(&line) + 1 + word.chars().count() > LINE_MAX {
-            writeln!(out, "{line}")?;
-            line = format!("{INDENT}    {lead}");
-            begun = false;
-        }
-        line += if begun { " " } else { "" };
-        line += word;
-        begun = true;
-    }
-    writeln!(out, "{line}")
 }
 
 fn skipped(text: &Text<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
@@ -164,37 +152,63 @@ fn verdict(text: &Text<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Resul
     let Some(worst) = outcome.runs.iter().map(RunOutcome::trust).max() else {
         return writeln!(out, "\nverdict: nothing was measured");
     };
-    let word = text.paint.ink(Ink::of(worst), trust_word(worst));
-    let delivery = delivered(&account::total(&outcome.runs));
-    let interrupted = if outcome.interrupted {
-        "interrupted; "
+    let total = account::total(&outcome.runs);
+    let shortfall = if outcome.interrupted {
+        Some("interrupted")
+    } else if total.missing > 0 || !outcome.skipped.is_empty() {
+        Some("incomplete")
     } else {
-        ""
+        (total.duplicate > 0 || total.corrupt > 0).then_some("faulty")
+    };
+    let words = match (shortfall, worst) {
+        (None, trust) => trust_word(trust).to_owned(),
+        (Some(shortfall), Trust::Ok) => shortfall.to_owned(),
+        (Some(shortfall), trust) => format!("{shortfall}, {}", trust_word(trust)),
+    };
+    let ink = if shortfall.is_some() {
+        Ink::Bad
+    } else {
+        Ink::of(worst)
     };
     writeln!(out)?;
-    writeln!(
-        out,
-        "verdict: {word}: {interrupted}{delivery}; {}",
+    let first = format!("verdict: {}: ", text.paint.ink(ink, &words));
+    let skipped = match outcome.skipped.len() as u64 {
+        0 => String::new(),
+        rows => format!("{} did not run; ", counted(rows, "row", "rows")),
+    };
+    let sentence = format!(
+        "{}; {skipped}{}",
+        delivered(&total),
         trust(worst, &outcome.runs)
-    )
+    );
+    wrapped(out, &first, 4, &sentence)
 }
 
 fn delivered(delivery: &Delivery) -> String {
-    let faults = [
-        (delivery.missing, "missing"),
-        (delivery.duplicate, "duplicate"),
-        (delivery.corrupt, "corrupt"),
-    ];
-    let faults: Vec<_> = faults
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{} {word}", Count(*count)))
-        .collect();
-    let expected = counted(delivery.expected, "copy", "copies");
-    match faults.as_slice() {
-        [] => format!("all {expected} came, once and unaltered"),
-        _ => format!("of {expected} {}", faults.join(", ")),
+    let Delivery {
+        expected,
+        missing,
+        duplicate,
+        corrupt,
+        ..
+    } = *delivery;
+    let mut sentence = match missing {
+        0 => format!("all {} came", counted(expected, "copy", "copies")),
+        _ => format!(
+            "{} of {} missing",
+            Count(missing),
+            counted(expected, "copy", "copies")
+        ),
+    };
+    for (count, word) in [(duplicate, "duplicate"), (corrupt, "corrupt")] {
+        if count > 0 {
+            sentence += &format!(", {} {word}", Count(count));
+        }
     }
+    if missing + duplicate + corrupt == 0 {
+        sentence += ", once and unaltered";
+    }
+    sentence
 }
 
 fn trust(worst: Trust, runs: &[RunOutcome]) -> String {

@@ -7,13 +7,16 @@ use crate::host::facts::HostFacts;
 use crate::plan::Plan;
 use crate::plan::fan_out::FanOut;
 use crate::report::VERSION;
-use crate::report::format::{INDENT, Ink, counted};
+use crate::report::format::{INDENT, Ink, counted, wrapped};
 use crate::units::{Count, Nanos};
 
 /// More nodes are counted, not listed.
 const NODES_MAX: usize = 8;
 /// Of the words before each line.
 const LABEL_WIDTH: usize = 10;
+
+/// What the kernel took is what counts: a library's buffer would make sending look free.
+const TIMES: &str = "send: until the kernel has taken the last frame; receive: until the last copy";
 
 pub(super) fn write(text: &Text<'_>, out: &mut dyn Write) -> io::Result<()> {
     let plan = text.plan;
@@ -25,6 +28,8 @@ pub(super) fn write(text: &Text<'_>, out: &mut dyn Write) -> io::Result<()> {
     labelled(out, "sockets", &sockets(plan))?;
     labelled(out, "message", &message(plan))?;
     labelled(out, "expected", &expectation(plan))?;
+    labelled(out, "times", TIMES)?;
+    labelled(out, "ending", &ending(plan))?;
     labelled(
         out,
         "memory",
@@ -37,7 +42,12 @@ pub(super) fn write(text: &Text<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn labelled(out: &mut dyn Write, label: &str, line: &str) -> io::Result<()> {
-    writeln!(out, "{INDENT}{label:<LABEL_WIDTH$}{line}")
+    wrapped(
+        out,
+        &format!("{INDENT}{label:<LABEL_WIDTH$}"),
+        LABEL_WIDTH + INDENT.len(),
+        line,
+    )
 }
 
 fn load(plan: &Plan) -> String {
@@ -95,16 +105,20 @@ fn sockets(plan: &Plan) -> String {
 
 fn message(plan: &Plan) -> String {
     format!(
-        "dialect {}, text of {}, seed {}; a row ends after {} without a copy (--drain)",
+        "dialect {}, text of {}, seed {}",
         plan.dialect.name,
         counted(plan.payload_bytes as u64, "byte", "bytes"),
-        plan.seed,
-        whole_seconds(plan.drain)
+        plan.seed
     )
 }
 
+fn ending(plan: &Plan) -> String {
+    let drain = whole_seconds(plan.drain);
+    format!("a row ends when every copy has come, or after {drain} without one (--drain)")
+}
+
 /// A limit that somebody set reads better as they wrote it: `10 s`, not `10.0 s`.
-fn whole_seconds(duration: Nanos) -> String {
+pub(super) fn whole_seconds(duration: Nanos) -> String {
     match duration.0 % 1_000_000_000 {
         0 => format!("{} s", Count(duration.0 / 1_000_000_000)),
         _ => duration.to_string(),
@@ -136,7 +150,7 @@ fn host(host: &HostFacts) -> Option<String> {
             .unwrap_or_default();
         let quota = host
             .cgroup_cpus
-            .map(|cpus| format!(", quota {cpus:.1}"))
+            .map(|cpus| format!(" (quota {cpus:.1})"))
             .unwrap_or_default();
         format!("{}{online} CPUs{quota}", allowed.len())
     });

@@ -18,7 +18,7 @@ use std::io::{self, Write};
 
 use super::Invocation;
 use super::format::{self, Cell, Column, Ink, Paint, or_na, trust_word, width};
-use crate::measure::outcome::{Class, Outcome, RunOutcome};
+use crate::measure::outcome::{Class, Outcome, RunOutcome, Trust};
 use crate::measure::percentile::Percentile;
 use crate::plan::Plan;
 use crate::units::{Count, Nanos};
@@ -147,8 +147,18 @@ fn row_cells(run: &RunOutcome) -> Vec<Cell> {
         Count(run.copies_per_s().round() as u64).into(),
     ];
     cells.extend(latency_cells(run, run.latency_ns.first()));
-    cells.push(Cell::inked(trust_word(run.trust()), Ink::of(run.trust())));
+    cells.push(verdict_cell(run));
     cells
+}
+
+/// A row of which copies are missing is no good row, whatever its times are worth.
+fn verdict_cell(run: &RunOutcome) -> Cell {
+    match (run.trust(), run.delivery.missing, run.complete()) {
+        (Trust::Void, ..) => Cell::inked(trust_word(Trust::Void), Ink::Bad),
+        (_, 1.., _) => Cell::inked("deficit", Ink::Bad),
+        (_, 0, false) => Cell::inked("faulty", Ink::Bad),
+        (trust, ..) => Cell::inked(trust_word(trust), Ink::of(trust)),
+    }
 }
 
 /// The percentiles of a class and its maximum.
