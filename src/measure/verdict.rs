@@ -359,6 +359,8 @@ mod tests {
         cluster_shares_cores: bool,
     }
 
+    type Change = fn(&mut Case);
+
     fn quiet() -> Case {
         let mut ns = histogram();
         (1..=1_000).for_each(|i| ns.record(i * 1_000).unwrap());
@@ -456,7 +458,7 @@ mod tests {
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(fn(&mut Case), &str, Trust); 15] = [
+        let table: [(Change, &str, Trust); 15] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
             (busy, "core-busy", Degraded),
@@ -522,7 +524,7 @@ mod tests {
 
     #[test]
     fn thresholds_are_crossed_not_touched() {
-        let at_threshold: [fn(&mut Case); 5] = [
+        let at_threshold: [Change; 5] = [
             |c| c.run.cores[1].cpu_time = Nanos::from_millis(190),
             |c| c.run.cores[1].longest_turn = Nanos::from_micros(990),
             // One of a thousand ticks.

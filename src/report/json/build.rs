@@ -98,7 +98,6 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
 }
 
 fn run(run: &RunOutcome) -> doc::Run {
-    let latencies = run.latency_ns.iter();
     doc::Run {
         messages: run.messages,
         sent: run.sent,
@@ -115,9 +114,7 @@ fn run(run: &RunOutcome) -> doc::Run {
             sent_per_s: rounded(run.sent_per_s()),
             copies_per_s: rounded(run.copies_per_s()),
         },
-        latency_us: latencies
-            .map(|(class, ns)| (latency_class(*class), latency(ns)))
-            .collect(),
+        latency_us: latency_by_class(run),
         saturated: run.saturated,
         matrix: run.matrix.iter().map(matrix_cell).collect(),
         gaps: run.gaps.iter().map(gap).collect(),
@@ -166,13 +163,14 @@ const fn delivery(delivery: &Delivery) -> doc::Delivery {
     }
 }
 
-const fn latency_class(class: Class) -> doc::LatencyClass {
-    match class {
-        Class::Service => doc::LatencyClass::Service,
-        Class::Response => doc::LatencyClass::Response,
-        Class::Wait => doc::LatencyClass::Wait,
-        Class::Completion => doc::LatencyClass::Completion,
-        Class::Spread => doc::LatencyClass::Spread,
+fn latency_by_class(run: &RunOutcome) -> doc::LatencyByClass {
+    let of = |class| of_class(run, class).map(latency);
+    doc::LatencyByClass {
+        service: of(Class::Service),
+        response: of(Class::Response),
+        wait: of(Class::Wait),
+        completion: of(Class::Completion),
+        spread: of(Class::Spread),
     }
 }
 
@@ -323,7 +321,7 @@ fn headline(outcome: &Outcome) -> Option<&RunOutcome> {
     let complete = outcome.runs.iter().filter(|run| run.complete());
     complete
         .max_by_key(|run| run.messages)
-        .or(outcome.runs.last())
+        .or_else(|| outcome.runs.last())
 }
 
 fn summary(outcome: &Outcome) -> doc::Summary {

@@ -3,8 +3,6 @@
 //! Belongs here: keys and their meaning; every unit is in its key, or in the key above. Does not:
 //! how values come about (`build`).
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -166,11 +164,8 @@ pub struct Run {
     pub time: Time,
     /// Counts over durations.
     pub throughput: Throughput,
-    /// Latency by class, in microseconds. Classes that do not exist in a mode are absent:
-    /// `service` (send to copy), `response` (due time to copy), `wait` (due time to send),
-    /// `completion` (send or due time to the last of a message's copies), `spread` (first copy of a
-    /// message to its last).
-    pub latency_us: BTreeMap<LatencyClass, Latency>,
+    /// Latency by class, in microseconds. Classes that do not exist in a mode are absent.
+    pub latency_us: LatencyByClass,
     /// Latencies too large for their histogram, over all classes. If not 0, maxima and high
     /// percentiles are too low.
     pub saturated: u64,
@@ -245,9 +240,7 @@ pub struct Throughput {
 }
 
 /// A latency class.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LatencyClass {
     /// Send to copy.
@@ -260,6 +253,27 @@ pub enum LatencyClass {
     Completion,
     /// First copy of a message to its last.
     Spread,
+}
+
+/// Latency by class. In a burst no message has a due time: `response` and `wait` are absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LatencyByClass {
+    /// From the send to each copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Latency>,
+    /// From the due time to each copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Latency>,
+    /// From the due time to the send: lateness of our own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Latency>,
+    /// From the send, or the due time where there is one, to the last of a message's copies; of
+    /// messages of which every copy came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion: Option<Latency>,
+    /// From the first copy of a message to its last; of messages of which every copy came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Latency>,
 }
 
 /// A latency distribution, from a histogram with three significant digits. A percentile with fewer

@@ -188,6 +188,31 @@ fn an_interrupted_run_tells_what_was_measured_and_which_rows_did_not_run() {
 }
 
 #[test]
+fn colour_adds_nothing_but_colour() {
+    let plan = plan(&[3_000, 4_000, 8_000]);
+    let (outcome, invocation) = (interrupted(), invocation());
+    let mut out = Vec::new();
+    let text = Text::new(&plan, &invocation, true, None);
+    outcome
+        .runs
+        .iter()
+        .for_each(|run| text.row(&mut out, run).unwrap());
+    text.end(&mut out, &outcome).unwrap();
+    let mut coloured = String::from_utf8(out).unwrap();
+    assert!(
+        coloured.contains("verdict: \x1b[31minterrupted\x1b[0m"),
+        "{coloured}"
+    );
+    for code in ["\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"] {
+        coloured = coloured.replace(code, "");
+    }
+    assert!(
+        after_header(&plan, &outcome).ends_with(&coloured),
+        "{coloured}"
+    );
+}
+
+#[test]
 fn nothing_measured_is_said_and_not_tabulated() {
     let mut nothing = outcome(Vec::new());
     nothing.skipped = vec![(1_000, "interrupted".to_owned())];
