@@ -60,56 +60,26 @@ fn invocation() -> Invocation {
     }
 }
 
-/// A row through the real recorders and the real merge, every copy's fate drawn at random: out of
-/// 100, so many are dropped, come twice, are altered, or are somebody else's.
-fn row(plan: &Plan, messages: u64, fates: [u64; 4], seed: u64) -> RunOutcome {
+/// Of 100 copies so many are dropped, come twice, are altered, or are somebody else's.
+type Fates = [u64; 4];
+
+/// A row through the real recorders and the real merge, every copy's fate drawn at random.
+fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> RunOutcome {
     let mut rng = fastrand::Rng::with_seed(seed);
     let counts = share(messages, plan.push_sockets);
     let sent = Arc::new(SentTimes::new(&counts));
     for (sender, &count) in counts.iter().enumerate() {
         sent.stamp(sender, 0, count, Nanos(1_000));
     }
-    let senders = plan.push_sockets;
-    let node = |socket: u32| (socket.saturating_sub(senders) as usize % plan.nodes.len()) as u32;
-    let seat = |socket| Seat {
-        socket,
-        node: if socket < senders { 0 } else { node(socket) },
-    };
-    let tallies = (0..plan.cores.len() as u32).map(|worker| {
-        let mine = |socket: &u32| socket % plan.cores.len() as u32 == worker;
-        let seats: Vec<_> = (0..plan.sockets() as u32).filter(mine).map(seat).collect();
-        let mut recorder = Recorder::new(
-            seats,
-            plan.nodes.len(),
-            &counts,
-            plan.fan_out,
-            false,
-            Arc::clone(&sent),
-        );
-        let mut copies: Vec<(u32, u16, u64)> = Vec::new();
-        for local in 0..recorder.seats.len() as u32 {
-            for (sender, &count) in counts.iter().enumerate() {
-                copies.extend((0..count).map(|i| (local, sender as u16, u64::from(i))));
-            }
-        }
-        rng.shuffle(&mut copies);
-        let mut now = 1_000;
-        for (local, sender, sequence) in copies {
-            now += rng.u64(1..5_000);
-            let (fate, at) = (rng.u64(0..100), Nanos(now));
-            let [dropped, twice, altered, foreign] = fates;
-            if fate >= dropped {
-                recorder.copy(local, sender, sequence, None, at);
-            }
-            if (dropped..dropped + twice).contains(&fate) {
-                recorder.copy(local, sender, sequence, None, at);
-            }
-            recorder.counts.corrupt += u64::from(rng.u64(0..100) < altered);
-            recorder.counts.foreign += u64::from(rng.u64(0..100) < foreign);
-        }
+    let workers = plan.cores.len();
+    let tally = |worker| {
+        let (nodes, sent) = (plan.nodes.len(), Arc::clone(&sent));
+        let seats = seats(plan, worker);
+        let mut recorder = Recorder::new(seats, nodes, &counts, plan.fan_out, false, sent);
+        deliver(&mut recorder, &counts, fates, &mut rng);
         Tally {
             core: CoreUse {
-                cpu: worker as usize,
+                cpu: worker,
                 copies: recorder.seen(),
                 ..CoreUse::default()
             },
@@ -120,16 +90,16 @@ fn row(plan: &Plan, messages: u64, fates: [u64; 4], seed: u64) -> RunOutcome {
             },
             sent: counts
                 .iter()
-                .skip(worker as usize)
-                .step_by(2)
+                .skip(worker)
+                .step_by(workers)
                 .map(|&n| u64::from(n))
                 .sum(),
             first_send: Some(Nanos(1_000)),
             last_send: Nanos(2_000),
             recorder,
         }
-    });
-    let tallies = tallies.collect();
+    };
+    let tallies = (0..workers).map(tally).collect();
     Row {
         plan,
         messages,
@@ -137,6 +107,47 @@ fn row(plan: &Plan, messages: u64, fates: [u64; 4], seed: u64) -> RunOutcome {
         ending: Ending::Drained,
     }
     .merge(tallies)
+}
+
+/// A worker's share of the sockets: push sockets first, receive sockets node by node in turn.
+fn seats(plan: &Plan, worker: usize) -> Vec<Seat> {
+    let (senders, nodes) = (plan.push_sockets, plan.nodes.len() as u32);
+    let node = |socket: u32| {
+        socket
+            .checked_sub(senders)
+            .map_or(0, |receiver| receiver % nodes)
+    };
+    let mine = (0..plan.sockets() as u32)
+        .skip(worker)
+        .step_by(plan.cores.len());
+    mine.map(|socket| Seat {
+        socket,
+        node: node(socket),
+    })
+    .collect()
+}
+
+fn deliver(recorder: &mut Recorder, counts: &[u32], fates: Fates, rng: &mut fastrand::Rng) {
+    let [dropped, twice, altered, foreign] = fates;
+    let mut copies: Vec<(u32, u16, u64)> = Vec::new();
+    for local in 0..recorder.seats.len() as u32 {
+        for (sender, &count) in counts.iter().enumerate() {
+            copies.extend((0..count).map(|i| (local, sender as u16, u64::from(i))));
+        }
+    }
+    rng.shuffle(&mut copies);
+    let mut now = Nanos(1_000);
+    for (local, sender, sequence) in copies {
+        now = now.plus(Nanos(rng.u64(1..5_000)));
+        let times = match rng.u64(0..100) {
+            fate if fate < dropped => 0,
+            fate if fate < dropped + twice => 2,
+            _ => 1,
+        };
+        (0..times).for_each(|_| recorder.copy(local, sender, sequence, None, now));
+        recorder.counts.corrupt += u64::from(rng.u64(0..100) < altered);
+        recorder.counts.foreign += u64::from(rng.u64(0..100) < foreign);
+    }
 }
 
 fn produced(plan: &Plan, outcome: &Outcome) -> Value {

@@ -4,8 +4,8 @@
 //! (`host::facts`, the worker), nor what the *cluster* did wrong: a missing copy is a result, not a
 //! caveat.
 //!
-//! A new rule is a function in [`RULES`]. Its code is a contract: scripts filter by it. Rules that
-//! need a schedule (lag of the sends against the interval) stand beside [`core_busy`], which already
+//! A new rule is a function in `RULES`. Its code is a contract: scripts filter by it. Rules that
+//! need a schedule (lag of the sends against the interval) stand beside `core_busy`, which already
 //! knows both kinds of load.
 
 use super::outcome::{Caveat, CoreUse, RunOutcome, Trust};

@@ -59,7 +59,7 @@ pub(super) struct Paint {
 
 impl Paint {
     pub(super) fn ink(self, ink: Ink, text: &str) -> String {
-        match ink.code().filter(|_| self.colour) {
+        match ink.code().filter(|_| self.colour && !text.is_empty()) {
             Some(code) => format!("\x1b[{code}m{text}\x1b[0m"),
             None => text.to_owned(),
         }
@@ -234,6 +234,14 @@ fn visible(text: &str) -> usize {
 /// A duration, or that there are too few samples for it.
 pub(super) fn or_na(duration: Option<Nanos>) -> String {
     duration.map_or_else(|| "n/a".to_owned(), |duration| duration.to_string())
+}
+
+/// A limit that somebody set reads better as they wrote it: `10 s`, not `10.0 s`.
+pub(super) fn whole_seconds(duration: Nanos) -> String {
+    match duration.0 % 1_000_000_000 {
+        0 => format!("{} s", Count(duration.0 / 1_000_000_000)),
+        _ => duration.to_string(),
+    }
 }
 
 /// `1 socket`, `2 sockets`.

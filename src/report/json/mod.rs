@@ -6,6 +6,7 @@
 
 mod build;
 pub mod document;
+pub mod row;
 
 use std::io;
 

@@ -3,25 +3,26 @@
 use std::io::{self, Write};
 
 use super::account::{self, row_name};
-use super::{PERCENTILES, Text, latency_cells};
+use super::page::Page;
+use super::rows::{PERCENTILES, latency_cells};
 use crate::measure::outcome::{Caveat, Class, CoreUse, Delivery, Outcome, RunOutcome, Trust};
 use crate::report::format::{
     Cell, Column, INDENT, Ink, counted, percent, table, trust_word, wrapped,
 };
 use crate::units::{Count, Nanos};
 
-pub(super) fn write(text: &Text<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
+pub(super) fn write(page: &Page<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     if let Some(last) = outcome.runs.last() {
-        account::delivery(text, out, outcome)?;
+        account::delivery(page, out, outcome)?;
         for run in &outcome.runs {
-            account::deficit(text, out, run)?;
+            account::deficit(page, out, run)?;
         }
-        latency(text, out, last)?;
-        generator(text, out, last)?;
+        latency(page, out, last)?;
+        generator(page, out, last)?;
     }
-    caveats(text, out, &outcome.runs)?;
-    skipped(text, out, outcome)?;
-    verdict(text, out, outcome)
+    caveats(page, out, &outcome.runs)?;
+    skipped(page, out, outcome)?;
+    verdict(page, out, outcome)
 }
 
 /// What each class means stands beside its figures: most readers meet these words here.
@@ -35,7 +36,7 @@ const fn meaning(class: Class) -> &'static str {
     }
 }
 
-fn latency(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
+fn latency(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
     let cells = |class: &(Class, hdrhistogram::Histogram<u64>)| {
         let mut cells: Vec<Cell> = vec![class.0.key().into(), Count(class.1.len()).into()];
         cells.extend(latency_cells(run, Some(class)));
@@ -48,17 +49,17 @@ fn latency(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result
     columns.extend([Column::right("max", Nanos::WIDTH), Column::left("", 0)]);
     // Other modes will have a class that starts at a due time; what stands here must say which.
     let clock = "a burst has no due times: the clock starts at the send";
-    text.heading(out, &format!("Latency, {} ({clock})", row_name(run)))?;
-    table(out, text.paint, columns, &rows)?;
+    page.heading(out, &format!("Latency, {} ({clock})", row_name(run)))?;
+    table(out, page.paint, columns, &rows)?;
     if run.matrix.len() > 1 && run.delivery.missing == 0 && run.lost.is_empty() {
         // Rows with a deficit have shown their nodes already.
         writeln!(out)?;
-        account::nodes(text, out, run)?;
+        account::nodes(page, out, run)?;
     }
     Ok(())
 }
 
-fn generator(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
+fn generator(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
     let rows: Vec<_> = run.cores.iter().map(core_cells).collect();
     let columns = vec![
         Column::left("", 10),
@@ -69,8 +70,8 @@ fn generator(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Resu
         Column::right("no buffer", 9),
         Column::right("overflow", 8),
     ];
-    text.heading(out, &format!("Our own cost, {}", row_name(run)))?;
-    table(out, text.paint, columns, &rows)
+    page.heading(out, &format!("Our own cost, {}", row_name(run)))?;
+    table(out, page.paint, columns, &rows)
 }
 
 fn core_cells(core: &CoreUse) -> Vec<Cell> {
@@ -87,7 +88,7 @@ fn core_cells(core: &CoreUse) -> Vec<Cell> {
 }
 
 /// Each caveat once, with the rows that it holds for and the figures of the last of them.
-fn caveats(text: &Text<'_>, out: &mut dyn Write, runs: &[RunOutcome]) -> io::Result<()> {
+fn caveats(page: &Page<'_>, out: &mut dyn Write, runs: &[RunOutcome]) -> io::Result<()> {
     let mut found: Vec<(&Caveat, Vec<&RunOutcome>)> = Vec::new();
     for (run, caveat) in runs
         .iter()
@@ -108,9 +109,9 @@ fn caveats(text: &Text<'_>, out: &mut dyn Write, runs: &[RunOutcome]) -> io::Res
         return Ok(());
     }
     found.sort_by_key(|(caveat, _)| std::cmp::Reverse(caveat.severity));
-    text.heading(out, "Caveats")?;
+    page.heading(out, "Caveats")?;
     for (caveat, rows) in found {
-        let word = text
+        let word = page
             .paint
             .ink(Ink::of(caveat.severity), trust_word(caveat.severity));
         let rows = which_rows(&rows, runs.len());
@@ -137,18 +138,18 @@ fn which_rows(rows: &[&RunOutcome], all: usize) -> String {
     format!("m = {}", counts.join(", "))
 }
 
-fn skipped(text: &Text<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
+fn skipped(page: &Page<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     if outcome.skipped.is_empty() {
         return Ok(());
     }
-    text.heading(out, "Not run")?;
+    page.heading(out, "Not run")?;
     for (messages, reason) in &outcome.skipped {
         writeln!(out, "{INDENT}m = {}: {reason}", Count(*messages))?;
     }
     Ok(())
 }
 
-fn verdict(text: &Text<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
+fn verdict(page: &Page<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     let Some(worst) = outcome.runs.iter().map(RunOutcome::trust).max() else {
         return writeln!(out, "\nverdict: nothing was measured");
     };
@@ -171,7 +172,7 @@ fn verdict(text: &Text<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Resul
         Ink::of(worst)
     };
     writeln!(out)?;
-    let first = format!("verdict: {}: ", text.paint.ink(ink, &words));
+    let first = format!("verdict: {}: ", page.paint.ink(ink, &words));
     let skipped = match outcome.skipped.len() as u64 {
         0 => String::new(),
         rows => format!("{} did not run; ", counted(rows, "row", "rows")),

@@ -1,8 +1,9 @@
 //! Whole reports, as a person sees them.
 
 use super::*;
-use crate::measure::outcome::{Caveat, Delivery, Ending, LostSocket, StreamGap};
+use crate::measure::outcome::{Caveat, Delivery, Ending, LostSocket, StreamGap, Trust};
 use crate::report::fixture::{cell, invocation, plan, whole};
+use crate::units::Nanos;
 
 fn report(plan: &Plan, outcome: &Outcome) -> String {
     let invocation = invocation();
