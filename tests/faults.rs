@@ -86,9 +86,10 @@ impl Run {
         });
         let tagged: Vec<_> = tagged.collect();
         // The row's nonce is the probe's plus one.
-        let row = tagged.iter().map(|deed| deed.1).reduce(|a, b| {
-            if b.wrapping_sub(a) == 1 { b } else { a }
-        });
+        let row = tagged
+            .iter()
+            .map(|deed| deed.1)
+            .reduce(|a, b| if b.wrapping_sub(a) == 1 { b } else { a });
         let of_row = tagged.into_iter().filter(|deed| Some(deed.1) == row);
         of_row.map(|(node, _, sender, sequence)| (node, sender, sequence)).collect()
     }

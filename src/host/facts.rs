@@ -273,7 +273,10 @@ fn tcp_drops(netstat: &str) -> Option<[u64; TCP_DROPS.len()]> {
 
 /// One line per CPU, hexadecimal: processed, dropped, ...
 fn softnet_dropped(softnet: &str) -> Option<u64> {
-    let dropped = |line: &str| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok();
+    let dropped = |line: &str| {
+        let mut fields = line.split_whitespace().map(|field| u64::from_str_radix(field, 16).ok());
+        fields.next()?.and(fields.next()?)
+    };
     let per_cpu: Option<Vec<u64>> = softnet.lines().map(dropped).collect();
     per_cpu.filter(|cpus| !cpus.is_empty()).map(|cpus| cpus.iter().sum())
 }
