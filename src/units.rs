@@ -23,21 +23,11 @@ struct Unit {
 }
 
 const fn row(symbol: &'static str, also: &'static [&'static str], size: u64) -> Unit {
-    Unit {
-        symbol,
-        also,
-        size,
-        printed: true,
-    }
+    Unit { symbol, also, size, printed: true }
 }
 
 const fn scanned(symbol: &'static str, also: &'static [&'static str], size: u64) -> Unit {
-    Unit {
-        symbol,
-        also,
-        size,
-        printed: false,
-    }
+    Unit { symbol, also, size, printed: false }
 }
 
 /// A quantity: its name and examples for messages, and its units, smallest first.
@@ -94,11 +84,7 @@ static COUNT: Quantity = Quantity {
 static PERIOD: Quantity = Quantity {
     name: "rate",
     examples: "1000, 10k/s or 90/min",
-    units: &[
-        row("/s", &["", "/sec"], 1),
-        scanned("/min", &["/m"], 60),
-        scanned("/h", &[], 3_600),
-    ],
+    units: &[row("/s", &["", "/sec"], 1), scanned("/min", &["/m"], 60), scanned("/h", &[], 3_600)],
     compound: false,
 };
 
@@ -161,34 +147,20 @@ impl Quantity {
     fn unit_names(&self) -> String {
         let named = self.units.iter().filter(|u| !u.symbol.is_empty());
         // `us` before `µs`: the list must show something that every keyboard has.
-        let names = named.map(|u| {
-            if u.symbol.is_ascii() {
-                u.symbol
-            } else {
-                u.also[0]
-            }
-        });
+        let names = named.map(|u| if u.symbol.is_ascii() { u.symbol } else { u.also[0] });
         names.collect::<Vec<_>>().join(", ")
     }
 
     fn not_a_number(&self) -> ScanError {
-        ScanError::Number {
-            quantity: self.name,
-            examples: self.examples,
-        }
+        ScanError::Number { quantity: self.name, examples: self.examples }
     }
 
     fn too_large(&self) -> ScanError {
-        ScanError::TooLarge {
-            quantity: self.name,
-        }
+        ScanError::TooLarge { quantity: self.name }
     }
 
     fn unit(&self, written: &str) -> Result<&Unit, ScanError> {
-        let found = self
-            .units
-            .iter()
-            .find(|u| u.symbol == written || u.also.contains(&written));
+        let found = self.units.iter().find(|u| u.symbol == written || u.also.contains(&written));
         found.ok_or_else(|| match written {
             "" => ScanError::NoUnit {
                 quantity: self.name,
@@ -209,15 +181,10 @@ impl Quantity {
         let (mut rest, mut total, mut last_size) = (text.trim(), 0_u64, u64::MAX);
         loop {
             let (number, after) = Decimal::take(rest).ok_or_else(|| self.not_a_number())?;
-            let end = after
-                .find(|c: char| c.is_ascii_digit())
-                .unwrap_or(after.len());
+            let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
             let unit = self.unit(after[..end].trim())?;
             if unit.size >= last_size {
-                return Err(ScanError::Order {
-                    quantity: self.name,
-                    examples: self.examples,
-                });
+                return Err(ScanError::Order { quantity: self.name, examples: self.examples });
             }
             let part = self.whole(number, unit.size)?;
             total = total.checked_add(part).ok_or_else(|| self.too_large())?;
@@ -232,9 +199,7 @@ impl Quantity {
 
     fn whole(&self, number: Decimal, size: u64) -> Result<u64, ScanError> {
         if number.decimals > 0 && size == 1 {
-            return Err(ScanError::Fraction {
-                quantity: self.name,
-            });
+            return Err(ScanError::Fraction { quantity: self.name });
         }
         number.times(size).ok_or_else(|| self.too_large())
     }
@@ -265,14 +230,7 @@ struct Decimal {
 impl Decimal {
     /// Takes a number off the front: `12`, `1.5`, `48 000`, `48_000`. None if there is none.
     fn take(text: &str) -> Option<(Self, &str)> {
-        let (mut number, mut point, mut at) = (
-            Self {
-                digits: 0,
-                decimals: 0,
-            },
-            false,
-            0,
-        );
+        let (mut number, mut point, mut at) = (Self { digits: 0, decimals: 0 }, false, 0);
         while let Some(&byte) = text.as_bytes().get(at) {
             match byte {
                 b'0'..=b'9' => {
@@ -315,20 +273,14 @@ impl Figures {
     /// point.
     fn of(value: u64, size: u64) -> Self {
         if size == 1 || value == 0 {
-            return Self {
-                digits: u128::from(value),
-                decimals: 0,
-            };
+            return Self { digits: u128::from(value), decimals: 0 };
         }
         let rounded = |decimals: u32| {
             let scaled = u128::from(value) * 10_u128.pow(decimals);
             (scaled + u128::from(size) / 2) / u128::from(size)
         };
         let decimals = (0..=6).rev().find(|&d| rounded(d) < 1_000).unwrap_or(0);
-        Self {
-            digits: rounded(decimals),
-            decimals,
-        }
+        Self { digits: rounded(decimals), decimals }
     }
 
     fn at_least(self, size: u64, limit: u64) -> bool {
@@ -447,9 +399,7 @@ impl Rate {
 
     /// From a measured figure; negative and NaN become 0.
     pub fn per_second(rate: f64) -> Self {
-        Self {
-            micro_per_s: (rate * Self::MICRO as f64).round() as u64,
-        }
+        Self { micro_per_s: (rate * Self::MICRO as f64).round() as u64 }
     }
 
     /// Events per second as a float, for ratios and reports.
@@ -489,19 +439,12 @@ impl FromStr for Rate {
         let text = text.trim();
         let (number, rest) = Decimal::take(text).ok_or_else(|| PERIOD.not_a_number())?;
         let (multiple, period) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let multiple = COUNT
-            .unit(multiple.trim())
-            .map_err(|_| PERIOD.not_a_number())?
-            .size;
+        let multiple = COUNT.unit(multiple.trim()).map_err(|_| PERIOD.not_a_number())?.size;
         let period_s = PERIOD.unit(period.trim())?.size;
         // A fraction is taken here, unlike for a count: 0.5/s is a rate.
-        let scale = multiple
-            .checked_mul(Self::MICRO)
-            .ok_or_else(|| PERIOD.too_large())?;
+        let scale = multiple.checked_mul(Self::MICRO).ok_or_else(|| PERIOD.too_large())?;
         let per_period = number.times(scale).ok_or_else(|| PERIOD.too_large())?;
-        Ok(Self {
-            micro_per_s: (per_period + period_s / 2) / period_s,
-        })
+        Ok(Self { micro_per_s: (per_period + period_s / 2) / period_s })
     }
 }
 
@@ -536,9 +479,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn nanos(text: &str) -> Result<u64, String> {
-        text.parse::<Nanos>()
-            .map(|n| n.0)
-            .map_err(|e| e.to_string())
+        text.parse::<Nanos>().map(|n| n.0).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -562,13 +503,9 @@ mod tests {
 
     #[test]
     fn sizes_and_counts_are_taken_as_people_write_them() {
-        for (text, bytes) in [
-            ("128", 128),
-            ("4KiB", 4096),
-            ("4 KiB", 4096),
-            ("4kB", 4000),
-            ("0.5MiB", 524_288),
-        ] {
+        for (text, bytes) in
+            [("128", 128), ("4KiB", 4096), ("4 KiB", 4096), ("4kB", 4000), ("0.5MiB", 524_288)]
+        {
             assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
         }
         for (text, count) in [
@@ -620,9 +557,8 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in [
-            "", " ", "abc", "-5", "+5", ".5", "5.", "1..2", "1e3", "0x10", "١٢", "10k5",
-        ] {
+        for text in ["", " ", "abc", "-5", "+5", ".5", "5.", "1..2", "1e3", "0x10", "١٢", "10k5"]
+        {
             assert!(text.parse::<Count>().is_err(), "{text:?}");
         }
         for text in ["1s1s", "30s1m", "s", "1 2s", "1s and more"] {
@@ -632,20 +568,9 @@ mod tests {
 
     #[test]
     fn fractions_of_the_smallest_unit_are_refused() {
-        assert_eq!(
-            "1.5".parse::<Count>(),
-            Err(ScanError::Fraction { quantity: "count" })
-        );
-        assert_eq!(
-            "1.5B".parse::<Bytes>(),
-            Err(ScanError::Fraction { quantity: "size" })
-        );
-        assert_eq!(
-            "0.1ns".parse::<Nanos>(),
-            Err(ScanError::Fraction {
-                quantity: "duration"
-            })
-        );
+        assert_eq!("1.5".parse::<Count>(), Err(ScanError::Fraction { quantity: "count" }));
+        assert_eq!("1.5B".parse::<Bytes>(), Err(ScanError::Fraction { quantity: "size" }));
+        assert_eq!("0.1ns".parse::<Nanos>(), Err(ScanError::Fraction { quantity: "duration" }));
     }
 
     #[test]
@@ -687,12 +612,9 @@ mod tests {
         ] {
             assert_eq!(Bytes(bytes).to_string(), text);
         }
-        for (per_s, text) in [
-            (0.0, "0/s"),
-            (0.5, "0.500/s"),
-            (12.34, "12.3/s"),
-            (48_210.4, "48 210/s"),
-        ] {
+        for (per_s, text) in
+            [(0.0, "0/s"), (0.5, "0.500/s"), (12.34, "12.3/s"), (48_210.4, "48 210/s")]
+        {
             assert_eq!(Rate::per_second(per_s).to_string(), text);
         }
         assert_eq!(Count(48_000).to_string(), "48 000");
@@ -701,12 +623,7 @@ mod tests {
 
     #[test]
     fn columns_align_whatever_unit_a_cell_has() {
-        let cells = [
-            Nanos(3),
-            Nanos(412_000),
-            Nanos(1_310_000),
-            Nanos::from_secs(999),
-        ];
+        let cells = [Nanos(3), Nanos(412_000), Nanos(1_310_000), Nanos::from_secs(999)];
         for cell in cells {
             let padded = format!("{cell:>width$}", width = Nanos::WIDTH);
             assert_eq!(padded.chars().count(), Nanos::WIDTH, "{padded:?}");

@@ -31,7 +31,8 @@ impl CorrelationId {
         // FNV-1a of 128 bits; the top byte says "hash", so that it never equals a short id.
         const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
         const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-        let hash = id.iter().fold(BASIS, |hash, &byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
+        let hash =
+            id.iter().fold(BASIS, |hash, &byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
         Self(hash | 0xff << 120)
     }
 }
@@ -192,7 +193,9 @@ impl Scanner {
 
 /// An intact tag, of whatever run.
 fn other_run(bytes: &[u8]) -> bool {
-    let intact = |at: usize| !matches!(Tag::decode(&bytes[at..]), Err(TagError::NotATag | TagError::BadCheck));
+    let intact = |at: usize| {
+        !matches!(Tag::decode(&bytes[at..]), Err(TagError::NotATag | TagError::BadCheck))
+    };
     bytes.len() >= TAG_LEN && memmem::find_iter(bytes, "fs").any(intact)
 }
 
@@ -288,7 +291,8 @@ mod tests {
             text(5)
         );
         assert_eq!(scan(&Dialect::dsatter(), &pushed), [copy(5, Some("1003141"))]);
-        let other = r#"{"type":"newMessagesForClient","source":1001,"payload":[{"messageId":"1003141"}]}"#;
+        let other =
+            r#"{"type":"newMessagesForClient","source":1001,"payload":[{"messageId":"1003141"}]}"#;
         assert_eq!(scan(&Dialect::dsatter(), other), [id("1003141")]);
     }
 
@@ -316,7 +320,8 @@ mod tests {
 
     #[test]
     fn a_text_that_speaks_of_ids_fools_nobody() {
-        let element = json!({"text": format!("\"messageId\":\"77\"}} {{ {}", text(4)), "messageId": "12"});
+        let element =
+            json!({"text": format!("\"messageId\":\"77\"}} {{ {}", text(4)), "messageId": "12"});
         let message = json!({"payload": [element, {"messageId": "13"}]}).to_string();
         assert_eq!(scan(&Dialect::dsatter(), &message), [copy(4, Some("12")), id("13")]);
     }

@@ -93,8 +93,7 @@ pub fn decode_rest(rest: &[u8; TAG_LEN - PREFIX_LEN], prefix_check: u8) -> Optio
     }
     let (high, low) = (VALUES[rest[14] as usize], VALUES[rest[15] as usize]);
     bad |= high | low;
-    (bad < 16 && check == high << 4 | low)
-        .then_some(((value >> 40) as u16, value & 0xff_ffff_ffff))
+    (bad < 16 && check == high << 4 | low).then_some(((value >> 40) as u16, value & 0xff_ffff_ffff))
 }
 
 /// The check's state after a run's nonce.
@@ -143,8 +142,11 @@ mod tests {
     use super::*;
 
     fn tags() -> impl Strategy<Value = Tag> {
-        (any::<u32>(), any::<u16>(), 0_u64..1 << 40)
-            .prop_map(|(run, sender, sequence)| Tag { run, sender, sequence })
+        (any::<u32>(), any::<u16>(), 0_u64..1 << 40).prop_map(|(run, sender, sequence)| Tag {
+            run,
+            sender,
+            sequence,
+        })
     }
 
     proptest! {

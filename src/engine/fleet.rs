@@ -402,7 +402,8 @@ impl Coordinator<'_> {
             return Ok(());
         }
         let node = |(node, unseen): (u32, u64)| {
-            let pushing = if node as usize == self.plan.push_node { self.plan.push_sockets } else { 0 };
+            let pushing =
+                if node as usize == self.plan.push_node { self.plan.push_sockets } else { 0 };
             DeafNode {
                 url: self.plan.nodes[node as usize].url.clone(),
                 unseen,

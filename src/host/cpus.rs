@@ -61,11 +61,7 @@ pub enum CoresError {
 /// `CPU 0` or `CPUs 0, 1, 3`.
 fn list(cpus: &[usize]) -> String {
     let numbers: Vec<_> = cpus.iter().map(usize::to_string).collect();
-    format!(
-        "CPU{} {}",
-        if cpus.len() == 1 { "" } else { "s" },
-        numbers.join(", ")
-    )
+    format!("CPU{} {}", if cpus.len() == 1 { "" } else { "s" }, numbers.join(", "))
 }
 
 impl FromStr for Cores {
@@ -74,11 +70,7 @@ impl FromStr for Cores {
     fn from_str(text: &str) -> Result<Self, CoresError> {
         let text = text.trim();
         if let Ok(number) = text.parse() {
-            return if number == 0 {
-                Err(CoresError::Zero)
-            } else {
-                Ok(Self::Number(number))
-            };
+            return if number == 0 { Err(CoresError::Zero) } else { Ok(Self::Number(number)) };
         }
         let mut cpus: Vec<usize> = Vec::new();
         for part in text.split(',') {
@@ -95,12 +87,7 @@ impl FromStr for Cores {
 /// `3` or `4-7`.
 fn range(part: &str) -> Result<std::ops::RangeInclusive<usize>, CoresError> {
     // The kernel's own limit (CONFIG_NR_CPUS) is 8192: what is beyond is a slip, not a CPU.
-    let number = |t: &str| {
-        t.parse()
-            .ok()
-            .filter(|&n| n < 8192)
-            .ok_or(CoresError::Malformed)
-    };
+    let number = |t: &str| t.parse().ok().filter(|&n| n < 8192).ok_or(CoresError::Malformed);
     let (first, last) = part.split_once('-').unwrap_or((part, part));
     let (first, last) = (number(first)?, number(last)?);
     if first > last {
@@ -143,33 +130,20 @@ pub struct Placement {
 pub fn place(allowed: &[usize], cores: &Cores, demand: Demand) -> Result<Placement, CoresError> {
     assert!(!allowed.is_empty() && demand.most_workers > 0);
     let (mut workers, asked) = match cores {
-        Cores::Auto => (
-            highest(allowed, default_workers(allowed.len(), demand)),
-            None,
-        ),
+        Cores::Auto => (highest(allowed, default_workers(allowed.len(), demand)), None),
         Cores::Number(number) => (numbered(allowed, *number, demand)?, Some(*number)),
         Cores::List(cpus) => (listed(allowed, cpus)?, Some(cpus.len())),
     };
     workers.truncate(demand.most_workers);
     let dropped = asked.map_or(0, |asked| asked - workers.len());
     let (cluster, shared) = remainder(allowed, &workers, demand.embedded);
-    Ok(Placement {
-        workers,
-        cluster,
-        shared,
-        dropped,
-    })
+    Ok(Placement { workers, cluster, shared, dropped })
 }
 
 fn default_workers(allowed: usize, demand: Demand) -> usize {
-    let ours = if demand.embedded {
-        (allowed / 2).max(1)
-    } else {
-        allowed
-    };
+    let ours = if demand.embedded { (allowed / 2).max(1) } else { allowed };
     let wanted = demand.sockets.div_ceil(SOCKETS_PER_WORKER).max(1);
-    ours.min(usize::try_from(wanted).unwrap_or(usize::MAX))
-        .min(demand.most_workers)
+    ours.min(usize::try_from(wanted).unwrap_or(usize::MAX)).min(demand.most_workers)
 }
 
 fn highest(allowed: &[usize], number: usize) -> Vec<usize> {
@@ -178,20 +152,14 @@ fn highest(allowed: &[usize], number: usize) -> Vec<usize> {
 
 fn numbered(allowed: &[usize], number: usize, demand: Demand) -> Result<Vec<usize>, CoresError> {
     if number > allowed.len() {
-        return Err(CoresError::TooMany {
-            asked: number,
-            allowed: allowed.to_vec(),
-        });
+        return Err(CoresError::TooMany { asked: number, allowed: allowed.to_vec() });
     }
     Ok(highest(allowed, number.min(demand.most_workers)))
 }
 
 fn listed(allowed: &[usize], cpus: &[usize]) -> Result<Vec<usize>, CoresError> {
     match cpus.iter().find(|cpu| !allowed.contains(cpu)) {
-        Some(&cpu) => Err(CoresError::NotAllowed {
-            cpu,
-            allowed: allowed.to_vec(),
-        }),
+        Some(&cpu) => Err(CoresError::NotAllowed { cpu, allowed: allowed.to_vec() }),
         None => Ok(cpus.to_vec()),
     }
 }
@@ -199,11 +167,7 @@ fn listed(allowed: &[usize], cpus: &[usize]) -> Result<Vec<usize>, CoresError> {
 /// CPUs without a worker; all of them, shared, if every one has a worker.
 fn remainder(allowed: &[usize], workers: &[usize], embedded: bool) -> (Vec<usize>, bool) {
     let workers: BTreeSet<_> = workers.iter().collect();
-    let free: Vec<_> = allowed
-        .iter()
-        .filter(|cpu| !workers.contains(cpu))
-        .copied()
-        .collect();
+    let free: Vec<_> = allowed.iter().filter(|cpu| !workers.contains(cpu)).copied().collect();
     match (embedded, free.is_empty()) {
         (false, _) => (Vec::new(), false),
         (true, true) => (allowed.to_vec(), true),
@@ -226,11 +190,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn demand(sockets: u64, most_workers: usize, embedded: bool) -> Demand {
-        Demand {
-            sockets,
-            most_workers,
-            embedded,
-        }
+        Demand { sockets, most_workers, embedded }
     }
 
     fn placed(cpus: usize, sockets: u64, embedded: bool) -> (Vec<usize>, Vec<usize>, bool) {
@@ -282,23 +242,15 @@ mod tests {
     fn asked_for_cpus_are_taken_in_their_order_and_the_cluster_gets_the_rest() {
         let cores = "2,0".parse().unwrap();
         let p = place(&[0, 1, 2, 3], &cores, demand(6, 6, true)).unwrap();
-        assert_eq!(
-            (p.workers, p.cluster, p.shared),
-            (vec![2, 0], vec![1, 3], false)
-        );
+        assert_eq!((p.workers, p.cluster, p.shared), (vec![2, 0], vec![1, 3], false));
         let p = place(&[0, 1], &Cores::Number(2), demand(6, 6, true)).unwrap();
-        assert_eq!(
-            (p.workers, p.cluster, p.shared),
-            (vec![0, 1], vec![0, 1], true)
-        );
+        assert_eq!((p.workers, p.cluster, p.shared), (vec![0, 1], vec![0, 1], true));
     }
 
     #[test]
     fn cpus_that_this_process_may_not_use_are_refused_with_those_it_may() {
         let refused = |cores: &str| {
-            place(&[0, 1], &cores.parse().unwrap(), demand(6, 6, false))
-                .unwrap_err()
-                .to_string()
+            place(&[0, 1], &cores.parse().unwrap(), demand(6, 6, false)).unwrap_err().to_string()
         };
         assert_eq!(
             refused("3"),
@@ -322,10 +274,7 @@ mod tests {
     #[test]
     fn this_process_may_use_the_cpus_that_the_kernel_says() {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status
-            .lines()
-            .find_map(|l| l.strip_prefix("Cpus_allowed_list:"))
-            .unwrap();
+        let line = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:")).unwrap();
         let kernel = match line.trim().parse::<Cores>().unwrap() {
             Cores::List(cpus) => cpus,
             Cores::Number(cpu) => vec![cpu],

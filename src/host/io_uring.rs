@@ -82,10 +82,7 @@ impl Facts {
         let disabled = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
         Self {
             disabled: disabled.ok().and_then(|text| text.trim().parse().ok()),
-            release: rustix::system::uname()
-                .release()
-                .to_string_lossy()
-                .into_owned(),
+            release: rustix::system::uname().release().to_string_lossy().into_owned(),
         }
     }
 
@@ -120,10 +117,7 @@ pub fn diagnose(facts: &Facts, error: &io::Error) -> Refusal {
         Some(Errno::NOSYS) if !facts.is_old() => Refusal::Absent { release },
         Some(Errno::NOMEM) => Refusal::Memory,
         _ if facts.is_old() => Refusal::TooOld { release },
-        _ => Refusal::Other {
-            release,
-            error: error.to_string(),
-        },
+        _ => Refusal::Other { release, error: error.to_string() },
     }
 }
 
@@ -132,10 +126,7 @@ mod tests {
     use super::*;
 
     fn diagnosis(disabled: Option<u8>, release: &str, errno: Errno) -> Refusal {
-        let facts = Facts {
-            disabled,
-            release: release.to_owned(),
-        };
+        let facts = Facts { disabled, release: release.to_owned() };
         diagnose(&facts, &io::Error::from_raw_os_error(errno.raw_os_error()))
     }
 
@@ -144,94 +135,32 @@ mod tests {
         let release = || "6.8.0-31-generic".to_owned();
         let old = || "5.10.0-28-amd64".to_owned();
         for (disabled, on, errno, refusal) in [
-            (
-                Some(2),
-                release(),
-                Errno::PERM,
-                Refusal::Sysctl { value: 2 },
-            ),
-            (
-                Some(1),
-                release(),
-                Errno::PERM,
-                Refusal::Sysctl { value: 1 },
-            ),
+            (Some(2), release(), Errno::PERM, Refusal::Sysctl { value: 2 }),
+            (Some(1), release(), Errno::PERM, Refusal::Sysctl { value: 1 }),
             (Some(0), release(), Errno::PERM, Refusal::Seccomp),
             (Some(0), release(), Errno::ACCESS, Refusal::Seccomp),
             (None, "6.1.0".to_owned(), Errno::PERM, Refusal::Seccomp),
-            (
-                None,
-                old(),
-                Errno::INVAL,
-                Refusal::TooOld { release: old() },
-            ),
-            (
-                None,
-                old(),
-                Errno::NOSYS,
-                Refusal::TooOld { release: old() },
-            ),
-            (
-                None,
-                "4.19.0".to_owned(),
-                Errno::NOSYS,
-                Refusal::TooOld {
-                    release: "4.19.0".into(),
-                },
-            ),
-            (
-                None,
-                "6.0.9".to_owned(),
-                Errno::INVAL,
-                Refusal::TooOld {
-                    release: "6.0.9".into(),
-                },
-            ),
-            (
-                Some(0),
-                release(),
-                Errno::NOSYS,
-                Refusal::Absent { release: release() },
-            ),
+            (None, old(), Errno::INVAL, Refusal::TooOld { release: old() }),
+            (None, old(), Errno::NOSYS, Refusal::TooOld { release: old() }),
+            (None, "4.19.0".to_owned(), Errno::NOSYS, Refusal::TooOld { release: "4.19.0".into() }),
+            (None, "6.0.9".to_owned(), Errno::INVAL, Refusal::TooOld { release: "6.0.9".into() }),
+            (Some(0), release(), Errno::NOSYS, Refusal::Absent { release: release() }),
             (Some(0), release(), Errno::NOMEM, Refusal::Memory),
         ] {
-            assert_eq!(
-                diagnosis(disabled, &on, errno),
-                refusal,
-                "{disabled:?} {on} {errno:?}"
-            );
+            assert_eq!(diagnosis(disabled, &on, errno), refusal, "{disabled:?} {on} {errno:?}");
         }
-        assert!(matches!(
-            diagnosis(Some(0), "6.8.0", Errno::INVAL),
-            Refusal::Other { .. }
-        ));
-        assert!(matches!(
-            diagnosis(Some(0), "strange", Errno::INVAL),
-            Refusal::Other { .. }
-        ));
+        assert!(matches!(diagnosis(Some(0), "6.8.0", Errno::INVAL), Refusal::Other { .. }));
+        assert!(matches!(diagnosis(Some(0), "strange", Errno::INVAL), Refusal::Other { .. }));
     }
 
     #[test]
     fn each_refusal_is_one_line_with_its_remedy() {
         for (refusal, remedy) in [
-            (
-                Refusal::Sysctl { value: 2 },
-                "sysctl -w kernel.io_uring_disabled=0",
-            ),
+            (Refusal::Sysctl { value: 2 }, "sysctl -w kernel.io_uring_disabled=0"),
             (Refusal::Sysctl { value: 1 }, "kernel.io_uring_group"),
             (Refusal::Seccomp, "--security-opt seccomp=unconfined"),
-            (
-                Refusal::TooOld {
-                    release: "5.4.0".to_owned(),
-                },
-                "Linux 6.1",
-            ),
-            (
-                Refusal::Absent {
-                    release: "6.8.0".to_owned(),
-                },
-                "CONFIG_IO_URING",
-            ),
+            (Refusal::TooOld { release: "5.4.0".to_owned() }, "Linux 6.1"),
+            (Refusal::Absent { release: "6.8.0".to_owned() }, "CONFIG_IO_URING"),
             (Refusal::Memory, "ulimit -l"),
         ] {
             let text = refusal.to_string();

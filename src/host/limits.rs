@@ -35,9 +35,7 @@ impl Need {
     }
 
     fn memory_bytes(&self) -> u64 {
-        self.memory
-            .iter()
-            .fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
+        self.memory.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
     }
 
     fn memory_parts(&self) -> String {
@@ -142,10 +140,7 @@ pub fn ensure(need: &Need) -> Result<(), LimitError> {
     let Some(soft) = decide(&facts, need)? else {
         return Ok(());
     };
-    let limit = Rlimit {
-        current: Some(soft),
-        maximum: getrlimit(Resource::Nofile).maximum,
-    };
+    let limit = Rlimit { current: Some(soft), maximum: getrlimit(Resource::Nofile).maximum };
     setrlimit(Resource::Nofile, limit).map_err(|e| LimitError::Raise {
         needed: need.descriptors(),
         reason: std::io::Error::from(e).to_string(),
@@ -192,11 +187,9 @@ fn ports(facts: &Facts, need: &Need) -> Result<(), LimitError> {
 fn memory(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     let needed = need.memory_bytes();
     match facts.memory_bytes {
-        Some(available) if needed > available => Err(LimitError::Memory {
-            needed,
-            parts: need.memory_parts(),
-            available,
-        }),
+        Some(available) if needed > available => {
+            Err(LimitError::Memory { needed, parts: need.memory_parts(), available })
+        }
         _ => Ok(()),
     }
 }
@@ -212,10 +205,7 @@ impl Facts {
         Self {
             nofile_soft: nofile.current.unwrap_or(u64::MAX),
             nofile_hard: nofile.maximum.unwrap_or(u64::MAX),
-            nr_open: file("/proc/sys/fs/nr_open")
-                .trim()
-                .parse()
-                .unwrap_or(1 << 20),
+            nr_open: file("/proc/sys/fs/nr_open").trim().parse().unwrap_or(1 << 20),
             ports,
             reserved_ports: reserved_within(&reserved, ports),
             memory_bytes: least(
@@ -250,12 +240,7 @@ fn reserved_within(text: &str, (low, high): (u16, u16)) -> u64 {
 /// `MemAvailable:   16316412 kB` (proc_meminfo(5)).
 fn mem_available(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    line.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(1_024)
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
 }
 
 /// A container's limit (cgroup v2, `memory.max`), which /proc/meminfo knows nothing of.
@@ -280,12 +265,7 @@ mod tests {
 
     fn need(sockets: u64, sockets_to_busiest: u64) -> Need {
         let memory = vec![("frames", 1 << 20), ("ledger", 2 << 20)];
-        Need {
-            sockets,
-            sockets_to_busiest,
-            busiest: "ws://10.0.0.7:1/".to_owned(),
-            memory,
-        }
+        Need { sockets, sockets_to_busiest, busiest: "ws://10.0.0.7:1/".to_owned(), memory }
     }
 
     fn refusal(facts: &Facts, need: &Need) -> String {
@@ -301,10 +281,7 @@ mod tests {
     fn a_soft_limit_in_the_way_is_raised_to_the_hard_one() {
         assert_eq!(decide(&DEBIAN, &need(961, 961)), Ok(Some(20_000)));
         assert_eq!(decide(&DEBIAN, &need(19_936, 961)), Ok(Some(20_000)));
-        let unlimited = Facts {
-            nofile_hard: u64::MAX,
-            ..DEBIAN
-        };
+        let unlimited = Facts { nofile_hard: u64::MAX, ..DEBIAN };
         assert_eq!(decide(&unlimited, &need(961, 961)), Ok(Some(1_048_576)));
     }
 
@@ -321,18 +298,12 @@ mod tests {
     #[test]
     fn a_plan_beyond_nr_open_is_told_to_raise_that_first() {
         let text = refusal(&DEBIAN, &need(1_048_576, 3));
-        assert!(
-            text.contains("`sudo sysctl -w fs.nr_open=1048640`, then run `ulimit"),
-            "{text}"
-        );
+        assert!(text.contains("`sudo sysctl -w fs.nr_open=1048640`, then run `ulimit"), "{text}");
     }
 
     #[test]
     fn ports_are_counted_per_node_not_over_all_sockets() {
-        let facts = Facts {
-            nofile_hard: 1_000_000,
-            ..DEBIAN
-        };
+        let facts = Facts { nofile_hard: 1_000_000, ..DEBIAN };
         assert_eq!(decide(&facts, &need(84_696, 28_232)), Ok(Some(1_000_000)));
         assert_eq!(
             refusal(&facts, &need(28_233, 28_233)),
@@ -340,10 +311,7 @@ mod tests {
              net.ipv4.ip_local_port_range=32768 60999 leaves 28 232: run \
              `sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'`"
         );
-        let wide = Facts {
-            ports: (1_024, 65_535),
-            ..facts
-        };
+        let wide = Facts { ports: (1_024, 65_535), ..facts };
         assert_eq!(decide(&wide, &need(64_512, 64_512)), Ok(Some(1_000_000)));
         let text = refusal(&wide, &need(64_513, 64_513));
         assert!(text.contains("spread them over more nodes"), "{text}");
@@ -351,35 +319,22 @@ mod tests {
 
     #[test]
     fn reserved_ports_are_not_available() {
-        let facts = Facts {
-            nofile_hard: 1_000_000,
-            reserved_ports: 2,
-            ..DEBIAN
-        };
+        let facts = Facts { nofile_hard: 1_000_000, reserved_ports: 2, ..DEBIAN };
         assert!(refusal(&facts, &need(28_231, 28_231)).contains("leaves 28 230"));
         let range = (32_768, 60_999);
         assert_eq!(reserved_within("\n", range), 0);
-        assert_eq!(
-            reserved_within("8080,32768,40000-40009,60990-65000\n", range),
-            1 + 10 + 10
-        );
+        assert_eq!(reserved_within("8080,32768,40000-40009,60990-65000\n", range), 1 + 10 + 10);
     }
 
     #[test]
     fn a_plan_that_does_not_fit_into_memory_says_what_takes_it() {
-        let facts = Facts {
-            memory_bytes: Some((3 << 20) - 1),
-            ..DEBIAN
-        };
+        let facts = Facts { memory_bytes: Some((3 << 20) - 1), ..DEBIAN };
         assert_eq!(
             refusal(&facts, &need(6, 6)),
             "too little memory: the plan needs 3.00 MiB (frames 1.00 MiB, ledger 2.00 MiB), \
              3.00 MiB are available: lower --messages, --receivers-per-node or --frame-memory"
         );
-        let silent = Facts {
-            memory_bytes: None,
-            ..DEBIAN
-        };
+        let silent = Facts { memory_bytes: None, ..DEBIAN };
         assert_eq!(decide(&silent, &need(6, 6)), Ok(None));
     }
 

@@ -1,7 +1,7 @@
 //! Ledger, recorder, tally, outcome, verdict.
-pub mod outcome;
-pub mod ledger;
 pub mod correlate;
+pub mod ledger;
+pub mod outcome;
 pub mod recorder;
 pub mod sent;
 pub mod tally;

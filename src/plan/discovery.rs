@@ -55,14 +55,9 @@ pub fn parse(body: &mut [u8]) -> Result<Vec<NodeUrl>, DiscoveryError> {
     let beginning = beginning(body);
     let answer =
         simd_json::to_borrowed_value(body).map_err(|_| DiscoveryError::NotJson { beginning })?;
-    let list = answer
-        .get("activeNodes")
-        .and_then(|l| l.as_array())
-        .ok_or(DiscoveryError::NoList)?;
-    let entries = list
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| node(index, entry));
+    let list =
+        answer.get("activeNodes").and_then(|l| l.as_array()).ok_or(DiscoveryError::NoList)?;
+    let entries = list.iter().enumerate().map(|(index, entry)| node(index, entry));
     let mut nodes = entries.collect::<Result<Vec<_>, _>>()?;
     if nodes.is_empty() {
         return Err(DiscoveryError::Empty);
@@ -75,10 +70,8 @@ fn node(index: usize, entry: &BorrowedValue<'_>) -> Result<NodeUrl, DiscoveryErr
     let address = entry.get("address").and_then(|a| a.as_str());
     let address = address.ok_or(DiscoveryError::NoAddress { index })?;
     let port = entry.get("clientport").and_then(port);
-    let port = port.ok_or_else(|| DiscoveryError::BadPort {
-        index,
-        address: address.to_owned(),
-    })?;
+    let port =
+        port.ok_or_else(|| DiscoveryError::BadPort { index, address: address.to_owned() })?;
     NodeUrl::of_address(address, port)
         .map_err(|source| DiscoveryError::BadAddress { index, source })
 }
@@ -92,10 +85,7 @@ fn port(value: &BorrowedValue<'_>) -> Option<u16> {
 /// What a person needs to recognise a wrong answer: its first printable characters.
 fn beginning(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(60)]);
-    let shown = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(40);
+    let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(40);
     shown.collect::<String>().trim().to_owned()
 }
 
@@ -152,38 +142,14 @@ mod tests {
             ("{}", "no list `activeNodes`"),
             (r#"{"activeNodes":{}}"#, "no list `activeNodes`"),
             (r#"{"activeNodes":[]}"#, "is empty"),
-            (
-                r#"{"activeNodes":[{"clientport":1}]}"#,
-                "entry 0 of `activeNodes` has no text",
-            ),
-            (
-                r#"{"activeNodes":[{"address":7,"clientport":1}]}"#,
-                "has no text `address`",
-            ),
-            (
-                r#"{"activeNodes":[{"address":"::1"}]}"#,
-                "(::1) has no `clientport` from 1",
-            ),
-            (
-                r#"{"activeNodes":[{"address":"::1","clientport":0}]}"#,
-                "no `clientport` from 1",
-            ),
-            (
-                r#"{"activeNodes":[{"address":"::1","clientport":65536}]}"#,
-                "no `clientport`",
-            ),
-            (
-                r#"{"activeNodes":[{"address":"::1","clientport":-1}]}"#,
-                "no `clientport`",
-            ),
-            (
-                r#"{"activeNodes":[{"address":"::1","clientport":"x"}]}"#,
-                "no `clientport`",
-            ),
-            (
-                r#"{"activeNodes":[{"address":"::zz","clientport":1}]}"#,
-                "entry 0",
-            ),
+            (r#"{"activeNodes":[{"clientport":1}]}"#, "entry 0 of `activeNodes` has no text"),
+            (r#"{"activeNodes":[{"address":7,"clientport":1}]}"#, "has no text `address`"),
+            (r#"{"activeNodes":[{"address":"::1"}]}"#, "(::1) has no `clientport` from 1"),
+            (r#"{"activeNodes":[{"address":"::1","clientport":0}]}"#, "no `clientport` from 1"),
+            (r#"{"activeNodes":[{"address":"::1","clientport":65536}]}"#, "no `clientport`"),
+            (r#"{"activeNodes":[{"address":"::1","clientport":-1}]}"#, "no `clientport`"),
+            (r#"{"activeNodes":[{"address":"::1","clientport":"x"}]}"#, "no `clientport`"),
+            (r#"{"activeNodes":[{"address":"::zz","clientport":1}]}"#, "entry 0"),
         ] {
             let error = urls(body).unwrap_err();
             assert!(error.contains(reason), "{body}: {error}");

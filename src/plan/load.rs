@@ -121,10 +121,7 @@ impl Load {
         rows(&spec.messages)?;
         payload(&spec)?;
         durations(&spec)?;
-        Ok(Self {
-            spec,
-            receivers_per_node,
-        })
+        Ok(Self { spec, receivers_per_node })
     }
 
     /// All sockets to so many nodes.
@@ -137,11 +134,7 @@ impl Load {
     /// cluster replaces text by an id, one that hears the text (on the push node).
     pub fn most_workers(&self, nodes: usize) -> usize {
         let hearing = u64::from(self.spec.push_sockets) + u64::from(self.receivers_per_node);
-        let most = if self.spec.dialect.correlates() {
-            hearing
-        } else {
-            self.sockets(nodes)
-        };
+        let most = if self.spec.dialect.correlates() { hearing } else { self.sockets(nodes) };
         usize::try_from(most).unwrap_or(usize::MAX)
     }
 }
@@ -176,29 +169,16 @@ fn rows(messages: &[u64]) -> Result<(), LoadError> {
 
 fn payload(spec: &Spec) -> Result<(), LoadError> {
     let (payload, max) = (spec.payload_bytes, spec.max_message_bytes);
-    let too_large = |message| {
-        Err(LoadError::LargerThanMax {
-            payload,
-            message,
-            max,
-        })
-    };
+    let too_large = |message| Err(LoadError::LargerThanMax { payload, message, max });
     // Before a text of that length is laid out.
     if payload > max {
         return too_large(payload);
     }
     let text = usize::try_from(payload).map_err(|e| e.to_string());
     let text = text.and_then(|bytes| TextShape::new(bytes).map_err(|e| e.to_string()));
-    let text = text.map_err(|reason| LoadError::Payload {
-        bytes: payload,
-        reason,
-    })?;
+    let text = text.map_err(|reason| LoadError::Payload { bytes: payload, reason })?;
     let message = spec.dialect.message_len(&text) as u64;
-    if message > max {
-        too_large(message)
-    } else {
-        Ok(())
-    }
+    if message > max { too_large(message) } else { Ok(()) }
 }
 
 fn durations(spec: &Spec) -> Result<(), LoadError> {
@@ -246,11 +226,7 @@ mod tests {
     #[test]
     fn the_default_load_is_the_seeds() {
         let load = Load::new(Spec::default()).unwrap();
-        assert_eq!(
-            load.sockets(3),
-            6,
-            "3 push sockets and one receive socket to each node"
-        );
+        assert_eq!(load.sockets(3), 6, "3 push sockets and one receive socket to each node");
     }
 
     #[test]
@@ -258,25 +234,13 @@ mod tests {
         type Change = fn(&mut Spec);
         let cases: &[(Change, &[&str])] = &[
             (|s| s.push_sockets = 0, &["--push-sockets 0"]),
-            (
-                |s| s.push_sockets = 65_535,
-                &["--push-sockets 65 535", "at most 65 534"],
-            ),
+            (|s| s.push_sockets = 65_535, &["--push-sockets 65 535", "at most 65 534"]),
             (|s| s.messages.clear(), &["--messages"]),
             (|s| s.messages = vec![10, 0], &["--messages 0"]),
-            (
-                |s| s.messages = vec![1 << 32],
-                &["--messages 4 294 967 296", "4 294 967 295"],
-            ),
+            (|s| s.messages = vec![1 << 32], &["--messages 4 294 967 296", "4 294 967 295"]),
             (|s| s.payload_bytes = 3, &["--payload-bytes 3"]),
-            (
-                |s| s.payload_bytes = 1 << 30,
-                &["--payload-bytes 1073741824", "--max-message-bytes"],
-            ),
-            (
-                |s| s.max_message_bytes = 130,
-                &["--payload-bytes 128", "--max-message-bytes 130"],
-            ),
+            (|s| s.payload_bytes = 1 << 30, &["--payload-bytes 1073741824", "--max-message-bytes"]),
+            (|s| s.max_message_bytes = 130, &["--payload-bytes 128", "--max-message-bytes 130"]),
             (|s| s.drain = Nanos::ZERO, &["--drain"]),
             (|s| s.connect_timeout = Nanos::ZERO, &["--connect-timeout"]),
             (|s| s.ready_timeout = Nanos::ZERO, &["--ready-timeout"]),
@@ -289,11 +253,7 @@ mod tests {
                     (s.fan_out, s.receivers_per_node) = (FanOut::Others, Some(0));
                     s.push_sockets = 1;
                 },
-                &[
-                    "--fan-out others",
-                    "--push-sockets 1",
-                    "--receivers-per-node 0",
-                ],
+                &["--fan-out others", "--push-sockets 1", "--receivers-per-node 0"],
             ),
         ];
         for (change, names) in cases {
@@ -305,10 +265,7 @@ mod tests {
 
     #[test]
     fn an_echo_server_needs_no_receive_sockets() {
-        let spec = Spec {
-            fan_out: FanOut::Own,
-            ..Spec::default()
-        };
+        let spec = Spec { fan_out: FanOut::Own, ..Spec::default() };
         assert_eq!(Load::new(spec).unwrap().sockets(3), 3);
     }
 
@@ -316,11 +273,7 @@ mod tests {
     fn every_worker_of_a_correlating_dialect_gets_a_socket_that_hears_the_text() {
         let correlating = Load::new(Spec::default()).unwrap();
         assert_eq!(correlating.most_workers(100), 4);
-        let raw = Load::new(Spec {
-            dialect: Dialect::raw(),
-            ..Spec::default()
-        })
-        .unwrap();
+        let raw = Load::new(Spec { dialect: Dialect::raw(), ..Spec::default() }).unwrap();
         assert_eq!(raw.most_workers(100), 103);
     }
 

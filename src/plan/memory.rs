@@ -46,9 +46,7 @@ pub struct MemoryNeed {
 impl MemoryNeed {
     /// Everything.
     pub fn total(&self) -> u64 {
-        self.parts()
-            .iter()
-            .fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
+        self.parts().iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
     }
 
     /// By purpose, under a name for people.
@@ -74,11 +72,7 @@ impl Plan {
             frames_bytes: self.frames_bytes(messages),
             ledger_bytes: ledger_bytes(messages, sockets, self.push_sockets.into()),
             times_bytes: messages.saturating_mul(SENT_BYTES + TIMES_BYTES_PER_CORE * cores),
-            ids_bytes: if self.dialect.correlates() {
-                self.ids_bytes(messages)
-            } else {
-                0
-            },
+            ids_bytes: if self.dialect.correlates() { self.ids_bytes(messages) } else { 0 },
             histograms_bytes: histograms.saturating_mul(HISTOGRAM_BYTES),
         }
     }
@@ -108,12 +102,8 @@ impl Plan {
         // At most half full, and with room for other users' ids.
         let places = messages.saturating_mul(2).saturating_add(1_024);
         let places = places.checked_next_power_of_two().unwrap_or(u64::MAX);
-        let tables = places
-            .saturating_mul(ID_PLACE_BYTES)
-            .saturating_mul(self.cores.len() as u64);
-        let waiting = self
-            .expected_copies(messages)
-            .saturating_mul(WAITING_COPY_BYTES);
+        let tables = places.saturating_mul(ID_PLACE_BYTES).saturating_mul(self.cores.len() as u64);
+        let waiting = self.expected_copies(messages).saturating_mul(WAITING_COPY_BYTES);
         tables.saturating_add(waiting)
     }
 }
@@ -141,18 +131,11 @@ mod tests {
     #[test]
     fn a_million_messages_to_three_nodes_are_bounded_and_named() {
         let need = plan(|spec| spec.messages = vec![1_000_000]).memory(1_000_000);
-        assert_eq!(
-            need.ledger_bytes,
-            18 * (41_672 + 8),
-            "18 streams of 333 334 bits"
-        );
+        assert_eq!(need.ledger_bytes, 18 * (41_672 + 8), "18 streams of 333 334 bits");
         assert_eq!(need.times_bytes, 32_000_000);
         assert_eq!(need.ids_bytes, (1 << 21) * 24 + 6_000_000 * 16);
         assert!(need.frames_bytes >= 128_000_000);
-        assert_eq!(
-            need.total(),
-            need.parts().iter().map(|(_, bytes)| bytes).sum::<u64>()
-        );
+        assert_eq!(need.total(), need.parts().iter().map(|(_, bytes)| bytes).sum::<u64>());
         assert!(need.total() < 512 << 20, "{need:?}");
     }
 
@@ -163,20 +146,12 @@ mod tests {
             spec.frame_memory_bytes = 1 << 20;
         });
         assert_eq!(plan.memory(1_000_000).frames_bytes, 3 * WINDOW_BYTES);
-        assert!(
-            plan.memory(10).frames_bytes < 10 * 1_024,
-            "a short row is laid out whole"
-        );
+        assert!(plan.memory(10).frames_bytes < 10 * 1_024, "a short row is laid out whole");
     }
 
     #[test]
     fn a_dialect_whose_copies_carry_their_text_needs_no_ids() {
-        assert_eq!(
-            plan(|spec| spec.dialect = Dialect::raw())
-                .memory(8_000)
-                .ids_bytes,
-            0
-        );
+        assert_eq!(plan(|spec| spec.dialect = Dialect::raw()).memory(8_000).ids_bytes, 0);
     }
 
     #[test]

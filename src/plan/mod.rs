@@ -113,11 +113,7 @@ impl fmt::Display for Notice {
             Self::SameNode { url, first } => {
                 write!(f, "{url} is the same node as {first}: taken once")
             }
-            Self::FewerCores {
-                asked,
-                taken,
-                correlates,
-            } => {
+            Self::FewerCores { asked, taken, correlates } => {
                 let why = if *correlates {
                     "this dialect needs a socket to the push node on every core"
                 } else {
@@ -143,27 +139,13 @@ impl Plan {
     /// Without cores, or with a core twice: `host::cpus` shares them out.
     pub fn new(load: Load, targets: Targets, cores: Vec<usize>) -> Result<Self, PlanError> {
         let unique: std::collections::BTreeSet<_> = cores.iter().collect();
-        assert!(
-            !cores.is_empty() && unique.len() == cores.len(),
-            "cores {cores:?}"
-        );
+        assert!(!cores.is_empty() && unique.len() == cores.len(), "cores {cores:?}");
         let (sockets, nodes) = (load.sockets(targets.nodes.len()), targets.nodes.len());
         if sockets > u32::MAX.into() {
             return Err(PlanError::TooManySockets { sockets, nodes });
         }
-        let Load {
-            spec,
-            receivers_per_node,
-        } = load;
-        let Spec {
-            dialect,
-            fan_out,
-            push_sockets,
-            messages,
-            drain,
-            seed,
-            ..
-        } = spec;
+        let Load { spec, receivers_per_node } = load;
+        let Spec { dialect, fan_out, push_sockets, messages, drain, seed, .. } = spec;
         // A limit beyond what can be addressed is no limit.
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Ok(Self {
@@ -187,11 +169,7 @@ impl Plan {
 
     /// Sockets to one node.
     pub fn sockets_to(&self, node: usize) -> u64 {
-        let pushing = if node == self.push_node {
-            self.push_sockets
-        } else {
-            0
-        };
+        let pushing = if node == self.push_node { self.push_sockets } else { 0 };
         u64::from(pushing) + u64::from(self.receivers_per_node)
     }
 
@@ -238,11 +216,7 @@ mod tests {
     #[test]
     fn the_seeds_table_expects_the_seeds_copies() {
         let plan = plan(|_| {});
-        let copies: Vec<_> = plan
-            .messages
-            .iter()
-            .map(|&m| plan.expected_copies(m))
-            .collect();
+        let copies: Vec<_> = plan.messages.iter().map(|&m| plan.expected_copies(m)).collect();
         assert_eq!(copies, [60, 600, 6_000, 12_000, 24_000, 48_000]);
     }
 
@@ -256,32 +230,16 @@ mod tests {
 
     #[test]
     fn more_sockets_than_can_be_numbered_are_refused() {
-        let spec = Spec {
-            receivers_per_node: Some(u32::MAX),
-            ..Spec::default()
-        };
+        let spec = Spec { receivers_per_node: Some(u32::MAX), ..Spec::default() };
         let error = Plan::new(Load::new(spec).unwrap(), three_nodes(), vec![0]).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("12 884 901 888 sockets to 3 nodes"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("12 884 901 888 sockets to 3 nodes"), "{error}");
     }
 
     #[test]
     fn every_notice_is_one_line() {
         for notice in [
-            Notice::FewerCores {
-                asked: 8,
-                taken: 4,
-                correlates: true,
-            },
-            Notice::FewerCores {
-                asked: 8,
-                taken: 6,
-                correlates: false,
-            },
+            Notice::FewerCores { asked: 8, taken: 4, correlates: true },
+            Notice::FewerCores { asked: 8, taken: 6, correlates: false },
             Notice::SharedCpus,
         ] {
             assert_eq!(notice.to_string().lines().count(), 1, "{notice}");

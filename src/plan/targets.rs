@@ -102,22 +102,15 @@ impl NodeUrl {
     pub fn of_address(address: &str, port: u16) -> Result<Self, UrlError> {
         let bare = address.trim_start_matches('[').trim_end_matches(']');
         let v6 = bare.contains(':');
-        let url = if v6 {
-            format!("ws://[{bare}]:{port}/")
-        } else {
-            format!("ws://{bare}:{port}/")
-        };
+        let url =
+            if v6 { format!("ws://[{bare}]:{port}/") } else { format!("ws://{bare}:{port}/") };
         url.parse()
     }
 
     /// Orders a shuffled list: addresses before names, then by port.
     pub(super) fn sort_key(&self) -> (bool, Option<IpAddr>, String, u16) {
         let ip = self.ip();
-        let name = if ip.is_some() {
-            String::new()
-        } else {
-            self.host.to_string()
-        };
+        let name = if ip.is_some() { String::new() } else { self.host.to_string() };
         (ip.is_none(), ip, name, self.port)
     }
 
@@ -146,15 +139,10 @@ impl NodeUrl {
     }
 
     fn look_up(&self, name: &str, resolver: &Resolver<'_>) -> Result<SocketAddr, TargetError> {
-        let unresolved = |reason: String| TargetError::Unresolved {
-            url: self.written.clone(),
-            reason,
-        };
+        let unresolved =
+            |reason: String| TargetError::Unresolved { url: self.written.clone(), reason };
         let found = resolver(name, self.port).map_err(|e| unresolved(e.to_string()))?;
-        found
-            .first()
-            .copied()
-            .ok_or_else(|| unresolved("it has no address".to_owned()))
+        found.first().copied().ok_or_else(|| unresolved("it has no address".to_owned()))
     }
 }
 
@@ -176,16 +164,11 @@ impl FromStr for NodeUrl {
             "ws" => {}
             "wss" => return Err(UrlError::Tls(written)),
             other => {
-                return Err(UrlError::Scheme {
-                    scheme: other.to_owned(),
-                    url: written,
-                });
+                return Err(UrlError::Scheme { scheme: other.to_owned(), url: written });
             }
         }
-        let url = Url::parse(&written).map_err(|e| UrlError::Malformed {
-            url: written.clone(),
-            reason: e.to_string(),
-        })?;
+        let url = Url::parse(&written)
+            .map_err(|e| UrlError::Malformed { url: written.clone(), reason: e.to_string() })?;
         refuse_parts(&url, &written)?;
         let port = url.port_or_known_default().unwrap_or(80);
         if port == 0 {
@@ -197,18 +180,10 @@ impl FromStr for NodeUrl {
             other => other.to_string(),
         };
         // RFC 6455, section 4.1: the port is in the header only when it is not the default.
-        let host_header = url
-            .port()
-            .map_or_else(|| name.clone(), |port| format!("{name}:{port}"));
+        let host_header = url.port().map_or_else(|| name.clone(), |port| format!("{name}:{port}"));
         let query = url.query().map(|q| format!("?{q}")).unwrap_or_default();
         let target = format!("{}{query}", url.path());
-        Ok(Self {
-            written,
-            host,
-            port,
-            host_header,
-            target,
-        })
+        Ok(Self { written, host, port, host_header, target })
     }
 }
 
@@ -220,19 +195,13 @@ fn refuse_parts(url: &Url, written: &str) -> Result<(), UrlError> {
     } else {
         return Ok(());
     };
-    Err(UrlError::Part {
-        url: written.to_owned(),
-        part,
-    })
+    Err(UrlError::Part { url: written.to_owned(), part })
 }
 
 /// The bracketed host of an authority, as it was written: the parser would rewrite the dotted quad
 /// of a mapped address in hexadecimal.
 fn bracketed(authority: &str) -> String {
-    authority
-        .find(']')
-        .map_or(authority, |end| &authority[..=end])
-        .to_owned()
+    authority.find(']').map_or(authority, |end| &authority[..=end]).to_owned()
 }
 
 /// Looks up a name; `std::net::ToSocketAddrs` outside of tests.
@@ -254,9 +223,7 @@ impl FromStr for PushNode {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        text.trim()
-            .parse()
-            .map_or_else(|_| text.parse().map(Self::Url), |i| Ok(Self::Index(i)))
+        text.trim().parse().map_or_else(|_| text.parse().map(Self::Url), |i| Ok(Self::Index(i)))
     }
 }
 
@@ -287,10 +254,9 @@ impl Targets {
         for url in urls {
             let node = url.resolve(resolver)?;
             match nodes.iter().find(|n| same_node(n, &node)) {
-                Some(first) => notices.push(Notice::SameNode {
-                    url: node.url,
-                    first: first.url.clone(),
-                }),
+                Some(first) => {
+                    notices.push(Notice::SameNode { url: node.url, first: first.url.clone() })
+                }
                 None => nodes.push(node),
             }
         }
@@ -321,20 +287,15 @@ fn find_push_node(
     match asked {
         PushNode::First => Ok(0),
         PushNode::Index(index) if *index < nodes.len() => Ok(*index),
-        PushNode::Index(index) => Err(TargetError::NoSuchIndex {
-            index: *index,
-            nodes: nodes.len(),
-        }),
+        PushNode::Index(index) => {
+            Err(TargetError::NoSuchIndex { index: *index, nodes: nodes.len() })
+        }
         PushNode::Url(url) => {
             let node = url.resolve(resolver)?;
             let found = nodes.iter().position(|n| same_node(n, &node));
             found.ok_or_else(|| TargetError::NoSuchNode {
                 url: url.to_string(),
-                nodes: nodes
-                    .iter()
-                    .map(|n| n.url.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                nodes: nodes.iter().map(|n| n.url.as_str()).collect::<Vec<_>>().join(", "),
             })
         }
     }
@@ -349,9 +310,7 @@ mod tests {
     }
 
     fn no_names(name: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
-        Err(io::Error::other(format!(
-            "no name service for {name} in this test"
-        )))
+        Err(io::Error::other(format!("no name service for {name} in this test")))
     }
 
     fn node(text: &str) -> Node {
@@ -361,34 +320,16 @@ mod tests {
     #[test]
     fn every_address_form_leads_to_an_address_a_host_header_and_a_target() {
         for (text, addr, host, target) in [
-            (
-                "ws://127.0.0.1:55001",
-                "127.0.0.1:55001",
-                "127.0.0.1:55001",
-                "/",
-            ),
+            ("ws://127.0.0.1:55001", "127.0.0.1:55001", "127.0.0.1:55001", "/"),
             ("ws://127.0.0.1/", "127.0.0.1:80", "127.0.0.1", "/"),
-            (
-                "ws://127.0.0.1:80/chat?room=1",
-                "127.0.0.1:80",
-                "127.0.0.1",
-                "/chat?room=1",
-            ),
+            ("ws://127.0.0.1:80/chat?room=1", "127.0.0.1:80", "127.0.0.1", "/chat?room=1"),
             ("ws://[::1]:9001/a b", "[::1]:9001", "[::1]:9001", "/a%20b"),
             ("WS://[::1]/?x", "[::1]:80", "[::1]", "/?x"),
-            (
-                "ws://[::ffff:127.0.0.1]:55003/",
-                "127.0.0.1:55003",
-                "[::ffff:127.0.0.1]:55003",
-                "/",
-            ),
+            ("ws://[::ffff:127.0.0.1]:55003/", "127.0.0.1:55003", "[::ffff:127.0.0.1]:55003", "/"),
         ] {
             let node = node(text);
             let addr: SocketAddr = addr.parse().unwrap();
-            assert_eq!(
-                (node.addr, node.host.as_str(), node.target.as_str()),
-                (addr, host, target)
-            );
+            assert_eq!((node.addr, node.host.as_str(), node.target.as_str()), (addr, host, target));
             assert_eq!(node.url, text, "the node is named as it was given");
         }
     }
@@ -407,14 +348,8 @@ mod tests {
     #[test]
     fn a_name_without_an_address_is_an_error_that_names_the_node() {
         let nothing = |_: &str, _: u16| Ok(Vec::new());
-        let error = url("ws://chat.example/")
-            .resolve(&nothing)
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "cannot resolve the host of ws://chat.example/: it has no address"
-        );
+        let error = url("ws://chat.example/").resolve(&nothing).unwrap_err().to_string();
+        assert_eq!(error, "cannot resolve the host of ws://chat.example/: it has no address");
     }
 
     #[test]
@@ -431,10 +366,7 @@ mod tests {
             ("ws:///", "not a URL"),
         ] {
             let error = text.parse::<NodeUrl>().unwrap_err().to_string();
-            assert!(
-                error.contains(hint) && error.contains(text),
-                "{text}: {error}"
-            );
+            assert!(error.contains(hint) && error.contains(text), "{text}: {error}");
             assert_eq!(error.lines().count(), 1, "{text}: {error}");
         }
     }

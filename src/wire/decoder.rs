@@ -235,7 +235,9 @@ impl Decoder {
             Opcode::Text | Opcode::Binary if self.fragmented.is_some() => {
                 Err(Violation::protocol("a new message inside a fragmented one"))
             }
-            opcode @ (Opcode::Text | Opcode::Binary) if header.fin => message(opcode, payload, visit),
+            opcode @ (Opcode::Text | Opcode::Binary) if header.fin => {
+                message(opcode, payload, visit)
+            }
             opcode @ (Opcode::Text | Opcode::Binary) => {
                 self.fragmented = Some(opcode);
                 pool.append(&mut self.message, payload);
@@ -378,7 +380,9 @@ mod tests {
                 Ok(Message::Ping(bytes)) => Out::Ping(bytes.to_vec()),
                 Ok(Message::Pong(bytes)) => Out::Pong(bytes.to_vec()),
                 Ok(Message::Close(None)) => Out::Close(None, String::new()),
-                Ok(Message::Close(Some(c))) => Out::Close(Some(c.code.into()), c.reason.to_string()),
+                Ok(Message::Close(Some(c))) => {
+                    Out::Close(Some(c.code.into()), c.reason.to_string())
+                }
                 Ok(Message::Frame(_)) => unreachable!("never read"),
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return (items, true);
@@ -518,7 +522,8 @@ mod tests {
         assert_eq!(decode(&started, &[1]).1.unwrap_err().code, 1002);
         let large = [0x82, 127, 0, 0, 0, 0, 0, 0x10, 0, 1];
         assert_eq!(decode(&large, &[3]).1.unwrap_err().code, 1009);
-        let fragments = [server_frame(false, 2, &vec![0; MAX]), server_frame(true, 0, b"x")].concat();
+        let fragments =
+            [server_frame(false, 2, &vec![0; MAX]), server_frame(true, 0, b"x")].concat();
         assert_eq!(decode(&fragments, &[9999]).1.unwrap_err().code, 1009);
     }
 

@@ -117,7 +117,9 @@ pub fn parse_header(bytes: &[u8]) -> Result<Option<Header>, Violation> {
         },
     };
     match (header_len, payload_len) {
-        (4, 0..=125) | (10, 0..=0xffff) => Err(Violation::protocol("a length not in its shortest form")),
+        (4, 0..=125) | (10, 0..=0xffff) => {
+            Err(Violation::protocol("a length not in its shortest form"))
+        }
         (10, len) if len >> 63 != 0 => Err(Violation::protocol("a length with its top bit set")),
         _ => Ok(Some(Header { fin, opcode, payload_len, header_len })),
     }

@@ -147,8 +147,12 @@ mod tests {
         let key_field = "Sec-WebSocket-Accept: $\r\n";
         assert!(matches!(response(&format!("{good}{key_field}")), Ok(Some(_))));
         let wrong = |fields: String| response(&fields).unwrap_err().to_string();
-        assert!(wrong(format!("Connection: Upgrade\r\n{key_field}")).contains("Upgrade: websocket"));
-        assert!(wrong(format!("Upgrade: websocket\r\n{key_field}")).contains("Connection: Upgrade"));
+        assert!(
+            wrong(format!("Connection: Upgrade\r\n{key_field}")).contains("Upgrade: websocket")
+        );
+        assert!(
+            wrong(format!("Upgrade: websocket\r\n{key_field}")).contains("Connection: Upgrade")
+        );
         assert!(wrong(good.into()).contains("Sec-WebSocket-Accept"));
         assert!(wrong(format!("{good}Sec-WebSocket-Accept: nonsense\r\n")).contains("our key"));
         let extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n";

@@ -240,12 +240,9 @@ impl Ring for UringRing {
     fn connect(&mut self, slot: Slot, to: SocketAddr, from: Option<SocketAddr>) -> io::Result<()> {
         let fd = open(to, from, SocketFlags::empty())?;
         let address = self.addresses.entry(slot).or_insert_with(|| Box::new(to.into()));
-        let entry = opcode::Connect::new(
-            Fd(fd.as_raw_fd()),
-            address.as_ptr().cast(),
-            address.addr_len(),
-        )
-        .build();
+        let entry =
+            opcode::Connect::new(Fd(fd.as_raw_fd()), address.as_ptr().cast(), address.addr_len())
+                .build();
         self.sockets[slot as usize].fd = Some(fd);
         self.submit(Op::Connect, slot, entry);
         Ok(())

@@ -133,9 +133,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let plan = self.plan;
         let shape = FrameShape::new(plan.dialect.clone(), text.clone(), run);
         let probers = probers(plan);
-        let seen = |seat: Seat| {
-            !(0..probers).any(|prober| plan.fan_out.expects(seat.socket, prober))
-        };
+        let seen =
+            |seat: Seat| !(0..probers).any(|prober| plan.fan_out.expects(seat.socket, prober));
         let rng = &mut self.rng;
         let frames = |(slot, socket)| {
             (slot as Slot, SenderFrames::new(&shape, socket as u16, PROBES, false, rng), 0)
