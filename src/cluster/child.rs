@@ -115,8 +115,11 @@ fn end_with_parent() {
     exit(0);
 }
 
+/// The list is asked first: core_affinity panics at a number beyond the kernel's set.
 fn pin(cpu: usize) -> io::Result<()> {
-    if core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
+    let allowed = core_affinity::get_core_ids().unwrap_or_default();
+    let core = allowed.into_iter().find(|core| core.id == cpu);
+    if core.is_some_and(core_affinity::set_for_current) {
         return Ok(());
     }
     Err(io::Error::other(format!("cannot be pinned to CPU {cpu}: this process may not use it")))

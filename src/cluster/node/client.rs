@@ -85,11 +85,12 @@ impl Client {
     pub(super) fn ping(&self, is_unread: bool) -> Liveness {
         let written = self.outbox.written_bytes();
         let moves = written > self.written_at_ping.replace(written) || self.outbox.is_empty();
-        if !self.is_alive.replace(false) && !(is_unread && moves) {
-            self.outbox.cut();
-            return Liveness::Dropped;
+        let has_answered = self.is_alive.replace(false);
+        if has_answered || is_unread && moves {
+            return Liveness::Alive;
         }
-        Liveness::Alive
+        self.outbox.cut();
+        Liveness::Dropped
     }
 
     /// A copy is due: the faults decide what becomes of it.

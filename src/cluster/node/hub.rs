@@ -204,7 +204,9 @@ impl Hub {
         }
     }
 
+    /// Behind the copies of what came before it.
     fn answer_sync(&self, client: &Client) {
+        self.end_turn();
         let mut bytes = Vec::new();
         let reply = chat::sync_reply(self.node_id);
         frame::append(&mut bytes, OpCode::Data(Data::Text), true, &[reply.as_bytes()]);
