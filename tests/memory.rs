@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
-use fanstorm::engine::fleet::spread;
+use fanstorm::engine::spread::spread;
 use fanstorm::measure::correlate::Correlator;
 use fanstorm::measure::recorder::{MessageTimes, Recorder};
 use fanstorm::measure::sent::{SentTimes, share};

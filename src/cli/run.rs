@@ -5,7 +5,6 @@
 
 use std::io::{self, Write};
 use std::net::ToSocketAddrs;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::args::{Embedded, RunArgs, Source};
 use super::discover;
@@ -18,7 +17,7 @@ use crate::engine::ring::uring::{RingConfig, UringRing};
 use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
-use crate::host::{HostError, io_uring, limits};
+use crate::host::{HostError, clock, io_uring, limits};
 use crate::plan::Plan;
 use crate::plan::load::Load;
 use crate::plan::notice::Notice;
@@ -167,10 +166,9 @@ fn smallest_ring() -> io::Result<()> {
 
 /// What the reports say beyond plan and outcome.
 fn invocation(args: &RunArgs, plan: &Plan) -> Invocation {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Invocation {
         args: std::env::args().skip(1).collect(),
-        started_unix_ms: since.as_millis() as u64,
+        started_unix_ms: clock::unix_ms(),
         cluster: args.cluster(),
         memory: Bytes(plan.largest_memory().total()),
         host: HostFacts::read(),

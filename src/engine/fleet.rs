@@ -1,7 +1,6 @@
 //! The fleet: one worker thread on each chosen core, and the phases that they go through together.
 //!
-//! Belongs here: threads, pinning, which socket lives on which core, start barriers, the end of each
-//! phase. Does not: what a worker does in a phase (`worker`).
+//! Belongs here: threads, pinning, start barriers, the end of each phase. Does not: what a worker does in a phase (`worker`).
 //!
 //! Nothing is shared between workers while the clock runs but read-only data and the sent times, each
 //! written once by one of them. A worker tells how far it is in its own cache line; what it measured
@@ -17,6 +16,7 @@ use std::time::Duration;
 
 use super::drain::{DrainWatch, Progress as RowProgress};
 use super::ring::uring::{RingConfig, UringRing};
+use super::spread::spread;
 use super::worker::{Conductor, Directive, Failure, RowPlan, Worker, WorkerProgress};
 use super::{DeafNode, EngineError, NodeFailure, Phase, Progress, Stop, Surroundings, Watch};
 use crate::dialect::text::TextShape;
@@ -35,31 +35,6 @@ use crate::units::Nanos;
 const LOOK: Duration = Duration::from_millis(5);
 /// Receive buffers of one worker, all together: they stream through the cache.
 const RECEIVE_BYTES: usize = 8 << 20;
-
-/// Which sockets each worker holds.
-///
-/// Push sockets first, evenly: they carry the sends. Where the cluster passes on ids in place of
-/// text, every worker needs a socket that hears the text, so that it can attribute copies by itself:
-/// push sockets and receive sockets of the push node are such. The rest goes where the fewest are.
-///
-/// Sockets are numbered over the run: push sockets first, then receive sockets, node by node in turn.
-pub fn spread(plan: &Plan) -> Vec<Vec<Seat>> {
-    let workers = plan.cores.len();
-    let mut slices: Vec<Vec<Seat>> = vec![Vec::new(); workers];
-    for socket in 0..plan.push_sockets {
-        slices[socket as usize % workers].push(Seat { socket, node: plan.push_node as u32 });
-    }
-    let nodes = plan.nodes.len() as u32;
-    let receiver = |i: u32| Seat { socket: plan.push_sockets + i, node: i % nodes };
-    let receivers = (0..nodes * plan.receivers_per_node).map(receiver);
-    let (hearing, others): (Vec<_>, Vec<_>) =
-        receivers.partition(|seat| seat.node as usize == plan.push_node);
-    for seat in hearing.into_iter().chain(others) {
-        let least = slices.iter_mut().min_by_key(|slice| slice.len());
-        least.expect("at least one worker").push(seat);
-    }
-    slices
-}
 
 /// What a worker is told.
 enum Command {

@@ -8,7 +8,8 @@
 //! - `session`: one socket
 //! - [`worker`]: one core, one loop
 //! - [`drain`]: when a row is over
-//! - [`fleet`]: all cores, their slices, the phases of a run
+//! - [`spread`]: which socket lives on which core
+//! - [`fleet`]: all cores, the phases of a run
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,7 @@ pub mod fleet;
 pub mod frames;
 pub mod ring;
 mod session;
+pub mod spread;
 pub mod worker;
 
 pub use self::fleet::run;

@@ -1,7 +1,7 @@
 //! The one place that reads a clock. Everything else is handed `now`.
 //!
-//! Belongs here: the run's monotonic clock and the CPU time of a thread. Does not: deadlines and
-//! schedules (`plan`), wall-clock dates (`host::facts`).
+//! Belongs here: the run's monotonic clock, the CPU time of a thread, the date of a run. Does not:
+//! deadlines and schedules (`plan`).
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -35,4 +35,9 @@ pub fn thread_cpu_time() -> Nanos {
 fn read(clock: ClockId) -> Nanos {
     let t = clock_gettime(clock);
     Nanos(t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64)
+}
+
+/// Wall-clock time, milliseconds since 1970: to say when a run was, never to measure.
+pub fn unix_ms() -> u64 {
+    read(ClockId::Realtime).0 / 1_000_000
 }

@@ -72,7 +72,7 @@ const OWNED: &[Owned] = &[
             "indicatif",
         ],
         except: &[],
-        owners: &["src/main.rs", "src/cli/", "src/cluster/"],
+        owners: &["src/main.rs", "src/cli/", "src/cluster/", "src/report/progress.rs"],
         instead: "write to a given `Write`",
     },
     Owned {

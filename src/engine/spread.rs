@@ -1,0 +1,102 @@
+//! Which socket lives on which core.
+//!
+//! Belongs here: a pure function of the plan. Does not: threads (`fleet`).
+
+use crate::measure::recorder::Seat;
+use crate::plan::Plan;
+
+/// Which sockets each worker holds.
+///
+/// Push sockets first, evenly: they carry the sends. Where the cluster passes on ids in place of
+/// text, every worker needs a socket that hears the text, so that it can attribute copies by itself:
+/// push sockets and receive sockets of the push node are such. The rest goes where the fewest are.
+///
+/// Sockets are numbered over the run: push sockets first, then receive sockets, node by node in turn.
+pub fn spread(plan: &Plan) -> Vec<Vec<Seat>> {
+    let workers = plan.cores.len();
+    let mut slices: Vec<Vec<Seat>> = vec![Vec::new(); workers];
+    for socket in 0..plan.push_sockets {
+        slices[socket as usize % workers].push(Seat { socket, node: plan.push_node as u32 });
+    }
+    let nodes = plan.nodes.len() as u32;
+    let receiver = |i: u32| Seat { socket: plan.push_sockets + i, node: i % nodes };
+    let receivers = (0..nodes * plan.receivers_per_node).map(receiver);
+    let (hearing, others): (Vec<_>, Vec<_>) =
+        receivers.partition(|seat| seat.node as usize == plan.push_node);
+    for seat in hearing.into_iter().chain(others) {
+        let least = slices.iter_mut().min_by_key(|slice| slice.len());
+        least.expect("at least one worker").push(seat);
+    }
+    slices
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dialect::Dialect;
+    use crate::plan::fan_out::FanOut;
+    use crate::plan::targets::Node;
+    use crate::units::Nanos;
+
+    fn plan(nodes: usize, push_sockets: u32, receivers_per_node: u32, workers: usize) -> Plan {
+        let node = |i: usize| Node {
+            url: format!("ws://127.0.0.1:{}/", 9000 + i),
+            addr: ([127, 0, 0, 1], 9000 + i as u16).into(),
+            host: "127.0.0.1".into(),
+            target: "/".into(),
+        };
+        Plan {
+            nodes: (0..nodes).map(node).collect(),
+            push_node: nodes / 2,
+            dialect: Dialect::dsatter(),
+            fan_out: FanOut::All,
+            push_sockets,
+            receivers_per_node,
+            cores: (0..workers).collect(),
+            messages: vec![1],
+            payload_bytes: 64,
+            drain: Nanos::ZERO,
+            connect_timeout: Nanos::ZERO,
+            ready_timeout: Nanos::ZERO,
+            max_message_bytes: 1 << 20,
+            frame_memory_bytes: 0,
+            seed: 0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_socket_has_one_worker_and_every_worker_hears_the_text(
+            nodes in 1_usize..6,
+            push in 1_u32..40,
+            receivers in 0_u32..40,
+            workers in 1_usize..9,
+        ) {
+            let workers = workers.min((push + receivers) as usize);
+            let plan = plan(nodes, push, receivers, workers);
+            let slices = spread(&plan);
+            let mut sockets: Vec<_> = slices.iter().flatten().map(|seat| seat.socket).collect();
+            sockets.sort_unstable();
+            let all: Vec<_> = (0..plan.sockets() as u32).collect();
+            prop_assert_eq!(sockets, all);
+            for slice in &slices {
+                prop_assert!(slice.iter().any(|seat| seat.node as usize == plan.push_node));
+                let pushing = slice.iter().filter(|seat| seat.socket < push).count();
+                prop_assert!(pushing.abs_diff(push as usize / workers) <= 1, "pushes are even");
+                let first = &slice[..pushing];
+                prop_assert!(first.iter().all(|seat| seat.socket < push), "push sockets first");
+            }
+            let sizes = slices.iter().map(Vec::len);
+            let (least, most) = (sizes.clone().min().unwrap(), sizes.max().unwrap());
+            prop_assert!(most - least <= 1, "{least} to {most}");
+            for (node, _) in plan.nodes.iter().enumerate() {
+                let count = slices.iter().flatten().filter(|seat| {
+                    seat.socket >= push && seat.node as usize == node
+                });
+                prop_assert_eq!(count.count(), receivers as usize);
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Nothing is allocated between the start barrier and the last copy: counted by the allocator itself,
+//! in the real worker, on the real ring, against a real cluster.
+
+#![expect(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+use fanstorm::cluster::{Cluster, ClusterConfig};
+use fanstorm::dialect::Dialect;
+use fanstorm::dialect::text::TextShape;
+use fanstorm::engine::drain::{DrainWatch, Progress};
+use fanstorm::engine::ring::Ring;
+use fanstorm::engine::ring::epoll::EpollRing;
+use fanstorm::engine::ring::uring::{RingConfig, UringRing};
+use fanstorm::engine::spread::spread;
+use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
+use fanstorm::host::clock::{Clock, Monotonic};
+use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::plan::Plan;
+use fanstorm::plan::fan_out::FanOut;
+use fanstorm::plan::targets::Node;
+use fanstorm::units::Nanos;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+fn count() {
+    // After the thread's end there is nothing to count for.
+    let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
+}
+
+// SAFETY: every call is passed on unchanged to the system's allocator, which keeps the contract;
+// counting touches a thread-local that needs no allocation.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's contract is the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(old, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+const MESSAGES: u64 = 5_000;
+
+fn plan(cluster: &Cluster, dialect: Dialect, frame_memory_bytes: usize) -> Plan {
+    let node = |url: &String| {
+        let addr = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
+        Node { url: url.clone(), addr: addr.parse().unwrap(), host: addr, target: "/".into() }
+    };
+    Plan {
+        nodes: cluster.node_urls().iter().map(node).collect(),
+        push_node: 0,
+        dialect,
+        fan_out: FanOut::All,
+        push_sockets: 3,
+        receivers_per_node: 2,
+        cores: vec![0],
+        messages: vec![MESSAGES],
+        payload_bytes: 128,
+        drain: Nanos::from_secs(5),
+        connect_timeout: Nanos::from_secs(5),
+        ready_timeout: Nanos::from_secs(5),
+        max_message_bytes: 1 << 20,
+        frame_memory_bytes,
+        seed: 1,
+    }
+}
+
+/// Ends phases as the fleet would, and notes the count when the last copy is in.
+struct Watcher {
+    watch: DrainWatch,
+    at_last_copy: Option<u64>,
+}
+
+impl Watcher {
+    fn new() -> Self {
+        let watch = DrainWatch::new(Nanos::from_secs(5), Monotonic.now());
+        Self { watch, at_last_copy: None }
+    }
+}
+
+impl Conductor for Watcher {
+    fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
+        let WorkerProgress { seen, sent, complete, lost } = progress;
+        if complete {
+            self.at_last_copy.get_or_insert_with(allocations);
+        }
+        let over = self.watch.look(Progress { seen, sent, complete, lost }, now).is_some();
+        if over { Directive::End } else { Directive::Continue }
+    }
+}
+
+struct Patient;
+
+impl Conductor for Patient {
+    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
+        Directive::Continue
+    }
+}
+
+/// Allocations of one row, from the start barrier to the last copy.
+fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R) -> u64 {
+    let seats = &spread(plan)[0];
+    let mut worker = Worker::new(plan, ring, Monotonic, seats, fastrand::Rng::with_seed(3));
+    assert_eq!(worker.connect(&mut Patient).unwrap(), []);
+    let text = TextShape::new(plan.payload_bytes).unwrap();
+    assert!(worker.probe(&text, 1, &mut Watcher::new()).unwrap().is_empty());
+    let counts: Arc<[u32]> = share(MESSAGES, plan.push_sockets).into();
+    let row = RowPlan {
+        run: 2,
+        lay_all: plan.lays_all(MESSAGES, &text),
+        text,
+        sent: Arc::new(SentTimes::new(&counts)),
+        counts,
+    };
+    let mut watcher = Watcher::new();
+    let mut at_start = 0;
+    let tally = worker.row(&row, || at_start = allocations(), &mut watcher).unwrap();
+    assert_eq!(tally.recorder.counts.delivered, plan.expected_copies(MESSAGES));
+    watcher.at_last_copy.expect("the row was complete") - at_start
+}
+
+fn uring(slots: u64) -> UringRing {
+    UringRing::new(RingConfig { slots: slots as u32, buffers: 256, buffer_bytes: 16 << 10 })
+        .unwrap()
+}
+
+fn cluster(relay: bool) -> Cluster {
+    let executable = Some(env!("CARGO_BIN_EXE_fanstorm").into());
+    Cluster::start(&ClusterConfig { nodes: 2, relay, executable, ..ClusterConfig::default() })
+        .unwrap()
+}
+
+#[test]
+fn a_row_allocates_nothing_on_io_uring_with_correlation_and_patched_frames() {
+    let cluster = cluster(false);
+    for frame_memory in [usize::MAX, 0] {
+        let plan = plan(&cluster, Dialect::dsatter(), frame_memory);
+        assert_eq!(allocations_of_a_row(&plan, uring(plan.sockets())), 0);
+    }
+}
+
+#[test]
+fn a_row_allocates_nothing_on_epoll() {
+    let cluster = cluster(true);
+    let plan = plan(&cluster, Dialect::raw(), usize::MAX);
+    let ring = EpollRing::new(plan.sockets() as u32, 256, 16 << 10).unwrap();
+    assert_eq!(allocations_of_a_row(&plan, ring), 0);
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = allocations();
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(10)));
+    assert_eq!(allocations() - before, 1);
+}
