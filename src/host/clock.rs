@@ -1,7 +1,7 @@
 //! The one place that reads a clock. Everything else is handed `now`.
 //!
-//! Belongs here: the run's monotonic clock and the CPU time of a thread. Does not: deadlines and
-//! schedules (`plan`), wall-clock dates (`host::facts`).
+//! Belongs here: the run's monotonic clock, the CPU time of a thread, the date of a run. Does not:
+//! deadlines and schedules (`plan`).
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -29,6 +29,12 @@ impl Clock for Monotonic {
 /// This is a system call: for the start and the end of a row only.
 pub fn thread_cpu_time() -> Nanos {
     read(ClockId::ThreadCPUTime)
+}
+
+/// Milliseconds since 1970 (`CLOCK_REALTIME`), to say when a run was: it may be set back, so nothing
+/// is measured with it.
+pub fn unix_ms() -> u64 {
+    read(ClockId::Realtime).0 / 1_000_000
 }
 
 #[inline]
