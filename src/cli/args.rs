@@ -324,6 +324,15 @@ impl RunArgs {
         })
     }
 
+    /// Where the nodes come from, as a clause.
+    pub fn cluster(&self) -> String {
+        match self.source() {
+            Ok(Source::Discovery(url)) => format!("discovery {url}"),
+            Ok(Source::Embedded(_)) => "embedded".into(),
+            Ok(Source::Nodes(_)) | Err(_) => "--node".into(),
+        }
+    }
+
     /// The node that takes the pushes.
     pub fn push_node(&self) -> PushNode {
         self.push_node.clone().unwrap_or_default()

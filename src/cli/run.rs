@@ -14,7 +14,7 @@ use super::signals::Signals;
 use super::view::View;
 use crate::cluster::{Cluster, ClusterError};
 use crate::engine::ring::uring::{RingConfig, UringRing};
-use crate::engine::{self, EngineError, Stop};
+use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
 use crate::host::{HostError, clock, io_uring, limits};
@@ -44,6 +44,10 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     limits::raise_descriptors();
 
     let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
+    let surroundings = Surroundings {
+        cpus_allowed: Some(cpus::allowed().len()),
+        cluster_shares_cores: placement.shared,
+    };
     let plan = Plan::new(load, targets, placement.workers)?;
     limits::check(&limits::Facts::read(), &need(&plan)).map_err(HostError::from)?;
     notices.iter().for_each(|notice| warn(&notice.to_string()));
@@ -51,7 +55,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let invocation = invocation(started_unix_ms, cluster_is, &plan);
     let mut view = View::begin(&plan, &invocation, args.sheet());
     signals.stop_the_run_first();
-    let outcome = engine::run(&plan, &stop, &mut view)?;
+    let outcome = engine::run(&plan, surroundings, &stop, &mut view)?;
     // Its processes are gone before the report says that all is over.
     drop(cluster);
     let shown = view.end(&outcome);

@@ -96,7 +96,8 @@ pub fn decode_rest(rest: &[u8; TAG_LEN - PREFIX_LEN], prefix_check: u8) -> Optio
         .iter()
         .zip(&BYTE_CHECKS)
         .fold(after_prefix, |check, (byte, table)| check ^ table[*byte as usize]);
-    (high.bad | low.bad == 0 && check == found).then_some(((value >> 40) as u16, value & 0xff_ffff_ffff))
+    (high.bad | low.bad == 0 && check == found)
+        .then_some(((value >> 40) as u16, value & 0xff_ffff_ffff))
 }
 
 /// Eight hex digits as a number, and bits where they are none.

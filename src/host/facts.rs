@@ -108,10 +108,7 @@ impl HostFacts {
         let text = |path: &str| text(root, path);
         let cpuinfo = text("proc/cpuinfo");
         let cpus_allowed = text("proc/self/status").and_then(|t| cpus_allowed(&t));
-        let first_cpu = cpus_allowed
-            .as_ref()
-            .and_then(|cpus| cpus.first())
-            .unwrap_or(&0);
+        let first_cpu = cpus_allowed.as_ref().and_then(|cpus| cpus.first()).unwrap_or(&0);
         let governor = format!("sys/devices/system/cpu/cpu{first_cpu}/cpufreq/scaling_governor");
         let cgroups = Cgroups::under(root);
         Self {
@@ -141,9 +138,8 @@ impl HostCounters {
 
     /// The counters of the machine whose `/proc` and `/sys` lie under `root`.
     pub fn under(root: &Path) -> Self {
-        let (cpu_all, cpu_each) = text(root, "proc/stat")
-            .map(|t| cpu_ticks(&t))
-            .unwrap_or_default();
+        let (cpu_all, cpu_each) =
+            text(root, "proc/stat").map(|t| cpu_ticks(&t)).unwrap_or_default();
         Self {
             cpu_all,
             cpu_each,
@@ -187,11 +183,7 @@ fn virtual_machine(cpuinfo: &str) -> Option<bool> {
 }
 
 fn memory_total(meminfo: &str) -> Option<Bytes> {
-    let kib = field(meminfo, "MemTotal")?
-        .strip_suffix("kB")?
-        .trim()
-        .parse()
-        .ok()?;
+    let kib = field(meminfo, "MemTotal")?.strip_suffix("kB")?.trim().parse().ok()?;
     Some(Bytes::from_kib(kib))
 }
 
@@ -220,10 +212,7 @@ fn container(root: &Path) -> Option<String> {
     }
     let cgroup = text(root, "proc/1/cgroup")?;
     let names = ["kubepods", "docker", "containerd", "lxc"];
-    names
-        .iter()
-        .find(|name| cgroup.contains(**name))
-        .map(|name| (*name).to_owned())
+    names.iter().find(|name| cgroup.contains(**name)).map(|name| (*name).to_owned())
 }
 
 /// `/proc/stat`: all CPUs together, and each.
@@ -249,53 +238,34 @@ fn cpu_ticks(stat: &str) -> (Option<CpuTicks>, Vec<(usize, CpuTicks)>) {
 
 /// user nice system idle iowait irq softirq steal [guest guest_nice]. Guest time is in user time.
 fn ticks_of_line(line: &str) -> Option<CpuTicks> {
-    let ticks: Option<Vec<u64>> = line
-        .split_whitespace()
-        .take(8)
-        .map(|tick| tick.parse().ok())
-        .collect();
+    let ticks: Option<Vec<u64>> =
+        line.split_whitespace().take(8).map(|tick| tick.parse().ok()).collect();
     let ticks = ticks.filter(|ticks| ticks.len() == 8)?;
-    Some(CpuTicks {
-        steal: ticks[7],
-        total: ticks.iter().sum(),
-    })
+    Some(CpuTicks { steal: ticks[7], total: ticks.iter().sum() })
 }
 
 /// `/proc/self/schedstat` is of the main thread alone: the workers are what matters.
 fn sched_time_of_all_threads(root: &Path) -> Option<SchedTime> {
     let threads = fs::read_dir(root.join("proc/self/task")).ok()?;
     // A thread may end while we look: its time is missing then, as it will be later.
-    let times = threads
-        .flatten()
-        .filter_map(|thread| text(&thread.path(), "schedstat"));
-    times
-        .filter_map(|t| sched_time(&t))
-        .reduce(|sum, time| SchedTime {
-            running: sum.running.plus(time.running),
-            waiting: sum.waiting.plus(time.waiting),
-        })
+    let times = threads.flatten().filter_map(|thread| text(&thread.path(), "schedstat"));
+    times.filter_map(|t| sched_time(&t)).reduce(|sum, time| SchedTime {
+        running: sum.running.plus(time.running),
+        waiting: sum.waiting.plus(time.waiting),
+    })
 }
 
 /// Time on a CPU, time in the run queue, time slices.
 fn sched_time(schedstat: &str) -> Option<SchedTime> {
-    let mut fields = schedstat
-        .split_whitespace()
-        .map(|field| field.parse().ok().map(Nanos));
-    Some(SchedTime {
-        running: fields.next()??,
-        waiting: fields.next()??,
-    })
+    let mut fields = schedstat.split_whitespace().map(|field| field.parse().ok().map(Nanos));
+    Some(SchedTime { running: fields.next()??, waiting: fields.next()?? })
 }
 
 fn tcp_drops(netstat: &str) -> Option<[u64; TCP_DROPS.len()]> {
-    let mut lines = netstat
-        .lines()
-        .filter_map(|line| line.strip_prefix("TcpExt:"));
+    let mut lines = netstat.lines().filter_map(|line| line.strip_prefix("TcpExt:"));
     let (names, values) = (lines.next()?, lines.next()?);
-    let pairs: Vec<(&str, &str)> = names
-        .split_whitespace()
-        .zip(values.split_whitespace())
-        .collect();
+    let pairs: Vec<(&str, &str)> =
+        names.split_whitespace().zip(values.split_whitespace()).collect();
     // A counter that this kernel does not have never grows.
     let value = |name: &str| pairs.iter().find(|(n, _)| *n == name)?.1.parse().ok();
     Some(TCP_DROPS.map(|name| value(name).unwrap_or(0)))
@@ -303,11 +273,12 @@ fn tcp_drops(netstat: &str) -> Option<[u64; TCP_DROPS.len()]> {
 
 /// One line per CPU, hexadecimal: processed, dropped, ...
 fn softnet_dropped(softnet: &str) -> Option<u64> {
-    let dropped = |line: &str| u64::from_str_radix(line.split_whitespace().nth(1)?, 16).ok();
+    let dropped = |line: &str| {
+        let mut fields = line.split_whitespace().map(|field| u64::from_str_radix(field, 16).ok());
+        fields.next()?.and(fields.next()?)
+    };
     let per_cpu: Option<Vec<u64>> = softnet.lines().map(dropped).collect();
-    per_cpu
-        .filter(|cpus| !cpus.is_empty())
-        .map(|cpus| cpus.iter().sum())
+    per_cpu.filter(|cpus| !cpus.is_empty()).map(|cpus| cpus.iter().sum())
 }
 
 /// The directories of our cgroup and of all above it: the tightest limit holds.
@@ -335,15 +306,9 @@ impl Cgroups {
     }
 
     fn cpu_quota(&self) -> Option<f64> {
-        let v2 = self
-            .unified
-            .iter()
-            .filter_map(|dir| cpu_max(&text(dir, "cpu.max")?));
+        let v2 = self.unified.iter().filter_map(|dir| cpu_max(&text(dir, "cpu.max")?));
         let v1 = self.cpu.iter().filter_map(|dir| {
-            let (quota, period) = (
-                text(dir, "cpu.cfs_quota_us")?,
-                text(dir, "cpu.cfs_period_us")?,
-            );
+            let (quota, period) = (text(dir, "cpu.cfs_quota_us")?, text(dir, "cpu.cfs_period_us")?);
             // -1 is no limit.
             cpu_max(&format!("{} {}", quota.trim(), period.trim())).filter(|cpus| *cpus > 0.0)
         });
@@ -351,20 +316,11 @@ impl Cgroups {
     }
 
     fn memory_limit(&self) -> Option<Bytes> {
-        let v2 = self
-            .unified
-            .iter()
-            .filter_map(|dir| text(dir, "memory.max"));
-        let v1 = self
-            .memory
-            .iter()
-            .filter_map(|dir| text(dir, "memory.limit_in_bytes"));
+        let v2 = self.unified.iter().filter_map(|dir| text(dir, "memory.max"));
+        let v1 = self.memory.iter().filter_map(|dir| text(dir, "memory.limit_in_bytes"));
         let limits = v2.chain(v1).filter_map(|limit| limit.trim().parse().ok());
         // Version 1 writes the largest page-aligned number for no limit.
-        limits
-            .filter(|&limit: &u64| limit < 1 << 62)
-            .min()
-            .map(Bytes)
+        limits.filter(|&limit: &u64| limit < 1 << 62).min().map(Bytes)
     }
 
     fn throttle(&self) -> Option<Throttle> {
@@ -379,10 +335,7 @@ fn cgroup_path<'a>(membership: &'a str, controller: &str) -> Option<&'a str> {
     membership.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
         let controllers = parts.next()?;
-        controllers
-            .split(',')
-            .any(|name| name == controller)
-            .then(|| parts.next())?
+        controllers.split(',').any(|name| name == controller).then(|| parts.next())?
     })
 }
 
@@ -391,10 +344,7 @@ fn cgroup_path<'a>(membership: &'a str, controller: &str) -> Option<&'a str> {
 fn ancestry(mount: &Path, path: &str) -> Vec<PathBuf> {
     let full = mount.join(path.trim_start_matches('/'));
     let above = full.ancestors().take_while(|dir| dir.starts_with(mount));
-    above
-        .filter(|dir| dir.is_dir())
-        .map(Path::to_owned)
-        .collect()
+    above.filter(|dir| dir.is_dir()).map(Path::to_owned).collect()
 }
 
 /// `max 100000` or `150000 100000`: quota and period.
@@ -407,13 +357,7 @@ fn cpu_max(text: &str) -> Option<f64> {
 fn throttle(stat: &str) -> Option<Throttle> {
     let value = |key: &str| {
         let pairs = stat.lines().filter_map(|line| line.split_once(' '));
-        pairs
-            .into_iter()
-            .find(|(name, _)| *name == key)?
-            .1
-            .trim()
-            .parse::<u64>()
-            .ok()
+        pairs.into_iter().find(|(name, _)| *name == key)?.1.trim().parse::<u64>().ok()
     };
     let v2 = value("throttled_usec").map(Nanos::from_micros);
     Some(Throttle {
@@ -447,34 +391,19 @@ mod tests {
                 "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Xeon(R) \
                  Processor\nflags\t\t: fpu vme sse2 hypervisor lahf_lm\n\nprocessor\t: 1\n",
             ),
-            (
-                "proc/meminfo",
-                "MemTotal:       24683656 kB\nMemFree:        23546924 kB\n",
-            ),
-            (
-                "proc/self/status",
-                "Name:\tcat\nCpus_allowed:\t3\nCpus_allowed_list:\t0-1\n",
-            ),
+            ("proc/meminfo", "MemTotal:       24683656 kB\nMemFree:        23546924 kB\n"),
+            ("proc/self/status", "Name:\tcat\nCpus_allowed:\t3\nCpus_allowed_list:\t0-1\n"),
             ("sys/devices/system/cpu/online", "0-1\n"),
-            (
-                "sys/devices/system/clocksource/clocksource0/current_clocksource",
-                "tsc\n",
-            ),
+            ("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n"),
             (".dockerenv", ""),
-            (
-                "proc/self/cgroup",
-                "4:memory:/process_api/9b22\n2:cpuacct:/\n1:cpu:/\n0::/\n",
-            ),
+            ("proc/self/cgroup", "4:memory:/process_api/9b22\n2:cpuacct:/\n1:cpu:/\n0::/\n"),
             ("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"),
             ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
             (
                 "sys/fs/cgroup/cpu/cpu.stat",
                 "nr_periods 0\nnr_throttled 0\nthrottled_time 0\nnr_bursts 0\nburst_time 0\n",
             ),
-            (
-                "sys/fs/cgroup/memory/memory.limit_in_bytes",
-                "9223372036854771712\n",
-            ),
+            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
             (
                 "proc/stat",
                 "cpu  88404 0 11159 735569 1459 0 194 30 0 0\n\
@@ -500,14 +429,8 @@ mod tests {
     /// A pod with a quota of one and a half CPUs, version 2, its cgroup mounted as the root.
     fn pod() -> tempfile::TempDir {
         machine(&[
-            (
-                "proc/1/cgroup",
-                "0::/kubepods.slice/kubepods-burstable.slice/cri-abc.scope\n",
-            ),
-            (
-                "proc/self/cgroup",
-                "0::/kubepods.slice/kubepods-burstable.slice/cri-abc.scope\n",
-            ),
+            ("proc/1/cgroup", "0::/kubepods.slice/kubepods-burstable.slice/cri-abc.scope\n"),
+            ("proc/self/cgroup", "0::/kubepods.slice/kubepods-burstable.slice/cri-abc.scope\n"),
             ("sys/fs/cgroup/cpu.max", "150000 100000\n"),
             ("sys/fs/cgroup/memory.max", "536870912\n"),
             (
@@ -515,15 +438,9 @@ mod tests {
                 "usage_usec 1281057566\nuser_usec 1130836339\nsystem_usec 150221227\n\
                  nr_periods 4711\nnr_throttled 42\nthrottled_usec 1500000\n",
             ),
-            (
-                "proc/cpuinfo",
-                "processor\t: 0\nBogoMIPS\t: 243.75\nFeatures\t: fp asimd\n",
-            ),
+            ("proc/cpuinfo", "processor\t: 0\nBogoMIPS\t: 243.75\nFeatures\t: fp asimd\n"),
             ("proc/self/status", "Cpus_allowed_list:\t2,4-5\n"),
-            (
-                "sys/devices/system/cpu/cpu2/cpufreq/scaling_governor",
-                "powersave\n",
-            ),
+            ("sys/devices/system/cpu/cpu2/cpufreq/scaling_governor", "powersave\n"),
         ])
     }
 
@@ -558,28 +475,16 @@ mod tests {
         assert_eq!(facts.container.as_deref(), Some("kubepods"));
         assert_eq!((facts.cpu_model, facts.virtual_machine), (None, None));
         let throttle = HostCounters::under(root.path()).throttle;
-        assert_eq!(
-            throttle,
-            Some(Throttle {
-                periods: 42,
-                time: Nanos::from_millis(1_500)
-            })
-        );
+        assert_eq!(throttle, Some(Throttle { periods: 42, time: Nanos::from_millis(1_500) }));
     }
 
     #[test]
     fn the_tightest_limit_among_a_cgroup_and_those_above_it_holds() {
         let root = machine(&[
             ("proc/self/cgroup", "0::/user.slice/load.scope\n"),
-            (
-                "sys/fs/cgroup/user.slice/load.scope/cpu.max",
-                "max 100000\n",
-            ),
+            ("sys/fs/cgroup/user.slice/load.scope/cpu.max", "max 100000\n"),
             ("sys/fs/cgroup/user.slice/cpu.max", "400000 100000\n"),
-            (
-                "sys/fs/cgroup/user.slice/load.scope/memory.max",
-                "1073741824\n",
-            ),
+            ("sys/fs/cgroup/user.slice/load.scope/memory.max", "1073741824\n"),
             ("sys/fs/cgroup/user.slice/memory.max", "max\n"),
         ]);
         let facts = HostFacts::under(root.path());
@@ -593,41 +498,22 @@ mod tests {
             ("proc/self/cgroup", "3:cpu,cpuacct:/docker/abc\n"),
             ("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n"),
             ("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
-            (
-                "sys/fs/cgroup/cpu/cpu.stat",
-                "nr_periods 9\nnr_throttled 3\nthrottled_time 2500\n",
-            ),
+            ("sys/fs/cgroup/cpu/cpu.stat", "nr_periods 9\nnr_throttled 3\nthrottled_time 2500\n"),
         ]);
         assert_eq!(HostFacts::under(root.path()).cgroup_cpus, Some(0.5));
         let throttle = HostCounters::under(root.path()).throttle;
-        assert_eq!(
-            throttle,
-            Some(Throttle {
-                periods: 3,
-                time: Nanos(2_500)
-            })
-        );
+        assert_eq!(throttle, Some(Throttle { periods: 3, time: Nanos(2_500) }));
     }
 
     #[test]
     fn counters_are_taken_from_their_columns_whatever_their_order() {
         let root = guest();
         let counters = HostCounters::under(root.path());
-        let all = CpuTicks {
-            steal: 30,
-            total: 88404 + 11159 + 735569 + 1459 + 194 + 30,
-        };
+        let all = CpuTicks { steal: 30, total: 88404 + 11159 + 735569 + 1459 + 194 + 30 };
         assert_eq!(counters.cpu_all, Some(all));
-        let each: Vec<_> = counters
-            .cpu_each
-            .iter()
-            .map(|(cpu, t)| (*cpu, t.steal))
-            .collect();
+        let each: Vec<_> = counters.cpu_each.iter().map(|(cpu, t)| (*cpu, t.steal)).collect();
         assert_eq!(each, [(0, 12), (1, 17)]);
-        let sched = SchedTime {
-            running: Nanos(5_000),
-            waiting: Nanos(230),
-        };
+        let sched = SchedTime { running: Nanos(5_000), waiting: Nanos(230) };
         assert_eq!(counters.sched, Some(sched));
         assert_eq!(counters.tcp_drops, Some([3, 4, 8, 6, 5, 1, 2, 7]));
         assert_eq!(counters.softnet_dropped, Some(11));
@@ -643,17 +529,8 @@ mod tests {
 
     #[test]
     fn nonsense_in_a_file_is_unknown_and_not_zero() {
-        let nonsense = [
-            "",
-            "\n",
-            "max",
-            "cpu",
-            "cpu  1 2",
-            "x y z",
-            "TcpExt:",
-            "TcpExt: a\n",
-            ":::",
-        ];
+        let nonsense =
+            ["", "\n", "max", "cpu", "cpu  1 2", "x y z", "TcpExt:", "TcpExt: a\n", ":::"];
         for text in nonsense {
             assert_eq!(cpu_ticks(text), (None, vec![]), "{text:?}");
             assert_eq!(sched_time(text), None, "{text:?}");
@@ -670,11 +547,7 @@ mod tests {
     #[test]
     fn this_machine_shows_its_own_kernel_and_cpus() {
         let facts = HostFacts::read();
-        assert!(
-            facts
-                .kernel
-                .is_some_and(|kernel| kernel.starts_with(char::is_numeric))
-        );
+        assert!(facts.kernel.is_some_and(|kernel| kernel.starts_with(char::is_numeric)));
         assert!(facts.cpus_allowed.is_some_and(|cpus| !cpus.is_empty()));
         let (before, after) = (HostCounters::read(), HostCounters::read());
         let total = |counters: &HostCounters| counters.cpu_all.map(|ticks| ticks.total);

@@ -4,8 +4,8 @@
 //! (`host::facts`, the worker), nor what the *cluster* did wrong: a missing copy is a result, not a
 //! caveat.
 //!
-//! A new rule is a function in [`RULES`]. Its code is a contract: scripts filter by it. Rules that
-//! need a schedule (lag of the sends against the interval) stand beside [`core_busy`], which already
+//! A new rule is a function in `RULES`. Its code is a contract: scripts filter by it. Rules that
+//! need a schedule (lag of the sends against the interval) stand beside `core_busy`, which already
 //! knows both kinds of load.
 
 use super::outcome::{Caveat, CoreUse, RunOutcome, Trust};
@@ -67,21 +67,11 @@ pub fn judge(facts: &Facts<'_>) -> Vec<Caveat> {
 }
 
 fn void(code: &'static str, text: String, remedy: &str) -> Caveat {
-    Caveat {
-        code,
-        severity: Trust::Void,
-        text,
-        remedy: remedy.to_owned(),
-    }
+    Caveat { code, severity: Trust::Void, text, remedy: remedy.to_owned() }
 }
 
 fn degraded(code: &'static str, text: String, remedy: &str) -> Caveat {
-    Caveat {
-        code,
-        severity: Trust::Degraded,
-        text,
-        remedy: remedy.to_owned(),
-    }
+    Caveat { code, severity: Trust::Degraded, text, remedy: remedy.to_owned() }
 }
 
 fn percent(share: f64) -> String {
@@ -105,11 +95,7 @@ fn cq_overflow(facts: &Facts<'_>) -> Option<Caveat> {
 
 fn histogram_saturated(facts: &Facts<'_>) -> Option<Caveat> {
     let saturated = facts.outcome.saturated;
-    let top = facts
-        .outcome
-        .latency_ns
-        .first()
-        .map_or(0, |(_, histogram)| histogram.high());
+    let top = facts.outcome.latency_ns.first().map_or(0, |(_, histogram)| histogram.high());
     (saturated > 0).then(|| {
         void(
             "histogram-saturated",
@@ -125,11 +111,7 @@ fn histogram_saturated(facts: &Facts<'_>) -> Option<Caveat> {
 }
 
 fn core_busy(facts: &Facts<'_>) -> Option<Caveat> {
-    let busiest = facts
-        .outcome
-        .cores
-        .iter()
-        .max_by(|a, b| a.busy().total_cmp(&b.busy()))?;
+    let busiest = facts.outcome.cores.iter().max_by(|a, b| a.busy().total_cmp(&b.busy()))?;
     let (busy, cpu) = (percent(busiest.busy()), busiest.cpu);
     let remedy = "give the generator more --cores";
     if busiest.busy() <= BUSY_MAX {
@@ -165,11 +147,7 @@ fn buffers_exhausted(facts: &Facts<'_>) -> Option<Caveat> {
 }
 
 fn long_turn(facts: &Facts<'_>) -> Option<Caveat> {
-    let longest = facts
-        .outcome
-        .cores
-        .iter()
-        .max_by_key(|core| core.longest_turn)?;
+    let longest = facts.outcome.cores.iter().max_by_key(|core| core.longest_turn)?;
     let (class, histogram) = facts.outcome.latency_ns.first()?;
     let p99 = Percentile::P99.of(histogram)?;
     (longest.longest_turn > p99).then(|| {
@@ -191,17 +169,10 @@ fn cpu_steal(facts: &Facts<'_>) -> Option<Caveat> {
     let share = |before: CpuTicks, after: CpuTicks| {
         let total = after.total.saturating_sub(before.total);
         let steal = after.steal.saturating_sub(before.steal);
-        if total == 0 {
-            0.0
-        } else {
-            steal as f64 / total as f64
-        }
+        if total == 0 { 0.0 } else { steal as f64 / total as f64 }
     };
     let ticks = |host: &HostCounters, cpu: usize| {
-        host.cpu_each
-            .iter()
-            .find(|(number, _)| *number == cpu)
-            .map(|(_, ticks)| *ticks)
+        host.cpu_each.iter().find(|(number, _)| *number == cpu).map(|(_, ticks)| *ticks)
     };
     let (before, after) = (facts.host_before, facts.host_after);
     let of_workers = facts.outcome.cores.iter().filter_map(|core| {
@@ -210,16 +181,11 @@ fn cpu_steal(facts: &Facts<'_>) -> Option<Caveat> {
     });
     let of_all = before.cpu_all.zip(after.cpu_all);
     let of_all = of_all.map(|(before, after)| ("all CPUs".to_owned(), share(before, after)));
-    let (whose, worst) = of_workers
-        .chain(of_all)
-        .max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (whose, worst) = of_workers.chain(of_all).max_by(|a, b| a.1.total_cmp(&b.1))?;
     (worst > STEAL_MAX).then(|| {
         degraded(
             "cpu-steal",
-            format!(
-                "the hypervisor took {} of the time of {whose}",
-                percent(worst)
-            ),
+            format!("the hypervisor took {} of the time of {whose}", percent(worst)),
             "use a host with CPUs of its own; on this one, repeat the run and compare",
         )
     })
@@ -277,18 +243,12 @@ fn kernel_drops(facts: &Facts<'_>) -> Option<Caveat> {
 }
 
 fn softnet_drops(facts: &Facts<'_>) -> Option<Caveat> {
-    let (before, after) = (
-        facts.host_before.softnet_dropped?,
-        facts.host_after.softnet_dropped?,
-    );
+    let (before, after) = (facts.host_before.softnet_dropped?, facts.host_after.softnet_dropped?);
     let dropped = after.saturating_sub(before);
     (dropped > 0).then(|| {
         degraded(
             "softnet-drops",
-            format!(
-                "{} packets found the backlog of their CPU full",
-                Count(dropped)
-            ),
+            format!("{} packets found the backlog of their CPU full", Count(dropped)),
             "raise net.core.netdev_max_backlog",
         )
     })
@@ -312,12 +272,7 @@ fn single_cpu(facts: &Facts<'_>) -> Option<Caveat> {
 fn shared_cores(facts: &Facts<'_>) -> Option<Caveat> {
     let alone = facts.cpus_allowed == Some(1);
     (facts.cluster_shares_cores && !alone).then(|| {
-        let cpus: Vec<_> = facts
-            .outcome
-            .cores
-            .iter()
-            .map(|core| core.cpu.to_string())
-            .collect();
+        let cpus: Vec<_> = facts.outcome.cores.iter().map(|core| core.cpu.to_string()).collect();
         degraded(
             "shared-cores",
             format!(
@@ -339,4 +294,230 @@ fn grown_tcp_drops(facts: &Facts<'_>, which: std::ops::Range<usize>) -> Option<S
     let grown = which.filter(|&i| after[i] > before[i]);
     let grown = grown.map(|i| format!("{} +{}", TCP_DROPS[i], Count(after[i] - before[i])));
     Some(grown.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::facts::{SchedTime, Throttle};
+    use crate::measure::outcome::{Class, Delivery, Ending, Opcodes};
+    use crate::measure::recorder::histogram;
+
+    /// A row of 200 ms on CPU 1 with a p99 of 990 µs, and a host that did nothing to it.
+    #[derive(Clone)]
+    struct Case {
+        run: RunOutcome,
+        before: HostCounters,
+        after: HostCounters,
+        open_loop: bool,
+        cpus_allowed: Option<usize>,
+        cluster_shares_cores: bool,
+    }
+
+    type Change = fn(&mut Case);
+
+    fn quiet() -> Case {
+        let mut ns = histogram();
+        (1..=1_000).for_each(|i| ns.record(i * 1_000).unwrap());
+        let core = CoreUse {
+            cpu: 1,
+            cpu_time: Nanos::from_millis(100),
+            wall: Nanos::from_millis(200),
+            longest_turn: Nanos::from_micros(900),
+            ..CoreUse::default()
+        };
+        let run = RunOutcome {
+            messages: 1_000,
+            sent: 1_000,
+            push_sockets: 1,
+            receive_sockets: 0,
+            nodes: 1,
+            delivery: Delivery::default(),
+            send_time: Nanos::from_millis(1),
+            receive_time: Nanos::from_millis(170),
+            latency_ns: vec![(Class::Service, ns)],
+            saturated: 0,
+            matrix: Vec::new(),
+            gaps: Vec::new(),
+            gaps_total: 0,
+            lost: Vec::new(),
+            opcodes: Opcodes::default(),
+            cores: vec![CoreUse { cpu: 0, ..CoreUse::default() }, core],
+            ending: Ending::Complete,
+            caveats: Vec::new(),
+        };
+        let ticks = |steal, total| CpuTicks { steal, total };
+        let before = HostCounters {
+            cpu_all: Some(ticks(50, 10_000)),
+            cpu_each: vec![(0, ticks(10, 5_000)), (1, ticks(40, 5_000))],
+            throttle: Some(Throttle { periods: 7, time: Nanos::from_millis(70) }),
+            sched: Some(SchedTime {
+                running: Nanos::from_millis(400),
+                waiting: Nanos::from_millis(90),
+            }),
+            tcp_drops: Some([9; TCP_DROPS.len()]),
+            softnet_dropped: Some(5),
+        };
+        let mut after = before.clone();
+        after.cpu_all = Some(ticks(50, 12_000));
+        after.cpu_each = vec![(0, ticks(10, 6_000)), (1, ticks(40, 6_000))];
+        after.sched =
+            Some(SchedTime { running: Nanos::from_millis(500), waiting: Nanos::from_millis(91) });
+        Case {
+            run,
+            before,
+            after,
+            open_loop: false,
+            cpus_allowed: Some(2),
+            cluster_shares_cores: false,
+        }
+    }
+
+    fn judged(case: &Case) -> Vec<Caveat> {
+        judge(&Facts {
+            outcome: &case.run,
+            open_loop: case.open_loop,
+            host_before: &case.before,
+            host_after: &case.after,
+            cpus_allowed: case.cpus_allowed,
+            cluster_shares_cores: case.cluster_shares_cores,
+        })
+    }
+
+    fn codes(change: impl Fn(&mut Case)) -> Vec<(&'static str, Trust)> {
+        let mut case = quiet();
+        change(&mut case);
+        judged(&case).iter().map(|caveat| (caveat.code, caveat.severity)).collect()
+    }
+
+    #[test]
+    fn a_quiet_row_has_no_caveat() {
+        assert_eq!(codes(|_| {}), []);
+    }
+
+    #[test]
+    fn each_cause_alone_makes_its_own_caveat_and_no_other() {
+        use Trust::{Degraded, Void};
+        let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
+        let table: [(Change, &str, Trust); 15] = [
+            (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
+            (|c| c.run.saturated = 1, "histogram-saturated", Void),
+            (busy, "core-busy", Degraded),
+            (
+                |c| {
+                    c.run.cores[1].cpu_time = Nanos::from_millis(191);
+                    c.open_loop = true;
+                },
+                "core-busy",
+                Void,
+            ),
+            (|c| c.run.cores[0].enobufs = 1, "buffers-exhausted", Degraded),
+            (|c| c.run.cores[0].longest_turn = Nanos::from_micros(995), "long-turn", Degraded),
+            (|c| c.after.cpu_each[1].1.steal += 2, "cpu-steal", Degraded),
+            (|c| c.after.cpu_all.as_mut().unwrap().steal += 3, "cpu-steal", Degraded),
+            (|c| c.after.throttle.as_mut().unwrap().periods += 1, "cpu-throttled", Degraded),
+            (
+                |c| c.after.sched.as_mut().unwrap().waiting = Nanos::from_millis(102),
+                "run-queue-wait",
+                Degraded,
+            ),
+            (|c| c.after.tcp_drops.as_mut().unwrap()[0] += 1, "listen-drops", Degraded),
+            (|c| c.after.tcp_drops.as_mut().unwrap()[3] += 1, "kernel-drops", Degraded),
+            (|c| c.after.softnet_dropped = Some(6), "softnet-drops", Degraded),
+            (|c| c.cpus_allowed = Some(1), "single-cpu", Degraded),
+            (|c| c.cluster_shares_cores = true, "shared-cores", Degraded),
+        ];
+        for (change, code, severity) in table {
+            assert_eq!(codes(change), [(code, severity)]);
+        }
+        // Every rule has its line above.
+        let tested: std::collections::BTreeSet<_> = table.iter().map(|(_, code, _)| code).collect();
+        assert_eq!(tested.len(), RULES.len());
+    }
+
+    #[test]
+    fn thresholds_are_crossed_not_touched() {
+        let at_threshold: [Change; 5] = [
+            |c| c.run.cores[1].cpu_time = Nanos::from_millis(190),
+            |c| c.run.cores[1].longest_turn = Nanos::from_micros(990),
+            // One of a thousand ticks.
+            |c| c.after.cpu_each[1].1.steal += 1,
+            // 11 ms of waiting in 111 ms are less than a tenth.
+            |c| c.after.sched.as_mut().unwrap().waiting = Nanos::from_millis(101),
+            // A share of nearly nothing.
+            |c| {
+                c.after.sched = Some(SchedTime {
+                    running: c.before.sched.unwrap().running,
+                    waiting: c.before.sched.unwrap().waiting.plus(Nanos::from_micros(999)),
+                });
+            },
+        ];
+        for change in at_threshold {
+            assert_eq!(codes(change), []);
+        }
+    }
+
+    #[test]
+    fn a_short_burst_may_keep_a_core_busy_but_a_schedule_may_not() {
+        let short = |open_loop| {
+            codes(move |case| {
+                case.open_loop = open_loop;
+                case.run.cores[1].cpu_time = Nanos::from_millis(99);
+                case.run.cores[1].wall = Nanos::from_millis(99);
+            })
+        };
+        assert_eq!(short(false), []);
+        assert_eq!(short(true), [("core-busy", Trust::Void)]);
+    }
+
+    #[test]
+    fn a_long_turn_is_held_against_a_p99_only_where_there_is_one() {
+        let few = codes(|case| {
+            case.run.latency_ns[0].1 = histogram();
+            case.run.latency_ns[0].1.record_n(1_000, 999).unwrap();
+            case.run.cores[1].longest_turn = Nanos::from_secs(1);
+        });
+        assert_eq!(few, []);
+    }
+
+    #[test]
+    fn what_the_host_does_not_show_is_not_held_against_the_row() {
+        let hidden = codes(|case| {
+            case.after.softnet_dropped = Some(6);
+            case.after.throttle.as_mut().unwrap().periods += 1;
+            case.before = HostCounters::default();
+            case.cpus_allowed = None;
+        });
+        assert_eq!(hidden, []);
+    }
+
+    #[test]
+    fn on_one_cpu_sharing_is_said_once() {
+        let one = codes(|case| {
+            case.cpus_allowed = Some(1);
+            case.cluster_shares_cores = true;
+        });
+        assert_eq!(one, [("single-cpu", Trust::Degraded)]);
+    }
+
+    #[test]
+    fn the_worst_comes_first_and_each_has_its_figures_and_a_remedy() {
+        let mut case = quiet();
+        case.cluster_shares_cores = true;
+        case.run.saturated = 1_200;
+        case.after.tcp_drops.as_mut().unwrap()[1] += 3;
+        case.after.throttle = Some(Throttle { periods: 9, time: Nanos::from_millis(95) });
+        let caveats = judged(&case);
+        let severities: Vec<_> = caveats.iter().map(|caveat| caveat.severity).collect();
+        assert!(severities.is_sorted_by(|a, b| a >= b), "{severities:?}");
+        let said = |code: &str, figures: &str| {
+            let caveat = caveats.iter().find(|caveat| caveat.code == code).unwrap();
+            assert!(caveat.text.contains(figures), "{}", caveat.text);
+            assert!(!caveat.remedy.is_empty());
+        };
+        said("histogram-saturated", "1 200 latencies were above 3 6");
+        said("listen-drops", "ListenDrops +3");
+        said("cpu-throttled", "in 2 periods, and we stood still for 25.0 ms");
+        said("shared-cores", "CPU 0, 1");
+    }
 }

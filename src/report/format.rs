@@ -59,7 +59,7 @@ pub(super) struct Paint {
 
 impl Paint {
     pub(super) fn ink(self, ink: Ink, text: &str) -> String {
-        match ink.code().filter(|_| self.colour) {
+        match ink.code().filter(|_| self.colour && !text.is_empty()) {
             Some(code) => format!("\x1b[{code}m{text}\x1b[0m"),
             None => text.to_owned(),
         }
@@ -75,27 +75,18 @@ pub(super) struct Cell {
 
 impl Cell {
     pub(super) fn inked(text: impl Into<String>, ink: Ink) -> Self {
-        Self {
-            text: text.into(),
-            ink,
-        }
+        Self { text: text.into(), ink }
     }
 
     /// A count that ought to be zero.
     pub(super) fn fault(count: u64) -> Self {
-        Self::inked(
-            Count(count).to_string(),
-            if count == 0 { Ink::Plain } else { Ink::Bad },
-        )
+        Self::inked(Count(count).to_string(), if count == 0 { Ink::Plain } else { Ink::Bad })
     }
 }
 
 impl<T: ToString> From<T> for Cell {
     fn from(text: T) -> Self {
-        Self {
-            text: text.to_string(),
-            ink: Ink::Plain,
-        }
+        Self { text: text.to_string(), ink: Ink::Plain }
     }
 }
 
@@ -116,19 +107,11 @@ pub(super) struct Column {
 
 impl Column {
     pub(super) const fn right(heading: &'static str, width: usize) -> Self {
-        Self {
-            heading,
-            lean: Lean::Right,
-            width,
-        }
+        Self { heading, lean: Lean::Right, width }
     }
 
     pub(super) const fn left(heading: &'static str, width: usize) -> Self {
-        Self {
-            heading,
-            lean: Lean::Left,
-            width,
-        }
+        Self { heading, lean: Lean::Left, width }
     }
 
     /// Padded first, inked then: escape sequences have no width.
@@ -155,20 +138,15 @@ pub(super) fn line(
     columns: &[Column],
     cells: &[Cell],
 ) -> io::Result<()> {
-    let padded: Vec<_> = columns
-        .iter()
-        .zip(cells)
-        .map(|(column, cell)| column.cell(cell, paint))
-        .collect();
+    let padded: Vec<_> =
+        columns.iter().zip(cells).map(|(column, cell)| column.cell(cell, paint)).collect();
     writeln!(out, "{}", padded.join(GAP).trim_end())
 }
 
 /// The line of headings.
 pub(super) fn headings(out: &mut dyn Write, paint: Paint, columns: &[Column]) -> io::Result<()> {
-    let cells: Vec<_> = columns
-        .iter()
-        .map(|column| Cell::inked(column.heading, Ink::Heading))
-        .collect();
+    let cells: Vec<_> =
+        columns.iter().map(|column| Cell::inked(column.heading, Ink::Heading)).collect();
     line(out, paint, columns, &cells)
 }
 
@@ -193,9 +171,55 @@ pub(super) fn table(
     Ok(())
 }
 
+/// Lines are made for a terminal of this width.
+const LINE_MAX: usize = 100;
+
+/// Writes `text` behind `first`; what does not fit goes on in further lines under `indent` blanks.
+pub(super) fn wrapped(
+    out: &mut dyn Write,
+    first: &str,
+    indent: usize,
+    text: &str,
+) -> io::Result<()> {
+    let (mut line, mut used, mut fresh) = (first.to_owned(), visible(first), true);
+    for word in text.split(' ') {
+        if !fresh && used + 1 + width(word) > LINE_MAX {
+            writeln!(out, "{line}")?;
+            (line, used, fresh) = (" ".repeat(indent), indent, true);
+        }
+        let gap = if fresh { "" } else { " " };
+        line += gap;
+        line += word;
+        used += gap.len() + width(word);
+        fresh = false;
+    }
+    writeln!(out, "{line}")
+}
+
+/// Width without escape sequences.
+fn visible(text: &str) -> usize {
+    let mut escaped = false;
+    text.chars()
+        .filter(|&c| {
+            let starts = c == '\x1b';
+            let hidden = escaped || starts;
+            escaped = starts || (escaped && c != 'm');
+            !hidden
+        })
+        .count()
+}
+
 /// A duration, or that there are too few samples for it.
 pub(super) fn or_na(duration: Option<Nanos>) -> String {
     duration.map_or_else(|| "n/a".to_owned(), |duration| duration.to_string())
+}
+
+/// A limit that somebody set reads better as they wrote it: `10 s`, not `10.0 s`.
+pub(super) fn whole_seconds(duration: Nanos) -> String {
+    match duration.0 % 1_000_000_000 {
+        0 => format!("{} s", Count(duration.0 / 1_000_000_000)),
+        _ => duration.to_string(),
+    }
 }
 
 /// `1 socket`, `2 sockets`.

@@ -4,6 +4,8 @@
 //! deciding where output goes (`cli`). [`progress`] alone owns a terminal, because a line that moves
 //! needs one.
 
+#[cfg(test)]
+mod fixture;
 mod format;
 pub mod json;
 pub mod progress;

@@ -2,6 +2,7 @@
 //! forgotten here does not compile.
 
 use super::document as doc;
+use super::row;
 use crate::host::facts::HostFacts;
 use crate::measure::outcome::{
     Caveat, Class, CoreUse, Delivery, Ending, LostSocket, MatrixCell, Opcodes, Outcome, RunOutcome,
@@ -24,10 +25,7 @@ pub(super) fn document(plan: &Plan, invocation: &Invocation, outcome: &Outcome) 
         plan: self::plan(plan, invocation),
         runs: outcome.runs.iter().map(run).collect(),
         skipped: skipped
-            .map(|(messages, reason)| doc::Skipped {
-                messages: *messages,
-                reason: reason.clone(),
-            })
+            .map(|(messages, reason)| doc::Skipped { messages: *messages, reason: reason.clone() })
             .collect(),
         interrupted: outcome.interrupted,
         summary: summary(outcome),
@@ -68,15 +66,9 @@ fn numbers(cpus: Vec<usize>) -> Vec<u64> {
 fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
     doc::Plan {
         mode: doc::Mode::Burst,
-        headline_latency: doc::LatencyClass::Service,
+        headline_latency: row::LatencyClass::Service,
         cluster: invocation.cluster.clone(),
-        nodes: plan
-            .nodes
-            .iter()
-            .map(|node| doc::Node {
-                url: node.url.clone(),
-            })
-            .collect(),
+        nodes: plan.nodes.iter().map(|node| doc::Node { url: node.url.clone() }).collect(),
         push_node: plan.push_node as u64,
         dialect: plan.dialect.name.to_owned(),
         fan_out: match plan.fan_out {
@@ -97,9 +89,8 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
     }
 }
 
-fn run(run: &RunOutcome) -> doc::Run {
-    let latencies = run.latency_ns.iter();
-    doc::Run {
+fn run(run: &RunOutcome) -> row::Run {
+    row::Run {
         messages: run.messages,
         sent: run.sent,
         push_sockets: run.push_sockets,
@@ -107,78 +98,58 @@ fn run(run: &RunOutcome) -> doc::Run {
         nodes: run.nodes as u64,
         ending: ending(run.ending),
         delivery: delivery(&run.delivery),
-        time: doc::Time {
+        time: row::Time {
             send_s: run.send_time.as_secs_f64(),
             receive_s: run.receive_time.as_secs_f64(),
         },
-        throughput: doc::Throughput {
+        throughput: row::Throughput {
             sent_per_s: rounded(run.sent_per_s()),
             copies_per_s: rounded(run.copies_per_s()),
         },
-        latency_us: latencies
-            .map(|(class, ns)| (latency_class(*class), latency(ns)))
-            .collect(),
+        latency_us: latency_by_class(run),
         saturated: run.saturated,
         matrix: run.matrix.iter().map(matrix_cell).collect(),
         gaps: run.gaps.iter().map(gap).collect(),
         gaps_total: run.gaps_total,
         lost_sockets: run.lost.iter().map(lost_socket).collect(),
         opcodes: opcodes(&run.opcodes),
-        generator: doc::Generator {
-            cores: run.cores.iter().map(core).collect(),
-        },
-        verdict: doc::Verdict {
+        generator: row::Generator { cores: run.cores.iter().map(core).collect() },
+        verdict: row::Verdict {
             trust: trust(run.trust()),
             caveats: run.caveats.iter().map(caveat).collect(),
         },
     }
 }
 
-const fn ending(ending: Ending) -> doc::Ending {
+const fn ending(ending: Ending) -> row::Ending {
     match ending {
-        Ending::Complete => doc::Ending::Complete,
-        Ending::Drained => doc::Ending::Drained,
-        Ending::SocketsLost => doc::Ending::SocketsLost,
-        Ending::Interrupted => doc::Ending::Interrupted,
+        Ending::Complete => row::Ending::Complete,
+        Ending::Drained => row::Ending::Drained,
+        Ending::SocketsLost => row::Ending::SocketsLost,
+        Ending::Interrupted => row::Ending::Interrupted,
     }
 }
 
-const fn delivery(delivery: &Delivery) -> doc::Delivery {
-    let Delivery {
-        expected,
-        delivered,
-        missing,
-        duplicate,
-        out_of_order,
-        foreign,
-        corrupt,
-        seen,
-    } = *delivery;
-    doc::Delivery {
-        expected,
-        delivered,
-        missing,
-        duplicate,
-        out_of_order,
-        foreign,
-        corrupt,
-        seen,
+const fn delivery(delivery: &Delivery) -> row::Delivery {
+    let Delivery { expected, delivered, missing, duplicate, out_of_order, foreign, corrupt, seen } =
+        *delivery;
+    row::Delivery { expected, delivered, missing, duplicate, out_of_order, foreign, corrupt, seen }
+}
+
+fn latency_by_class(run: &RunOutcome) -> row::LatencyByClass {
+    let of = |class| of_class(run, class).map(latency);
+    row::LatencyByClass {
+        service: of(Class::Service),
+        response: of(Class::Response),
+        wait: of(Class::Wait),
+        completion: of(Class::Completion),
+        spread: of(Class::Spread),
     }
 }
 
-const fn latency_class(class: Class) -> doc::LatencyClass {
-    match class {
-        Class::Service => doc::LatencyClass::Service,
-        Class::Response => doc::LatencyClass::Response,
-        Class::Wait => doc::LatencyClass::Wait,
-        Class::Completion => doc::LatencyClass::Completion,
-        Class::Spread => doc::LatencyClass::Spread,
-    }
-}
-
-fn latency(ns: &Latencies) -> doc::Latency {
+fn latency(ns: &Latencies) -> row::Latency {
     let percentile = |percentile: Percentile| percentile.of(ns).map(micros);
-    doc::Latency {
+    row::Latency {
         count: ns.len(),
         min: any(ns, ns.min()),
         mean: (!ns.is_empty()).then(|| rounded(ns.mean() / 1e3)),
@@ -205,15 +176,9 @@ fn rounded(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }
 
-fn matrix_cell(cell: &MatrixCell) -> doc::MatrixCell {
-    let MatrixCell {
-        from,
-        to,
-        expected,
-        delivered,
-        latency_ns,
-    } = cell;
-    doc::MatrixCell {
+fn matrix_cell(cell: &MatrixCell) -> row::MatrixCell {
+    let MatrixCell { from, to, expected, delivered, latency_ns } = cell;
+    row::MatrixCell {
         from: *from as u64,
         to: *to as u64,
         expected: *expected,
@@ -225,16 +190,9 @@ fn matrix_cell(cell: &MatrixCell) -> doc::MatrixCell {
     }
 }
 
-fn gap(gap: &StreamGap) -> doc::Gap {
-    let StreamGap {
-        sender,
-        socket,
-        node,
-        missing,
-        ranges,
-        truncated,
-    } = gap;
-    doc::Gap {
+fn gap(gap: &StreamGap) -> row::Gap {
+    let StreamGap { sender, socket, node, missing, ranges, truncated } = gap;
+    row::Gap {
         sender: (*sender).into(),
         socket: (*socket).into(),
         node: *node as u64,
@@ -244,16 +202,9 @@ fn gap(gap: &StreamGap) -> doc::Gap {
     }
 }
 
-fn lost_socket(lost: &LostSocket) -> doc::LostSocket {
-    let LostSocket {
-        socket,
-        node,
-        at,
-        close_code,
-        our_close_code,
-        reason,
-    } = lost;
-    doc::LostSocket {
+fn lost_socket(lost: &LostSocket) -> row::LostSocket {
+    let LostSocket { socket, node, at, close_code, our_close_code, reason } = lost;
+    row::LostSocket {
         socket: (*socket).into(),
         node: *node as u64,
         at_s: at.as_secs_f64(),
@@ -263,27 +214,13 @@ fn lost_socket(lost: &LostSocket) -> doc::LostSocket {
     }
 }
 
-const fn opcodes(opcodes: &Opcodes) -> doc::Opcodes {
-    let Opcodes {
-        text,
-        binary,
-        continuation,
-        ping,
-        pong,
-        close,
-    } = *opcodes;
-    doc::Opcodes {
-        text,
-        binary,
-        continuation,
-        ping,
-        pong,
-        close,
-    }
+const fn opcodes(opcodes: &Opcodes) -> row::Opcodes {
+    let Opcodes { text, binary, continuation, ping, pong, close } = *opcodes;
+    row::Opcodes { text, binary, continuation, ping, pong, close }
 }
 
-fn core(core: &CoreUse) -> doc::Core {
-    doc::Core {
+fn core(core: &CoreUse) -> row::Core {
+    row::Core {
         cpu: core.cpu as u64,
         sockets: core.sockets,
         copies: core.copies,
@@ -301,16 +238,16 @@ fn core(core: &CoreUse) -> doc::Core {
     }
 }
 
-const fn trust(trust: Trust) -> doc::Trust {
+const fn trust(trust: Trust) -> row::Trust {
     match trust {
-        Trust::Ok => doc::Trust::Ok,
-        Trust::Degraded => doc::Trust::Degraded,
-        Trust::Void => doc::Trust::Void,
+        Trust::Ok => row::Trust::Ok,
+        Trust::Degraded => row::Trust::Degraded,
+        Trust::Void => row::Trust::Void,
     }
 }
 
-fn caveat(caveat: &Caveat) -> doc::Caveat {
-    doc::Caveat {
+fn caveat(caveat: &Caveat) -> row::Caveat {
+    row::Caveat {
         code: caveat.code.to_owned(),
         severity: trust(caveat.severity),
         text: caveat.text.clone(),
@@ -321,23 +258,16 @@ fn caveat(caveat: &Caveat) -> doc::Caveat {
 /// The row whose times a summary gives: the largest complete one, else the last.
 fn headline(outcome: &Outcome) -> Option<&RunOutcome> {
     let complete = outcome.runs.iter().filter(|run| run.complete());
-    complete
-        .max_by_key(|run| run.messages)
-        .or(outcome.runs.last())
+    complete.max_by_key(|run| run.messages).or_else(|| outcome.runs.last())
 }
 
 fn summary(outcome: &Outcome) -> doc::Summary {
     let sum = |of: fn(&RunOutcome) -> u64| outcome.runs.iter().map(of).sum();
-    let row = headline(outcome);
-    let service = row.and_then(|run| run.latency_ns.first()).map(|(_, ns)| ns);
-    let completion = row.and_then(|run| of_class(run, Class::Completion));
+    let shown = headline(outcome);
+    let service = shown.and_then(|run| run.latency_ns.first()).map(|(_, ns)| ns);
+    let completion = shown.and_then(|run| of_class(run, Class::Completion));
     let millis = |ns: Option<&Latencies>, p: Percentile| p.of(ns?).map(|ns| ns.0 as f64 / 1e6);
-    let worst = outcome
-        .runs
-        .iter()
-        .map(RunOutcome::trust)
-        .max()
-        .unwrap_or(Trust::Void);
+    let worst = outcome.runs.iter().map(RunOutcome::trust).max().unwrap_or(Trust::Void);
     doc::Summary {
         complete: !outcome.runs.is_empty()
             && outcome.skipped.is_empty()
@@ -351,28 +281,23 @@ fn summary(outcome: &Outcome) -> doc::Summary {
         foreign: sum(|run| run.delivery.foreign),
         corrupt: sum(|run| run.delivery.corrupt),
         lost_sockets: sum(|run| run.lost.len() as u64),
-        messages: row.map(|run| run.messages),
-        send_s: row.map(|run| run.send_time.as_secs_f64()),
-        receive_s: row.map(|run| run.receive_time.as_secs_f64()),
-        sent_per_s: row.map(|run| rounded(run.sent_per_s())),
-        copies_per_s: row.map(|run| rounded(run.copies_per_s())),
+        messages: shown.map(|run| run.messages),
+        send_s: shown.map(|run| run.send_time.as_secs_f64()),
+        receive_s: shown.map(|run| run.receive_time.as_secs_f64()),
+        sent_per_s: shown.map(|run| rounded(run.sent_per_s())),
+        copies_per_s: shown.map(|run| rounded(run.copies_per_s())),
         p50_ms: millis(service, Percentile::P50),
         p99_ms: millis(service, Percentile::P99),
         p99_9_ms: millis(service, Percentile::P999),
-        max_ms: service
-            .filter(|ns| !ns.is_empty())
-            .map(|ns| ns.max() as f64 / 1e6),
+        max_ms: service.filter(|ns| !ns.is_empty()).map(|ns| ns.max() as f64 / 1e6),
         completion_p50_ms: millis(completion, Percentile::P50),
         completion_p99_ms: millis(completion, Percentile::P99),
-        cpu_ns_per_copy: row.and_then(cpu_ns_per_copy),
+        cpu_ns_per_copy: shown.and_then(cpu_ns_per_copy),
     }
 }
 
 fn of_class(run: &RunOutcome, class: Class) -> Option<&Latencies> {
-    run.latency_ns
-        .iter()
-        .find(|(found, _)| *found == class)
-        .map(|(_, ns)| ns)
+    run.latency_ns.iter().find(|(found, _)| *found == class).map(|(_, ns)| ns)
 }
 
 fn cpu_ns_per_copy(run: &RunOutcome) -> Option<f64> {

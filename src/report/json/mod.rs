@@ -6,6 +6,7 @@
 
 mod build;
 pub mod document;
+pub mod row;
 
 use std::io;
 
@@ -29,7 +30,9 @@ pub fn to_bytes(document: &Document) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The JSON Schema of [`Document`], as published in `docs/schema/`.
+/// The JSON Schema of [`Document`] as it is written: what is always there is required, null or not.
+/// Published in `docs/schema/`.
 pub fn schema() -> schemars::Schema {
-    schemars::schema_for!(Document)
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    settings.into_generator().into_root_schema_for::<Document>()
 }

@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 
-use super::Text;
+use super::page::Page;
 use crate::measure::outcome::{
     Delivery, Ending, LostSocket, MatrixCell, Outcome, RunOutcome, StreamGap,
 };
 use crate::measure::percentile::Percentile;
-use crate::report::format::{Cell, Column, INDENT, Ink, counted, or_na, table};
+use crate::report::format::{
+    Cell, Column, INDENT, Ink, counted, or_na, table, whole_seconds, wrapped,
+};
 use crate::report::silence::{Silence, silent_nodes};
 use crate::units::{Count, Nanos};
 
@@ -21,11 +23,9 @@ const RANGES_MAX: usize = 4;
 const LOST_MAX: usize = 6;
 
 /// One line per row that is not flawless, and one for all of them.
-pub(super) fn delivery(text: &Text<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
+pub(super) fn delivery(page: &Page<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     let flawed = outcome.runs.iter().filter(|run| !flawless(&run.delivery));
-    let mut rows: Vec<_> = flawed
-        .map(|run| delivery_cells(row_name(run), &run.delivery))
-        .collect();
+    let mut rows: Vec<_> = flawed.map(|run| delivery_cells(row_name(run), &run.delivery)).collect();
     match outcome.runs.as_slice() {
         [only] => rows = vec![delivery_cells(row_name(only), &only.delivery)],
         runs => rows.push(delivery_cells("all rows".to_owned(), &total(runs))),
@@ -40,8 +40,8 @@ pub(super) fn delivery(text: &Text<'_>, out: &mut dyn Write, outcome: &Outcome) 
         Column::right("foreign", 9),
         Column::right("corrupt", 9),
     ];
-    text.heading(out, "Copies")?;
-    table(out, text.paint, columns, &rows)
+    page.heading(out, "Copies")?;
+    table(out, page.paint, columns, &rows)
 }
 
 fn delivery_cells(name: String, delivery: &Delivery) -> Vec<Cell> {
@@ -59,17 +59,8 @@ fn delivery_cells(name: String, delivery: &Delivery) -> Vec<Cell> {
 }
 
 fn flawless(delivery: &Delivery) -> bool {
-    let Delivery {
-        missing,
-        duplicate,
-        out_of_order,
-        foreign,
-        corrupt,
-        ..
-    } = *delivery;
-    [missing, duplicate, out_of_order, foreign, corrupt]
-        .iter()
-        .all(|&count| count == 0)
+    let Delivery { missing, duplicate, out_of_order, foreign, corrupt, .. } = *delivery;
+    [missing, duplicate, out_of_order, foreign, corrupt].iter().all(|&count| count == 0)
 }
 
 pub(super) fn total(runs: &[RunOutcome]) -> Delivery {
@@ -93,39 +84,34 @@ pub(super) fn row_name(run: &RunOutcome) -> String {
 
 /// What went wrong in a row, if anything did: who fell silent, which node misses how much, which
 /// messages, which sockets were lost.
-pub(super) fn deficit(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
+pub(super) fn deficit(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
     if run.delivery.missing == 0 && run.lost.is_empty() {
         return Ok(());
     }
-    text.heading(
-        out,
-        &format!("{}: {}", row_name(run), how_it_ended(text, run)),
-    )?;
-    let silent = silent_nodes(text.plan, run);
+    page.heading(out, &format!("{}: {}", row_name(run), how_it_ended(page, run)))?;
+    let silent = silent_nodes(page.plan, run);
     for silence in &silent {
-        let sentence = silence_sentence(text, silence, run);
-        writeln!(out, "{INDENT}{}", text.paint.ink(Ink::Bad, &sentence))?;
+        tell_silence(page, out, silence, run)?;
     }
-    nodes(text, out, run)?;
-    lost_sockets(text, out, &run.lost)?;
+    nodes(page, out, run)?;
+    lost_sockets(page, out, &run.lost)?;
+    if run.sent < run.messages {
+        // Most of what is missing was never sent: its numbers say nothing about the cluster.
+        return Ok(());
+    }
     // Of a silent node the sentence above has said everything.
     let told = |gap: &&StreamGap| silent.iter().any(|silence| silence.node == gap.node);
     let gaps: Vec<_> = run.gaps.iter().filter(|gap| !told(gap)).collect();
-    let untold = run
-        .gaps_total
-        .saturating_sub((run.gaps.len() - gaps.len()) as u64);
-    streams(text, out, &gaps, untold)
+    let untold = run.gaps_total.saturating_sub((run.gaps.len() - gaps.len()) as u64);
+    streams(page, out, &gaps, untold)
 }
 
-fn how_it_ended(text: &Text<'_>, run: &RunOutcome) -> String {
-    let missing = counted(
-        run.delivery.missing,
-        "copy is missing",
-        "copies are missing",
-    );
+fn how_it_ended(page: &Page<'_>, run: &RunOutcome) -> String {
+    let missing = counted(run.delivery.missing, "copy is missing", "copies are missing");
     match run.ending {
         Ending::Complete | Ending::Drained => {
-            format!("{missing}; ended after {} without a copy", text.plan.drain)
+            let drain = whole_seconds(page.plan.drain);
+            format!("{missing}; ended after {drain} without a copy (--drain)")
         }
         Ending::SocketsLost => format!("{missing}; ended when no living socket expected more"),
         Ending::Interrupted => format!(
@@ -136,27 +122,29 @@ fn how_it_ended(text: &Text<'_>, run: &RunOutcome) -> String {
     }
 }
 
-fn silence_sentence(text: &Text<'_>, silence: &Silence, run: &RunOutcome) -> String {
-    let node = text.node(silence.node);
+fn tell_silence(
+    page: &Page<'_>,
+    out: &mut dyn Write,
+    silence: &Silence,
+    run: &RunOutcome,
+) -> io::Result<()> {
+    let whole = silence.delivered == 0;
+    let what = if whole { "was silent" } else { "fell silent" };
+    let first = format!("{} {what}:", page.node(silence.node));
+    let first = format!("{INDENT}{} ", page.paint.ink(Ink::Bad, &first));
     let (delivered, expected) = (Count(silence.delivered), Count(silence.expected));
-    let lost = run.lost.iter().any(|lost| lost.node == silence.node);
-    let why = if lost {
-        " (a socket to it was lost, see below)"
-    } else {
-        ""
-    };
-    if silence.delivered == 0 {
-        return format!("{node} was silent: it delivered 0 of {expected} copies{why}");
+    let mut sentence = format!("it delivered {delivered} of {expected} copies");
+    if !whole {
+        sentence += &format!(", and nothing from message {} on", Count(silence.from_message));
     }
-    format!(
-        "{node} fell silent: it delivered {delivered} of {expected} copies, and nothing from message \
-         {} on{why}",
-        Count(silence.from_message)
-    )
+    if run.lost.iter().any(|lost| lost.node == silence.node) {
+        sentence += " (a socket to it was lost, see below)";
+    }
+    wrapped(out, &first, 4, &sentence)
 }
 
 /// Copies and latency by receiving node.
-pub(super) fn nodes(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
+pub(super) fn nodes(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
     let mut worst_first: Vec<&MatrixCell> = run.matrix.iter().collect();
     if worst_first.len() > NODES_MAX {
         let p99 = |cell: &MatrixCell| Percentile::P99.of(&cell.latency_ns);
@@ -164,36 +152,29 @@ pub(super) fn nodes(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) -> i
             std::cmp::Reverse((cell.expected.saturating_sub(cell.delivered), p99(cell)))
         });
     }
-    let rows: Vec<_> = worst_first
-        .iter()
-        .take(NODES_MAX)
-        .map(|cell| node_cells(text, cell))
-        .collect();
+    let rows: Vec<_> =
+        worst_first.iter().take(NODES_MAX).map(|cell| node_cells(page, cell)).collect();
     let columns = vec![
-        Column::left("received from", 36),
+        Column::left("receiving node", 36),
         Column::right("copies", 10),
         Column::right("missing", 9),
         Column::right("p50", Nanos::WIDTH),
         Column::right("p99", Nanos::WIDTH),
         Column::right("max", Nanos::WIDTH),
     ];
-    table(out, text.paint, columns, &rows)?;
+    table(out, page.paint, columns, &rows)?;
     let more = worst_first.len().saturating_sub(NODES_MAX);
     if more > 0 {
-        writeln!(
-            out,
-            "{INDENT}and {} nodes that did better",
-            Count(more as u64)
-        )?;
+        writeln!(out, "{INDENT}and {} nodes that did better", Count(more as u64))?;
     }
     Ok(())
 }
 
-fn node_cells(text: &Text<'_>, cell: &MatrixCell) -> Vec<Cell> {
+fn node_cells(page: &Page<'_>, cell: &MatrixCell) -> Vec<Cell> {
     let ns = &cell.latency_ns;
     let max = (!ns.is_empty()).then(|| Nanos(ns.max()));
     vec![
-        text.node(cell.to).into(),
+        page.node(cell.to).into(),
         Count(cell.delivered).into(),
         Cell::fault(cell.expected.saturating_sub(cell.delivered)),
         or_na(Percentile::P50.of(ns)).into(),
@@ -202,63 +183,47 @@ fn node_cells(text: &Text<'_>, cell: &MatrixCell) -> Vec<Cell> {
     ]
 }
 
-fn lost_sockets(text: &Text<'_>, out: &mut dyn Write, lost: &[LostSocket]) -> io::Result<()> {
+fn lost_sockets(page: &Page<'_>, out: &mut dyn Write, lost: &[LostSocket]) -> io::Result<()> {
     for socket in lost.iter().take(LOST_MAX) {
-        let ours = socket
-            .our_close_code
-            .map(|code| format!(", we closed with {code}"));
-        let line = format!(
-            "lost {} to {} after {}: {}{}",
-            socket_name(text, socket.socket),
-            text.node(socket.node),
-            socket.at,
-            socket.reason,
-            ours.unwrap_or_default()
-        );
-        writeln!(out, "{INDENT}{}", text.paint.ink(Ink::Bad, &line))?;
+        let first = format!("lost {} after {}:", socket_name(page, socket.socket), socket.at);
+        let first = format!("{INDENT}{} ", page.paint.ink(Ink::Bad, &first));
+        let ours = socket.our_close_code.map(|code| format!(", we closed with {code}"));
+        let rest = [page.node(socket.node), ": ".into(), socket.reason.clone()].concat();
+        wrapped(out, &first, 4, &(rest + &ours.unwrap_or_default()))?;
     }
-    more(
-        out,
-        lost.len().saturating_sub(LOST_MAX) as u64,
-        "lost sockets",
-    )
+    more(out, lost.len().saturating_sub(LOST_MAX) as u64, "lost sockets")
 }
 
 /// `push socket 0`, `receive socket 3`: numbers run on over both.
-fn socket_name(text: &Text<'_>, socket: u32) -> String {
-    let role = if socket < text.plan.push_sockets {
-        "push"
-    } else {
-        "receive"
-    };
+fn socket_name(page: &Page<'_>, socket: u32) -> String {
+    let role = if socket < page.plan.push_sockets { "push" } else { "receive" };
     format!("{role} socket {socket}")
 }
 
 fn streams(
-    text: &Text<'_>,
+    page: &Page<'_>,
     out: &mut dyn Write,
     gaps: &[&StreamGap],
     total: u64,
 ) -> io::Result<()> {
+    if !gaps.is_empty() {
+        writeln!(out, "{INDENT}missing messages, numbered from 0 within each push socket's own:")?;
+    }
     for gap in gaps.iter().take(STREAMS_MAX) {
         let ranges: Vec<_> = gap.ranges.iter().take(RANGES_MAX).map(range).collect();
         let cut = gap.truncated || gap.ranges.len() > RANGES_MAX;
-        writeln!(
-            out,
-            "{INDENT}{} of node {} misses {} of push socket {}: no. {}{}",
-            socket_name(text, gap.socket),
+        let line = format!(
+            "on {} (node {}) from push socket {}: {} missing: {}{}",
+            socket_name(page, gap.socket),
             gap.node,
-            Count(gap.missing),
             gap.sender,
+            Count(gap.missing),
             ranges.join(", "),
             if cut { ", ..." } else { "" }
-        )?;
+        );
+        wrapped(out, "    ", 6, &line)?;
     }
-    more(
-        out,
-        total.saturating_sub(STREAMS_MAX as u64),
-        "streams with missing copies",
-    )
+    more(out, total.saturating_sub(STREAMS_MAX as u64), "streams with missing copies")
 }
 
 /// Hyphens would read as minus beside grouped digits.
@@ -273,9 +238,5 @@ fn more(out: &mut dyn Write, count: u64, what: &str) -> io::Result<()> {
     if count == 0 {
         return Ok(());
     }
-    writeln!(
-        out,
-        "{INDENT}and {} more {what} (--json has them)",
-        Count(count)
-    )
+    writeln!(out, "{INDENT}and {} more {what} (--json has them)", Count(count))
 }

@@ -3,23 +3,26 @@
 use std::io::{self, Write};
 
 use super::account::{self, row_name};
-use super::{PERCENTILES, Text, latency_cells};
+use super::page::Page;
+use super::rows::{PERCENTILES, latency_cells};
 use crate::measure::outcome::{Caveat, Class, CoreUse, Delivery, Outcome, RunOutcome, Trust};
-use crate::report::format::{Cell, Column, INDENT, Ink, counted, percent, table, trust_word};
+use crate::report::format::{
+    Cell, Column, INDENT, Ink, counted, percent, table, trust_word, wrapped,
+};
 use crate::units::{Count, Nanos};
 
-pub(super) fn write(text: &Text<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
+pub(super) fn write(page: &Page<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     if let Some(last) = outcome.runs.last() {
-        account::delivery(text, out, outcome)?;
+        account::delivery(page, out, outcome)?;
         for run in &outcome.runs {
-            account::deficit(text, out, run)?;
+            account::deficit(page, out, run)?;
         }
-        latency(text, out, last)?;
-        generator(text, out, last)?;
+        latency(page, out, last)?;
+        generator(page, out, last)?;
     }
-    caveats(text, out, &outcome.runs)?;
-    skipped(text, out, outcome)?;
-    verdict(text, out, outcome)
+    caveats(page, out, &outcome.runs)?;
+    skipped(page, out, outcome)?;
+    verdict(page, out, outcome)
 }
 
 /// What each class means stands beside its figures: most readers meet these words here.
@@ -33,7 +36,7 @@ const fn meaning(class: Class) -> &'static str {
     }
 }
 
-fn latency(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
+fn latency(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
     let cells = |class: &(Class, hdrhistogram::Histogram<u64>)| {
         let mut cells: Vec<Cell> = vec![class.0.key().into(), Count(class.1.len()).into()];
         cells.extend(latency_cells(run, Some(class)));
@@ -44,17 +47,19 @@ fn latency(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result
     let mut columns = vec![Column::left("", 10), Column::right("samples", 9)];
     columns.extend(PERCENTILES.map(|p| Column::right(p.label(), Nanos::WIDTH)));
     columns.extend([Column::right("max", Nanos::WIDTH), Column::left("", 0)]);
-    text.heading(out, &format!("Latency, {}", row_name(run)))?;
-    table(out, text.paint, columns, &rows)?;
+    // Other modes will have a class that starts at a due time; what stands here must say which.
+    let clock = "a burst has no due times: the clock starts at the send";
+    page.heading(out, &format!("Latency, {} ({clock})", row_name(run)))?;
+    table(out, page.paint, columns, &rows)?;
     if run.matrix.len() > 1 && run.delivery.missing == 0 && run.lost.is_empty() {
         // Rows with a deficit have shown their nodes already.
         writeln!(out)?;
-        account::nodes(text, out, run)?;
+        account::nodes(page, out, run)?;
     }
     Ok(())
 }
 
-fn generator(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
+fn generator(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
     let rows: Vec<_> = run.cores.iter().map(core_cells).collect();
     let columns = vec![
         Column::left("", 10),
@@ -65,8 +70,8 @@ fn generator(text: &Text<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Resu
         Column::right("no buffer", 9),
         Column::right("overflow", 8),
     ];
-    text.heading(out, &format!("Our own cost, {}", row_name(run)))?;
-    table(out, text.paint, columns, &rows)
+    page.heading(out, &format!("Our own cost, {}", row_name(run)))?;
+    table(out, page.paint, columns, &rows)
 }
 
 fn core_cells(core: &CoreUse) -> Vec<Cell> {
@@ -83,12 +88,9 @@ fn core_cells(core: &CoreUse) -> Vec<Cell> {
 }
 
 /// Each caveat once, with the rows that it holds for and the figures of the last of them.
-fn caveats(text: &Text<'_>, out: &mut dyn Write, runs: &[RunOutcome]) -> io::Result<()> {
+fn caveats(page: &Page<'_>, out: &mut dyn Write, runs: &[RunOutcome]) -> io::Result<()> {
     let mut found: Vec<(&Caveat, Vec<&RunOutcome>)> = Vec::new();
-    for (run, caveat) in runs
-        .iter()
-        .flat_map(|run| run.caveats.iter().map(move |c| (run, c)))
-    {
+    for (run, caveat) in runs.iter().flat_map(|run| run.caveats.iter().map(move |c| (run, c))) {
         let same = |(known, _): &&mut (&Caveat, _)| {
             (known.code, known.severity) == (caveat.code, caveat.severity)
         };
@@ -104,17 +106,13 @@ fn caveats(text: &Text<'_>, out: &mut dyn Write, runs: &[RunOutcome]) -> io::Res
         return Ok(());
     }
     found.sort_by_key(|(caveat, _)| std::cmp::Reverse(caveat.severity));
-    text.heading(out, "Caveats")?;
+    page.heading(out, "Caveats")?;
     for (caveat, rows) in found {
-        let word = text
-            .paint
-            .ink(Ink::of(caveat.severity), trust_word(caveat.severity));
+        let word = page.paint.ink(Ink::of(caveat.severity), trust_word(caveat.severity));
         let rows = which_rows(&rows, runs.len());
-        wrapped(
-            out,
-            &format!("{word}  {} ({rows}): {}", caveat.code, caveat.text),
-        )?;
-        wrapped(out, &format!("    what to do: {}", caveat.remedy))?;
+        let first = format!("{INDENT}{word}  ");
+        wrapped(out, &first, 4, &format!("{} ({rows}): {}", caveat.code, caveat.text))?;
+        wrapped(out, "    what to do: ", 6, &caveat.remedy)?;
     }
     Ok(())
 }
@@ -123,85 +121,68 @@ fn which_rows(rows: &[&RunOutcome], all: usize) -> String {
     if rows.len() == all && all > 1 {
         return "all rows".to_owned();
     }
-    let counts: Vec<_> = rows
-        .iter()
-        .map(|run| Count(run.messages).to_string())
-        .collect();
+    let counts: Vec<_> = rows.iter().map(|run| Count(run.messages).to_string()).collect();
     format!("m = {}", counts.join(", "))
 }
 
-/// Breaks a sentence at 100 columns; what follows is indented under it.
-fn wrapped(out: &mut dyn Write, sentence: &str) -> io::Result<()> {
-    const LINE_MAX: usize = 98;
-    let lead = &sentence[..sentence.len() - sentence.trim_start().len()];
-    let mut line = format!("{INDENT}{lead}");
-    let mut begun = false;
-    for word in sentence.split_whitespace() {
-        if begun && crate::report::format::width(&line) + 1 + word.chars().count() > LINE_MAX {
-            writeln!(out, "{line}")?;
-            line = format!("{INDENT}    {lead}");
-            begun = false;
-        }
-        line += if begun { " " } else { "" };
-        line += word;
-        begun = true;
-    }
-    writeln!(out, "{line}")
-}
-
-fn skipped(text: &Text<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
+fn skipped(page: &Page<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     if outcome.skipped.is_empty() {
         return Ok(());
     }
-    text.heading(out, "Not run")?;
+    page.heading(out, "Not run")?;
     for (messages, reason) in &outcome.skipped {
         writeln!(out, "{INDENT}m = {}: {reason}", Count(*messages))?;
     }
     Ok(())
 }
 
-fn verdict(text: &Text<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
+fn verdict(page: &Page<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     let Some(worst) = outcome.runs.iter().map(RunOutcome::trust).max() else {
         return writeln!(out, "\nverdict: nothing was measured");
     };
-    let word = text.paint.ink(Ink::of(worst), trust_word(worst));
-    let delivery = delivered(&account::total(&outcome.runs));
-    let interrupted = if outcome.interrupted {
-        "interrupted; "
+    let total = account::total(&outcome.runs);
+    let shortfall = if outcome.interrupted {
+        Some("interrupted")
+    } else if total.missing > 0 || !outcome.skipped.is_empty() {
+        Some("incomplete")
     } else {
-        ""
+        (total.duplicate > 0 || total.corrupt > 0).then_some("faulty")
     };
+    let words = match (shortfall, worst) {
+        (None, trust) => trust_word(trust).to_owned(),
+        (Some(shortfall), Trust::Ok) => shortfall.to_owned(),
+        (Some(shortfall), trust) => format!("{shortfall}, {}", trust_word(trust)),
+    };
+    let ink = if shortfall.is_some() { Ink::Bad } else { Ink::of(worst) };
     writeln!(out)?;
-    writeln!(
-        out,
-        "verdict: {word}: {interrupted}{delivery}; {}",
-        trust(worst, &outcome.runs)
-    )
+    let first = format!("verdict: {}: ", page.paint.ink(ink, &words));
+    let skipped = match outcome.skipped.len() as u64 {
+        0 => String::new(),
+        rows => format!("{} did not run; ", counted(rows, "row", "rows")),
+    };
+    let sentence = format!("{}; {skipped}{}", delivered(&total), trust(worst, &outcome.runs));
+    wrapped(out, &first, 4, &sentence)
 }
 
 fn delivered(delivery: &Delivery) -> String {
-    let faults = [
-        (delivery.missing, "missing"),
-        (delivery.duplicate, "duplicate"),
-        (delivery.corrupt, "corrupt"),
-    ];
-    let faults: Vec<_> = faults
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{} {word}", Count(*count)))
-        .collect();
-    let expected = counted(delivery.expected, "copy", "copies");
-    match faults.as_slice() {
-        [] => format!("all {expected} came, once and unaltered"),
-        _ => format!("of {expected} {}", faults.join(", ")),
+    let Delivery { expected, missing, duplicate, corrupt, .. } = *delivery;
+    let mut sentence = match missing {
+        0 => format!("all {} came", counted(expected, "copy", "copies")),
+        _ => format!("{} of {} missing", Count(missing), counted(expected, "copy", "copies")),
+    };
+    for (count, word) in [(duplicate, "duplicate"), (corrupt, "corrupt")] {
+        if count > 0 {
+            sentence += &format!(", {} {word}", Count(count));
+        }
     }
+    if missing + duplicate + corrupt == 0 {
+        sentence += ", once and unaltered";
+    }
+    sentence
 }
 
 fn trust(worst: Trust, runs: &[RunOutcome]) -> String {
-    let void: Vec<_> = runs
-        .iter()
-        .filter(|run| run.trust() == Trust::Void)
-        .collect();
+    let void: Vec<_> = runs.iter().filter(|run| run.trust() == Trust::Void).collect();
     match worst {
         Trust::Ok => "the times describe the cluster".to_owned(),
         Trust::Degraded => "read the times with the caveats above".to_owned(),
