@@ -96,10 +96,18 @@ fn on_embedded(args: &RunArgs, embedded: &Embedded<'_>, load: &Load) -> Result<S
     let placement = place(args, load, embedded.nodes.into(), true, &mut notices)?;
     let cluster = Cluster::start(&embedded.config(&placement.cluster))?;
     let url = cluster.discovery_url().parse().expect("the cluster makes a URL");
-    let urls = discover::nodes(&url, args.connect_timeout())?;
+    let mut urls = discover::nodes(&url, args.connect_timeout())?;
+    urls.sort_by_key(|url| place_of(url, cluster.node_urls()));
     let targets = targets(args, &urls, &mut notices)?;
     let cluster_is = format!("{embedded}, discovery {url}");
     Ok(Stage { cluster: Some(cluster), cluster_is, targets, placement, notices })
+}
+
+/// Our own nodes keep their numbers, so that `--fault 1:…` and the report mean the same one: the
+/// discovery's list is shuffled, and ports come in any order.
+fn place_of(url: &NodeUrl, nodes: &[String]) -> Option<usize> {
+    let address = |node: &String| node.parse::<NodeUrl>().ok()?.address();
+    nodes.iter().position(|node| address(node) == url.address())
 }
 
 fn on_others(
@@ -241,7 +249,8 @@ impl RunError {
             Self::Cluster(error) => match error {
                 ClusterError::NoNodes
                 | ClusterError::NoSuchNode { .. }
-                | ClusterError::Ports { .. } => Exit::Usage,
+                | ClusterError::Ports { .. }
+                | ClusterError::FaultLog { .. } => Exit::Usage,
                 ClusterError::Spawn { .. }
                 | ClusterError::Ended { .. }
                 | ClusterError::Silent { .. } => Exit::Host,
