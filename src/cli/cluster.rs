@@ -1,0 +1,131 @@
+//! `fanstorm cluster`: the reference cluster alone, in the foreground.
+//!
+//! Belongs here: its flags, what it prints, when it ends. Does not: the cluster itself.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::cluster::{Cluster, ClusterConfig, FAULTS, FaultSpec};
+
+/// How often signals are looked at.
+const WATCH_PERIOD: Duration = Duration::from_millis(100);
+
+/// The most nodes: each is a process.
+const NODES_MAX: i64 = 256;
+
+/// Flags of `cluster`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = faults_help())]
+pub struct ClusterArgs {
+    /// Nodes, each a process and linked with every other one
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(1..=NODES_MAX), allow_negative_numbers = true)]
+    nodes: u16,
+
+    /// Pass on bytes without reading them: the cluster that costs least
+    #[arg(long)]
+    relay: bool,
+
+    /// A fault of all nodes, or of one with its number before it (0:drop=0.1%); may be repeated
+    #[arg(long, value_name = "[NODE:]FAULT")]
+    fault: Vec<FaultSpec>,
+
+    /// Append what each fault did, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    fault_log: Option<PathBuf>,
+
+    /// Port of the discovery [default: any free one]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    port: Option<u16>,
+
+    /// Client port of the first node, the others' follow it [default: any free ones]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    node_port: Option<u16>,
+
+    /// CPUs to spread the processes over, like 0,2
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    cores: Vec<usize>,
+
+    /// Seed of everything random: the discovery's order, ids, faults
+    #[arg(long, value_name = "NUMBER", default_value = "42")]
+    seed: u64,
+}
+
+fn faults_help() -> String {
+    let mut help = String::from("Faults:\n");
+    for (form, what) in FAULTS {
+        help += &format!("  {form:<19}{what}\n");
+    }
+    help + "P is a probability (0.001 or 0.1%) for each copy, DUR a time (250ms), K a count: of \
+            messages that the node\nhas handled (stall, exit, cut), or of copies on each \
+            connection (close, reset, bad-frame)."
+}
+
+/// Starts the cluster, prints its addresses, and waits for Ctrl-C or SIGTERM.
+///
+/// Exit code 0 after a signal, 1 when every node has ended by itself.
+///
+/// # Errors
+/// When the cluster does not start or the addresses cannot be printed.
+pub fn run(args: &ClusterArgs) -> anyhow::Result<ExitCode> {
+    // Before the first child: a signal during the start must not leave it to chance who cleans up.
+    let is_asked_to_end = end_signal().context("signals cannot be watched")?;
+    let mut cluster = Cluster::start(&args.config())?;
+    announce(&mut io::stdout().lock(), &cluster).context("the addresses cannot be printed")?;
+    Ok(watch(&mut cluster, &is_asked_to_end))
+}
+
+impl ClusterArgs {
+    fn config(&self) -> ClusterConfig {
+        ClusterConfig {
+            nodes: self.nodes.into(),
+            relay: self.relay,
+            faults: self.fault.clone(),
+            seed: self.seed,
+            cpus: self.cores.clone(),
+            fault_log: self.fault_log.clone(),
+            executable: None,
+            port: self.port,
+            node_port: self.node_port,
+        }
+    }
+}
+
+fn end_signal() -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, flag.clone())?;
+    }
+    Ok(flag)
+}
+
+fn announce(out: &mut impl Write, cluster: &Cluster) -> io::Result<()> {
+    writeln!(out, "discovery  {}", cluster.discovery_url())?;
+    for (index, url) in cluster.node_urls().iter().enumerate() {
+        writeln!(out, "node {index:<5} {url}")?;
+    }
+    out.flush()
+}
+
+/// A cluster with a dead node is a legitimate test: only without any node there is nothing to do.
+fn watch(cluster: &mut Cluster, is_asked_to_end: &AtomicBool) -> ExitCode {
+    while !is_asked_to_end.load(Ordering::Relaxed) {
+        let mut death = cluster.wait_for_death(WATCH_PERIOD);
+        while let Some(text) = death {
+            let _ = writeln!(io::stderr(), "{text}");
+            death = cluster.child_died();
+        }
+        if !cluster.has_running_nodes() {
+            let _ = writeln!(io::stderr(), "no node is left");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}

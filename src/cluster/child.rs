@@ -1,0 +1,134 @@
+//! What a child process runs, from its first line to its end.
+//!
+//! Belongs here: obeying the parent's order, the process's limits and CPU, ending with the parent.
+//! Does not: what a discovery or a node does.
+//!
+//! A child ends by `exit`, never by returning: tokio-uring 0.5 frees the buffers of reads that are
+//! still in flight when its runtime is dropped, and the kernel then writes into freed memory.
+
+use std::io::{self, BufRead};
+use std::process::{ExitCode, exit};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use super::handshake::{Bound, Order, Peers, Ready, Role, hear, say};
+use super::{discovery, net, node};
+
+/// Submission entries: one turn's reads and writes of a few thousand connections.
+const RING_ENTRIES: u32 = 2048;
+
+/// Completion entries: every connection of a large node may complete in the same turn, and
+/// tokio-uring looks at the overflow list only when it submits.
+const RING_COMPLETIONS: u32 = 32 << 10;
+
+/// Runs this process as a child of a [`Cluster`](super::Cluster): discovery or node, as the line on
+/// its stdin says, until stdin ends.
+///
+/// The executable's hidden subcommand `cluster-child` must do nothing but this.
+pub fn child_main() -> ExitCode {
+    end_on_panic();
+    match obey() {
+        Ok(never) => match never {},
+        // The parent ended before it had said everything.
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A runtime would catch the panic of one task and go on without it: a node that is half there.
+fn end_on_panic() {
+    std::panic::set_hook(Box::new(|info| {
+        eprintln!("{info}");
+        exit(101);
+    }));
+}
+
+fn obey() -> io::Result<std::convert::Infallible> {
+    let order: Order = hear(&mut io::stdin().lock())?;
+    if let Some(cpu) = order.cpu {
+        pin(cpu)?;
+    }
+    raise_descriptor_limit();
+    match order.role {
+        Role::Discovery => {
+            let listener = net::listen(order.port)?;
+            let client_port = listener.local_addr()?.port();
+            let peers = introduce(Bound { client_port, mesh_port: None })?;
+            run(async move {
+                ready()?;
+                discovery::serve(listener, peers.client_ports, order.seed).await;
+                Ok(())
+            })
+        }
+        Role::Node(ref role) => {
+            let listeners = node::Listeners::bind(order.port, role)?;
+            let peers = introduce(listeners.bound()?)?;
+            let node = node::Node::new(role, order.seed)?;
+            run(node.serve(listeners, peers.mesh_ports, ready))
+        }
+    }
+}
+
+fn introduce(bound: Bound) -> io::Result<Peers> {
+    say(&mut io::stdout().lock(), &bound)?;
+    hear(&mut io::stdin().lock())
+}
+
+fn ready() -> io::Result<()> {
+    say(&mut io::stdout().lock(), &Ready { pid: std::process::id() })
+}
+
+/// Runs the child's work; comes back only with an error.
+fn run(
+    work: impl Future<Output = io::Result<()>> + 'static,
+) -> io::Result<std::convert::Infallible> {
+    std::thread::Builder::new().name("parent".to_owned()).spawn(end_with_parent)?;
+    let mut ring = tokio_uring::uring_builder();
+    ring.setup_cqsize(RING_COMPLETIONS);
+    let mut builder = tokio_uring::builder();
+    builder.entries(RING_ENTRIES).uring_builder(&ring);
+    let runtime = tokio_uring::Runtime::new(&builder)
+        .map_err(|e| io::Error::new(e.kind(), format!("io_uring cannot be set up: {e}")))?;
+    let outcome = runtime.block_on(work);
+    let code = match outcome {
+        Ok(()) => 0,
+        Err(e) => {
+            eprintln!("{e}");
+            1
+        }
+    };
+    exit(code)
+}
+
+/// Ends this process when the parent has: the kernel closes the pipe however it ended.
+///
+/// `PR_SET_PDEATHSIG` is not used: it fires when the *thread* that started the child ends, and a
+/// cluster may well outlive that.
+fn end_with_parent() {
+    let mut ignored = Vec::new();
+    while io::stdin().lock().read_until(b'\n', &mut ignored).is_ok_and(|count| count > 0) {
+        ignored.clear();
+    }
+    exit(0);
+}
+
+/// The list is asked first: core_affinity panics at a number beyond the kernel's set.
+fn pin(cpu: usize) -> io::Result<()> {
+    let allowed = core_affinity::get_core_ids().unwrap_or_default();
+    let core = allowed.into_iter().find(|core| core.id == cpu);
+    if core.is_some_and(core_affinity::set_for_current) {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("cannot be pinned to CPU {cpu}: this process may not use it")))
+}
+
+/// One descriptor is one client; the hard limit is all that may be asked for without privilege.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Refused only where the kernel's own bound is below the hard limit: the soft one then stays.
+    let _ = setrlimit(Resource::Nofile, limit);
+}

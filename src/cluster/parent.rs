@@ -1,0 +1,305 @@
+//! The parent's handle on the cluster: start, addresses, who died, CPU time, end.
+//!
+//! Belongs here: which children there are and in what order they are introduced to each other.
+//! Does not: a single process (`process`), nor what the children do.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::discovery;
+use super::faults::{Fault, FaultSpec};
+use super::handshake::{Bound, NodeOrder, Order, Peers, Ready, Role};
+use super::process::Process;
+use crate::units::Nanos;
+
+/// How often children are looked at while their end is waited for.
+const WATCH_PERIOD: Duration = Duration::from_millis(20);
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct ClusterConfig {
+    /// Nodes, at least 1; their ids are 1001, 1002, …
+    pub nodes: usize,
+    /// The null cluster: every text or binary message goes verbatim to every client of every node.
+    pub relay: bool,
+    /// What the nodes do wrong.
+    pub faults: Vec<FaultSpec>,
+    /// Of the discovery's shuffling, the gaps between ids, and every fault's decisions.
+    pub seed: u64,
+    /// CPUs to pin the children to, round robin; empty leaves them to the scheduler.
+    pub cpus: Vec<usize>,
+    /// Where the faults' account is appended.
+    pub fault_log: Option<PathBuf>,
+    /// The executable whose subcommand `cluster-child` is [`child_main`](super::child_main); the
+    /// running one without it.
+    pub executable: Option<PathBuf>,
+    /// The discovery's port; any free one without it.
+    pub port: Option<u16>,
+    /// The first node's client port, the next one's is one higher and so on; any free ones without.
+    pub node_port: Option<u16>,
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            relay: false,
+            faults: Vec::new(),
+            seed: 42,
+            cpus: Vec::new(),
+            fault_log: None,
+            executable: None,
+            port: None,
+            node_port: None,
+        }
+    }
+}
+
+/// Why the cluster did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// Nothing to start.
+    #[error("a cluster needs at least one node: --nodes 1 or more")]
+    NoNodes,
+    /// A fault of a node that is not there.
+    #[error("fault `{fault}`: there is no node {node}; the {nodes} nodes are counted from 0")]
+    NoSuchNode {
+        /// As written.
+        fault: FaultSpec,
+        /// The node that it names.
+        node: usize,
+        /// How many there are.
+        nodes: usize,
+    },
+    /// The nodes' ports would go beyond the last one.
+    #[error("--node-port {first}: {nodes} nodes from there go beyond port 65535")]
+    Ports {
+        /// The first.
+        first: u16,
+        /// How many.
+        nodes: usize,
+    },
+    /// A child could not be started.
+    #[error("the cluster's {child} cannot be started: {source}")]
+    Spawn {
+        /// Which.
+        child: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A child ended before it was ready.
+    #[error("the cluster's {child} ended at its start ({status}): {reason}")]
+    Ended {
+        /// Which.
+        child: String,
+        /// Its exit status.
+        status: String,
+        /// The last line of its stderr.
+        reason: String,
+    },
+    /// A child did not answer.
+    #[error("the cluster's {child} did not answer ({source}): is the machine overloaded?")]
+    Silent {
+        /// Which.
+        child: String,
+        /// What went wrong with its line.
+        source: io::Error,
+    },
+}
+
+/// A running cluster. Dropping it kills its processes and waits for their end.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The nodes in order, then the discovery.
+    children: Vec<Process>,
+    discovery_url: String,
+    node_urls: Vec<String>,
+}
+
+impl Cluster {
+    /// Starts all processes and returns when the discovery answers and the mesh is whole.
+    ///
+    /// # Errors
+    /// When the configuration asks for what cannot be, or a child does not come up; whatever was
+    /// started is ended again.
+    pub fn start(config: &ClusterConfig) -> Result<Self, ClusterError> {
+        config.check()?;
+        let executable = match &config.executable {
+            Some(path) => Ok(path.clone()),
+            None => std::env::current_exe(),
+        };
+        let executable = executable.map_err(|source| spawn_error("executable", source))?;
+        let orders = config.orders();
+        let mut cluster = Self {
+            children: Vec::with_capacity(orders.len()),
+            discovery_url: String::new(),
+            node_urls: Vec::new(),
+        };
+        for index in 0..orders.len() {
+            let process = Process::start(&executable)
+                .map_err(|source| spawn_error(&name(index, config.nodes), source))?;
+            cluster.children.push(process);
+        }
+        cluster.introduce(&orders)?;
+        Ok(cluster)
+    }
+
+    /// Every line goes to all children before the first answer is waited for: they start together.
+    fn introduce(&mut self, orders: &[Order]) -> Result<(), ClusterError> {
+        self.each(|index, child| child.say(&orders[index]))?;
+        let bound: Vec<Bound> = self.each(|_, child| child.hear())?;
+        let (discovery, nodes) = bound.split_last().expect("the discovery is always there");
+        let peers = Peers {
+            client_ports: nodes.iter().map(|node| node.client_port).collect(),
+            mesh_ports: nodes.iter().filter_map(|node| node.mesh_port).collect(),
+        };
+        self.discovery_url =
+            format!("http://127.0.0.1:{}{}", discovery.client_port, discovery::PATH);
+        let url = |port| format!("ws://127.0.0.1:{port}/");
+        self.node_urls = peers.client_ports.iter().map(url).collect();
+        self.each(|_, child| child.say(&peers))?;
+        self.each(|_, child| child.hear::<Ready>())?;
+        Ok(())
+    }
+
+    fn each<T>(
+        &mut self,
+        mut act: impl FnMut(usize, &mut Process) -> io::Result<T>,
+    ) -> Result<Vec<T>, ClusterError> {
+        let nodes = self.children.len() - 1;
+        let mut answers = Vec::with_capacity(self.children.len());
+        for (index, child) in self.children.iter_mut().enumerate() {
+            let answer = act(index, child).map_err(|e| why_silent(name(index, nodes), child, e))?;
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+
+    /// Where the nodes are asked for: `http://127.0.0.1:PORT/api/clients`.
+    pub fn discovery_url(&self) -> &str {
+        &self.discovery_url
+    }
+
+    /// `ws://127.0.0.1:PORT/` of each node, in order.
+    pub fn node_urls(&self) -> &[String] {
+        &self.node_urls
+    }
+
+    /// The process ids: the nodes in order, then the discovery.
+    pub fn pids(&self) -> Vec<u32> {
+        self.children.iter().map(Process::pid).collect()
+    }
+
+    /// Kills a node as `SIGKILL` does, and waits for its end. The discovery goes on listing it.
+    ///
+    /// # Panics
+    /// When there is no node `index`.
+    pub fn kill_node(&mut self, index: usize) {
+        assert!(index < self.node_urls.len(), "there is no node {index}");
+        self.children[index].end();
+        self.children[index].forgive();
+    }
+
+    /// User and system time of all children since their start, from `/proc`; of children that have
+    /// ended, up to the last look at them.
+    pub fn cpu_time(&self) -> Nanos {
+        let times = self.children.iter().map(Process::cpu_time);
+        times.fold(Nanos::ZERO, Nanos::plus)
+    }
+
+    /// A child that has ended by itself since the last call: which, how, and its last line.
+    pub fn child_died(&mut self) -> Option<String> {
+        let nodes = self.node_urls.len();
+        self.children.iter_mut().enumerate().find_map(|(index, child)| {
+            let (status, reason) = child.ended()?;
+            let colon = if reason.is_empty() { "" } else { ": " };
+            Some(format!("{} ended ({status}){colon}{reason}", name(index, nodes)))
+        })
+    }
+
+    /// As [`Cluster::child_died`], and waits for it to happen, but not longer than `at_most`.
+    pub fn wait_for_death(&mut self, at_most: Duration) -> Option<String> {
+        let deadline = Instant::now() + at_most;
+        loop {
+            let death = self.child_died();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if death.is_some() || left.is_zero() {
+                return death;
+            }
+            std::thread::sleep(left.min(WATCH_PERIOD));
+        }
+    }
+
+    /// Whether any node's process is running.
+    pub fn has_running_nodes(&mut self) -> bool {
+        let nodes = self.node_urls.len();
+        self.children[..nodes].iter_mut().any(Process::is_running)
+    }
+}
+
+impl ClusterConfig {
+    fn check(&self) -> Result<(), ClusterError> {
+        if self.nodes == 0 {
+            return Err(ClusterError::NoNodes);
+        }
+        if let Some(first) = self.node_port
+            && usize::from(first) + self.nodes > 1 << 16
+        {
+            return Err(ClusterError::Ports { first, nodes: self.nodes });
+        }
+        for fault in &self.faults {
+            let named = match fault.fault {
+                Fault::Cut { from, to, .. } => [Some(from), Some(to)],
+                _ => [fault.node, None],
+            };
+            if let Some(node) = named.into_iter().flatten().find(|node| *node >= self.nodes) {
+                let (fault, nodes) = (fault.clone(), self.nodes);
+                return Err(ClusterError::NoSuchNode { fault, node, nodes });
+            }
+        }
+        Ok(())
+    }
+
+    /// One for each child, the discovery last.
+    fn orders(&self) -> Vec<Order> {
+        let cpu = |child: usize| match self.cpus.as_slice() {
+            [] => None,
+            cpus => Some(cpus[child % cpus.len()]),
+        };
+        let node = |index| Order {
+            role: Role::Node(self.node_order(index)),
+            seed: self.seed,
+            cpu: cpu(index),
+            port: self.node_port.map(|first| first + index as u16),
+        };
+        let discovery =
+            Order { role: Role::Discovery, seed: self.seed, cpu: cpu(self.nodes), port: self.port };
+        (0..self.nodes).map(node).chain([discovery]).collect()
+    }
+
+    fn node_order(&self, index: usize) -> NodeOrder {
+        NodeOrder {
+            index,
+            relay: self.relay,
+            faults: self.faults.iter().map(ToString::to_string).collect(),
+            fault_log: self.fault_log.clone(),
+        }
+    }
+}
+
+fn name(index: usize, nodes: usize) -> String {
+    if index < nodes { format!("node {index}") } else { "discovery".to_owned() }
+}
+
+fn spawn_error(child: &str, source: io::Error) -> ClusterError {
+    ClusterError::Spawn { child: child.to_owned(), source }
+}
+
+/// A line did not come: because the child has ended, most likely.
+fn why_silent(child: String, process: &mut Process, source: io::Error) -> ClusterError {
+    let Some(status) = process.status_soon() else {
+        return ClusterError::Silent { child, source };
+    };
+    ClusterError::Ended { child, status: status.to_string(), reason: process.end() }
+}
