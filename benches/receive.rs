@@ -308,7 +308,8 @@ fn tokio_uring(shape: Shape, blaster: Blaster) -> Nanos {
 /// tokio-tungstenite on a current-thread runtime, a task for each socket.
 fn tokio_tungstenite(shape: Shape, mut blaster: Blaster) -> Nanos {
     let account = Account::new(shape);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio");
     let local = tokio::task::LocalSet::new();
     let cpu = local.block_on(&runtime, async {
         let mut sockets = Vec::new();

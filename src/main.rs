@@ -1,20 +1,18 @@
-//! fanstorm: parse, plan, run, report, exit code.
+//! fanstorm: parse, plan, run, report, exit code. [`fanstorm::cli::run`] shows how.
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use fanstorm::cli::exit::Exit;
+use fanstorm::cli::{Cli, Command, cluster, run};
 
-#[derive(clap::Parser)]
-enum Command {
-    /// Run the reference cluster
-    Cluster(fanstorm::cli::cluster::ClusterArgs),
-    #[command(hide = true)]
-    ClusterChild,
-}
-
-fn main() -> anyhow::Result<ExitCode> {
-    match Command::parse() {
-        Command::Cluster(args) => fanstorm::cli::cluster::run(&args),
-        Command::ClusterChild => Ok(fanstorm::cluster::child_main()),
+fn main() -> ExitCode {
+    match Cli::from_process() {
+        Command::Run(args) => run::run(&args).into(),
+        Command::Cluster(args) => cluster::run(&args).unwrap_or_else(|error| {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            Exit::Host.into()
+        }),
+        Command::ClusterChild { .. } => fanstorm::cluster::child_main(),
     }
 }

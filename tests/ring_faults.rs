@@ -92,8 +92,7 @@ impl<'a> Fixture<'a> {
         let ring = FakeRing::new(sockets, 4, 256, dials, seed);
         let clock = ring.clock();
         let seats = &spread(plan)[0];
-        let mut worker =
-            Worker::new(plan, ring, clock, seats, fastrand::Rng::with_seed(seed));
+        let mut worker = Worker::new(plan, ring, clock, seats, fastrand::Rng::with_seed(seed));
         assert_eq!(worker.connect(&mut Patient).unwrap(), [], "seed {seed}");
         let text = TextShape::new(plan.payload_bytes).unwrap();
         let now = Nanos::from_secs(1);
@@ -202,8 +201,7 @@ fn resets_are_named_and_what_they_cost_is_missing() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let plan = plan(if rng.bool() { usize::MAX } else { 0 });
         let kernel = rough_kernel(&mut rng);
-        let (run, deeds) =
-            Fixture::ready(&plan, kernel, seed).row(Dials { reset: 0.02, ..kernel });
+        let (run, deeds) = Fixture::ready(&plan, kernel, seed).row(Dials { reset: 0.02, ..kernel });
         assert_conserved(&run, seed);
         assert_eq!(run.lost.len() as u64, deeds.resets, "seed {seed}: {:?}", run.lost);
         assert!(run.delivery.missing > 0 || deeds.resets == 0 || run.complete(), "seed {seed}");

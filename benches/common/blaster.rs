@@ -81,8 +81,7 @@ pub(crate) fn child() -> bool {
     let Some(place) = args.iter().position(|arg| arg == "--blaster") else { return false };
     let n: Vec<u64> = args[place + 1..].iter().map(|arg| arg.parse().expect("a number")).collect();
     super::common::pin(n[4] as usize);
-    let shape =
-        Shape { name: "", sockets: n[0] as u32, batch: n[1], frames: n[2], rate: n[3] };
+    let shape = Shape { name: "", sockets: n[0] as u32, batch: n[1], frames: n[2], rate: n[3] };
     blast(shape);
     true
 }

@@ -1,3 +1,130 @@
-//! cli.
+//! The command line: one file per command. Arguments become a plan here and nowhere else.
+//!
+//! Belongs here: clap, standard output, signals, exit codes. Does not: anything that a library user
+//! would want (`plan`, `engine`, `report`).
 
+use std::ffi::OsString;
+
+use clap::{Parser, Subcommand};
+
+pub mod args;
 pub mod cluster;
+pub mod discover;
+pub mod exit;
+pub mod output;
+pub mod run;
+pub mod signals;
+pub mod view;
+
+use self::args::RunArgs;
+use self::cluster::ClusterArgs;
+use self::exit::Exit;
+
+/// Load generator for WebSocket fan-out clusters.
+///
+/// Pushes messages to one node of a cluster and waits until every copy has come back from every
+/// node: each copy is accounted for, and p99 stands beside throughput. Without arguments it starts a
+/// small cluster of its own and runs against that.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_help_heading = "Commands",
+    disable_help_subcommand = true,
+    after_help = "Run --help for examples and exit codes.",
+    after_long_help = after_long_help(),
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs a load (what happens without a command).
+    #[command(after_long_help = after_long_help(), max_term_width = 100)]
+    Run(Box<RunArgs>),
+    /// Runs the embedded cluster alone, until Ctrl-C.
+    Cluster(ClusterArgs),
+    /// A process of the embedded cluster: started by it, never by hand.
+    #[command(hide = true)]
+    ClusterChild {
+        /// Between it and its parent.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+impl Cli {
+    /// What this process was asked to do. Help, version and usage errors end the process here.
+    pub fn from_process() -> Command {
+        Self::parse().chosen()
+    }
+
+    /// The command; `run` where none is named.
+    fn chosen(self) -> Command {
+        self.command.unwrap_or_else(|| Command::Run(Box::new(self.run)))
+    }
+}
+
+fn after_long_help() -> String {
+    format!(
+        "\
+Examples:
+  fanstorm
+      the whole table against an embedded cluster of 3 nodes
+  fanstorm --discovery http://10.0.0.5:8080/api/clients --messages 1000,10k
+      against the nodes that a discovery lists
+  fanstorm --node ws://10.0.0.7:9001/ --node ws://10.0.0.8:9001/ --json result.json
+      against two nodes; pushes go to the first
+  fanstorm --node ws://[::1]:8080/echo --dialect raw --fan-out own --push-sockets 64
+      against an echo server
+
+Exit codes:
+{}",
+        Exit::HELP
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn command(words: &[&str]) -> Command {
+        Cli::try_parse_from([&["fanstorm"], words].concat()).unwrap().chosen()
+    }
+
+    #[test]
+    fn the_definitions_are_what_clap_expects() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_is_the_command_where_none_is_named() {
+        for words in [&["--messages", "10"][..], &["run", "--messages", "10"]] {
+            match command(words) {
+                Command::Run(args) => assert_eq!(args.spec().messages, [10], "{words:?}"),
+                other => panic!("{words:?} became {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_flag_of_run_before_another_command_is_refused() {
+        Cli::try_parse_from(["fanstorm", "--messages", "10", "cluster"]).unwrap_err();
+    }
+
+    #[test]
+    fn the_child_of_a_cluster_takes_whatever_its_parent_says() {
+        match command(&["cluster-child", "--anything", "at", "-all"]) {
+            Command::ClusterChild { arguments } => assert_eq!(arguments.len(), 3),
+            other => panic!("became {other:?}"),
+        }
+    }
+}

@@ -147,8 +147,17 @@ impl Scanner {
             return visit(what);
         };
         loop {
-            visit(self.judge(bytes, at, id.take()));
-            let from = at + PREFIX_LEN;
+            let sighting = self.judge(bytes, at, id.take());
+            visit(sighting);
+            let from = match sighting {
+                // All of it was compared: no other tag is inside.
+                Sighting::Copy { .. } => at + self.text.len_from_tag(),
+                _ => at + PREFIX_LEN,
+            };
+            // Most messages end with their text, or a few bytes later: too few for another tag.
+            if bytes.len() < from + TAG_LEN {
+                return;
+            }
             match self.finder.find(&bytes[from..]) {
                 Some(next) => at = from + next,
                 None => return,
@@ -161,8 +170,8 @@ impl Scanner {
     fn find_tag(&mut self, bytes: &[u8]) -> Option<usize> {
         // At the hint it is the first one unless another stands before it, which only a message with
         // several texts has: those are longer, and their first tag comes earlier.
-        let hinted = bytes.get(self.hint..self.hint + PREFIX_LEN);
-        if hinted == Some(&self.prefix[..]) && bytes.len() < 2 * self.text.len() {
+        let hinted = bytes.get(self.hint..).and_then(|rest| rest.first_chunk());
+        if hinted == Some(&self.prefix) && bytes.len() < 2 * self.text.len() {
             return Some(self.hint);
         }
         let at = self.finder.find(bytes)?;

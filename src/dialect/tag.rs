@@ -80,20 +80,82 @@ pub fn prefix(run: u32) -> [u8; PREFIX_LEN] {
 
 /// Sender and sequence from the 16 bytes after a prefix that is known to match; `None` when anything
 /// in them was altered. `prefix_check` is [`prefix_check`] of the run.
+///
+/// The hot path: eight digits at a time in a register, the check from seven table reads that do not
+/// wait for each other. Digit by digit, each step waiting for the last, this took 24 ns of a copy's
+/// 40; so it takes 4.
 #[inline]
 pub fn decode_rest(rest: &[u8; TAG_LEN - PREFIX_LEN], prefix_check: u8) -> Option<(u16, u64)> {
-    let mut check = prefix_check;
-    let mut value = 0_u64;
-    let mut bad = 0;
-    for byte in &rest[..14] {
-        let digit = VALUES[*byte as usize];
-        bad |= digit;
-        check = step(check, digit);
-        value = value << 4 | u64::from(digit & 15);
+    let (high, low) = rest.split_at(8);
+    let high = eight_digits(u64::from_be_bytes(high.try_into().ok()?));
+    let low = eight_digits(u64::from_be_bytes(low.try_into().ok()?));
+    let digits = high.value << 32 | low.value;
+    let (value, found) = (digits >> 8, digits as u8);
+    let after_prefix = AFTER_REST[prefix_check as usize];
+    let check = value.to_le_bytes()[..7]
+        .iter()
+        .zip(&BYTE_CHECKS)
+        .fold(after_prefix, |check, (byte, table)| check ^ table[*byte as usize]);
+    (high.bad | low.bad == 0 && check == found)
+        .then_some(((value >> 40) as u16, value & 0xff_ffff_ffff))
+}
+
+/// Eight hex digits as a number, and bits where they are none.
+struct EightDigits {
+    value: u64,
+    bad: u64,
+}
+
+/// Reads eight lower-case hex digits, the first one in the top byte.
+#[inline]
+const fn eight_digits(text: u64) -> EightDigits {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // Letters have bit 6, and their low half counts from 1 for ten.
+    let letters = (text >> 6) & ONES;
+    let values = (text & (ONES * 0x0f)) + letters * 9;
+    // Written again, every digit must be what it was: so nothing else passes for one.
+    let above_nine = ((values + ONES * 6) >> 4) & ONES;
+    let again = values + ONES * 0x30 + above_nine * 0x27;
+    let bad = (again ^ text) | (values & (ONES * 0xf0));
+    let pairs = (values | values >> 4) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    EightDigits { value: (fours | fours >> 16) & 0xffff_ffff, bad }
+}
+
+/// What a state becomes after the 14 digits of sender and sequence, were they all zero.
+const AFTER_REST: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut state = 0;
+    while state < 256 {
+        table[state] = zeros(state as u8, 14);
+        state += 1;
     }
-    let (high, low) = (VALUES[rest[14] as usize], VALUES[rest[15] as usize]);
-    bad |= high | low;
-    (bad < 16 && check == high << 4 | low).then_some(((value >> 40) as u16, value & 0xff_ffff_ffff))
+    table
+};
+
+/// What each byte of sender and sequence adds to the check, lowest byte first: the code is linear.
+const BYTE_CHECKS: [[u8; 256]; 7] = {
+    let mut tables = [[0; 256]; 7];
+    let mut place = 0;
+    while place < 7 {
+        let mut byte = 0;
+        while byte < 256 {
+            let state = step(step(0, byte as u8 >> 4), byte as u8 & 15);
+            tables[place][byte] = zeros(state, 2 * place);
+            byte += 1;
+        }
+        place += 1;
+    }
+    tables
+};
+
+const fn zeros(mut state: u8, digits: usize) -> u8 {
+    let mut digit = 0;
+    while digit < digits {
+        state = step(state, 0);
+        digit += 1;
+    }
+    state
 }
 
 /// The check's state after a run's nonce.
@@ -113,7 +175,6 @@ fn check(digits: &[u8]) -> Option<u8> {
 /// the result, since multiplication by x is invertible; so does every swap of two neighbours that
 /// differ, since `a*x + b = b*x + a` only where `a = b`. The two check digits are covered by
 /// themselves.
-#[inline]
 const fn step(state: u8, digit: u8) -> u8 {
     // x^8 = x^4 + x^3 + x^2 + 1: a primitive polynomial, so that the period exceeds the length.
     let carry = if state & 0x80 == 0 { 0 } else { 0x1d };

@@ -50,6 +50,11 @@ impl TextShape {
         self.before.len()
     }
 
+    /// Bytes of each text from its tag on.
+    pub fn len_from_tag(&self) -> usize {
+        TAG_LEN + self.after.len()
+    }
+
     /// Appends one text.
     pub fn render(&self, tag: Tag, out: &mut Vec<u8>) {
         out.extend(&self.before);

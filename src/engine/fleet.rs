@@ -18,13 +18,15 @@ use std::time::Duration;
 use super::drain::{DrainWatch, Progress as RowProgress};
 use super::ring::uring::{RingConfig, UringRing};
 use super::worker::{Conductor, Directive, Failure, RowPlan, Worker, WorkerProgress};
-use super::{DeafNode, EngineError, NodeFailure, Phase, Progress, Stop, Watch};
+use super::{DeafNode, EngineError, NodeFailure, Phase, Progress, Stop, Surroundings, Watch};
 use crate::dialect::text::TextShape;
 use crate::host::clock::{Clock, Monotonic};
+use crate::host::facts::HostCounters;
 use crate::measure::outcome::{Ending, Outcome, RunOutcome};
 use crate::measure::recorder::Seat;
 use crate::measure::sent::{SentTimes, share};
 use crate::measure::tally::{Row, Tally};
+use crate::measure::verdict;
 use crate::plan::Plan;
 use crate::units::Nanos;
 
@@ -145,11 +147,17 @@ impl Conductor for Remote<'_> {
     }
 }
 
-/// Runs a plan on its cores; see [`super::run`].
+/// Runs a plan: connects, probes, runs every row, closes. Every row that was measured reaches `watch`
+/// and the outcome, also when it ended badly.
 ///
 /// # Errors
 /// See [`EngineError`].
-pub fn run(plan: &Plan, stop: &Stop, watch: &mut dyn Watch) -> Result<Outcome, EngineError> {
+pub fn run(
+    plan: &Plan,
+    surroundings: Surroundings,
+    stop: &Stop,
+    watch: &mut dyn Watch,
+) -> Result<Outcome, EngineError> {
     let slices = spread(plan);
     let board = Board {
         gauges: slices.iter().map(|_| Gauge::default()).collect(),
@@ -165,8 +173,8 @@ pub fn run(plan: &Plan, stop: &Stop, watch: &mut dyn Watch) -> Result<Outcome, E
             scope.spawn(move || seat.run());
         }
         drop(report);
-        let mut coordinator = Coordinator { plan, stop, watch, board: &board, commands, reports };
-        coordinator.drive()
+        let board = &board;
+        Coordinator { plan, surroundings, stop, watch, board, commands, reports }.drive()
     })
 }
 
@@ -270,6 +278,7 @@ fn ring_config(sockets: usize) -> RingConfig {
 /// Leads the workers through the phases.
 struct Coordinator<'a> {
     plan: &'a Plan,
+    surroundings: Surroundings,
     stop: &'a Stop,
     watch: &'a mut dyn Watch,
     board: &'a Board,
@@ -463,9 +472,20 @@ impl Coordinator<'_> {
             None
         };
         self.await_all(preparing, |report| matches!(report, Report::Ready).then_some(()))?;
+        let host_before = HostCounters::read();
         self.tell(|| Command::Go);
         let (tallies, ending) = self.running(messages)?;
-        Ok(Row { plan: self.plan, messages, sent: &sent, ending }.merge(tallies))
+        let host_after = HostCounters::read();
+        let mut run = Row { plan: self.plan, messages, sent: &sent, ending }.merge(tallies);
+        run.caveats = verdict::judge(&verdict::Facts {
+            outcome: &run,
+            open_loop: false,
+            host_before: &host_before,
+            host_after: &host_after,
+            cpus_allowed: self.surroundings.cpus_allowed,
+            cluster_shares_cores: self.surroundings.cluster_shares_cores,
+        });
+        Ok(run)
     }
 
     fn running(&mut self, messages: u64) -> Result<(Vec<Tally>, Ending), EngineError> {

@@ -1,6 +1,6 @@
 //! The engine: frames, rings, sessions, the worker and the fleet.
 //!
-//! Belongs here: driving a [`Plan`](crate::plan::Plan) to an [`Outcome`]. Does not: choosing what to
+//! Belongs here: driving a plan to an outcome ([`run`]). Does not: choosing what to
 //! run (`plan`), saying how it went (`report`). Data flows down this list:
 //!
 //! - [`frames`]: every message as finished bytes, before the clock
@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::measure::outcome::{Outcome, RunOutcome};
+use crate::measure::outcome::RunOutcome;
 use crate::plan::Plan;
 
 pub mod drain;
@@ -22,6 +22,8 @@ pub mod frames;
 pub mod ring;
 mod session;
 pub mod worker;
+
+pub use self::fleet::run;
 
 /// A request to end early, from a signal handler or another thread.
 #[derive(Clone, Debug, Default)]
@@ -147,11 +149,11 @@ fn not_ready_text(nodes: &[DeafNode], waited_s: f64) -> String {
     nodes.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Runs a plan: connects, probes, runs every row, closes. Every row that was measured reaches `watch`
-/// and the outcome, also when a later one fails.
-///
-/// # Errors
-/// See [`EngineError`].
-pub fn run(plan: &Plan, stop: &Stop, watch: &mut dyn Watch) -> Result<Outcome, EngineError> {
-    fleet::run(plan, stop, watch)
+/// What a verdict must know of where the run takes place.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings {
+    /// CPUs that this process may use, where known.
+    pub cpus_allowed: Option<usize>,
+    /// The cluster runs on this host and may use CPUs that carry workers.
+    pub cluster_shares_cores: bool,
 }

@@ -47,10 +47,8 @@ impl Need {
 /// What the host gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// `RLIMIT_NOFILE`, soft.
-    pub nofile_soft: u64,
-    /// `RLIMIT_NOFILE`, hard; `u64::MAX` without a limit.
-    pub nofile_hard: u64,
+    /// `RLIMIT_NOFILE`, soft; `u64::MAX` without a limit.
+    pub nofile: u64,
     /// `fs.nr_open`: above it the hard limit cannot be raised even by root.
     pub nr_open: u64,
     /// `net.ipv4.ip_local_port_range`, both ends included.
@@ -69,7 +67,7 @@ pub enum LimitError {
         "too few file descriptors: the plan needs {} ({} sockets + {OWN_DESCRIPTORS} of our own), \
          the hard limit is {}: {}run `ulimit -n {needed}` as root, or set LimitNOFILE={needed} \
          (systemd) or --ulimit nofile={needed} (docker)",
-        Count(*.needed), Count(*.sockets), Count(*.hard),
+        Count(*.needed), Count(*.sockets), Count(*.limit),
         if .needed > .nr_open { format!("`sudo sysctl -w fs.nr_open={needed}`, then ") }
         else { String::new() }
     )]
@@ -78,18 +76,10 @@ pub enum LimitError {
         needed: u64,
         /// Sockets among them.
         sockets: u64,
-        /// The hard limit.
-        hard: u64,
+        /// The limit, raised as far as it goes.
+        limit: u64,
         /// `fs.nr_open`.
         nr_open: u64,
-    },
-    /// The hard limit would do, but the kernel did not let us raise the soft one.
-    #[error("cannot raise the descriptor limit to {}: {reason}: run `ulimit -n {needed}`", Count(*.needed))]
-    Raise {
-        /// What is needed.
-        needed: u64,
-        /// What the kernel said.
-        reason: String,
     },
     /// More sockets to one address than local ports.
     #[error(
@@ -131,40 +121,36 @@ fn port_remedy(sockets: u64) -> &'static str {
     }
 }
 
-/// Checks the plan against the host, and raises our own descriptor limit where that is enough.
-///
-/// # Errors
-/// What there is too little of.
-pub fn ensure(need: &Need) -> Result<(), LimitError> {
-    let facts = Facts::read();
-    let Some(soft) = decide(&facts, need)? else {
-        return Ok(());
-    };
-    let limit = Rlimit { current: Some(soft), maximum: getrlimit(Resource::Nofile).maximum };
-    setrlimit(Resource::Nofile, limit).map_err(|e| LimitError::Raise {
-        needed: need.descriptors(),
-        reason: std::io::Error::from(e).to_string(),
-    })
+/// Raises the soft limit of descriptors to the hard one, which every process may do for itself.
+/// Children inherit it, so the embedded cluster is started afterwards.
+pub fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // If it is refused, the old limit stands, and `check` says so where it is too low.
+    let _ = setrlimit(Resource::Nofile, raised);
 }
 
-/// The soft limit to set, if the present one is too low.
+/// Checks what the plan needs against what the host gives.
 ///
 /// # Errors
 /// What there is too little of.
-pub fn decide(facts: &Facts, need: &Need) -> Result<Option<u64>, LimitError> {
+pub fn check(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     ports(facts, need)?;
     memory(facts, need)?;
+    descriptors(facts, need)
+}
+
+fn descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     let needed = need.descriptors();
-    if needed > facts.nofile_hard {
-        return Err(LimitError::Descriptors {
-            needed,
-            sockets: need.sockets,
-            hard: facts.nofile_hard,
-            nr_open: facts.nr_open,
-        });
+    if needed <= facts.nofile {
+        return Ok(());
     }
-    // Up to the hard limit, not to what we count: a library may need a few more.
-    Ok((needed > facts.nofile_soft).then_some(facts.nofile_hard.min(facts.nr_open.max(needed))))
+    Err(LimitError::Descriptors {
+        needed,
+        sockets: need.sockets,
+        limit: facts.nofile,
+        nr_open: facts.nr_open,
+    })
 }
 
 /// Sockets to different nodes share local ports (the kernel looks at both ends of a connection),
@@ -203,8 +189,7 @@ impl Facts {
         let ports = ports.unwrap_or((32_768, 60_999));
         let reserved = file("/proc/sys/net/ipv4/ip_local_reserved_ports");
         Self {
-            nofile_soft: nofile.current.unwrap_or(u64::MAX),
-            nofile_hard: nofile.maximum.unwrap_or(u64::MAX),
+            nofile: nofile.current.unwrap_or(u64::MAX),
             nr_open: file("/proc/sys/fs/nr_open").trim().parse().unwrap_or(1 << 20),
             ports,
             reserved_ports: reserved_within(&reserved, ports),
@@ -255,8 +240,7 @@ mod tests {
     use super::*;
 
     const DEBIAN: Facts = Facts {
-        nofile_soft: 1_024,
-        nofile_hard: 20_000,
+        nofile: 20_000,
         nr_open: 1_048_576,
         ports: (32_768, 60_999),
         reserved_ports: 0,
@@ -269,20 +253,12 @@ mod tests {
     }
 
     fn refusal(facts: &Facts, need: &Need) -> String {
-        decide(facts, need).unwrap_err().to_string()
+        check(facts, need).unwrap_err().to_string()
     }
 
     #[test]
-    fn a_small_plan_leaves_the_limits_alone() {
-        assert_eq!(decide(&DEBIAN, &need(960, 960)), Ok(None));
-    }
-
-    #[test]
-    fn a_soft_limit_in_the_way_is_raised_to_the_hard_one() {
-        assert_eq!(decide(&DEBIAN, &need(961, 961)), Ok(Some(20_000)));
-        assert_eq!(decide(&DEBIAN, &need(19_936, 961)), Ok(Some(20_000)));
-        let unlimited = Facts { nofile_hard: u64::MAX, ..DEBIAN };
-        assert_eq!(decide(&unlimited, &need(961, 961)), Ok(Some(1_048_576)));
+    fn a_plan_that_fits_is_let_through() {
+        assert_eq!(check(&DEBIAN, &need(19_936, 960)), Ok(()));
     }
 
     #[test]
@@ -303,8 +279,8 @@ mod tests {
 
     #[test]
     fn ports_are_counted_per_node_not_over_all_sockets() {
-        let facts = Facts { nofile_hard: 1_000_000, ..DEBIAN };
-        assert_eq!(decide(&facts, &need(84_696, 28_232)), Ok(Some(1_000_000)));
+        let facts = Facts { nofile: 1_000_000, ..DEBIAN };
+        assert_eq!(check(&facts, &need(84_696, 28_232)), Ok(()));
         assert_eq!(
             refusal(&facts, &need(28_233, 28_233)),
             "too few local ports: 28 233 sockets go to ws://10.0.0.7:1/, but \
@@ -312,14 +288,14 @@ mod tests {
              `sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'`"
         );
         let wide = Facts { ports: (1_024, 65_535), ..facts };
-        assert_eq!(decide(&wide, &need(64_512, 64_512)), Ok(Some(1_000_000)));
+        assert_eq!(check(&wide, &need(64_512, 64_512)), Ok(()));
         let text = refusal(&wide, &need(64_513, 64_513));
         assert!(text.contains("spread them over more nodes"), "{text}");
     }
 
     #[test]
     fn reserved_ports_are_not_available() {
-        let facts = Facts { nofile_hard: 1_000_000, reserved_ports: 2, ..DEBIAN };
+        let facts = Facts { nofile: 1_000_000, reserved_ports: 2, ..DEBIAN };
         assert!(refusal(&facts, &need(28_231, 28_231)).contains("leaves 28 230"));
         let range = (32_768, 60_999);
         assert_eq!(reserved_within("\n", range), 0);
@@ -335,7 +311,7 @@ mod tests {
              3.00 MiB are available: lower --messages, --receivers-per-node or --frame-memory"
         );
         let silent = Facts { memory_bytes: None, ..DEBIAN };
-        assert_eq!(decide(&silent, &need(6, 6)), Ok(None));
+        assert_eq!(check(&silent, &need(6, 6)), Ok(()));
     }
 
     #[test]
@@ -348,7 +324,10 @@ mod tests {
     }
 
     #[test]
-    fn this_host_can_open_the_sockets_of_the_default_plan() {
-        assert_eq!(ensure(&need(6, 4)), Ok(()));
+    fn this_host_can_open_the_sockets_of_the_default_plan_once_the_limit_is_raised() {
+        raise_descriptors();
+        assert_eq!(check(&Facts::read(), &need(6, 4)), Ok(()));
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod cpus;
+pub mod facts;
 pub mod io_uring;
 pub mod limits;
 

@@ -1,7 +1,20 @@
-//! Ledger, recorder, tally, outcome, verdict.
+//! What came back, and what it is worth.
+//!
+//! Belongs here: everything between recognising a copy and showing a number. Does not: rings and
+//! sockets (`engine`), formats (`report`). In the order that data moves:
+//!
+//! - [`sent`]: when each message was handed over
+//! - [`ledger`], [`correlate`]: which copies came
+//! - [`recorder`]: one worker's record of a row
+//! - [`tally`]: all workers' records become one
+//! - [`outcome`]: the result, plain data
+//! - [`percentile`], [`verdict`]: what may be said of it, and how far to trust it
+
 pub mod correlate;
 pub mod ledger;
 pub mod outcome;
+pub mod percentile;
 pub mod recorder;
 pub mod sent;
 pub mod tally;
+pub mod verdict;

@@ -2,10 +2,67 @@
 //!
 //! Belongs here: the answer's shape. Does not: fetching it (`cli::discover`).
 
+use std::fmt;
+use std::str::FromStr;
+
 use simd_json::BorrowedValue;
 use simd_json::prelude::{ValueAsArray, ValueAsScalar, ValueObjectAccess};
+use url::Url;
 
 use super::targets::{NodeUrl, UrlError};
+
+/// Where a discovery lists its nodes: `http://HOST:8080/api/clients`. Without a path, that one is
+/// meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiscoveryUrl(String);
+
+impl DiscoveryUrl {
+    /// The URL as it is asked for.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DiscoveryUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a text is not the URL of a discovery.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DiscoveryUrlError {
+    /// `https://`.
+    #[error("`{0}` asks for TLS, which is not supported yet: use the discovery's http:// port")]
+    Tls(String),
+    /// A node's URL.
+    #[error("`{0}` is a node, not a discovery: name it with --node")]
+    Node(String),
+    /// Anything else.
+    #[error("`{0}` is not a URL: write http://HOST:PORT/api/clients")]
+    Malformed(String),
+}
+
+impl FromStr for DiscoveryUrl {
+    type Err = DiscoveryUrlError;
+
+    fn from_str(text: &str) -> Result<Self, DiscoveryUrlError> {
+        let text = text.trim().to_owned();
+        let Ok(mut url) = Url::parse(&text) else {
+            return Err(DiscoveryUrlError::Malformed(text));
+        };
+        match url.scheme() {
+            "http" => {}
+            "https" => return Err(DiscoveryUrlError::Tls(text)),
+            "ws" | "wss" => return Err(DiscoveryUrlError::Node(text)),
+            _ => return Err(DiscoveryUrlError::Malformed(text)),
+        }
+        if url.path() == "/" && url.query().is_none() {
+            url.set_path("/api/clients");
+        }
+        Ok(Self(url.into()))
+    }
+}
 
 /// Why an answer names no nodes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,6 +150,28 @@ fn beginning(body: &[u8]) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_discovery_is_an_http_url_and_its_path_may_be_left_out() {
+        for (text, url) in [
+            ("http://127.0.0.1:8080/api/clients", "http://127.0.0.1:8080/api/clients"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/api/clients"),
+            ("http://[::1]:8080/", "http://[::1]:8080/api/clients"),
+            ("http://d.example/nodes?all=1", "http://d.example/nodes?all=1"),
+        ] {
+            assert_eq!(text.parse::<DiscoveryUrl>().unwrap().as_str(), url);
+        }
+        for (text, hint) in [
+            ("https://d.example/", "TLS, which is not supported yet"),
+            ("ws://127.0.0.1:1/", "--node"),
+            ("127.0.0.1:8080", "write http://"),
+            ("localhost:8080", "write http://"),
+            ("", "write http://"),
+        ] {
+            let error = text.parse::<DiscoveryUrl>().unwrap_err().to_string();
+            assert!(error.contains(hint), "{text}: {error}");
+        }
+    }
 
     fn urls(body: &str) -> Result<Vec<String>, String> {
         let nodes = parse(&mut body.as_bytes().to_vec()).map_err(|e| e.to_string())?;

@@ -130,11 +130,16 @@ impl Load {
             .saturating_add((nodes as u64).saturating_mul(self.receivers_per_node.into()))
     }
 
+    /// The cluster may pass on an id in place of a message's text.
+    pub fn correlates(&self) -> bool {
+        self.spec.dialect.correlates()
+    }
+
     /// The most workers that these sockets can feed: each needs a socket of its own, and where the
     /// cluster replaces text by an id, one that hears the text (on the push node).
     pub fn most_workers(&self, nodes: usize) -> usize {
         let hearing = u64::from(self.spec.push_sockets) + u64::from(self.receivers_per_node);
-        let most = if self.spec.dialect.correlates() { hearing } else { self.sockets(nodes) };
+        let most = if self.correlates() { hearing } else { self.sockets(nodes) };
         usize::try_from(most).unwrap_or(usize::MAX)
     }
 }

@@ -7,31 +7,17 @@ pub mod discovery;
 pub mod fan_out;
 pub mod load;
 pub mod memory;
+pub mod notice;
 pub mod targets;
-
-use std::fmt;
-use std::net::SocketAddr;
 
 use self::fan_out::FanOut;
 use self::load::{Load, Spec};
+pub use self::targets::Node;
 use self::targets::Targets;
 use crate::dialect::Dialect;
 use crate::dialect::text::TextShape;
 use crate::units::{Count, Nanos};
 use crate::wire::encode;
-
-/// One node of the cluster under test.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    /// The node's WebSocket URL as a person would write it; names the node in every message.
-    pub url: String,
-    /// Where to connect.
-    pub addr: SocketAddr,
-    /// Value of the upgrade request's `Host` header.
-    pub host: String,
-    /// Request target of the upgrade: path and query, beginning with `/`.
-    pub target: String,
-}
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
@@ -82,51 +68,6 @@ pub enum PlanError {
         /// How many nodes.
         nodes: usize,
     },
-}
-
-/// Something that was decided for the user, who should know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// A node is listed twice.
-    SameNode {
-        /// The second spelling.
-        url: String,
-        /// The first.
-        first: String,
-    },
-    /// `--cores` asks for more workers than the plan can feed.
-    FewerCores {
-        /// As asked.
-        asked: usize,
-        /// As taken.
-        taken: usize,
-        /// The dialect needs the text on every worker.
-        correlates: bool,
-    },
-    /// The embedded cluster has no CPU of its own.
-    SharedCpus,
-}
-
-impl fmt::Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SameNode { url, first } => {
-                write!(f, "{url} is the same node as {first}: taken once")
-            }
-            Self::FewerCores { asked, taken, correlates } => {
-                let why = if *correlates {
-                    "this dialect needs a socket to the push node on every core"
-                } else {
-                    "there are no more sockets"
-                };
-                write!(f, "--cores: {taken} of {asked} are used, {why}")
-            }
-            Self::SharedCpus => f.write_str(
-                "the embedded cluster shares its CPUs with the workers: latencies include the \
-                 wait for a CPU; leave some out of --cores",
-            ),
-        }
-    }
 }
 
 impl Plan {
@@ -233,16 +174,5 @@ mod tests {
         let spec = Spec { receivers_per_node: Some(u32::MAX), ..Spec::default() };
         let error = Plan::new(Load::new(spec).unwrap(), three_nodes(), vec![0]).unwrap_err();
         assert!(error.to_string().contains("12 884 901 888 sockets to 3 nodes"), "{error}");
-    }
-
-    #[test]
-    fn every_notice_is_one_line() {
-        for notice in [
-            Notice::FewerCores { asked: 8, taken: 4, correlates: true },
-            Notice::FewerCores { asked: 8, taken: 6, correlates: false },
-            Notice::SharedCpus,
-        ] {
-            assert_eq!(notice.to_string().lines().count(), 1, "{notice}");
-        }
     }
 }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
-use super::{Node, Notice};
+use super::notice::Notice;
 
 /// Why a text is not the URL of a node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +80,19 @@ pub enum TargetError {
         /// The nodes, separated by commas.
         nodes: String,
     },
+}
+
+/// One node of the cluster under test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// The node's WebSocket URL as a person would write it; names the node in every message.
+    pub url: String,
+    /// Where to connect.
+    pub addr: SocketAddr,
+    /// Value of the upgrade request's `Host` header.
+    pub host: String,
+    /// Request target of the upgrade: path and query, beginning with `/`.
+    pub target: String,
 }
 
 /// A node's URL, read but not yet resolved.

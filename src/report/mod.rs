@@ -1,1 +1,34 @@
-//! report.
+//! What is told: one file per output format, each pure over what it is given and writes to.
+//!
+//! Belongs here: rendering a plan and its outcome. Does not: measuring, judging (`measure`), and
+//! deciding where output goes (`cli`). [`progress`] alone owns a terminal, because a line that moves
+//! needs one.
+
+#[cfg(test)]
+mod fixture;
+mod format;
+pub mod json;
+pub mod progress;
+mod silence;
+pub mod text;
+
+use crate::host::facts::HostFacts;
+use crate::units::Bytes;
+
+/// What a report says about a run beyond plan and outcome.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Invocation {
+    /// Arguments, without the program's name.
+    pub args: Vec<String>,
+    /// Wall-clock start, milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// Where the nodes come from, as a clause: `embedded, discovery http://…`, `--node`.
+    pub cluster: String,
+    /// What the largest row takes in memory at most.
+    pub memory: Bytes,
+    /// The machine.
+    pub host: HostFacts,
+}
+
+/// The program's version.
+const VERSION: &str = env!("CARGO_PKG_VERSION");

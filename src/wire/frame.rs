@@ -2,7 +2,7 @@
 //!
 //! Belongs here: what a header says, and what it must not say. Does not: payloads (`decoder`).
 
-use super::close_code;
+use super::violation::Violation;
 
 /// A frame's opcode (RFC 6455, section 5.2). Reserved ones do not exist here: they are violations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,22 +49,6 @@ impl Opcode {
             10 => Self::Pong,
             _ => return None,
         })
-    }
-}
-
-/// How a server broke the protocol, and the code to close with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Close code (RFC 6455, section 7.4.1).
-    pub code: u16,
-    /// One clause.
-    pub what: &'static str,
-}
-
-impl Violation {
-    /// Code 1002.
-    pub(super) const fn protocol(what: &'static str) -> Self {
-        Self { code: close_code::PROTOCOL, what }
     }
 }
 

@@ -6,7 +6,8 @@
 //! A re-export (`pub use child::Name`) is not a use: it is the room's front door. A path through
 //! it is followed to the file behind it, so that a door hides neither a direction nor a cycle.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::source::{Source, Token, closing, tokens};
 
@@ -86,7 +87,7 @@ impl Modules {
 
     /// Uses that go against the table of rooms.
     pub(crate) fn against_direction(&self) -> Vec<String> {
-        let mut found: Vec<String> = self.all.iter().filter_map(|m| unknown_room(m)).collect();
+        let mut found: Vec<String> = self.all.iter().filter_map(unknown_room).collect();
         for edge in self.uses(true) {
             let (from, to) = (&self.all[edge.from], &self.all[edge.to]);
             if to.path.is_empty() || may_use(room(&from.path), room(&to.path)) {
@@ -104,57 +105,34 @@ impl Modules {
         found
     }
 
-    /// Cycles between files, each with the lines that close it.
+    /// Circles between files, each with the lines that close it; every file that stands in one is
+    /// in at least one of them.
     pub(crate) fn cycles(&self) -> Vec<String> {
         let uses = self.uses(false);
-        let mut next: BTreeMap<usize, Vec<&Use>> = BTreeMap::new();
-        for edge in &uses {
-            next.entry(edge.from).or_default().push(edge);
-        }
-        let mut done = BTreeSet::new();
-        (0..self.all.len()).filter_map(|start| self.walk(start, &next, &mut done)).collect()
-    }
-
-    fn walk(
-        &self,
-        start: usize,
-        next: &BTreeMap<usize, Vec<&Use>>,
-        done: &mut BTreeSet<usize>,
-    ) -> Option<String> {
-        if done.contains(&start) {
-            return None;
-        }
-        // Node, how many of its uses were followed, and the line that led to it.
-        let mut trail: Vec<(usize, usize, usize)> = vec![(start, 0, 0)];
-        while let Some((node, tried, line)) = trail.pop() {
-            let Some(edge) = next.get(&node).and_then(|edges| edges.get(tried)) else {
-                done.insert(node);
+        let mut told = BTreeSet::new();
+        let mut found = Vec::new();
+        for start in 0..self.all.len() {
+            if told.contains(&start) {
                 continue;
-            };
-            trail.push((node, tried + 1, line));
-            if let Some(from) = trail.iter().position(|step| step.0 == edge.to) {
-                done.extend(trail.iter().map(|step| step.0));
-                return Some(self.cycle_text(&trail[from..], edge));
             }
-            if !done.contains(&edge.to) {
-                trail.push((edge.to, 0, edge.line));
+            if let Some(circle) = shortest_circle(&uses, start) {
+                told.extend(circle.iter().map(|edge| edge.from));
+                found.push(self.circle_text(&circle));
             }
         }
-        None
+        found
     }
 
-    fn cycle_text(&self, trail: &[(usize, usize, usize)], last: &Use) -> String {
-        let lines = trail.iter().skip(1).map(|step| step.2).chain([last.line]);
-        let steps: Vec<String> = trail
+    fn circle_text(&self, circle: &[&Use]) -> String {
+        let steps: Vec<String> = circle
             .iter()
-            .zip(lines)
-            .map(|(step, line)| format!("{}:{line}", self.all[step.0].file))
+            .map(|edge| format!("{}:{}", self.all[edge.from].file, edge.line))
             .collect();
         format!(
             "{} → {}: these files use each other in a circle; move what they share into a file \
              of its own that uses neither",
             steps.join(" → "),
-            self.all[last.to].file
+            self.all[circle[0].from].file
         )
     }
 
@@ -188,6 +166,28 @@ impl Modules {
         }
         None
     }
+}
+
+/// Breadth first from `start` until a use leads back to it.
+fn shortest_circle(uses: &[Use], start: usize) -> Option<Vec<&Use>> {
+    let mut came_by: BTreeMap<usize, &Use> = BTreeMap::new();
+    let mut queue = VecDeque::from([start]);
+    while let Some(node) = queue.pop_front() {
+        for edge in uses.iter().filter(|edge| edge.from == node) {
+            if edge.to == start {
+                let mut circle = vec![edge];
+                while circle[0].from != start {
+                    circle.insert(0, came_by[&circle[0].from]);
+                }
+                return Some(circle);
+            }
+            if let Entry::Vacant(new) = came_by.entry(edge.to) {
+                new.insert(edge);
+                queue.push_back(edge.to);
+            }
+        }
+    }
+    None
 }
 
 /// The library and the binary share `src/`: `main` is a room of its own, `lib.rs` the root.
@@ -501,6 +501,17 @@ mod tests {
         for step in ["worker.rs:2", "session.rs:1", "fleet.rs:3"] {
             assert!(found[0].contains(step), "{step}: {found:?}");
         }
+    }
+
+    #[test]
+    fn one_circle_does_not_hide_another() {
+        let files = [
+            ("src/engine/a.rs", "use super::b::X; use super::c::X;"),
+            ("src/engine/b.rs", "use super::a::X;"),
+            ("src/engine/c.rs", "use super::d::X;"),
+            ("src/engine/d.rs", "use super::c::X;"),
+        ];
+        assert_eq!(modules(&files).cycles().len(), 2);
     }
 
     #[test]

@@ -152,9 +152,7 @@ fn lexeme(bytes: &[u8], at: usize) -> (usize, Kind) {
         (block_comment_len(rest), Kind::Comment)
     } else if let Some(len) = raw_string_len(bytes, at) {
         (len, Kind::Literal)
-    } else if rest[0] == b'"' {
-        (quoted_len(rest), Kind::Literal)
-    } else if rest[0] == b'\'' && is_char_literal(rest) {
+    } else if rest[0] == b'"' || rest[0] == b'\'' && is_char_literal(rest) {
         (quoted_len(rest), Kind::Literal)
     } else {
         (1, Kind::Code)
@@ -283,7 +281,10 @@ fn item_end(all: &[Token<'_>], start: usize) -> usize {
         "macro_rules",
     ];
     let item = ITEMS.contains(&all[start].text);
-    let braces_end = item && !all[start..].iter().take(4).any(|t| t.text == "use");
+    // `use` has braces of its own; in `mod tests { use …` it is not the item's keyword.
+    let keyword =
+        all[start..].iter().find(|t| !matches!(t.text, "pub" | "(" | ")" | "crate" | "super"));
+    let braces_end = item && keyword.is_some_and(|t| t.text != "use");
     let mut index = start;
     while index < all.len() {
         match all[index].text {
@@ -356,6 +357,16 @@ mod tests {
         let source = Source::new("src/a.rs", "fn größe() {} ─\n");
         assert!(tokens(&source.code).iter().any(|t| t.text == "ö"));
         assert_eq!(Source::new("a.md", "It's `\"` ─\n").code, "");
+    }
+
+    #[test]
+    fn what_follows_a_module_of_tests_ships() {
+        let text = "#[cfg(test)]\nmod tests {\n    use super::*;\n    fn gone() {}\n}\nuse a::kept;\n\
+                    #[cfg(test)]\npub(crate) use b::{gone, c};\nfn kept_too() {}\n";
+        let source = Source::new("src/a.rs", text);
+        assert!(!source.shipped.contains("gone"), "{}", source.shipped);
+        assert!(source.shipped.contains("use a::kept"), "{}", source.shipped);
+        assert!(source.shipped.contains("kept_too"), "{}", source.shipped);
     }
 
     #[test]

@@ -302,7 +302,7 @@ mod tests {
             "// The kernel copies it first; then it is ours.\n",
             "// return codes are negative\n",
             &format!("// mktemp /tmp/a.{more}\n"),
-            "// see https://example.org/home/x and a/work/b\n",
+            "// see https://example.org/home/x and a/home/b\n",
             "#[expect(dead_code, reason = \"x\")]\nfn allow() {}\n",
         ] {
             assert_eq!(bans("src/wire/mod.rs", text), "", "{text}");

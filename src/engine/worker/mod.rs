@@ -25,9 +25,10 @@ use crate::measure::outcome::LostSocket;
 use crate::measure::recorder::Seat;
 use crate::plan::Plan;
 use crate::units::Nanos;
-use crate::wire::close_code;
+use crate::wire::code;
 use crate::wire::decoder::{BufferPool, FrameCounts, Item};
-use crate::wire::frame::{Opcode, Violation};
+use crate::wire::frame::Opcode;
+use crate::wire::violation::Violation;
 
 /// Completions between two clock reads in a long batch: at 30 to 60 ns each, a stamp is at most 1 to
 /// 2 µs old.
@@ -328,7 +329,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
 
     /// Closes a socket because the run is over.
     fn close_normally(&mut self, slot: Slot) {
-        self.outbox.frame(slot, Opcode::Close, &close_code::NORMAL.to_be_bytes());
+        self.outbox.frame(slot, Opcode::Close, &code::NORMAL.to_be_bytes());
         self.sessions[slot as usize].phase = Phase::Closing;
     }
 

@@ -1,15 +1,7 @@
-//! Close codes (RFC 6455, section 7.4) and the payload of Close frames (section 5.5.1).
+//! The payload of Close frames (RFC 6455, section 5.5.1).
 
-use super::frame::Violation;
-
-/// The purpose is fulfilled.
-pub const NORMAL: u16 = 1000;
-/// The protocol was broken.
-pub const PROTOCOL: u16 = 1002;
-/// Data does not fit its type: text that is not UTF-8.
-pub const INVALID_DATA: u16 = 1007;
-/// A message too big to process.
-pub const TOO_BIG: u16 = 1009;
+use super::code::INVALID_DATA;
+use super::violation::Violation;
 
 /// Code and reason of a Close frame's payload.
 ///

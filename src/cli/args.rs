@@ -1,0 +1,459 @@
+//! The flags of `run`, and the plan that they ask for.
+//!
+//! Belongs here: flags, their help, and which of them exclude each other. Does not: acting on them
+//! (`cli::run`).
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+
+use super::output::JsonTarget;
+use crate::dialect::Dialect;
+use crate::host::cpus::Cores;
+use crate::plan::discovery::DiscoveryUrl;
+use crate::plan::fan_out::FanOut;
+use crate::plan::load::Spec;
+use crate::plan::targets::{NodeUrl, PushNode};
+use crate::units::{Bytes, Count, Nanos};
+
+/// The most nodes of an embedded cluster: each is a process.
+const MAX_EMBEDDED: i64 = 256;
+
+/// Size of the embedded cluster where nobody says: the seed's.
+const EMBEDDED_NODES: u16 = 3;
+
+const TARGET: &str = "Target";
+const EMBEDDED: &str = "Embedded cluster (when neither --discovery nor --node is given)";
+const LOAD: &str = "Load";
+const GENERATOR: &str = "Generator";
+const REPORT: &str = "Report";
+
+/// Flags of `run`.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Ask this discovery for the nodes, as http://HOST:8080/api/clients
+    #[arg(long, value_name = "URL", help_heading = TARGET)]
+    discovery: Option<DiscoveryUrl>,
+
+    /// A node, as ws://HOST:PORT/PATH; repeat it for each node
+    #[arg(long, value_name = "URL", help_heading = TARGET)]
+    node: Vec<NodeUrl>,
+
+    /// The node that takes every push: its URL, or its place in the list, counted from 0
+    #[arg(long, value_name = "URL|INDEX", help_heading = TARGET)]
+    push_node: Option<PushNode>,
+
+    /// What the cluster speaks: dsatter (chat messages, copies recognised by text or by id) or raw
+    /// (the message is the text itself, for any echo or broadcast server)
+    #[arg(long, value_name = "NAME", default_value = "dsatter", value_parser = dialects(), help_heading = TARGET)]
+    dialect: Dialect,
+
+    /// Who hears a message: all sockets, all others than the pushing one, or its own alone (echo)
+    #[arg(long, value_name = "WHO", default_value = "all", help_heading = TARGET)]
+    fan_out: FanOutArg,
+
+    /// Nodes of the embedded cluster, 1 to 256 [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_EMBEDDED), allow_negative_numbers = true, help_heading = EMBEDDED)]
+    nodes: Option<u16>,
+
+    /// Its nodes pass on bytes without reading them: the cluster that costs least
+    #[arg(long, help_heading = EMBEDDED)]
+    relay: bool,
+
+    /// A fault of its nodes, as `fanstorm cluster --help` describes them; may be repeated
+    #[arg(long, value_name = "SPEC", help_heading = EMBEDDED)]
+    fault: Vec<String>,
+
+    /// Write down what each fault did
+    #[arg(long, value_name = "FILE", help_heading = EMBEDDED)]
+    fault_log: Option<std::path::PathBuf>,
+
+    /// Messages of each run, one run after another
+    #[arg(long, value_name = "M[,M…]", value_delimiter = ',', allow_negative_numbers = true, default_value = "10,100,1000,2000,4000,8000", help_heading = LOAD)]
+    messages: Vec<Count>,
+
+    /// Length of each message's text, like 128 or 4KiB
+    #[arg(long, value_name = "SIZE", default_value = "128", help_heading = LOAD)]
+    payload_bytes: Bytes,
+
+    /// Sockets that push, all to one node; they receive too
+    #[arg(long, value_name = "S", default_value = "3", value_parser = small_count, allow_negative_numbers = true, help_heading = LOAD)]
+    push_sockets: u32,
+
+    /// Sockets to each node that only receive [default: 1, and 0 with --fan-out own]
+    #[arg(long, value_name = "R", value_parser = small_count, allow_negative_numbers = true, help_heading = LOAD)]
+    receivers_per_node: Option<u32>,
+
+    /// End a run when no copy has come for so long
+    #[arg(long, value_name = "TIME", default_value = "10s", help_heading = LOAD)]
+    drain: Nanos,
+
+    /// Give up a socket that is not connected and upgraded by then (and the discovery's answer)
+    #[arg(long, value_name = "TIME", default_value = "5s", help_heading = LOAD)]
+    connect_timeout: Nanos,
+
+    /// Give up when a probe message has not come to every socket by then
+    #[arg(long, value_name = "TIME", default_value = "10s", help_heading = LOAD)]
+    ready_timeout: Nanos,
+
+    /// CPUs with a worker each: how many (2) or which (0,2 or 4-7; 3-3 for CPU 3 alone)
+    /// [default: one for every 64 sockets; half of the CPUs at most beside an embedded cluster]
+    #[arg(long, value_name = "NUMBER|LIST", help_heading = GENERATOR)]
+    cores: Option<Cores>,
+
+    /// Lay all frames out before the clock up to so much memory; beyond it, patch them in place
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", help_heading = GENERATOR)]
+    frame_memory: Bytes,
+
+    /// Close a socket on which a larger message comes
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", help_heading = GENERATOR)]
+    max_message_bytes: Bytes,
+
+    /// Seed of everything random: mask keys, faults of the embedded cluster
+    #[arg(long, value_name = "NUMBER", default_value = "42", help_heading = GENERATOR)]
+    seed: u64,
+
+    /// Write the result as JSON; - is standard output, the report then goes to standard error
+    #[arg(long, value_name = "FILE|-", help_heading = REPORT)]
+    json: Option<JsonTarget>,
+
+    /// No progress and no report: errors, warnings, --json and the exit code say it all
+    #[arg(long, short, help_heading = REPORT)]
+    quiet: bool,
+}
+
+/// `--fan-out`, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FanOutArg {
+    /// Every socket, the pushing one included
+    All,
+    /// Every socket but the pushing one
+    Others,
+    /// The pushing socket alone: an echo server
+    Own,
+}
+
+fn dialects() -> impl TypedValueParser<Value = Dialect> {
+    PossibleValuesParser::new(["dsatter", "raw"])
+        .map(|name| Dialect::by_name(&name).expect("only existing dialects are possible values"))
+}
+
+/// A number of sockets: `3`, `10k`.
+fn small_count(text: &str) -> Result<u32, String> {
+    let count: Count = text.parse().map_err(|e: crate::units::ScanError| e.to_string())?;
+    count.0.try_into().map_err(|_| format!("at most {}", Count(u32::MAX.into())))
+}
+
+/// Flags that exclude each other. Each is one line that names them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// Two sources of nodes.
+    #[error("--discovery and --node: either a discovery names the nodes or you do")]
+    TwoSources,
+    /// A flag of the embedded cluster beside another cluster.
+    #[error(
+        "{embedded} and {outside}: {embedded} is for the embedded cluster, which does not run \
+         when {outside} names another"
+    )]
+    NotEmbedded {
+        /// The flag of the embedded cluster.
+        embedded: &'static str,
+        /// The flag that names another.
+        outside: &'static str,
+    },
+    /// A log of nothing.
+    #[error("--fault-log without --fault: there is nothing to write down")]
+    LogWithoutFault,
+    /// The embedded cluster reads JSON.
+    #[error(
+        "--dialect raw and the embedded cluster: its nodes take only dsatter's JSON; add --relay, \
+         or name your server with --node"
+    )]
+    RawWithoutRelay,
+    /// The embedded cluster sends to everybody.
+    #[error(
+        "--fan-out {0} and the embedded cluster: its nodes send every message to all of their \
+         clients; name your server with --node"
+    )]
+    EmbeddedFanOut(&'static str),
+    /// The ports of the embedded cluster are not known before it runs.
+    #[error(
+        "--push-node {0} and the embedded cluster: its ports are not known before it runs; give \
+         the place of the node, counted from 0"
+    )]
+    EmbeddedPushUrl(NodeUrl),
+    /// `--push-node 3 --nodes 3`.
+    #[error("--push-node {index} and --nodes {nodes}: the nodes are numbered from 0")]
+    EmbeddedPushIndex {
+        /// As asked.
+        index: usize,
+        /// Size of the embedded cluster.
+        nodes: u16,
+    },
+}
+
+/// Where the nodes come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// A discovery lists them.
+    Discovery(&'a DiscoveryUrl),
+    /// The user does.
+    Nodes(&'a [NodeUrl]),
+    /// We start them.
+    Embedded(Embedded<'a>),
+}
+
+/// The embedded cluster, as asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Embedded<'a> {
+    /// How many nodes.
+    pub nodes: u16,
+    /// They pass on bytes without reading them.
+    pub relay: bool,
+    /// Their faults, as `cluster` reads them.
+    pub faults: &'a [String],
+    /// Where they write what they did.
+    pub fault_log: Option<&'a std::path::Path>,
+    /// Seed of the faults.
+    pub seed: u64,
+}
+
+impl RunArgs {
+    /// The load that is asked for.
+    pub fn spec(&self) -> Spec {
+        Spec {
+            dialect: self.dialect.clone(),
+            fan_out: self.fan_out.into(),
+            push_sockets: self.push_sockets,
+            receivers_per_node: self.receivers_per_node,
+            messages: self.messages.iter().map(|count| count.0).collect(),
+            payload_bytes: self.payload_bytes.0,
+            drain: self.drain,
+            connect_timeout: self.connect_timeout,
+            ready_timeout: self.ready_timeout,
+            max_message_bytes: self.max_message_bytes.0,
+            frame_memory_bytes: self.frame_memory.0,
+            seed: self.seed,
+        }
+    }
+
+    /// Where the nodes come from.
+    ///
+    /// # Errors
+    /// When flags exclude each other.
+    pub fn source(&self) -> Result<Source<'_>, Contradiction> {
+        if !self.fault.is_empty() || self.fault_log.is_none() {
+            self.consistent_source()
+        } else {
+            Err(Contradiction::LogWithoutFault)
+        }
+    }
+
+    fn consistent_source(&self) -> Result<Source<'_>, Contradiction> {
+        let (outside, source) = match (&self.discovery, self.node.as_slice()) {
+            (Some(_), [_, ..]) => return Err(Contradiction::TwoSources),
+            (None, []) => return self.embedded().map(Source::Embedded),
+            (Some(url), []) => ("--discovery", Source::Discovery(url)),
+            (None, nodes) => ("--node", Source::Nodes(nodes)),
+        };
+        match self.embedded_flag() {
+            Some(embedded) => Err(Contradiction::NotEmbedded { embedded, outside }),
+            None => Ok(source),
+        }
+    }
+
+    /// The first flag that only an embedded cluster understands.
+    fn embedded_flag(&self) -> Option<&'static str> {
+        let given = [
+            ("--nodes", self.nodes.is_some()),
+            ("--relay", self.relay),
+            ("--fault", !self.fault.is_empty()),
+        ];
+        given.into_iter().find_map(|(flag, given)| given.then_some(flag))
+    }
+
+    fn embedded(&self) -> Result<Embedded<'_>, Contradiction> {
+        let nodes = self.nodes.unwrap_or(EMBEDDED_NODES);
+        if self.dialect == Dialect::raw() && !self.relay {
+            return Err(Contradiction::RawWithoutRelay);
+        }
+        match self.fan_out {
+            FanOutArg::All => {}
+            FanOutArg::Others => return Err(Contradiction::EmbeddedFanOut("others")),
+            FanOutArg::Own => return Err(Contradiction::EmbeddedFanOut("own")),
+        }
+        match &self.push_node {
+            Some(PushNode::Url(url)) => return Err(Contradiction::EmbeddedPushUrl(url.clone())),
+            Some(PushNode::Index(index)) if *index >= nodes.into() => {
+                return Err(Contradiction::EmbeddedPushIndex { index: *index, nodes });
+            }
+            _ => {}
+        }
+        Ok(Embedded {
+            nodes,
+            relay: self.relay,
+            faults: &self.fault,
+            fault_log: self.fault_log.as_deref(),
+            seed: self.seed,
+        })
+    }
+
+    /// Where the nodes come from, as a clause.
+    pub fn cluster(&self) -> String {
+        match self.source() {
+            Ok(Source::Discovery(url)) => format!("discovery {url}"),
+            Ok(Source::Embedded(_)) => "embedded".into(),
+            Ok(Source::Nodes(_)) | Err(_) => "--node".into(),
+        }
+    }
+
+    /// The node that takes the pushes.
+    pub fn push_node(&self) -> PushNode {
+        self.push_node.clone().unwrap_or_default()
+    }
+
+    /// CPUs for the workers.
+    pub fn cores(&self) -> Cores {
+        self.cores.clone().unwrap_or_default()
+    }
+
+    /// How long a discovery may take.
+    pub fn connect_timeout(&self) -> Nanos {
+        self.connect_timeout
+    }
+
+    /// Where the result goes, besides the report.
+    pub fn json(&self) -> Option<&JsonTarget> {
+        self.json.as_ref()
+    }
+
+    /// Neither progress nor report.
+    pub fn quiet(&self) -> bool {
+        self.quiet
+    }
+}
+
+impl From<FanOutArg> for FanOut {
+    fn from(arg: FanOutArg) -> Self {
+        match arg {
+            FanOutArg::All => Self::All,
+            FanOutArg::Others => Self::Others,
+            FanOutArg::Own => Self::Own,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    fn parse(words: &str) -> Result<RunArgs, clap::Error> {
+        let words = std::iter::once("fanstorm").chain(words.split_whitespace());
+        Alone::try_parse_from(words).map(|alone| alone.run)
+    }
+
+    fn args(words: &str) -> RunArgs {
+        parse(words).unwrap_or_else(|e| panic!("{words}: {e}"))
+    }
+
+    #[test]
+    fn no_flags_ask_for_the_default_load() {
+        let (asked, default) = (args("").spec(), Spec::default());
+        assert_eq!(format!("{asked:?}"), format!("{default:?}"));
+    }
+
+    #[test]
+    fn every_flag_of_the_load_arrives_in_its_place() {
+        let spec = args(
+            "--dialect raw --fan-out others --push-sockets 1k --receivers-per-node 2 \
+             --messages 10,1.5k,2M --payload-bytes 4KiB --drain 1m30s --connect-timeout 250ms \
+             --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --seed 7",
+        )
+        .spec();
+        let expected = Spec {
+            dialect: Dialect::raw(),
+            fan_out: FanOut::Others,
+            push_sockets: 1_000,
+            receivers_per_node: Some(2),
+            messages: vec![10, 1_500, 2_000_000],
+            payload_bytes: 4_096,
+            drain: Nanos::from_secs(90),
+            connect_timeout: Nanos::from_millis(250),
+            ready_timeout: Nanos::from_secs(3),
+            max_message_bytes: 1 << 20,
+            frame_memory_bytes: 2 << 30,
+            seed: 7,
+        };
+        assert_eq!(format!("{spec:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_with_what_would_be_understood() {
+        for (words, hint) in [
+            ("--cores abc", "how many (2) or which (0,2 or 4-7"),
+            ("--cores 0", "at least one core"),
+            ("--drain 5", "needs a unit (ns, us, ms, s, m, h)"),
+            ("--messages ten", "150, 10k or 1M"),
+            ("--payload-bytes 4k", "4KiB"),
+            ("--push-sockets 5G", "at most 4 294 967 295"),
+            ("--push-sockets -1", "not a count"),
+            ("--messages -1", "not a count"),
+            ("--nodes 0", "1..=256"),
+            ("--node 127.0.0.1:8080", "write ws://127.0.0.1:8080"),
+            ("--node wss://node/", "TLS, which is not supported yet"),
+            ("--discovery https://d/", "TLS, which is not supported yet"),
+            ("--push-node second", "write ws://second"),
+            ("--dialect dsater", "dsatter"),
+            ("--fan-out everyone", "others"),
+            ("--mesages 10", "--messages"),
+        ] {
+            let error = parse(words).map(|_| ()).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{words}");
+            assert!(error.to_string().contains(hint), "{words}: {error}");
+        }
+    }
+
+    #[test]
+    fn flags_that_exclude_each_other_are_both_named_in_one_line() {
+        for (words, names) in [
+            ("--discovery http://d/ --node ws://n/", &["--discovery", "--node"][..]),
+            ("--discovery http://d/ --nodes 3", &["--nodes", "--discovery"]),
+            ("--node ws://n/ --relay", &["--relay", "--node"]),
+            ("--node ws://n/ --fault drop=0.1", &["--fault", "--node"]),
+            ("--fault-log f", &["--fault-log", "--fault"]),
+            ("--dialect raw", &["--dialect raw", "embedded cluster", "--relay"]),
+            ("--fan-out own", &["--fan-out own", "embedded cluster"]),
+            ("--fan-out others", &["--fan-out others", "embedded cluster"]),
+            ("--push-node ws://n:1/", &["--push-node ws://n:1/", "embedded cluster"]),
+            ("--push-node 3", &["--push-node 3", "--nodes 3"]),
+            ("--push-node 1 --nodes 1", &["--push-node 1", "--nodes 1"]),
+        ] {
+            let args = args(words);
+            let text = args.source().unwrap_err().to_string();
+            assert!(names.iter().all(|name| text.contains(name)), "{words}: {text}");
+            assert_eq!(text.lines().count(), 1, "{words}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_nodes_come_from_where_the_flags_say() {
+        assert!(matches!(args("").source(), Ok(Source::Embedded(Embedded { nodes: 3, .. }))));
+        let words = "--nodes 5 --relay --dialect raw --fault stall=3 --fault-log f --push-node 4";
+        match args(words).source() {
+            Ok(Source::Embedded(e)) => {
+                assert_eq!((e.nodes, e.relay, e.faults), (5, true, &["stall=3".to_owned()][..]));
+            }
+            other => panic!("{other:?}"),
+        }
+        let two = args("--node ws://a/ --node ws://b/ --push-node ws://b/ --fan-out own");
+        assert!(matches!(two.source(), Ok(Source::Nodes([_, _]))));
+        assert!(matches!(args("--discovery http://d/").source(), Ok(Source::Discovery(_))));
+    }
+}

@@ -1,0 +1,118 @@
+//! Asks a discovery for its nodes.
+//!
+//! Belongs here: one HTTP request, bounded in time and size. Does not: reading the answer
+//! (`plan::discovery`).
+
+use std::io::{self, ErrorKind};
+
+use crate::plan::discovery::{self, DiscoveryError, DiscoveryUrl};
+use crate::plan::targets::NodeUrl;
+use crate::units::{Bytes, Nanos};
+
+/// A hundred thousand nodes fit; something else's download does not.
+const LARGEST_ANSWER: Bytes = Bytes::from_mib(16);
+
+/// A discovery that has moved may say where to, but not for ever.
+const REDIRECTS: u32 = 3;
+
+/// Why a discovery named no nodes: its URL, the phase, and what came.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoverError {
+    /// No connection.
+    #[error("discovery {url}: connect: {reason}")]
+    Connect {
+        /// As asked for.
+        url: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// A connection, but no answer.
+    #[error("discovery {url}: answer: {reason}")]
+    Answer {
+        /// As asked for.
+        url: String,
+        /// What was wrong.
+        reason: String,
+    },
+    /// An answer other than 200.
+    #[error("discovery {url}: answer: {status}")]
+    Status {
+        /// As asked for.
+        url: String,
+        /// Code and reason.
+        status: String,
+    },
+    /// A 200 that lists no nodes.
+    #[error("discovery {url}: list: {source}")]
+    List {
+        /// As asked for.
+        url: String,
+        /// What was wrong.
+        source: DiscoveryError,
+    },
+}
+
+/// The nodes that a discovery lists, sorted.
+///
+/// # Errors
+/// When it cannot be reached within `timeout`, or does not answer with a list of nodes.
+pub fn nodes(url: &DiscoveryUrl, timeout: Nanos) -> Result<Vec<NodeUrl>, DiscoverError> {
+    let mut body = fetch(url.as_str(), timeout)?;
+    discovery::parse(&mut body)
+        .map_err(|source| DiscoverError::List { url: url.to_string(), source })
+}
+
+fn fetch(url: &str, timeout: Nanos) -> Result<Vec<u8>, DiscoverError> {
+    let config = ureq::Agent::config_builder()
+        .timeout_global(Some(timeout.into()))
+        .http_status_as_error(false)
+        // The cluster under test is reached directly or not at all: a proxy would not carry the
+        // run, so it must not carry the list of nodes either.
+        .proxy(None)
+        .max_redirects(REDIRECTS)
+        .user_agent(concat!("fanstorm/", env!("CARGO_PKG_VERSION")))
+        .build();
+    let failed = |error| failure(url, timeout, error);
+    let mut answer = ureq::Agent::new_with_config(config).get(url).call().map_err(failed)?;
+    if answer.status() != 200 {
+        return Err(DiscoverError::Status {
+            url: url.to_owned(),
+            status: answer.status().to_string(),
+        });
+    }
+    let body = answer.body_mut().with_config().limit(LARGEST_ANSWER.0);
+    body.read_to_vec().map_err(failed)
+}
+
+fn failure(url: &str, timeout: Nanos, error: ureq::Error) -> DiscoverError {
+    let url = url.to_owned();
+    let reason = match &error {
+        ureq::Error::Timeout(_) => format!("none within {timeout} (--connect-timeout)"),
+        ureq::Error::BodyExceedsLimit(_) => format!("larger than {LARGEST_ANSWER}"),
+        error => error.to_string(),
+    };
+    match error {
+        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => {
+            DiscoverError::Connect { url, reason }
+        }
+        ureq::Error::Io(error) => io_failure(url, &error),
+        _ => DiscoverError::Answer { url, reason },
+    }
+}
+
+/// An error of the system comes before the connection, or it is the end of one.
+fn io_failure(url: String, error: &io::Error) -> DiscoverError {
+    let reason = error.to_string();
+    match error.kind() {
+        ErrorKind::UnexpectedEof => {
+            DiscoverError::Answer { url, reason: "the connection was closed before its end".into() }
+        }
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            DiscoverError::Answer { url, reason }
+        }
+        ErrorKind::ConnectionRefused => {
+            DiscoverError::Connect { url, reason: format!("{reason}: is it running?") }
+        }
+        _ => DiscoverError::Connect { url, reason },
+    }
+}

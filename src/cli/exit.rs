@@ -1,0 +1,169 @@
+//! Exit codes: what a script learns from a run without reading it.
+
+use std::process::ExitCode;
+
+use crate::measure::outcome::{Outcome, RunOutcome, Trust};
+
+/// How the program ends. The numbers are a contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Every copy came once and unaltered, and the numbers can be trusted.
+    Complete = 0,
+    /// Copies are missing, came twice or came altered; or rows did not run.
+    Incomplete = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// This host cannot run it: io_uring, descriptors, ports, memory.
+    Host = 3,
+    /// The discovery or a node cannot be reached, refuses, or never answers.
+    Unreachable = 4,
+    /// Every copy came, but the numbers describe the generator, not the cluster.
+    Void = 5,
+    /// Ctrl-C or SIGTERM; what was measured was reported.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// For `--help`.
+    pub const HELP: &'static str = concat!(
+        "  0    complete: every copy came once, and the verdict is not void\n",
+        "  1    copies are missing, duplicate or corrupt, or rows did not run\n",
+        "  2    usage\n",
+        "  3    this host cannot run it (io_uring, descriptors, ports, memory)\n",
+        "  4    the target cannot be reached, refuses, or never becomes ready\n",
+        "  5    complete, but the verdict is void: the generator was the bottleneck\n",
+        "  130  interrupted; what was measured is reported",
+    );
+
+    /// The number.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// The exit code of a run that came to a report. Interruption is said first, because it explains the
+/// rest; a deficit comes before a void verdict, because it stays true whatever the timing is worth.
+pub fn exit_code(outcome: &Outcome) -> Exit {
+    if outcome.interrupted {
+        return Exit::Interrupted;
+    }
+    let incomplete = |run: &RunOutcome| !run.complete();
+    if outcome.runs.is_empty() || !outcome.skipped.is_empty() || outcome.runs.iter().any(incomplete)
+    {
+        return Exit::Incomplete;
+    }
+    if outcome.runs.iter().any(|run| run.trust() == Trust::Void) {
+        return Exit::Void;
+    }
+    Exit::Complete
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::outcome::{Caveat, Delivery, Ending, Opcodes};
+    use crate::units::Nanos;
+
+    fn run(delivery: Delivery, trust: Trust) -> RunOutcome {
+        let caveat =
+            Caveat { code: "test", severity: trust, text: String::new(), remedy: String::new() };
+        RunOutcome {
+            messages: 10,
+            sent: 10,
+            push_sockets: 1,
+            receive_sockets: 0,
+            nodes: 1,
+            delivery,
+            send_time: Nanos(1),
+            receive_time: Nanos(1),
+            latency_ns: Vec::new(),
+            saturated: 0,
+            matrix: Vec::new(),
+            gaps: Vec::new(),
+            gaps_total: 0,
+            lost: Vec::new(),
+            opcodes: Opcodes::default(),
+            cores: Vec::new(),
+            ending: Ending::Complete,
+            caveats: vec![caveat],
+        }
+    }
+
+    fn outcome(runs: &[(Delivery, Trust)]) -> Outcome {
+        let runs = runs.iter().map(|&(delivery, trust)| run(delivery, trust));
+        Outcome { runs: runs.collect(), ..Outcome::default() }
+    }
+
+    const WHOLE: Delivery = Delivery {
+        expected: 10,
+        delivered: 10,
+        missing: 0,
+        duplicate: 0,
+        out_of_order: 3,
+        foreign: 7,
+        corrupt: 0,
+        seen: 17,
+    };
+
+    #[test]
+    fn the_worst_row_decides_and_a_deficit_comes_before_a_void_verdict() {
+        let missing = Delivery { delivered: 9, missing: 1, ..WHOLE };
+        let duplicate = Delivery { duplicate: 1, ..WHOLE };
+        let corrupt = Delivery { corrupt: 1, ..WHOLE };
+        let (ok, degraded, void) = (Trust::Ok, Trust::Degraded, Trust::Void);
+        for (rows, exit) in [
+            (&[(WHOLE, ok)][..], Exit::Complete),
+            (&[(WHOLE, ok), (WHOLE, degraded)], Exit::Complete),
+            (&[(WHOLE, void), (WHOLE, ok)], Exit::Void),
+            (&[(missing, ok), (WHOLE, ok)], Exit::Incomplete),
+            (&[(duplicate, ok)], Exit::Incomplete),
+            (&[(corrupt, ok)], Exit::Incomplete),
+            (&[(WHOLE, void), (missing, ok)], Exit::Incomplete),
+            (&[(missing, void)], Exit::Incomplete),
+            (&[], Exit::Incomplete),
+        ] {
+            assert_eq!(exit_code(&outcome(rows)), exit, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn an_interruption_is_said_first() {
+        let missing = Delivery { delivered: 0, missing: 10, ..WHOLE };
+        for rows in [&[(missing, Trust::Void)][..], &[(WHOLE, Trust::Ok)], &[]] {
+            let mut outcome = outcome(rows);
+            outcome.interrupted = true;
+            assert_eq!(exit_code(&outcome), Exit::Interrupted);
+        }
+    }
+
+    #[test]
+    fn rows_that_did_not_run_are_no_success() {
+        let mut outcome = outcome(&[(WHOLE, Trust::Ok)]);
+        outcome.skipped.push((8_000, "too little memory".to_owned()));
+        assert_eq!(exit_code(&outcome), Exit::Incomplete);
+    }
+
+    #[test]
+    fn the_help_names_every_code() {
+        for exit in [
+            Exit::Complete,
+            Exit::Incomplete,
+            Exit::Usage,
+            Exit::Host,
+            Exit::Unreachable,
+            Exit::Void,
+            Exit::Interrupted,
+        ] {
+            let code = exit.code().to_string();
+            let named = |line: &str| line.split_whitespace().next() == Some(code.as_str());
+            assert!(Exit::HELP.lines().any(named), "{exit:?}");
+        }
+    }
+}

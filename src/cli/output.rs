@@ -1,0 +1,196 @@
+//! Where results go: standard output, or a file that was seen to be writable before the run.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// `--json FILE` or `--json -`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JsonTarget {
+    /// `-`.
+    Stdout,
+    /// A path.
+    File(PathBuf),
+}
+
+impl FromStr for JsonTarget {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "" => Err("write a file name, or - for standard output"),
+            "-" => Ok(Self::Stdout),
+            path => Ok(Self::File(path.into())),
+        }
+    }
+}
+
+/// A result file that cannot be written; known before the run.
+#[derive(Debug, thiserror::Error)]
+#[error("--json {}: {source}", path.display())]
+pub struct UnwritableError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// An open result file. Left behind only if a result was written into it.
+#[derive(Debug)]
+pub struct ResultFile {
+    path: PathBuf,
+    file: File,
+    /// It did not exist before us.
+    created: bool,
+    written: bool,
+}
+
+impl ResultFile {
+    /// Opens `path` for writing. An earlier result stays in it until the new one is there.
+    ///
+    /// # Errors
+    /// When it cannot be opened: missing directory, no permission, a directory.
+    pub fn open(path: &Path) -> Result<Self, UnwritableError> {
+        let created = !path.exists();
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|source| UnwritableError { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), file, created, written: false })
+    }
+
+    /// Writes the result.
+    ///
+    /// # Errors
+    /// When the disk is full, for example. Whoever has the result must put it elsewhere then.
+    pub fn write(&mut self, result: &[u8]) -> Result<(), UnwritableError> {
+        self.replace(result)
+            .map_err(|source| UnwritableError { path: self.path.clone(), source })?;
+        self.written = true;
+        Ok(())
+    }
+
+    fn replace(&mut self, result: &[u8]) -> io::Result<()> {
+        self.file.write_all(result)?;
+        // Pipes and devices have no length.
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(result.len() as u64)?;
+        }
+        self.file.flush()
+    }
+}
+
+impl Drop for ResultFile {
+    fn drop(&mut self) {
+        if self.created && !self.written {
+            // An empty file would look like a result.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A writer whose reader may go away (`fanstorm | head`): what nobody reads is no error.
+#[derive(Debug)]
+pub struct Pipe<W> {
+    inner: W,
+    broken: bool,
+}
+
+impl<W: Write> Pipe<W> {
+    /// Around a standard stream.
+    pub const fn new(inner: W) -> Self {
+        Self { inner, broken: false }
+    }
+
+    fn forgive<T>(&mut self, result: io::Result<T>, instead: T) -> io::Result<T> {
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.broken = true;
+                Ok(instead)
+            }
+            other => other,
+        }
+    }
+}
+
+impl<W: Write> Write for Pipe<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.broken {
+            return Ok(bytes.len());
+        }
+        let result = self.inner.write(bytes);
+        self.forgive(result, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.broken {
+            return Ok(());
+        }
+        let result = self.inner.flush();
+        self.forgive(result, ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_replaces_a_longer_earlier_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("result.json");
+        fs::write(&path, "an earlier, longer result").unwrap();
+        let mut file = ResultFile::open(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "an earlier, longer result");
+        file.write(b"{}\n").unwrap();
+        drop(file);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{}\n");
+    }
+
+    #[test]
+    fn a_run_without_a_result_leaves_no_new_file_and_no_earlier_one_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let (new, old) = (dir.path().join("new.json"), dir.path().join("old.json"));
+        fs::write(&old, "kept").unwrap();
+        drop(ResultFile::open(&new).unwrap());
+        drop(ResultFile::open(&old).unwrap());
+        assert!(!new.exists());
+        assert_eq!(fs::read_to_string(&old).unwrap(), "kept");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_before_the_run_and_named() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in [dir.path().to_owned(), dir.path().join("absent/result.json")] {
+            let error = ResultFile::open(&path).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--json {}: ", path.display())), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_at_the_end_and_devices_are_written_to() {
+        ResultFile::open(Path::new("/dev/full")).unwrap().write(b"{}").unwrap_err();
+        ResultFile::open(Path::new("/dev/null")).unwrap().write(b"{}").unwrap();
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_error_but_a_full_disk_is() {
+        struct Fails(io::ErrorKind);
+        impl Write for Fails {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Err(self.0.into())
+            }
+        }
+        let mut gone = Pipe::new(Fails(io::ErrorKind::BrokenPipe));
+        assert!(writeln!(gone, "one").and_then(|()| gone.flush()).is_ok());
+        let mut full = Pipe::new(Fails(io::ErrorKind::StorageFull));
+        assert!(writeln!(full, "one").is_err());
+    }
+
+    #[test]
+    fn a_dash_is_standard_output_and_nothing_is_nothing() {
+        assert_eq!("-".parse(), Ok(JsonTarget::Stdout));
+        assert_eq!("./-".parse(), Ok(JsonTarget::File("./-".into())));
+        assert!("".parse::<JsonTarget>().is_err());
+    }
+}

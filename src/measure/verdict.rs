@@ -1,0 +1,523 @@
+//! How far a row can be trusted: whether its numbers describe the cluster or the generator.
+//!
+//! Belongs here: one pure rule per caveat, from facts that others gathered. Does not: gathering them
+//! (`host::facts`, the worker), nor what the *cluster* did wrong: a missing copy is a result, not a
+//! caveat.
+//!
+//! A new rule is a function in `RULES`. Its code is a contract: scripts filter by it. Rules that
+//! need a schedule (lag of the sends against the interval) stand beside `core_busy`, which already
+//! knows both kinds of load.
+
+use super::outcome::{Caveat, CoreUse, RunOutcome, Trust};
+use super::percentile::Percentile;
+use crate::host::facts::{CpuTicks, HostCounters, TCP_DROPS, TCP_DROPS_LISTEN};
+use crate::units::{Count, Nanos};
+
+/// A core that is busier than this has no reserve to be in time with.
+const BUSY_MAX: f64 = 0.95;
+/// A shorter row is over before a share of its time says anything.
+const BUSY_ROW_MIN: Nanos = Nanos::from_millis(100);
+/// Time taken by the hypervisor that a tail percentile does not feel.
+const STEAL_MAX: f64 = 0.001;
+/// Of the time that our threads wanted to run, the share that they waited for a CPU.
+const RUN_QUEUE_MAX: f64 = 0.10;
+/// Less waiting than this, over all threads, is wakeups and nothing else.
+const RUN_QUEUE_MIN: Nanos = Nanos::from_millis(1);
+
+/// All that the verdict on a row rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The row. Its own caveats are not looked at.
+    pub outcome: &'a RunOutcome,
+    /// Sends follow a schedule; else they go as fast as the sockets take them.
+    pub open_loop: bool,
+    /// The host at the start of the row.
+    pub host_before: &'a HostCounters,
+    /// The host at its end.
+    pub host_after: &'a HostCounters,
+    /// CPUs that this process may use, where known.
+    pub cpus_allowed: Option<usize>,
+    /// The cluster runs on this host and may use CPUs that carry workers.
+    pub cluster_shares_cores: bool,
+}
+
+type Rule = fn(&Facts<'_>) -> Option<Caveat>;
+
+const RULES: &[Rule] = &[
+    cq_overflow,
+    histogram_saturated,
+    core_busy,
+    buffers_exhausted,
+    long_turn,
+    cpu_steal,
+    cpu_throttled,
+    run_queue_wait,
+    listen_drops,
+    kernel_drops,
+    softnet_drops,
+    single_cpu,
+    shared_cores,
+];
+
+/// The caveats of a row, worst first.
+pub fn judge(facts: &Facts<'_>) -> Vec<Caveat> {
+    let mut caveats: Vec<Caveat> = RULES.iter().filter_map(|rule| rule(facts)).collect();
+    caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));
+    caveats
+}
+
+fn void(code: &'static str, text: String, remedy: &str) -> Caveat {
+    Caveat { code, severity: Trust::Void, text, remedy: remedy.to_owned() }
+}
+
+fn degraded(code: &'static str, text: String, remedy: &str) -> Caveat {
+    Caveat { code, severity: Trust::Degraded, text, remedy: remedy.to_owned() }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+fn cq_overflow(facts: &Facts<'_>) -> Option<Caveat> {
+    let overflow = sum(facts, |core| core.cq_overflow);
+    (overflow > 0).then(|| {
+        void(
+            "cq-overflow",
+            format!(
+                "the completion queue was full: {} completions were kept aside by the kernel, and \
+                 their copies are stamped late",
+                Count(overflow)
+            ),
+            "spread the sockets over more --cores",
+        )
+    })
+}
+
+fn histogram_saturated(facts: &Facts<'_>) -> Option<Caveat> {
+    let saturated = facts.outcome.saturated;
+    let top = facts.outcome.latency_ns.first().map_or(0, |(_, histogram)| histogram.high());
+    (saturated > 0).then(|| {
+        void(
+            "histogram-saturated",
+            format!(
+                "{} latencies were above {} and are in no histogram: maximum and high percentiles \
+                 are too low",
+                Count(saturated),
+                Nanos(top)
+            ),
+            "a copy that late is better counted as missing: lower --drain",
+        )
+    })
+}
+
+fn core_busy(facts: &Facts<'_>) -> Option<Caveat> {
+    let busiest = facts.outcome.cores.iter().max_by(|a, b| a.busy().total_cmp(&b.busy()))?;
+    let (busy, cpu) = (percent(busiest.busy()), busiest.cpu);
+    let remedy = "give the generator more --cores";
+    if busiest.busy() <= BUSY_MAX {
+        return None;
+    }
+    if facts.open_loop {
+        let text =
+            format!("CPU {cpu} was {busy} busy with our own work: sends and stamps are late");
+        return Some(void("core-busy", text, remedy));
+    }
+    // A burst has no schedule to be late for: the core may well be busy, if the cluster is fast.
+    (busiest.wall >= BUSY_ROW_MIN).then(|| {
+        let text = format!(
+            "CPU {cpu} was {busy} busy with our own work: the receive time may be the generator's \
+             own, and a faster cluster would not show"
+        );
+        degraded("core-busy", text, remedy)
+    })
+}
+
+fn buffers_exhausted(facts: &Facts<'_>) -> Option<Caveat> {
+    let times = sum(facts, |core| core.enobufs);
+    (times > 0).then(|| {
+        degraded(
+            "buffers-exhausted",
+            format!(
+                "all receive buffers were taken {} times: copies waited in the kernel for us",
+                Count(times)
+            ),
+            "spread the sockets over more --cores",
+        )
+    })
+}
+
+fn long_turn(facts: &Facts<'_>) -> Option<Caveat> {
+    let longest = facts.outcome.cores.iter().max_by_key(|core| core.longest_turn)?;
+    let (class, histogram) = facts.outcome.latency_ns.first()?;
+    let p99 = Percentile::P99.of(histogram)?;
+    (longest.longest_turn > p99).then(|| {
+        degraded(
+            "long-turn",
+            format!(
+                "CPU {} worked {} on one batch of completions, longer than the {} p99 of {p99}: \
+                 copies may have come so much earlier than their stamp",
+                longest.cpu,
+                longest.longest_turn,
+                class.key()
+            ),
+            "give the generator more --cores, and leave each of them to it alone",
+        )
+    })
+}
+
+fn cpu_steal(facts: &Facts<'_>) -> Option<Caveat> {
+    let share = |before: CpuTicks, after: CpuTicks| {
+        let total = after.total.saturating_sub(before.total);
+        let steal = after.steal.saturating_sub(before.steal);
+        if total == 0 { 0.0 } else { steal as f64 / total as f64 }
+    };
+    let ticks = |host: &HostCounters, cpu: usize| {
+        host.cpu_each.iter().find(|(number, _)| *number == cpu).map(|(_, ticks)| *ticks)
+    };
+    let (before, after) = (facts.host_before, facts.host_after);
+    let of_workers = facts.outcome.cores.iter().filter_map(|core| {
+        let share = share(ticks(before, core.cpu)?, ticks(after, core.cpu)?);
+        Some((format!("CPU {}", core.cpu), share))
+    });
+    let of_all = before.cpu_all.zip(after.cpu_all);
+    let of_all = of_all.map(|(before, after)| ("all CPUs".to_owned(), share(before, after)));
+    let (whose, worst) = of_workers.chain(of_all).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (worst > STEAL_MAX).then(|| {
+        degraded(
+            "cpu-steal",
+            format!("the hypervisor took {} of the time of {whose}", percent(worst)),
+            "use a host with CPUs of its own; on this one, repeat the run and compare",
+        )
+    })
+}
+
+fn cpu_throttled(facts: &Facts<'_>) -> Option<Caveat> {
+    let (before, after) = (facts.host_before.throttle?, facts.host_after.throttle?);
+    let periods = after.periods.saturating_sub(before.periods);
+    (periods > 0).then(|| {
+        degraded(
+            "cpu-throttled",
+            format!(
+                "the CPU quota of our control group ran out in {} periods, and we stood still for {}",
+                Count(periods),
+                after.time.since(before.time)
+            ),
+            "raise the container's CPU limit (cpu.max), or use fewer --cores",
+        )
+    })
+}
+
+fn run_queue_wait(facts: &Facts<'_>) -> Option<Caveat> {
+    let (before, after) = (facts.host_before.sched?, facts.host_after.sched?);
+    let waiting = after.waiting.since(before.waiting);
+    let wanted = waiting.plus(after.running.since(before.running));
+    let share = waiting.0 as f64 / wanted.0.max(1) as f64;
+    (waiting >= RUN_QUEUE_MIN && share > RUN_QUEUE_MAX).then(|| {
+        degraded(
+            "run-queue-wait",
+            format!(
+                "our threads waited {waiting} for a CPU, {} of the time that they wanted to run",
+                percent(share)
+            ),
+            "keep other processes off the CPUs of --cores (taskset, isolcpus)",
+        )
+    })
+}
+
+fn listen_drops(facts: &Facts<'_>) -> Option<Caveat> {
+    let grown = grown_tcp_drops(facts, 0..TCP_DROPS_LISTEN)?;
+    Some(degraded(
+        "listen-drops",
+        format!("a listener of this host refused connections: {grown}"),
+        "raise net.core.somaxconn and net.ipv4.tcp_max_syn_backlog, and the server's own backlog",
+    ))
+}
+
+fn kernel_drops(facts: &Facts<'_>) -> Option<Caveat> {
+    let grown = grown_tcp_drops(facts, TCP_DROPS_LISTEN..TCP_DROPS.len())?;
+    Some(degraded(
+        "kernel-drops",
+        format!("the kernel of this host was short of TCP memory: {grown}"),
+        "raise net.ipv4.tcp_mem and net.ipv4.tcp_rmem",
+    ))
+}
+
+fn softnet_drops(facts: &Facts<'_>) -> Option<Caveat> {
+    let (before, after) = (facts.host_before.softnet_dropped?, facts.host_after.softnet_dropped?);
+    let dropped = after.saturating_sub(before);
+    (dropped > 0).then(|| {
+        degraded(
+            "softnet-drops",
+            format!("{} packets found the backlog of their CPU full", Count(dropped)),
+            "raise net.core.netdev_max_backlog",
+        )
+    })
+}
+
+fn single_cpu(facts: &Facts<'_>) -> Option<Caveat> {
+    (facts.cpus_allowed == Some(1)).then(|| {
+        let others = if facts.cluster_shares_cores {
+            "generator, cluster and kernel"
+        } else {
+            "generator and kernel"
+        };
+        degraded(
+            "single-cpu",
+            format!("this process may use one CPU: {others} take turns on it"),
+            "use a host with at least two CPUs, or widen taskset, cpuset or the container's CPUs",
+        )
+    })
+}
+
+fn shared_cores(facts: &Facts<'_>) -> Option<Caveat> {
+    let alone = facts.cpus_allowed == Some(1);
+    (facts.cluster_shares_cores && !alone).then(|| {
+        let cpus: Vec<_> = facts.outcome.cores.iter().map(|core| core.cpu.to_string()).collect();
+        degraded(
+            "shared-cores",
+            format!(
+                "cluster and generator share CPU {}: latencies include the wait for each other",
+                cpus.join(", ")
+            ),
+            "leave CPUs out of --cores, or run the cluster on another host",
+        )
+    })
+}
+
+fn sum(facts: &Facts<'_>, of: impl Fn(&CoreUse) -> u64) -> u64 {
+    facts.outcome.cores.iter().map(of).sum()
+}
+
+/// The drop counters among `which` that grew, as `ListenDrops +3, …`.
+fn grown_tcp_drops(facts: &Facts<'_>, which: std::ops::Range<usize>) -> Option<String> {
+    let (before, after) = (facts.host_before.tcp_drops?, facts.host_after.tcp_drops?);
+    let grown = which.filter(|&i| after[i] > before[i]);
+    let grown = grown.map(|i| format!("{} +{}", TCP_DROPS[i], Count(after[i] - before[i])));
+    Some(grown.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::facts::{SchedTime, Throttle};
+    use crate::measure::outcome::{Class, Delivery, Ending, Opcodes};
+    use crate::measure::recorder::histogram;
+
+    /// A row of 200 ms on CPU 1 with a p99 of 990 µs, and a host that did nothing to it.
+    #[derive(Clone)]
+    struct Case {
+        run: RunOutcome,
+        before: HostCounters,
+        after: HostCounters,
+        open_loop: bool,
+        cpus_allowed: Option<usize>,
+        cluster_shares_cores: bool,
+    }
+
+    type Change = fn(&mut Case);
+
+    fn quiet() -> Case {
+        let mut ns = histogram();
+        (1..=1_000).for_each(|i| ns.record(i * 1_000).unwrap());
+        let core = CoreUse {
+            cpu: 1,
+            cpu_time: Nanos::from_millis(100),
+            wall: Nanos::from_millis(200),
+            longest_turn: Nanos::from_micros(900),
+            ..CoreUse::default()
+        };
+        let run = RunOutcome {
+            messages: 1_000,
+            sent: 1_000,
+            push_sockets: 1,
+            receive_sockets: 0,
+            nodes: 1,
+            delivery: Delivery::default(),
+            send_time: Nanos::from_millis(1),
+            receive_time: Nanos::from_millis(170),
+            latency_ns: vec![(Class::Service, ns)],
+            saturated: 0,
+            matrix: Vec::new(),
+            gaps: Vec::new(),
+            gaps_total: 0,
+            lost: Vec::new(),
+            opcodes: Opcodes::default(),
+            cores: vec![CoreUse { cpu: 0, ..CoreUse::default() }, core],
+            ending: Ending::Complete,
+            caveats: Vec::new(),
+        };
+        let ticks = |steal, total| CpuTicks { steal, total };
+        let before = HostCounters {
+            cpu_all: Some(ticks(50, 10_000)),
+            cpu_each: vec![(0, ticks(10, 5_000)), (1, ticks(40, 5_000))],
+            throttle: Some(Throttle { periods: 7, time: Nanos::from_millis(70) }),
+            sched: Some(SchedTime {
+                running: Nanos::from_millis(400),
+                waiting: Nanos::from_millis(90),
+            }),
+            tcp_drops: Some([9; TCP_DROPS.len()]),
+            softnet_dropped: Some(5),
+        };
+        let mut after = before.clone();
+        after.cpu_all = Some(ticks(50, 12_000));
+        after.cpu_each = vec![(0, ticks(10, 6_000)), (1, ticks(40, 6_000))];
+        after.sched =
+            Some(SchedTime { running: Nanos::from_millis(500), waiting: Nanos::from_millis(91) });
+        Case {
+            run,
+            before,
+            after,
+            open_loop: false,
+            cpus_allowed: Some(2),
+            cluster_shares_cores: false,
+        }
+    }
+
+    fn judged(case: &Case) -> Vec<Caveat> {
+        judge(&Facts {
+            outcome: &case.run,
+            open_loop: case.open_loop,
+            host_before: &case.before,
+            host_after: &case.after,
+            cpus_allowed: case.cpus_allowed,
+            cluster_shares_cores: case.cluster_shares_cores,
+        })
+    }
+
+    fn codes(change: impl Fn(&mut Case)) -> Vec<(&'static str, Trust)> {
+        let mut case = quiet();
+        change(&mut case);
+        judged(&case).iter().map(|caveat| (caveat.code, caveat.severity)).collect()
+    }
+
+    #[test]
+    fn a_quiet_row_has_no_caveat() {
+        assert_eq!(codes(|_| {}), []);
+    }
+
+    #[test]
+    fn each_cause_alone_makes_its_own_caveat_and_no_other() {
+        use Trust::{Degraded, Void};
+        let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
+        let table: [(Change, &str, Trust); 15] = [
+            (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
+            (|c| c.run.saturated = 1, "histogram-saturated", Void),
+            (busy, "core-busy", Degraded),
+            (
+                |c| {
+                    c.run.cores[1].cpu_time = Nanos::from_millis(191);
+                    c.open_loop = true;
+                },
+                "core-busy",
+                Void,
+            ),
+            (|c| c.run.cores[0].enobufs = 1, "buffers-exhausted", Degraded),
+            (|c| c.run.cores[0].longest_turn = Nanos::from_micros(995), "long-turn", Degraded),
+            (|c| c.after.cpu_each[1].1.steal += 2, "cpu-steal", Degraded),
+            (|c| c.after.cpu_all.as_mut().unwrap().steal += 3, "cpu-steal", Degraded),
+            (|c| c.after.throttle.as_mut().unwrap().periods += 1, "cpu-throttled", Degraded),
+            (
+                |c| c.after.sched.as_mut().unwrap().waiting = Nanos::from_millis(102),
+                "run-queue-wait",
+                Degraded,
+            ),
+            (|c| c.after.tcp_drops.as_mut().unwrap()[0] += 1, "listen-drops", Degraded),
+            (|c| c.after.tcp_drops.as_mut().unwrap()[3] += 1, "kernel-drops", Degraded),
+            (|c| c.after.softnet_dropped = Some(6), "softnet-drops", Degraded),
+            (|c| c.cpus_allowed = Some(1), "single-cpu", Degraded),
+            (|c| c.cluster_shares_cores = true, "shared-cores", Degraded),
+        ];
+        for (change, code, severity) in table {
+            assert_eq!(codes(change), [(code, severity)]);
+        }
+        // Every rule has its line above.
+        let tested: std::collections::BTreeSet<_> = table.iter().map(|(_, code, _)| code).collect();
+        assert_eq!(tested.len(), RULES.len());
+    }
+
+    #[test]
+    fn thresholds_are_crossed_not_touched() {
+        let at_threshold: [Change; 5] = [
+            |c| c.run.cores[1].cpu_time = Nanos::from_millis(190),
+            |c| c.run.cores[1].longest_turn = Nanos::from_micros(990),
+            // One of a thousand ticks.
+            |c| c.after.cpu_each[1].1.steal += 1,
+            // 11 ms of waiting in 111 ms are less than a tenth.
+            |c| c.after.sched.as_mut().unwrap().waiting = Nanos::from_millis(101),
+            // A share of nearly nothing.
+            |c| {
+                c.after.sched = Some(SchedTime {
+                    running: c.before.sched.unwrap().running,
+                    waiting: c.before.sched.unwrap().waiting.plus(Nanos::from_micros(999)),
+                });
+            },
+        ];
+        for change in at_threshold {
+            assert_eq!(codes(change), []);
+        }
+    }
+
+    #[test]
+    fn a_short_burst_may_keep_a_core_busy_but_a_schedule_may_not() {
+        let short = |open_loop| {
+            codes(move |case| {
+                case.open_loop = open_loop;
+                case.run.cores[1].cpu_time = Nanos::from_millis(99);
+                case.run.cores[1].wall = Nanos::from_millis(99);
+            })
+        };
+        assert_eq!(short(false), []);
+        assert_eq!(short(true), [("core-busy", Trust::Void)]);
+    }
+
+    #[test]
+    fn a_long_turn_is_held_against_a_p99_only_where_there_is_one() {
+        let few = codes(|case| {
+            case.run.latency_ns[0].1 = histogram();
+            case.run.latency_ns[0].1.record_n(1_000, 999).unwrap();
+            case.run.cores[1].longest_turn = Nanos::from_secs(1);
+        });
+        assert_eq!(few, []);
+    }
+
+    #[test]
+    fn what_the_host_does_not_show_is_not_held_against_the_row() {
+        let hidden = codes(|case| {
+            case.after.softnet_dropped = Some(6);
+            case.after.throttle.as_mut().unwrap().periods += 1;
+            case.before = HostCounters::default();
+            case.cpus_allowed = None;
+        });
+        assert_eq!(hidden, []);
+    }
+
+    #[test]
+    fn on_one_cpu_sharing_is_said_once() {
+        let one = codes(|case| {
+            case.cpus_allowed = Some(1);
+            case.cluster_shares_cores = true;
+        });
+        assert_eq!(one, [("single-cpu", Trust::Degraded)]);
+    }
+
+    #[test]
+    fn the_worst_comes_first_and_each_has_its_figures_and_a_remedy() {
+        let mut case = quiet();
+        case.cluster_shares_cores = true;
+        case.run.saturated = 1_200;
+        case.after.tcp_drops.as_mut().unwrap()[1] += 3;
+        case.after.throttle = Some(Throttle { periods: 9, time: Nanos::from_millis(95) });
+        let caveats = judged(&case);
+        let severities: Vec<_> = caveats.iter().map(|caveat| caveat.severity).collect();
+        assert!(severities.is_sorted_by(|a, b| a >= b), "{severities:?}");
+        let said = |code: &str, figures: &str| {
+            let caveat = caveats.iter().find(|caveat| caveat.code == code).unwrap();
+            assert!(caveat.text.contains(figures), "{}", caveat.text);
+            assert!(!caveat.remedy.is_empty());
+        };
+        said("histogram-saturated", "1 200 latencies were above 3 6");
+        said("listen-drops", "ListenDrops +3");
+        said("cpu-throttled", "in 2 periods, and we stood still for 25.0 ms");
+        said("shared-cores", "CPU 0, 1");
+    }
+}

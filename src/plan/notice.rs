@@ -1,0 +1,64 @@
+//! What was decided for the user, who should know of it.
+
+use std::fmt;
+
+/// Something that was decided for the user, who should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A node is listed twice.
+    SameNode {
+        /// The second spelling.
+        url: String,
+        /// The first.
+        first: String,
+    },
+    /// `--cores` asks for more workers than the plan can feed.
+    FewerCores {
+        /// As asked.
+        asked: usize,
+        /// As taken.
+        taken: usize,
+        /// The dialect needs the text on every worker.
+        correlates: bool,
+    },
+    /// The embedded cluster has no CPU of its own.
+    SharedCpus,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SameNode { url, first } => {
+                write!(f, "{url} is the same node as {first}: taken once")
+            }
+            Self::FewerCores { asked, taken, correlates } => {
+                let why = if *correlates {
+                    "this dialect needs a socket to the push node on every core"
+                } else {
+                    "there are no more sockets"
+                };
+                write!(f, "--cores: {taken} of {asked} are used, {why}")
+            }
+            Self::SharedCpus => f.write_str(
+                "the embedded cluster shares its CPUs with the workers: latencies include the \
+                 wait for a CPU; leave some out of --cores",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_notice_is_one_line() {
+        for notice in [
+            Notice::FewerCores { asked: 8, taken: 4, correlates: true },
+            Notice::FewerCores { asked: 8, taken: 6, correlates: false },
+            Notice::SharedCpus,
+        ] {
+            assert_eq!(notice.to_string().lines().count(), 1, "{notice}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A plan and rows for the tests of reports: 3 push sockets, 3 nodes with one receive socket each.
+
+use hdrhistogram::Histogram;
+
+use super::Invocation;
+use crate::dialect::Dialect;
+use crate::host::facts::HostFacts;
+use crate::measure::outcome::{Class, CoreUse, Delivery, Ending, MatrixCell, Opcodes, RunOutcome};
+use crate::measure::recorder::histogram;
+use crate::plan::fan_out::FanOut;
+use crate::plan::{Node, Plan};
+use crate::units::{Bytes, Nanos};
+
+fn node(port: u16) -> Node {
+    Node {
+        url: format!("ws://127.0.0.1:{port}/"),
+        addr: ([127, 0, 0, 1], port).into(),
+        host: format!("127.0.0.1:{port}"),
+        target: "/".to_owned(),
+    }
+}
+
+pub(super) fn plan(messages: &[u64]) -> Plan {
+    Plan {
+        nodes: [7101, 7102, 7103].map(node).to_vec(),
+        push_node: 0,
+        dialect: Dialect::dsatter(),
+        fan_out: FanOut::All,
+        push_sockets: 3,
+        receivers_per_node: 1,
+        cores: vec![1],
+        messages: messages.to_vec(),
+        payload_bytes: 150,
+        drain: Nanos::from_secs(10),
+        connect_timeout: Nanos::from_secs(5),
+        ready_timeout: Nanos::from_secs(10),
+        max_message_bytes: 1 << 20,
+        frame_memory_bytes: 1 << 28,
+        seed: 42,
+    }
+}
+
+pub(super) fn invocation() -> Invocation {
+    Invocation {
+        args: Vec::new(),
+        started_unix_ms: 0,
+        cluster: "embedded, discovery http://127.0.0.1:7100/api/clients".to_owned(),
+        memory: Bytes(3_500_000),
+        host: HostFacts {
+            kernel: Some("6.18.44".to_owned()),
+            cpu_model: Some("AMD EPYC 9R14".to_owned()),
+            cpus_online: Some(4),
+            cpus_allowed: Some(vec![0, 1]),
+            virtual_machine: Some(true),
+            memory: Some(Bytes(25 << 30)),
+            cgroup_cpus: Some(1.5),
+            cgroup_memory: None,
+            clocksource: Some("tsc".to_owned()),
+            governor: None,
+            container: Some("docker".to_owned()),
+        },
+    }
+}
+
+/// `count` latencies, evenly from one step to `count` steps.
+fn ramp(count: u64, step_ns: u64) -> Histogram<u64> {
+    let mut ns = histogram();
+    (1..=count).for_each(|i| ns.record(i * step_ns).unwrap());
+    ns
+}
+
+pub(super) fn cell(to: usize, expected: u64, delivered: u64) -> MatrixCell {
+    MatrixCell { from: 0, to, expected, delivered, latency_ns: ramp(delivered, 200) }
+}
+
+/// A row of which every copy came: 3 push sockets and one receive socket to each of 3 nodes.
+pub(super) fn whole(messages: u64) -> RunOutcome {
+    let copies = 6 * messages;
+    RunOutcome {
+        messages,
+        sent: messages,
+        push_sockets: 3,
+        receive_sockets: 3,
+        nodes: 3,
+        delivery: Delivery {
+            expected: copies,
+            delivered: copies,
+            seen: copies,
+            ..Delivery::default()
+        },
+        send_time: Nanos(messages * 2_000),
+        receive_time: Nanos(messages * 15_000),
+        latency_ns: vec![
+            (Class::Service, ramp(copies, 200)),
+            (Class::Completion, ramp(messages, 1_300)),
+            (Class::Spread, ramp(messages, 900)),
+        ],
+        saturated: 0,
+        matrix: vec![
+            cell(0, 4 * messages, 4 * messages),
+            cell(1, messages, messages),
+            cell(2, messages, messages),
+        ],
+        gaps: Vec::new(),
+        gaps_total: 0,
+        lost: Vec::new(),
+        opcodes: Opcodes { text: copies, ..Opcodes::default() },
+        cores: vec![CoreUse {
+            cpu: 1,
+            sockets: 6,
+            copies,
+            cpu_time: Nanos(copies * 612),
+            wall: Nanos(messages * 15_000),
+            reads: copies / 5,
+            longest_turn: Nanos(84_000),
+            ..CoreUse::default()
+        }],
+        ending: Ending::Complete,
+        caveats: Vec::new(),
+    }
+}

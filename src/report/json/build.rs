@@ -1,0 +1,307 @@
+//! Plan and outcome as a document. Every struct is taken apart by name, so that a new field that is
+//! forgotten here does not compile.
+
+use super::document as doc;
+use super::row;
+use crate::host::facts::HostFacts;
+use crate::measure::outcome::{
+    Caveat, Class, CoreUse, Delivery, Ending, LostSocket, MatrixCell, Opcodes, Outcome, RunOutcome,
+    StreamGap, Trust,
+};
+use crate::measure::percentile::Percentile;
+use crate::plan::Plan;
+use crate::plan::fan_out::FanOut;
+use crate::report::{Invocation, VERSION};
+use crate::units::Nanos;
+
+type Latencies = hdrhistogram::Histogram<u64>;
+
+pub(super) fn document(plan: &Plan, invocation: &Invocation, outcome: &Outcome) -> doc::Document {
+    let skipped = outcome.skipped.iter();
+    doc::Document {
+        schema: doc::SCHEMA.to_owned(),
+        tool: tool(plan, invocation),
+        host: host(&invocation.host),
+        plan: self::plan(plan, invocation),
+        runs: outcome.runs.iter().map(run).collect(),
+        skipped: skipped
+            .map(|(messages, reason)| doc::Skipped { messages: *messages, reason: reason.clone() })
+            .collect(),
+        interrupted: outcome.interrupted,
+        summary: summary(outcome),
+    }
+}
+
+fn tool(plan: &Plan, invocation: &Invocation) -> doc::Tool {
+    doc::Tool {
+        name: "fanstorm".to_owned(),
+        version: VERSION.to_owned(),
+        args: invocation.args.clone(),
+        seed: plan.seed,
+        started_unix_ms: invocation.started_unix_ms,
+    }
+}
+
+fn host(facts: &HostFacts) -> doc::Host {
+    let facts = facts.clone();
+    doc::Host {
+        kernel: facts.kernel,
+        cpu_model: facts.cpu_model,
+        cpus_online: facts.cpus_online.map(|cpus| cpus as u64),
+        cpus_allowed: facts.cpus_allowed.map(numbers),
+        virtual_machine: facts.virtual_machine,
+        memory_bytes: facts.memory.map(|memory| memory.0),
+        cgroup_cpus: facts.cgroup_cpus,
+        cgroup_memory_bytes: facts.cgroup_memory.map(|memory| memory.0),
+        clocksource: facts.clocksource,
+        governor: facts.governor,
+        container: facts.container,
+    }
+}
+
+fn numbers(cpus: Vec<usize>) -> Vec<u64> {
+    cpus.into_iter().map(|cpu| cpu as u64).collect()
+}
+
+fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
+    doc::Plan {
+        mode: doc::Mode::Burst,
+        headline_latency: row::LatencyClass::Service,
+        cluster: invocation.cluster.clone(),
+        nodes: plan.nodes.iter().map(|node| doc::Node { url: node.url.clone() }).collect(),
+        push_node: plan.push_node as u64,
+        dialect: plan.dialect.name.to_owned(),
+        fan_out: match plan.fan_out {
+            FanOut::All => doc::FanOut::All,
+            FanOut::Others => doc::FanOut::Others,
+            FanOut::Own => doc::FanOut::Own,
+        },
+        push_sockets: plan.push_sockets.into(),
+        receivers_per_node: plan.receivers_per_node.into(),
+        cores: numbers(plan.cores.clone()),
+        messages: plan.messages.clone(),
+        payload_bytes: plan.payload_bytes as u64,
+        drain_s: plan.drain.as_secs_f64(),
+        connect_timeout_s: plan.connect_timeout.as_secs_f64(),
+        ready_timeout_s: plan.ready_timeout.as_secs_f64(),
+        max_message_bytes: plan.max_message_bytes as u64,
+        memory_bytes: invocation.memory.0,
+    }
+}
+
+fn run(run: &RunOutcome) -> row::Run {
+    row::Run {
+        messages: run.messages,
+        sent: run.sent,
+        push_sockets: run.push_sockets,
+        receive_sockets: run.receive_sockets,
+        nodes: run.nodes as u64,
+        ending: ending(run.ending),
+        delivery: delivery(&run.delivery),
+        time: row::Time {
+            send_s: run.send_time.as_secs_f64(),
+            receive_s: run.receive_time.as_secs_f64(),
+        },
+        throughput: row::Throughput {
+            sent_per_s: rounded(run.sent_per_s()),
+            copies_per_s: rounded(run.copies_per_s()),
+        },
+        latency_us: latency_by_class(run),
+        saturated: run.saturated,
+        matrix: run.matrix.iter().map(matrix_cell).collect(),
+        gaps: run.gaps.iter().map(gap).collect(),
+        gaps_total: run.gaps_total,
+        lost_sockets: run.lost.iter().map(lost_socket).collect(),
+        opcodes: opcodes(&run.opcodes),
+        generator: row::Generator { cores: run.cores.iter().map(core).collect() },
+        verdict: row::Verdict {
+            trust: trust(run.trust()),
+            caveats: run.caveats.iter().map(caveat).collect(),
+        },
+    }
+}
+
+const fn ending(ending: Ending) -> row::Ending {
+    match ending {
+        Ending::Complete => row::Ending::Complete,
+        Ending::Drained => row::Ending::Drained,
+        Ending::SocketsLost => row::Ending::SocketsLost,
+        Ending::Interrupted => row::Ending::Interrupted,
+    }
+}
+
+const fn delivery(delivery: &Delivery) -> row::Delivery {
+    let Delivery { expected, delivered, missing, duplicate, out_of_order, foreign, corrupt, seen } =
+        *delivery;
+    row::Delivery { expected, delivered, missing, duplicate, out_of_order, foreign, corrupt, seen }
+}
+
+fn latency_by_class(run: &RunOutcome) -> row::LatencyByClass {
+    let of = |class| of_class(run, class).map(latency);
+    row::LatencyByClass {
+        service: of(Class::Service),
+        response: of(Class::Response),
+        wait: of(Class::Wait),
+        completion: of(Class::Completion),
+        spread: of(Class::Spread),
+    }
+}
+
+fn latency(ns: &Latencies) -> row::Latency {
+    let percentile = |percentile: Percentile| percentile.of(ns).map(micros);
+    row::Latency {
+        count: ns.len(),
+        min: any(ns, ns.min()),
+        mean: (!ns.is_empty()).then(|| rounded(ns.mean() / 1e3)),
+        p50: percentile(Percentile::P50),
+        p90: percentile(Percentile::P90),
+        p99: percentile(Percentile::P99),
+        p99_9: percentile(Percentile::P999),
+        p99_99: percentile(Percentile::P9999),
+        max: any(ns, ns.max()),
+    }
+}
+
+/// A figure of a distribution that has any samples, in microseconds.
+fn any(ns: &Latencies, value: u64) -> Option<f64> {
+    (!ns.is_empty()).then(|| micros(Nanos(value)))
+}
+
+fn micros(duration: Nanos) -> f64 {
+    duration.0 as f64 / 1e3
+}
+
+/// More than three decimals of a ratio are noise that makes files hard to read.
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+fn matrix_cell(cell: &MatrixCell) -> row::MatrixCell {
+    let MatrixCell { from, to, expected, delivered, latency_ns } = cell;
+    row::MatrixCell {
+        from: *from as u64,
+        to: *to as u64,
+        expected: *expected,
+        copies: *delivered,
+        missing: expected.saturating_sub(*delivered),
+        p50_us: Percentile::P50.of(latency_ns).map(micros),
+        p99_us: Percentile::P99.of(latency_ns).map(micros),
+        max_us: any(latency_ns, latency_ns.max()),
+    }
+}
+
+fn gap(gap: &StreamGap) -> row::Gap {
+    let StreamGap { sender, socket, node, missing, ranges, truncated } = gap;
+    row::Gap {
+        sender: (*sender).into(),
+        socket: (*socket).into(),
+        node: *node as u64,
+        missing: *missing,
+        ranges: ranges.iter().map(|&(first, last)| [first, last]).collect(),
+        truncated: *truncated,
+    }
+}
+
+fn lost_socket(lost: &LostSocket) -> row::LostSocket {
+    let LostSocket { socket, node, at, close_code, our_close_code, reason } = lost;
+    row::LostSocket {
+        socket: (*socket).into(),
+        node: *node as u64,
+        at_s: at.as_secs_f64(),
+        close_code: *close_code,
+        our_close_code: *our_close_code,
+        reason: reason.clone(),
+    }
+}
+
+const fn opcodes(opcodes: &Opcodes) -> row::Opcodes {
+    let Opcodes { text, binary, continuation, ping, pong, close } = *opcodes;
+    row::Opcodes { text, binary, continuation, ping, pong, close }
+}
+
+fn core(core: &CoreUse) -> row::Core {
+    row::Core {
+        cpu: core.cpu as u64,
+        sockets: core.sockets,
+        copies: core.copies,
+        busy: rounded(core.busy()),
+        cpu_s: core.cpu_time.as_secs_f64(),
+        wall_s: core.wall.as_secs_f64(),
+        cpu_ns_per_copy: (core.copies > 0).then(|| rounded(core.cpu_ns_per_copy())),
+        cq_overflow: core.cq_overflow,
+        enobufs: core.enobufs,
+        short_sends: core.short_sends,
+        stale: core.stale,
+        enters: core.enters,
+        reads: core.reads,
+        longest_turn_us: micros(core.longest_turn),
+    }
+}
+
+const fn trust(trust: Trust) -> row::Trust {
+    match trust {
+        Trust::Ok => row::Trust::Ok,
+        Trust::Degraded => row::Trust::Degraded,
+        Trust::Void => row::Trust::Void,
+    }
+}
+
+fn caveat(caveat: &Caveat) -> row::Caveat {
+    row::Caveat {
+        code: caveat.code.to_owned(),
+        severity: trust(caveat.severity),
+        text: caveat.text.clone(),
+        remedy: caveat.remedy.clone(),
+    }
+}
+
+/// The row whose times a summary gives: the largest complete one, else the last.
+fn headline(outcome: &Outcome) -> Option<&RunOutcome> {
+    let complete = outcome.runs.iter().filter(|run| run.complete());
+    complete.max_by_key(|run| run.messages).or_else(|| outcome.runs.last())
+}
+
+fn summary(outcome: &Outcome) -> doc::Summary {
+    let sum = |of: fn(&RunOutcome) -> u64| outcome.runs.iter().map(of).sum();
+    let shown = headline(outcome);
+    let service = shown.and_then(|run| run.latency_ns.first()).map(|(_, ns)| ns);
+    let completion = shown.and_then(|run| of_class(run, Class::Completion));
+    let millis = |ns: Option<&Latencies>, p: Percentile| p.of(ns?).map(|ns| ns.0 as f64 / 1e6);
+    let worst = outcome.runs.iter().map(RunOutcome::trust).max().unwrap_or(Trust::Void);
+    doc::Summary {
+        complete: !outcome.runs.is_empty()
+            && outcome.skipped.is_empty()
+            && outcome.runs.iter().all(RunOutcome::complete),
+        trust: trust(worst),
+        expected: sum(|run| run.delivery.expected),
+        delivered: sum(|run| run.delivery.delivered),
+        missing: sum(|run| run.delivery.missing),
+        duplicate: sum(|run| run.delivery.duplicate),
+        out_of_order: sum(|run| run.delivery.out_of_order),
+        foreign: sum(|run| run.delivery.foreign),
+        corrupt: sum(|run| run.delivery.corrupt),
+        lost_sockets: sum(|run| run.lost.len() as u64),
+        messages: shown.map(|run| run.messages),
+        send_s: shown.map(|run| run.send_time.as_secs_f64()),
+        receive_s: shown.map(|run| run.receive_time.as_secs_f64()),
+        sent_per_s: shown.map(|run| rounded(run.sent_per_s())),
+        copies_per_s: shown.map(|run| rounded(run.copies_per_s())),
+        p50_ms: millis(service, Percentile::P50),
+        p99_ms: millis(service, Percentile::P99),
+        p99_9_ms: millis(service, Percentile::P999),
+        max_ms: service.filter(|ns| !ns.is_empty()).map(|ns| ns.max() as f64 / 1e6),
+        completion_p50_ms: millis(completion, Percentile::P50),
+        completion_p99_ms: millis(completion, Percentile::P99),
+        cpu_ns_per_copy: shown.and_then(cpu_ns_per_copy),
+    }
+}
+
+fn of_class(run: &RunOutcome, class: Class) -> Option<&Latencies> {
+    run.latency_ns.iter().find(|(found, _)| *found == class).map(|(_, ns)| ns)
+}
+
+fn cpu_ns_per_copy(run: &RunOutcome) -> Option<f64> {
+    let cpu_ns: u64 = run.cores.iter().map(|core| core.cpu_time.0).sum();
+    let copies: u64 = run.cores.iter().map(|core| core.copies).sum();
+    (copies > 0).then(|| rounded(cpu_ns as f64 / copies as f64))
+}

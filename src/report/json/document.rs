@@ -1,0 +1,208 @@
+//! The types of a result file. What is written here is its published schema, comments included.
+//!
+//! Belongs here: keys and their meaning; every unit is in its key, or in the key above. Does not:
+//! rows (`row`), how values
+//! come about (`build`).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::row::{LatencyClass, Run, Trust};
+
+/// Name and version of the format.
+pub const SCHEMA: &str = "fanstorm.result/1";
+
+/// Result of one invocation of fanstorm.
+///
+/// Within version 1 keys may be added; none is removed or changes its meaning. Optional figures are
+/// null when they are not known, never zero.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "fanstorm.result/1")]
+pub struct Document {
+    /// Name and version of this format.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: String,
+    /// Who measured.
+    pub tool: Tool,
+    /// On which machine. Figures that a container hides are null.
+    pub host: Host,
+    /// What was to be run.
+    pub plan: Plan,
+    /// Rows that ran, in order: one per number of messages.
+    pub runs: Vec<Run>,
+    /// Rows that did not run.
+    pub skipped: Vec<Skipped>,
+    /// A signal ended the invocation early.
+    pub interrupted: bool,
+    /// The most wanted figures without nesting, for continuous integration.
+    pub summary: Summary,
+}
+
+/// Who measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Tool {
+    /// Always `fanstorm`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Seed of everything random on its side.
+    pub seed: u64,
+    /// Wall-clock start, milliseconds since 1970-01-01 UTC.
+    pub started_unix_ms: u64,
+}
+
+/// The machine of the generator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Host {
+    /// Kernel release.
+    pub kernel: Option<String>,
+    /// CPU model.
+    pub cpu_model: Option<String>,
+    /// CPUs that are online.
+    pub cpus_online: Option<u64>,
+    /// CPUs that the process may use.
+    pub cpus_allowed: Option<Vec<u64>>,
+    /// A hypervisor lies under it.
+    pub virtual_machine: Option<bool>,
+    /// Physical memory.
+    pub memory_bytes: Option<u64>,
+    /// CPUs' worth of time that the control group grants; null without a limit.
+    pub cgroup_cpus: Option<f64>,
+    /// Memory that the control group grants; null without a limit.
+    pub cgroup_memory_bytes: Option<u64>,
+    /// Clock source of the kernel.
+    pub clocksource: Option<String>,
+    /// Frequency governor.
+    pub governor: Option<String>,
+    /// Kind of container, as a guess.
+    pub container: Option<String>,
+}
+
+/// What was to be run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// Shape of the load. `burst`: all messages as fast as the sockets take them.
+    pub mode: Mode,
+    /// The class that heads the report: `service` in burst, where no message has a due time.
+    pub headline_latency: LatencyClass,
+    /// Where the nodes come from.
+    pub cluster: String,
+    /// The nodes; other parts of the file name them by their index.
+    pub nodes: Vec<Node>,
+    /// Index of the node that takes every push.
+    pub push_node: u64,
+    /// What the cluster speaks inside frames.
+    pub dialect: String,
+    /// Who hears a message: `all` sockets, all `others` than its sender, or its `own` sender alone.
+    pub fan_out: FanOut,
+    /// Push sockets; they are the sockets 0 to `push_sockets` - 1.
+    pub push_sockets: u64,
+    /// Receive sockets to each node.
+    pub receivers_per_node: u64,
+    /// CPUs with a worker each.
+    pub cores: Vec<u64>,
+    /// The rows.
+    pub messages: Vec<u64>,
+    /// Length of each message's text.
+    pub payload_bytes: u64,
+    /// A row ends after so long without a copy.
+    pub drain_s: f64,
+    /// Limit of connecting, upgrading and opening a socket.
+    pub connect_timeout_s: f64,
+    /// Limit of the readiness probe.
+    pub ready_timeout_s: f64,
+    /// Largest message that is taken from a node.
+    pub max_message_bytes: u64,
+    /// What the largest row takes in memory at most.
+    pub memory_bytes: u64,
+}
+
+/// Shape of the load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// All messages as fast as the sockets take them.
+    Burst,
+}
+
+/// Who hears a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FanOut {
+    /// Every socket.
+    All,
+    /// Every socket but its sender.
+    Others,
+    /// Its sender alone.
+    Own,
+}
+
+/// A node of the cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Node {
+    /// Its WebSocket URL.
+    pub url: String,
+}
+
+/// A row that did not run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Skipped {
+    /// Its messages.
+    pub messages: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// The most wanted figures.
+///
+/// Counts and `trust` are over all rows, so that a check of them misses none. Times and rates are
+/// those of one row, which `messages` names: the largest that delivered every copy, else the last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    /// Every planned row ran and delivered every copy, once and unaltered.
+    pub complete: bool,
+    /// The worst of all rows; void if none ran.
+    pub trust: Trust,
+    /// Copies expected, over all rows that ran.
+    pub expected: u64,
+    /// Copies delivered, over all rows that ran.
+    pub delivered: u64,
+    /// Copies missing, over all rows that ran.
+    pub missing: u64,
+    /// Duplicates, over all rows that ran.
+    pub duplicate: u64,
+    /// Copies out of order, over all rows that ran.
+    pub out_of_order: u64,
+    /// Foreign messages, over all rows that ran.
+    pub foreign: u64,
+    /// Altered copies, over all rows that ran.
+    pub corrupt: u64,
+    /// Sockets lost, over all rows that ran.
+    pub lost_sockets: u64,
+    /// The row of the figures below; null if none ran.
+    pub messages: Option<u64>,
+    /// Its send time.
+    pub send_s: Option<f64>,
+    /// Its receive time.
+    pub receive_s: Option<f64>,
+    /// Its messages over its send time.
+    pub sent_per_s: Option<f64>,
+    /// Its delivered copies over its receive time.
+    pub copies_per_s: Option<f64>,
+    /// Median of its headline class; null with too few samples, as all percentiles.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile of its headline class.
+    pub p99_ms: Option<f64>,
+    /// 99.9th percentile of its headline class.
+    pub p99_9_ms: Option<f64>,
+    /// Largest of its headline class.
+    pub max_ms: Option<f64>,
+    /// Median of its completion: everyone has a message.
+    pub completion_p50_ms: Option<f64>,
+    /// 99th percentile of its completion.
+    pub completion_p99_ms: Option<f64>,
+    /// CPU time of all its workers over all their copies; null without copies.
+    pub cpu_ns_per_copy: Option<f64>,
+}

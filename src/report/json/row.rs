@@ -1,0 +1,310 @@
+//! The types of one row in a result file; see `document`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Run {
+    /// Messages planned.
+    pub messages: u64,
+    /// Messages that the kernel took whole.
+    pub sent: u64,
+    /// Push sockets.
+    pub push_sockets: u64,
+    /// Receive sockets.
+    pub receive_sockets: u64,
+    /// Nodes.
+    pub nodes: u64,
+    /// How it ended.
+    pub ending: Ending,
+    /// Where every copy went.
+    pub delivery: Delivery,
+    /// Durations of the row.
+    pub time: Time,
+    /// Counts over durations.
+    pub throughput: Throughput,
+    /// Latency by class, in microseconds. Classes that do not exist in a mode are absent.
+    pub latency_us: LatencyByClass,
+    /// Latencies too large for their histogram, over all classes. If not 0, maxima and high
+    /// percentiles are too low.
+    pub saturated: u64,
+    /// Copies and latency by receiving node.
+    pub matrix: Vec<MatrixCell>,
+    /// Streams with missing copies, most missing first; see `gaps_total`.
+    pub gaps: Vec<Gap>,
+    /// Number of streams with missing copies; `gaps` may hold fewer.
+    pub gaps_total: u64,
+    /// Sockets lost during the row.
+    pub lost_sockets: Vec<LostSocket>,
+    /// Frames received by opcode.
+    pub opcodes: Opcodes,
+    /// What measuring cost.
+    pub generator: Generator,
+    /// How far to trust the row.
+    pub verdict: Verdict,
+}
+
+/// How a row ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// All copies came.
+    Complete,
+    /// No copy came for the drain time.
+    Drained,
+    /// Sockets were lost, and the others have all that could still come.
+    SocketsLost,
+    /// A signal.
+    Interrupted,
+}
+
+/// Where every copy went: `expected = delivered + missing`, and
+/// `seen = delivered + duplicate + foreign + corrupt`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Delivery {
+    /// Copies that must come.
+    pub expected: u64,
+    /// Expected copies that came, each counted once.
+    pub delivered: u64,
+    /// Expected copies that did not come.
+    pub missing: u64,
+    /// Further arrivals of a delivered copy.
+    pub duplicate: u64,
+    /// Delivered copies that came after a later one of their stream (RFC 4737, section 3).
+    pub out_of_order: u64,
+    /// Messages of others than this run.
+    pub foreign: u64,
+    /// Copies that were altered.
+    pub corrupt: u64,
+    /// Everything that arrived.
+    pub seen: u64,
+}
+
+/// Durations of a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Time {
+    /// First submission to the completion of the last send.
+    pub send_s: f64,
+    /// First submission to the last copy.
+    pub receive_s: f64,
+}
+
+/// Counts over durations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Throughput {
+    /// Messages over the send time.
+    pub sent_per_s: f64,
+    /// Delivered copies over the receive time.
+    pub copies_per_s: f64,
+}
+
+/// A latency class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LatencyClass {
+    /// Send to copy.
+    Service,
+    /// Due time to copy.
+    Response,
+    /// Due time to send.
+    Wait,
+    /// Send or due time to the last of a message's copies.
+    Completion,
+    /// First copy of a message to its last.
+    Spread,
+}
+
+/// Latency by class. In a burst no message has a due time: `response` and `wait` are absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LatencyByClass {
+    /// From the send to each copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Latency>,
+    /// From the due time to each copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Latency>,
+    /// From the due time to the send: lateness of our own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Latency>,
+    /// From the send, or the due time where there is one, to the last of a message's copies; of
+    /// messages of which every copy came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion: Option<Latency>,
+    /// From the first copy of a message to its last; of messages of which every copy came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Latency>,
+}
+
+/// A latency distribution, from a histogram with three significant digits. A percentile with fewer
+/// than ten samples beyond it is null; `min`, `mean` and `max` are null without samples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    /// Samples.
+    pub count: u64,
+    /// Smallest.
+    pub min: Option<f64>,
+    /// Arithmetic mean.
+    pub mean: Option<f64>,
+    /// Median; null below 20 samples.
+    pub p50: Option<f64>,
+    /// 90th percentile; null below 100 samples.
+    pub p90: Option<f64>,
+    /// 99th percentile; null below 1000 samples.
+    pub p99: Option<f64>,
+    /// 99.9th percentile; null below 10 000 samples.
+    pub p99_9: Option<f64>,
+    /// 99.99th percentile; null below 100 000 samples.
+    pub p99_99: Option<f64>,
+    /// Largest.
+    pub max: Option<f64>,
+}
+
+/// Copies from the push node as one receiving node delivered them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MatrixCell {
+    /// Index of the push node.
+    pub from: u64,
+    /// Index of the receiving node.
+    pub to: u64,
+    /// Copies expected over the node's sockets.
+    pub expected: u64,
+    /// Copies delivered over them.
+    pub copies: u64,
+    /// Copies missing on them.
+    pub missing: u64,
+    /// Median of the headline class; null below 20 samples.
+    pub p50_us: Option<f64>,
+    /// 99th percentile of the headline class; null below 1000 samples.
+    pub p99_us: Option<f64>,
+    /// Largest of the headline class; null without samples.
+    pub max_us: Option<f64>,
+}
+
+/// What is missing of one push socket's messages on one of our sockets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Gap {
+    /// The push socket.
+    pub sender: u64,
+    /// The socket on which copies are missing: push sockets first.
+    pub socket: u64,
+    /// Index of its node.
+    pub node: u64,
+    /// Copies missing.
+    pub missing: u64,
+    /// Inclusive ranges of numbers within the push socket's own messages: message `i` of the row is
+    /// number `i / push_sockets` of push socket `i % push_sockets`.
+    pub ranges: Vec<[u64; 2]>,
+    /// There are more ranges than `ranges` holds.
+    pub truncated: bool,
+}
+
+/// A socket lost during a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LostSocket {
+    /// The socket: push sockets first.
+    pub socket: u64,
+    /// Index of its node.
+    pub node: u64,
+    /// Since the start of the row.
+    pub at_s: f64,
+    /// Close code that the node sent.
+    pub close_code: Option<u16>,
+    /// Close code that we sent, where the node broke the protocol.
+    pub our_close_code: Option<u16>,
+    /// One clause.
+    pub reason: String,
+}
+
+/// Frames received by opcode.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Opcodes {
+    /// First frames of text messages.
+    pub text: u64,
+    /// First frames of binary messages.
+    pub binary: u64,
+    /// Continuations.
+    pub continuation: u64,
+    /// Pings; each was answered.
+    pub ping: u64,
+    /// Pongs.
+    pub pong: u64,
+    /// Closes.
+    pub close: u64,
+}
+
+/// What measuring cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Generator {
+    /// Each core with a worker.
+    pub cores: Vec<Core>,
+}
+
+/// What a worker's core did during a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Core {
+    /// Number of the CPU.
+    pub cpu: u64,
+    /// Sockets of the worker.
+    pub sockets: u64,
+    /// Copies seen by the worker.
+    pub copies: u64,
+    /// CPU time over wall time, 0 to 1.
+    pub busy: f64,
+    /// CPU time of the worker's thread.
+    pub cpu_s: f64,
+    /// Wall time of the row.
+    pub wall_s: f64,
+    /// CPU time over copies; null without copies.
+    pub cpu_ns_per_copy: Option<f64>,
+    /// Completions that found the queue full.
+    pub cq_overflow: u64,
+    /// Receives that ended because all buffers were taken.
+    pub enobufs: u64,
+    /// Sends that had to be continued.
+    pub short_sends: u64,
+    /// Completions for sockets that were gone.
+    pub stale: u64,
+    /// Calls into the kernel to submit and wait.
+    pub enters: u64,
+    /// Receive completions.
+    pub reads: u64,
+    /// Longest time between two waits: the bound of how late a stamp may be.
+    pub longest_turn_us: f64,
+}
+
+/// How far to trust a row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Verdict {
+    /// The worst severity of the caveats, or ok.
+    pub trust: Trust,
+    /// Reasons, worst first.
+    pub caveats: Vec<Caveat>,
+}
+
+/// Whether times describe the cluster or the generator.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// The cluster.
+    Ok,
+    /// The cluster, with the caveats named.
+    Degraded,
+    /// The generator: do not use them.
+    Void,
+}
+
+/// A reason not to trust a row as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Caveat {
+    /// Stable name.
+    pub code: String,
+    /// How bad it is.
+    pub severity: Trust,
+    /// What happened, with its figures.
+    pub text: String,
+    /// What to do about it.
+    pub remedy: String,
+}

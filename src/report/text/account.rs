@@ -1,0 +1,242 @@
+//! Where the copies went: the delivery account, and what is known about those that did not come.
+
+use std::io::{self, Write};
+
+use super::page::Page;
+use crate::measure::outcome::{
+    Delivery, Ending, LostSocket, MatrixCell, Outcome, RunOutcome, StreamGap,
+};
+use crate::measure::percentile::Percentile;
+use crate::report::format::{
+    Cell, Column, INDENT, Ink, counted, or_na, table, whole_seconds, wrapped,
+};
+use crate::report::silence::{Silence, silent_nodes};
+use crate::units::{Count, Nanos};
+
+/// Nodes in a table: the worst ones, where there are more.
+const NODES_MAX: usize = 12;
+/// Streams with missing copies that a person looks at; the result file has all.
+const STREAMS_MAX: usize = 4;
+/// Missing ranges of each.
+const RANGES_MAX: usize = 4;
+/// Lost sockets.
+const LOST_MAX: usize = 6;
+
+/// One line per row that is not flawless, and one for all of them.
+pub(super) fn delivery(page: &Page<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
+    let flawed = outcome.runs.iter().filter(|run| !flawless(&run.delivery));
+    let mut rows: Vec<_> = flawed.map(|run| delivery_cells(row_name(run), &run.delivery)).collect();
+    match outcome.runs.as_slice() {
+        [only] => rows = vec![delivery_cells(row_name(only), &only.delivery)],
+        runs => rows.push(delivery_cells("all rows".to_owned(), &total(runs))),
+    }
+    let columns = vec![
+        Column::left("", 10),
+        Column::right("expected", 11),
+        Column::right("delivered", 11),
+        Column::right("missing", 9),
+        Column::right("duplicate", 9),
+        Column::right("out of order", 12),
+        Column::right("foreign", 9),
+        Column::right("corrupt", 9),
+    ];
+    page.heading(out, "Copies")?;
+    table(out, page.paint, columns, &rows)
+}
+
+fn delivery_cells(name: String, delivery: &Delivery) -> Vec<Cell> {
+    vec![
+        name.into(),
+        Count(delivery.expected).into(),
+        Count(delivery.delivered).into(),
+        Cell::fault(delivery.missing),
+        Cell::fault(delivery.duplicate),
+        // Whether a cluster has to keep order is for its users to say; foreign traffic is no fault.
+        Count(delivery.out_of_order).into(),
+        Count(delivery.foreign).into(),
+        Cell::fault(delivery.corrupt),
+    ]
+}
+
+fn flawless(delivery: &Delivery) -> bool {
+    let Delivery { missing, duplicate, out_of_order, foreign, corrupt, .. } = *delivery;
+    [missing, duplicate, out_of_order, foreign, corrupt].iter().all(|&count| count == 0)
+}
+
+pub(super) fn total(runs: &[RunOutcome]) -> Delivery {
+    let sum = |of: fn(&Delivery) -> u64| runs.iter().map(|run| of(&run.delivery)).sum();
+    Delivery {
+        expected: sum(|d| d.expected),
+        delivered: sum(|d| d.delivered),
+        missing: sum(|d| d.missing),
+        duplicate: sum(|d| d.duplicate),
+        out_of_order: sum(|d| d.out_of_order),
+        foreign: sum(|d| d.foreign),
+        corrupt: sum(|d| d.corrupt),
+        seen: sum(|d| d.seen),
+    }
+}
+
+/// `m = 8 000`.
+pub(super) fn row_name(run: &RunOutcome) -> String {
+    format!("m = {}", Count(run.messages))
+}
+
+/// What went wrong in a row, if anything did: who fell silent, which node misses how much, which
+/// messages, which sockets were lost.
+pub(super) fn deficit(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
+    if run.delivery.missing == 0 && run.lost.is_empty() {
+        return Ok(());
+    }
+    page.heading(out, &format!("{}: {}", row_name(run), how_it_ended(page, run)))?;
+    let silent = silent_nodes(page.plan, run);
+    for silence in &silent {
+        tell_silence(page, out, silence, run)?;
+    }
+    nodes(page, out, run)?;
+    lost_sockets(page, out, &run.lost)?;
+    if run.sent < run.messages {
+        // Most of what is missing was never sent: its numbers say nothing about the cluster.
+        return Ok(());
+    }
+    // Of a silent node the sentence above has said everything.
+    let told = |gap: &&StreamGap| silent.iter().any(|silence| silence.node == gap.node);
+    let gaps: Vec<_> = run.gaps.iter().filter(|gap| !told(gap)).collect();
+    let untold = run.gaps_total.saturating_sub((run.gaps.len() - gaps.len()) as u64);
+    streams(page, out, &gaps, untold)
+}
+
+fn how_it_ended(page: &Page<'_>, run: &RunOutcome) -> String {
+    let missing = counted(run.delivery.missing, "copy is missing", "copies are missing");
+    match run.ending {
+        Ending::Complete | Ending::Drained => {
+            let drain = whole_seconds(page.plan.drain);
+            format!("{missing}; ended after {drain} without a copy (--drain)")
+        }
+        Ending::SocketsLost => format!("{missing}; ended when no living socket expected more"),
+        Ending::Interrupted => format!(
+            "interrupted; {} of {} messages were sent, {missing}",
+            Count(run.sent),
+            Count(run.messages)
+        ),
+    }
+}
+
+fn tell_silence(
+    page: &Page<'_>,
+    out: &mut dyn Write,
+    silence: &Silence,
+    run: &RunOutcome,
+) -> io::Result<()> {
+    let whole = silence.delivered == 0;
+    let what = if whole { "was silent" } else { "fell silent" };
+    let first = format!("{} {what}:", page.node(silence.node));
+    let first = format!("{INDENT}{} ", page.paint.ink(Ink::Bad, &first));
+    let (delivered, expected) = (Count(silence.delivered), Count(silence.expected));
+    let mut sentence = format!("it delivered {delivered} of {expected} copies");
+    if !whole {
+        sentence += &format!(", and nothing from message {} on", Count(silence.from_message));
+    }
+    if run.lost.iter().any(|lost| lost.node == silence.node) {
+        sentence += " (a socket to it was lost, see below)";
+    }
+    wrapped(out, &first, 4, &sentence)
+}
+
+/// Copies and latency by receiving node.
+pub(super) fn nodes(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
+    let mut worst_first: Vec<&MatrixCell> = run.matrix.iter().collect();
+    if worst_first.len() > NODES_MAX {
+        let p99 = |cell: &MatrixCell| Percentile::P99.of(&cell.latency_ns);
+        worst_first.sort_by_key(|cell| {
+            std::cmp::Reverse((cell.expected.saturating_sub(cell.delivered), p99(cell)))
+        });
+    }
+    let rows: Vec<_> =
+        worst_first.iter().take(NODES_MAX).map(|cell| node_cells(page, cell)).collect();
+    let columns = vec![
+        Column::left("receiving node", 36),
+        Column::right("copies", 10),
+        Column::right("missing", 9),
+        Column::right("p50", Nanos::WIDTH),
+        Column::right("p99", Nanos::WIDTH),
+        Column::right("max", Nanos::WIDTH),
+    ];
+    table(out, page.paint, columns, &rows)?;
+    let more = worst_first.len().saturating_sub(NODES_MAX);
+    if more > 0 {
+        writeln!(out, "{INDENT}and {} nodes that did better", Count(more as u64))?;
+    }
+    Ok(())
+}
+
+fn node_cells(page: &Page<'_>, cell: &MatrixCell) -> Vec<Cell> {
+    let ns = &cell.latency_ns;
+    let max = (!ns.is_empty()).then(|| Nanos(ns.max()));
+    vec![
+        page.node(cell.to).into(),
+        Count(cell.delivered).into(),
+        Cell::fault(cell.expected.saturating_sub(cell.delivered)),
+        or_na(Percentile::P50.of(ns)).into(),
+        or_na(Percentile::P99.of(ns)).into(),
+        or_na(max).into(),
+    ]
+}
+
+fn lost_sockets(page: &Page<'_>, out: &mut dyn Write, lost: &[LostSocket]) -> io::Result<()> {
+    for socket in lost.iter().take(LOST_MAX) {
+        let first = format!("lost {} after {}:", socket_name(page, socket.socket), socket.at);
+        let first = format!("{INDENT}{} ", page.paint.ink(Ink::Bad, &first));
+        let ours = socket.our_close_code.map(|code| format!(", we closed with {code}"));
+        let rest = [page.node(socket.node), ": ".into(), socket.reason.clone()].concat();
+        wrapped(out, &first, 4, &(rest + &ours.unwrap_or_default()))?;
+    }
+    more(out, lost.len().saturating_sub(LOST_MAX) as u64, "lost sockets")
+}
+
+/// `push socket 0`, `receive socket 3`: numbers run on over both.
+fn socket_name(page: &Page<'_>, socket: u32) -> String {
+    let role = if socket < page.plan.push_sockets { "push" } else { "receive" };
+    format!("{role} socket {socket}")
+}
+
+fn streams(
+    page: &Page<'_>,
+    out: &mut dyn Write,
+    gaps: &[&StreamGap],
+    total: u64,
+) -> io::Result<()> {
+    if !gaps.is_empty() {
+        writeln!(out, "{INDENT}missing messages, numbered from 0 within each push socket's own:")?;
+    }
+    for gap in gaps.iter().take(STREAMS_MAX) {
+        let ranges: Vec<_> = gap.ranges.iter().take(RANGES_MAX).map(range).collect();
+        let cut = gap.truncated || gap.ranges.len() > RANGES_MAX;
+        let line = format!(
+            "on {} (node {}) from push socket {}: {} missing: {}{}",
+            socket_name(page, gap.socket),
+            gap.node,
+            gap.sender,
+            Count(gap.missing),
+            ranges.join(", "),
+            if cut { ", ..." } else { "" }
+        );
+        wrapped(out, "    ", 6, &line)?;
+    }
+    more(out, total.saturating_sub(STREAMS_MAX as u64), "streams with missing copies")
+}
+
+/// Hyphens would read as minus beside grouped digits.
+fn range(&(first, last): &(u64, u64)) -> String {
+    match last - first {
+        0 => Count(first).to_string(),
+        _ => format!("{}..{}", Count(first), Count(last)),
+    }
+}
+
+fn more(out: &mut dyn Write, count: u64, what: &str) -> io::Result<()> {
+    if count == 0 {
+        return Ok(());
+    }
+    writeln!(out, "{INDENT}and {} more {what} (--json has them)", Count(count))
+}

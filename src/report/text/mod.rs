@@ -1,0 +1,74 @@
+//! The report that a person reads: what is run, a row for each number of messages as it ends, then
+//! what came of it, and last whether to believe it.
+//!
+//! Belongs here: order and wording, for a reader who has never seen this program. Does not: alignment
+//! (`format`), the machine's reader (`json`).
+//!
+//! Made for 100 columns. Sections after the rows appear only when they have something to say.
+
+mod account;
+mod ending;
+mod header;
+mod page;
+mod rows;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+
+use self::page::Page;
+use super::Invocation;
+use super::format::{Paint, wants_colour};
+use crate::measure::outcome::{Outcome, RunOutcome};
+use crate::plan::Plan;
+
+/// A text report that is written piece by piece: [`header`](Self::header) before the run,
+/// [`row`](Self::row) as each ends, [`end`](Self::end) at last.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    page: Page<'a>,
+}
+
+impl<'a> Text<'a> {
+    /// A report on `plan`. Colours are used on a terminal unless `no_color`, the variable `NO_COLOR`,
+    /// is set and not empty.
+    pub fn new(
+        plan: &'a Plan,
+        invocation: &'a Invocation,
+        is_terminal: bool,
+        no_color: Option<&OsStr>,
+    ) -> Self {
+        let paint = Paint { colour: wants_colour(is_terminal, no_color) };
+        Self { page: Page { plan, invocation, paint } }
+    }
+
+    /// What is about to be run, and the headings of the rows.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn header(&self, out: &mut dyn Write) -> io::Result<()> {
+        header::write(&self.page, out)?;
+        rows::headings(&self.page, out)?;
+        out.flush()
+    }
+
+    /// A row that has ended.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn row(&self, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
+        rows::row(&self.page, out, run)?;
+        out.flush()
+    }
+
+    /// Everything that follows the rows.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn end(&self, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
+        ending::write(&self.page, out, outcome)?;
+        out.flush()
+    }
+}

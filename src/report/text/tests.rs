@@ -1,0 +1,355 @@
+//! Whole reports, as a person sees them.
+
+use super::*;
+use crate::measure::outcome::{Caveat, Delivery, Ending, LostSocket, StreamGap, Trust};
+use crate::report::fixture::{cell, invocation, plan, whole};
+use crate::units::Nanos;
+
+fn report(plan: &Plan, outcome: &Outcome) -> String {
+    let invocation = invocation();
+    let text = Text::new(plan, &invocation, false, None);
+    let mut out = Vec::new();
+    text.header(&mut out).unwrap();
+    for run in &outcome.runs {
+        text.row(&mut out, run).unwrap();
+    }
+    text.end(&mut out, outcome).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn outcome(runs: Vec<RunOutcome>) -> Outcome {
+    Outcome { runs, skipped: Vec::new(), interrupted: false }
+}
+
+/// The link to node 2 is cut after a third of the messages; node 1 drops a few.
+fn cut_link() -> RunOutcome {
+    let mut run = whole(3_000);
+    run.delivery = Delivery {
+        expected: 18_000,
+        delivered: 15_997,
+        missing: 2_003,
+        out_of_order: 214,
+        foreign: 2,
+        seen: 15_999,
+        ..Delivery::default()
+    };
+    run.matrix[1] = cell(1, 3_000, 2_997);
+    run.matrix[2] = cell(2, 3_000, 1_000);
+    let gap = |sender, socket, node, missing, ranges| StreamGap {
+        sender,
+        socket,
+        node,
+        missing,
+        ranges,
+        truncated: false,
+    };
+    run.gaps = vec![
+        gap(0, 5, 2, 667, vec![(12, 12), (334, 999)]),
+        gap(1, 5, 2, 667, vec![(333, 999)]),
+        gap(2, 5, 2, 666, vec![(334, 999)]),
+        gap(1, 4, 1, 3, vec![(5, 5), (411, 412)]),
+    ];
+    run.gaps_total = 4;
+    run.ending = Ending::Drained;
+    run
+}
+
+fn caveat(code: &'static str, severity: Trust, text: &str, remedy: &str) -> Caveat {
+    Caveat { code, severity, text: text.to_owned(), remedy: remedy.to_owned() }
+}
+
+fn busy(messages: u64) -> RunOutcome {
+    let mut run = whole(messages);
+    run.caveats = vec![caveat(
+        "core-busy",
+        Trust::Degraded,
+        "CPU 1 was 97.2 % busy with our own work: the receive time may be the generator's own, and \
+         a faster cluster would not show",
+        "give the generator more --cores",
+    )];
+    run
+}
+
+fn overflowing() -> RunOutcome {
+    let mut run = busy(8_000);
+    run.saturated = 3;
+    run.cores[0].cq_overflow = 17;
+    run.cores[0].enobufs = 4;
+    run.caveats
+        .insert(0, caveat("cq-overflow", Trust::Void, "17 completions came late", "more --cores"));
+    run
+}
+
+/// Ctrl-C in the second row, after the push socket's node had closed a socket.
+fn interrupted() -> Outcome {
+    let mut run = whole(4_000);
+    run.sent = 1_500;
+    run.delivery = Delivery {
+        expected: 24_000,
+        delivered: 8_500,
+        missing: 15_500,
+        duplicate: 4,
+        corrupt: 1,
+        seen: 8_505,
+        ..Delivery::default()
+    };
+    run.matrix = vec![cell(0, 16_000, 5_500), cell(1, 4_000, 1_500), cell(2, 4_000, 1_500)];
+    let gap = |sender, socket| StreamGap {
+        sender,
+        socket,
+        node: 0,
+        missing: 834,
+        ranges: (0..6).map(|i| (i * 100, i * 100 + 9)).collect(),
+        truncated: true,
+    };
+    run.gaps = (0..18).map(|i| gap(i % 3, i / 3)).collect();
+    run.gaps_total = 18;
+    run.ending = Ending::Interrupted;
+    run.lost = vec![LostSocket {
+        socket: 3,
+        node: 0,
+        at: Nanos::from_millis(31),
+        close_code: Some(1001),
+        our_close_code: None,
+        reason: "closed by the node: 1001 going away".to_owned(),
+    }];
+    Outcome {
+        runs: vec![whole(3_000), run],
+        skipped: vec![(8_000, "interrupted".to_owned())],
+        interrupted: true,
+    }
+}
+
+/// What follows the header, which is the same for all.
+fn after_header(plan: &Plan, outcome: &Outcome) -> String {
+    let report = report(plan, outcome);
+    report[report.find("\nmessages").unwrap()..].to_owned()
+}
+
+#[test]
+fn a_clean_run_says_what_was_run_what_came_and_that_it_can_be_believed() {
+    let plan = plan(&[10, 100, 1_000, 8_000]);
+    let runs = plan.messages.iter().map(|&messages| whole(messages)).collect();
+    assert_eq!(report(&plan, &outcome(runs)), CLEAN);
+}
+
+#[test]
+fn a_deficit_names_the_node_that_fell_silent_and_the_messages_that_others_miss() {
+    let report = after_header(&plan(&[1_000, 3_000]), &outcome(vec![whole(1_000), cut_link()]));
+    assert_eq!(report, DEFICIT);
+}
+
+#[test]
+fn a_void_row_says_so_in_its_line_and_at_the_end_with_what_to_do() {
+    let report = after_header(&plan(&[1_000, 8_000]), &outcome(vec![busy(1_000), overflowing()]));
+    assert_eq!(report, VOID);
+}
+
+#[test]
+fn with_too_few_messages_percentiles_are_not_available() {
+    assert_eq!(after_header(&plan(&[1]), &outcome(vec![whole(1)])), TINY);
+}
+
+#[test]
+fn an_interrupted_run_tells_what_was_measured_and_which_rows_did_not_run() {
+    assert_eq!(after_header(&plan(&[3_000, 4_000, 8_000]), &interrupted()), INTERRUPTED);
+}
+
+#[test]
+fn colour_adds_nothing_but_colour() {
+    let plan = plan(&[3_000, 4_000, 8_000]);
+    let (outcome, invocation) = (interrupted(), invocation());
+    let mut out = Vec::new();
+    let text = Text::new(&plan, &invocation, true, None);
+    outcome.runs.iter().for_each(|run| text.row(&mut out, run).unwrap());
+    text.end(&mut out, &outcome).unwrap();
+    let mut coloured = String::from_utf8(out).unwrap();
+    assert!(coloured.contains("verdict: \x1b[31minterrupted\x1b[0m"), "{coloured}");
+    for code in ["\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"] {
+        coloured = coloured.replace(code, "");
+    }
+    assert!(after_header(&plan, &outcome).ends_with(&coloured), "{coloured}");
+}
+
+#[test]
+fn nothing_measured_is_said_and_not_tabulated() {
+    let mut nothing = outcome(Vec::new());
+    nothing.skipped = vec![(1_000, "interrupted".to_owned())];
+    let report = report(&plan(&[1_000]), &nothing);
+    assert!(report.ends_with("\nverdict: nothing was measured\n"), "{report}");
+    assert!(!report.contains("Copies"), "{report}");
+}
+
+const CLEAN: &str = "\
+fanstorm 0.1.0: a burst of 10, 100, 1 000, 8 000 messages
+
+  cluster   3 nodes: embedded, discovery http://127.0.0.1:7100/api/clients
+            node 0 ws://127.0.0.1:7101/  takes every push
+            node 1 ws://127.0.0.1:7102/
+            node 2 ws://127.0.0.1:7103/
+  sockets   3 push + 3 receive (1 to each node) = 6, on 1 worker (CPU 1)
+  message   dialect dsatter, text of 150 bytes, seed 42
+  expected  messages x (3 push + 3 receive) copies: each message comes back on every socket
+  times     send: until the kernel has taken the last frame; receive: until the last copy
+  ending    a row ends when every copy has come, or after 10 s without one (--drain)
+  memory    at most 3.34 MiB, in the largest row
+  host      Linux 6.18.44, AMD EPYC 9R14, 2 of 4 CPUs (quota 1.5), 25.0 GiB, virtual machine,
+            container (docker)
+
+                                                        service: from the send to each copy
+messages           copies     send  receive   copies/s      p50      p99    p99.9      max  verdict
+      10          60 / 60  20.0 µs   150 µs    400 000  6.00 µs      n/a      n/a  12.0 µs  ok
+     100        600 / 600   200 µs  1.50 ms    400 000  60.0 µs      n/a      n/a   120 µs  ok
+   1 000    6 000 / 6 000  2.00 ms  15.0 ms    400 000   600 µs  1.19 ms      n/a  1.20 ms  ok
+   8 000  48 000 / 48 000  16.0 ms   120 ms    400 000  4.80 ms  9.51 ms  9.59 ms  9.60 ms  ok
+
+Copies
+                 expected    delivered    missing  duplicate  out of order    foreign    corrupt
+  all rows         54 660       54 660          0          0             0          0          0
+
+Latency, m = 8 000 (a burst has no due times: the clock starts at the send)
+                samples      p50      p99    p99.9      max
+  service        48 000  4.80 ms  9.51 ms  9.59 ms  9.60 ms  from the send to each copy
+  completion      8 000  5.20 ms  10.3 ms      n/a  10.4 ms  until everyone has it: to the last copy
+  spread          8 000  3.60 ms  7.13 ms      n/a  7.20 ms  from the first copy to the last
+
+  receiving node                            copies    missing      p50      p99      max
+  node 0 ws://127.0.0.1:7101/               32 000          0  3.20 ms  6.34 ms  6.40 ms
+  node 1 ws://127.0.0.1:7102/                8 000          0   800 µs  1.58 ms  1.60 ms
+  node 2 ws://127.0.0.1:7103/                8 000          0   800 µs  1.58 ms  1.60 ms
+
+Our own cost, m = 8 000
+                 busy  per copy  copies/read  longest turn  no buffer  overflow
+  CPU 1        24.5 %    612 ns          5.0       84.0 µs          0         0
+
+verdict: ok: all 54 660 copies came, once and unaltered; the times describe the cluster
+";
+
+const DEFICIT: &str = "
+messages           copies     send  receive   copies/s      p50      p99    p99.9      max  verdict
+   1 000    6 000 / 6 000  2.00 ms  15.0 ms    400 000   600 µs  1.19 ms      n/a  1.20 ms  ok
+   3 000  15 997 / 18 000  6.00 ms  45.0 ms    355 489  1.80 ms  3.57 ms  3.60 ms  3.60 ms  deficit
+
+Copies
+                 expected    delivered    missing  duplicate  out of order    foreign    corrupt
+  m = 3 000        18 000       15 997      2 003          0           214          2          0
+  all rows         24 000       21 997      2 003          0           214          2          0
+
+m = 3 000: 2 003 copies are missing; ended after 10 s without a copy (--drain)
+  node 2 ws://127.0.0.1:7103/ fell silent: it delivered 1 000 of 3 000 copies, and nothing from
+    message 1 002 on
+  receiving node                            copies    missing      p50      p99      max
+  node 0 ws://127.0.0.1:7101/               12 000          0  1.20 ms  2.38 ms  2.40 ms
+  node 1 ws://127.0.0.1:7102/                2 997          3   300 µs   594 µs   600 µs
+  node 2 ws://127.0.0.1:7103/                1 000      2 000   100 µs   198 µs   200 µs
+  missing messages, numbered from 0 within each push socket's own:
+    on receive socket 4 (node 1) from push socket 1: 3 missing: 5, 411..412
+
+Latency, m = 3 000 (a burst has no due times: the clock starts at the send)
+                samples      p50      p99    p99.9      max
+  service        18 000  1.80 ms  3.57 ms  3.60 ms  3.60 ms  from the send to each copy
+  completion      3 000  1.95 ms  3.86 ms      n/a  3.90 ms  until everyone has it: to the last copy
+  spread          3 000  1.35 ms  2.67 ms      n/a  2.70 ms  from the first copy to the last
+
+Our own cost, m = 3 000
+                 busy  per copy  copies/read  longest turn  no buffer  overflow
+  CPU 1        24.5 %    612 ns          5.0       84.0 µs          0         0
+
+verdict: incomplete: 2 003 of 24 000 copies missing; the times describe the cluster
+";
+
+const VOID: &str = "
+messages           copies     send  receive   copies/s      p50      p99    p99.9      max  verdict
+   1 000    6 000 / 6 000  2.00 ms  15.0 ms    400 000   600 µs  1.19 ms      n/a  1.20 ms  degraded
+   8 000  48 000 / 48 000  16.0 ms   120 ms    400 000  4.80 ms  9.51 ms  9.59 ms  >9.60 ms  void
+
+Copies
+                 expected    delivered    missing  duplicate  out of order    foreign    corrupt
+  all rows         54 000       54 000          0          0             0          0          0
+
+Latency, m = 8 000 (a burst has no due times: the clock starts at the send)
+                samples      p50      p99    p99.9       max
+  service        48 000  4.80 ms  9.51 ms  9.59 ms  >9.60 ms  from the send to each copy
+  completion      8 000  5.20 ms  10.3 ms      n/a  >10.4 ms  until everyone has it: to the last copy
+  spread          8 000  3.60 ms  7.13 ms      n/a  >7.20 ms  from the first copy to the last
+
+  receiving node                            copies    missing      p50      p99      max
+  node 0 ws://127.0.0.1:7101/               32 000          0  3.20 ms  6.34 ms  6.40 ms
+  node 1 ws://127.0.0.1:7102/                8 000          0   800 µs  1.58 ms  1.60 ms
+  node 2 ws://127.0.0.1:7103/                8 000          0   800 µs  1.58 ms  1.60 ms
+
+Our own cost, m = 8 000
+                 busy  per copy  copies/read  longest turn  no buffer  overflow
+  CPU 1        24.5 %    612 ns          5.0       84.0 µs          4        17
+
+Caveats
+  void  cq-overflow (m = 8 000): 17 completions came late
+    what to do: more --cores
+  degraded  core-busy (all rows): CPU 1 was 97.2 % busy with our own work: the receive time may be
+    the generator's own, and a faster cluster would not show
+    what to do: give the generator more --cores
+
+verdict: void: all 54 000 copies came, once and unaltered; the times of m = 8 000 describe the
+    generator, do not use them
+";
+
+const TINY: &str = "
+messages           copies     send  receive   copies/s      p50      p99    p99.9      max  verdict
+       1            6 / 6  2.00 µs  15.0 µs    400 000      n/a      n/a      n/a  1.20 µs  ok
+
+Copies
+                 expected    delivered    missing  duplicate  out of order    foreign    corrupt
+  m = 1                 6            6          0          0             0          0          0
+
+Latency, m = 1 (a burst has no due times: the clock starts at the send)
+                samples      p50      p99    p99.9      max
+  service             6      n/a      n/a      n/a  1.20 µs  from the send to each copy
+  completion          1      n/a      n/a      n/a  1.30 µs  until everyone has it: to the last copy
+  spread              1      n/a      n/a      n/a   900 ns  from the first copy to the last
+
+  receiving node                            copies    missing      p50      p99      max
+  node 0 ws://127.0.0.1:7101/                    4          0      n/a      n/a   800 ns
+  node 1 ws://127.0.0.1:7102/                    1          0      n/a      n/a   200 ns
+  node 2 ws://127.0.0.1:7103/                    1          0      n/a      n/a   200 ns
+
+Our own cost, m = 1
+                 busy  per copy  copies/read  longest turn  no buffer  overflow
+  CPU 1        24.5 %    612 ns          6.0       84.0 µs          0         0
+
+verdict: ok: all 6 copies came, once and unaltered; the times describe the cluster
+";
+
+const INTERRUPTED: &str = "
+messages           copies     send  receive   copies/s      p50      p99    p99.9      max  verdict
+   3 000  18 000 / 18 000  6.00 ms  45.0 ms    400 000  1.80 ms  3.57 ms  3.60 ms  3.60 ms  ok
+   1 500   8 500 / 24 000  8.00 ms  60.0 ms    141 667  2.40 ms  4.76 ms  4.80 ms  4.80 ms  deficit
+
+Copies
+                 expected    delivered    missing  duplicate  out of order    foreign    corrupt
+  m = 4 000        24 000        8 500     15 500          4             0          0          1
+  all rows         42 000       26 500     15 500          4             0          0          1
+
+m = 4 000: interrupted; 1 500 of 4 000 messages were sent, 15 500 copies are missing
+  receiving node                            copies    missing      p50      p99      max
+  node 0 ws://127.0.0.1:7101/                5 500     10 500   550 µs  1.09 ms  1.10 ms
+  node 1 ws://127.0.0.1:7102/                1 500      2 500   150 µs   297 µs   300 µs
+  node 2 ws://127.0.0.1:7103/                1 500      2 500   150 µs   297 µs   300 µs
+  lost receive socket 3 after 31.0 ms: node 0 ws://127.0.0.1:7101/: closed by the node: 1001 going
+    away
+
+Latency, m = 4 000 (a burst has no due times: the clock starts at the send)
+                samples      p50      p99    p99.9      max
+  service        24 000  2.40 ms  4.76 ms  4.80 ms  4.80 ms  from the send to each copy
+  completion      4 000  2.60 ms  5.15 ms      n/a  5.20 ms  until everyone has it: to the last copy
+  spread          4 000  1.80 ms  3.57 ms      n/a  3.60 ms  from the first copy to the last
+
+Our own cost, m = 4 000
+                 busy  per copy  copies/read  longest turn  no buffer  overflow
+  CPU 1        24.5 %    612 ns          5.0       84.0 µs          0         0
+
+Not run
+  m = 8 000: interrupted
+
+verdict: interrupted: 15 500 of 42 000 copies missing, 4 duplicate, 1 corrupt; 1 row did not run;
+    the times describe the cluster
+";

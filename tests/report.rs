@@ -1,0 +1,340 @@
+//! The result file is a contract: its schema is published, what is produced keeps to it, and its
+//! sums agree with each other whatever a cluster did to the copies.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use fanstorm::dialect::Dialect;
+use fanstorm::host::facts::HostFacts;
+use fanstorm::measure::outcome::{
+    Caveat, CoreUse, Ending, LostSocket, Opcodes, Outcome, RunOutcome, Trust,
+};
+use fanstorm::measure::recorder::{Recorder, Seat};
+use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::measure::tally::{Row, Tally};
+use fanstorm::plan::fan_out::FanOut;
+use fanstorm::plan::{Node, Plan};
+use fanstorm::report::json;
+use fanstorm::report::text::Text;
+use fanstorm::report::{Invocation, json::document::Document};
+use fanstorm::units::{Bytes, Nanos};
+use proptest::prelude::*;
+use serde_json::Value;
+
+const SCHEMA_FILE: &str = "docs/schema/fanstorm.result-1.json";
+
+fn plan(push_sockets: u32, receivers_per_node: u32, nodes: usize, messages: Vec<u64>) -> Plan {
+    let node = |i: usize| Node {
+        url: format!("ws://127.0.0.1:{}/", 7101 + i),
+        addr: ([127, 0, 0, 1], 7101 + i as u16).into(),
+        host: "127.0.0.1".to_owned(),
+        target: "/".to_owned(),
+    };
+    Plan {
+        nodes: (0..nodes).map(node).collect(),
+        push_node: 0,
+        dialect: Dialect::raw(),
+        fan_out: FanOut::All,
+        push_sockets,
+        receivers_per_node,
+        cores: vec![0, 1],
+        messages,
+        payload_bytes: 150,
+        drain: Nanos::from_secs(10),
+        connect_timeout: Nanos::from_secs(5),
+        ready_timeout: Nanos::from_secs(10),
+        max_message_bytes: 1 << 20,
+        frame_memory_bytes: 1 << 28,
+        seed: 42,
+    }
+}
+
+fn invocation() -> Invocation {
+    Invocation {
+        args: vec!["--nodes".to_owned(), "\"3\"\n".to_owned()],
+        started_unix_ms: 1_790_000_000_000,
+        cluster: "embedded".to_owned(),
+        memory: Bytes(1 << 20),
+        host: HostFacts::read(),
+    }
+}
+
+/// Of 100 copies so many are dropped, come twice, are altered, or are somebody else's.
+type Fates = [u64; 4];
+
+/// A row through the real recorders and the real merge, every copy's fate drawn at random.
+fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> RunOutcome {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let counts = share(messages, plan.push_sockets);
+    let sent = Arc::new(SentTimes::new(&counts));
+    for (sender, &count) in counts.iter().enumerate() {
+        sent.stamp(sender, 0, count, Nanos(1_000));
+    }
+    let workers = plan.cores.len();
+    let tally = |worker| {
+        let (nodes, sent) = (plan.nodes.len(), Arc::clone(&sent));
+        let seats = seats(plan, worker);
+        let mut recorder = Recorder::new(seats, nodes, &counts, plan.fan_out, false, sent);
+        deliver(&mut recorder, &counts, fates, &mut rng);
+        Tally {
+            core: CoreUse { cpu: worker, copies: recorder.seen(), ..CoreUse::default() },
+            lost: Vec::new(),
+            opcodes: Opcodes { text: recorder.seen(), ..Opcodes::default() },
+            sent: counts.iter().skip(worker).step_by(workers).map(|&n| u64::from(n)).sum(),
+            first_send: Some(Nanos(1_000)),
+            last_send: Nanos(2_000),
+            recorder,
+        }
+    };
+    let tallies = (0..workers).map(tally).collect();
+    Row { plan, messages, sent: &sent, ending: Ending::Drained }.merge(tallies)
+}
+
+/// A worker's share of the sockets: push sockets first, receive sockets node by node in turn.
+fn seats(plan: &Plan, worker: usize) -> Vec<Seat> {
+    let (senders, nodes) = (plan.push_sockets, plan.nodes.len() as u32);
+    let node = |socket: u32| socket.checked_sub(senders).map_or(0, |receiver| receiver % nodes);
+    let mine = (0..plan.sockets() as u32).skip(worker).step_by(plan.cores.len());
+    mine.map(|socket| Seat { socket, node: node(socket) }).collect()
+}
+
+fn deliver(recorder: &mut Recorder, counts: &[u32], fates: Fates, rng: &mut fastrand::Rng) {
+    let [dropped, twice, altered, foreign] = fates;
+    let mut copies: Vec<(u32, u16, u64)> = Vec::new();
+    for local in 0..recorder.seats.len() as u32 {
+        for (sender, &count) in counts.iter().enumerate() {
+            copies.extend((0..count).map(|i| (local, sender as u16, u64::from(i))));
+        }
+    }
+    rng.shuffle(&mut copies);
+    let mut now = Nanos(1_000);
+    for (local, sender, sequence) in copies {
+        now = now.plus(Nanos(rng.u64(1..5_000)));
+        let times = match rng.u64(0..100) {
+            fate if fate < dropped => 0,
+            fate if fate < dropped + twice => 2,
+            _ => 1,
+        };
+        (0..times).for_each(|_| recorder.copy(local, sender, sequence, None, now));
+        recorder.counts.corrupt += u64::from(rng.u64(0..100) < altered);
+        recorder.counts.foreign += u64::from(rng.u64(0..100) < foreign);
+    }
+}
+
+fn produced(plan: &Plan, outcome: &Outcome) -> Value {
+    let document = json::document(plan, &invocation(), outcome);
+    let bytes = json::to_bytes(&document).unwrap();
+    assert_eq!(bytes.iter().filter(|&&byte| byte == b'\n').count(), 1, "one line");
+    let read: Document = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(read, document, "what is written can be read back, to the last digit");
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// All that can go wrong with a row, in one row.
+fn ruined(plan: &Plan) -> RunOutcome {
+    let mut run = row(plan, 500, [20, 5, 5, 5], 7);
+    run.saturated = 2;
+    run.ending = Ending::Interrupted;
+    run.lost = vec![
+        LostSocket {
+            socket: 1,
+            node: 0,
+            at: Nanos::from_millis(12),
+            close_code: Some(1001),
+            our_close_code: None,
+            reason: "closed by the node: 1001 going away".to_owned(),
+        },
+        LostSocket {
+            socket: 2,
+            node: 0,
+            at: Nanos::from_millis(13),
+            close_code: None,
+            our_close_code: Some(1002),
+            reason: "a masked frame \u{7f}\"\\".to_owned(),
+        },
+    ];
+    run.caveats = vec![Caveat {
+        code: "cq-overflow",
+        severity: Trust::Void,
+        text: "17 µs".to_owned(),
+        remedy: "--cores".to_owned(),
+    }];
+    run
+}
+
+fn edge_cases() -> Vec<(&'static str, Value)> {
+    let (small, large) = (plan(1, 0, 1, vec![1]), plan(3, 2, 3, vec![500, 1_000]));
+    let with = |runs, skipped, interrupted| Outcome { runs, skipped, interrupted };
+    let skipped = vec![(1_000, "interrupted".to_owned())];
+    let mut unsent = row(&small, 1, [100, 0, 0, 0], 1);
+    unsent.sent = 0;
+    unsent.send_time = Nanos::ZERO;
+    unsent.receive_time = Nanos::ZERO;
+    vec![
+        ("no rows", produced(&small, &Outcome::default())),
+        ("nothing but skipped rows", produced(&large, &with(vec![], skipped.clone(), true))),
+        ("one message", produced(&small, &with(vec![row(&small, 1, [0; 4], 1)], vec![], false))),
+        ("nothing sent, nothing came", produced(&small, &with(vec![unsent], vec![], false))),
+        ("clean", produced(&large, &with(vec![row(&large, 500, [0; 4], 1)], vec![], false))),
+        ("ruined", produced(&large, &with(vec![ruined(&large)], skipped, true))),
+    ]
+}
+
+fn schema() -> Value {
+    serde_json::to_value(json::schema()).unwrap()
+}
+
+#[test]
+fn the_published_schema_is_the_schema_of_what_is_written() {
+    let current = schema();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(SCHEMA_FILE);
+    if std::env::var_os("FANSTORM_BLESS").is_some_and(|value| value == "1") {
+        let text = format!("{}\n", serde_json::to_string_pretty(&current).unwrap());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+    }
+    let published = fs::read_to_string(&path).unwrap_or_default();
+    // As values: whether keys are sorted depends on features that other crates choose.
+    assert!(
+        serde_json::from_str::<Value>(&published).is_ok_and(|published| published == current),
+        "{SCHEMA_FILE} is not what the code writes; if that is meant, run \
+         FANSTORM_BLESS=1 cargo test --test report, and say in CHANGELOG what was added"
+    );
+}
+
+#[test]
+fn what_is_written_keeps_to_the_schema() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    for (name, result) in edge_cases() {
+        let errors: Vec<_> = validator.iter_errors(&result).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_was_never_agreed() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let (_, good) = edge_cases().pop().unwrap();
+    let breaks: [fn(&mut Value); 6] = [
+        |v| v["schema"] = "fanstorm.result/2".into(),
+        |v| drop(v.as_object_mut().unwrap().remove("summary")),
+        |v| drop(v["runs"][0]["delivery"].as_object_mut().unwrap().remove("missing")),
+        |v| v["runs"][0]["verdict"]["trust"] = "fine".into(),
+        |v| v["runs"][0]["messages"] = (-1).into(),
+        |v| v["runs"][0]["latency_us"]["service"]["p50"] = "1 ms".into(),
+    ];
+    assert!(validator.is_valid(&good));
+    for (index, break_it) in breaks.iter().enumerate() {
+        let mut bad = good.clone();
+        break_it(&mut bad);
+        assert!(!validator.is_valid(&bad), "break {index} went through");
+    }
+}
+
+#[test]
+fn classes_that_a_burst_does_not_have_are_absent() {
+    let (_, clean) = edge_cases().into_iter().find(|(name, _)| *name == "clean").unwrap();
+    let classes: Vec<_> = clean["runs"][0]["latency_us"].as_object().unwrap().keys().collect();
+    assert_eq!(classes, ["completion", "service", "spread"]);
+}
+
+#[test]
+fn a_percentile_with_too_few_samples_is_null_and_never_the_maximum() {
+    let (_, tiny) = edge_cases().into_iter().find(|(name, _)| *name == "one message").unwrap();
+    let service = &tiny["runs"][0]["latency_us"]["service"];
+    for percentile in ["p50", "p90", "p99", "p99_9", "p99_99"] {
+        assert_eq!(service[percentile], Value::Null, "{percentile}");
+    }
+    assert!(service["max"].is_f64());
+    assert_eq!(tiny["summary"]["p50_ms"], Value::Null);
+}
+
+#[test]
+fn the_summary_takes_its_times_from_the_largest_complete_row_and_its_counts_from_all() {
+    let plan = plan(3, 1, 3, vec![2_000, 1_000, 4_000]);
+    let runs = vec![
+        row(&plan, 2_000, [0; 4], 1),
+        row(&plan, 1_000, [0; 4], 2),
+        row(&plan, 4_000, [10, 0, 0, 0], 3),
+    ];
+    let result = produced(&plan, &Outcome { runs, ..Outcome::default() });
+    let (summary, first, last) = (&result["summary"], &result["runs"][0], &result["runs"][2]);
+    assert_eq!(summary["messages"], 2_000);
+    assert_eq!(summary["missing"], last["delivery"]["missing"]);
+    assert!(summary["missing"].as_u64().unwrap() > 0);
+    assert_eq!(summary["complete"], false);
+    assert_eq!(summary["copies_per_s"], first["throughput"]["copies_per_s"]);
+    let p99_us = first["latency_us"]["service"]["p99"].as_f64().unwrap();
+    assert!((summary["p99_ms"].as_f64().unwrap() * 1e3 - p99_us).abs() < 1e-6);
+}
+
+#[test]
+fn a_text_report_never_breaks_on_what_json_can_tell() {
+    let (small, large) = (plan(1, 0, 1, vec![1]), plan(3, 2, 30, vec![500]));
+    let invocation = invocation();
+    for (plan, run) in [(&small, row(&small, 1, [100, 0, 0, 0], 1)), (&large, ruined(&large))] {
+        let text = Text::new(plan, &invocation, true, None);
+        let mut out = Vec::new();
+        text.header(&mut out).unwrap();
+        text.row(&mut out, &run).unwrap();
+        text.end(&mut out, &Outcome { runs: vec![run], ..Outcome::default() }).unwrap();
+        let report = String::from_utf8(out).unwrap();
+        assert!(report.contains("verdict: \x1b["), "{report}");
+    }
+}
+
+fn of(value: &Value, key: &str) -> u64 {
+    value[key].as_u64().unwrap_or_else(|| panic!("{key} of {value}"))
+}
+
+fn sum(values: &Value, key: &str) -> u64 {
+    values.as_array().unwrap().iter().map(|value| of(value, key)).sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_sums_of_a_result_agree_whatever_was_done_to_the_copies(
+        push_sockets in 1_u32..5,
+        receivers_per_node in 0_u32..3,
+        nodes in 1_usize..4,
+        messages in 1_u64..300,
+        fates in [0_u64..60, 0_u64..20, 0_u64..20, 0_u64..20],
+        seed: u64,
+    ) {
+        let plan = plan(push_sockets, receivers_per_node, nodes, vec![messages]);
+        let runs = vec![row(&plan, messages, fates, seed)];
+        let result = produced(&plan, &Outcome { runs, ..Outcome::default() });
+        let run = &result["runs"][0];
+        let delivery = &run["delivery"];
+        let sockets = u64::from(push_sockets) + u64::from(receivers_per_node) * nodes as u64;
+
+        prop_assert_eq!(of(delivery, "expected"), messages * sockets);
+        prop_assert_eq!(of(delivery, "expected"), of(delivery, "delivered") + of(delivery, "missing"));
+        let kinds = ["delivered", "duplicate", "foreign", "corrupt"].map(|key| of(delivery, key));
+        prop_assert_eq!(of(delivery, "seen"), kinds.iter().sum::<u64>());
+
+        let matrix = &run["matrix"];
+        prop_assert_eq!(sum(matrix, "copies"), of(delivery, "delivered"));
+        prop_assert_eq!(sum(matrix, "expected"), of(delivery, "expected"));
+        prop_assert_eq!(sum(matrix, "missing"), of(delivery, "missing"));
+
+        prop_assert_eq!(of(&run["latency_us"]["service"], "count"), of(delivery, "delivered"));
+        prop_assert_eq!(sum(&run["gaps"], "missing"), of(delivery, "missing"));
+        for gap in run["gaps"].as_array().unwrap() {
+            let length = |range: &Value| 1 + range[1].as_u64().unwrap() - range[0].as_u64().unwrap();
+            let named: u64 = gap["ranges"].as_array().unwrap().iter().map(length).sum();
+            let truncated = gap["truncated"].as_bool().unwrap();
+            prop_assert_eq!(named < of(gap, "missing"), truncated);
+            prop_assert!(named <= of(gap, "missing"));
+        }
+
+        for key in ["expected", "delivered", "missing", "duplicate", "foreign", "corrupt"] {
+            prop_assert_eq!(of(&result["summary"], key), of(delivery, key), "{}", key);
+        }
+        let whole = kinds[1] + kinds[3] + of(delivery, "missing") == 0;
+        prop_assert_eq!(result["summary"]["complete"].as_bool(), Some(whole));
+    }
+}
