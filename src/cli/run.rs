@@ -243,7 +243,7 @@ pub enum RunError {
     Engine(#[from] EngineError),
     /// A fault that the embedded cluster does not know.
     #[error("--fault: {0}")]
-    Fault(crate::cluster::FaultError),
+    Fault(crate::cluster::faults::FaultError),
     /// The embedded cluster does not start.
     #[error("the embedded cluster does not start: {0}")]
     Cluster(crate::cluster::ClusterError),
