@@ -401,3 +401,56 @@ fn without_a_target_the_embedded_cluster_is_the_target() {
     assert!(matches!(ran.code, Some(0 | 5)), "{ran:?}");
     assert_eq!(delivered(&read_result(&path)["runs"][0]), (150, 150), "30 * (3 + 2)");
 }
+
+#[test]
+fn faults_that_the_embedded_cluster_cannot_have_are_usage_errors() {
+    run("--fault dorp=1%").fails(2, &["--fault", "dorp", "drop=P"]);
+    run("--nodes 2 --fault 9:drop=1%").fails(2, &["9:drop", "no node 9"]);
+    run("--fault drop=1% --fault-log /nonexistent/log").fails(2, &["--fault-log /nonexistent/log"]);
+}
+
+#[test]
+fn a_node_that_never_passes_the_probe_on_is_named() {
+    let ran = run("--nodes 2 --messages 10 --fault 1:deaf --ready-timeout 500ms --quiet");
+    ran.fails(4, &["the probe did not reach 1 of its 1 sockets within 0.5 s"]);
+}
+
+#[test]
+fn an_interrupted_run_reports_what_was_measured_and_leaves_no_process_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, result) = (dir.path().join("faults"), dir.path().join("result.json"));
+    let words = format!(
+        "--nodes 1 --messages 1000,2000 --fault stall=1h@500 --fault-log {} --drain 1h --json {}",
+        log.display(),
+        result.display()
+    );
+    let child = fanstorm(&words).spawn().unwrap();
+    wait_until(|| std::fs::metadata(&log).is_ok_and(|log| log.len() > 0));
+    let cluster = children(child.id());
+    assert_eq!(cluster.len(), 2, "a discovery and a node");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+
+    let ran = finish(child);
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    assert!(ran.out.contains("interrupted"), "{ran:?}");
+    let runs = read_result(&result)["runs"].clone();
+    assert_eq!(runs.as_array().unwrap().len(), 1, "the second row never began");
+    let (delivered, expected) = delivered(&runs[0]);
+    assert!(0 < delivered && delivered < expected, "{delivered} of {expected}");
+    wait_until(|| !cluster.iter().any(|pid| Path::new(&format!("/proc/{pid}")).exists()));
+}
+
+fn children(pid: u32) -> Vec<String> {
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    list.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Looks again and again until it is so; a test that waits for ever fails.
+fn wait_until(so: impl Fn() -> bool) {
+    let looks = PATIENCE.as_millis() / 10;
+    let seen = (0..looks).any(|_| {
+        thread::sleep(Duration::from_millis(10));
+        so()
+    });
+    assert!(seen, "it never came to be");
+}

@@ -3,10 +3,15 @@
 //! Belongs here: flags, their help, and which of them exclude each other. Does not: acting on them
 //! (`cli::run`).
 
+use std::fmt;
+use std::path::{Path, PathBuf};
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::output::JsonTarget;
+use super::view::Sheet;
+use crate::cluster::{ClusterConfig, FaultSpec};
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
 use crate::plan::discovery::DiscoveryUrl;
@@ -60,12 +65,12 @@ pub struct RunArgs {
     relay: bool,
 
     /// A fault of its nodes, as `fanstorm cluster --help` describes them; may be repeated
-    #[arg(long, value_name = "SPEC", help_heading = EMBEDDED)]
-    fault: Vec<String>,
+    #[arg(long, value_name = "[NODE:]FAULT", help_heading = EMBEDDED)]
+    fault: Vec<FaultSpec>,
 
     /// Write down what each fault did
     #[arg(long, value_name = "FILE", help_heading = EMBEDDED)]
-    fault_log: Option<std::path::PathBuf>,
+    fault_log: Option<PathBuf>,
 
     /// Messages of each run, one run after another
     #[arg(long, value_name = "M[,M…]", value_delimiter = ',', allow_negative_numbers = true, default_value = "10,100,1000,2000,4000,8000", help_heading = LOAD)]
@@ -209,12 +214,34 @@ pub struct Embedded<'a> {
     pub nodes: u16,
     /// They pass on bytes without reading them.
     pub relay: bool,
-    /// Their faults, as `cluster` reads them.
-    pub faults: &'a [String],
+    /// What they do wrong.
+    pub faults: &'a [FaultSpec],
     /// Where they write what they did.
-    pub fault_log: Option<&'a std::path::Path>,
+    pub fault_log: Option<&'a Path>,
     /// Seed of the faults.
     pub seed: u64,
+}
+
+impl Embedded<'_> {
+    /// What to start, on these CPUs.
+    pub fn config(&self, cpus: &[usize]) -> ClusterConfig {
+        ClusterConfig {
+            nodes: self.nodes.into(),
+            relay: self.relay,
+            faults: self.faults.to_vec(),
+            seed: self.seed,
+            cpus: cpus.to_vec(),
+            fault_log: self.fault_log.map(ToOwned::to_owned),
+            ..ClusterConfig::default()
+        }
+    }
+}
+
+impl fmt::Display for Embedded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.relay { "embedded relay" } else { "embedded" })?;
+        self.faults.iter().try_for_each(|fault| write!(f, ", fault {fault}"))
+    }
 }
 
 impl RunArgs {
@@ -326,9 +353,13 @@ impl RunArgs {
         self.json.as_ref()
     }
 
-    /// Neither progress nor report.
-    pub fn quiet(&self) -> bool {
-        self.quiet
+    /// Where the report goes.
+    pub fn sheet(&self) -> Sheet {
+        match (self.quiet, &self.json) {
+            (true, _) => Sheet::Quiet,
+            (false, Some(JsonTarget::Stdout)) => Sheet::Stderr,
+            (false, _) => Sheet::Stdout,
+        }
     }
 }
 
@@ -413,6 +444,7 @@ mod tests {
             ("--dialect dsater", "dsatter"),
             ("--fan-out everyone", "others"),
             ("--mesages 10", "--messages"),
+            ("--fault dorp=1%", "drop=P"),
         ] {
             let error = parse(words).map(|_| ()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{words}");
@@ -443,12 +475,27 @@ mod tests {
     }
 
     #[test]
+    fn the_report_leaves_standard_output_to_the_result() {
+        for (words, sheet) in [
+            ("", Sheet::Stdout),
+            ("--json result.json", Sheet::Stdout),
+            ("--json -", Sheet::Stderr),
+            ("--json - --quiet", Sheet::Quiet),
+        ] {
+            assert_eq!(args(words).sheet(), sheet, "{words}");
+        }
+    }
+
+    #[test]
     fn the_nodes_come_from_where_the_flags_say() {
         assert!(matches!(args("").source(), Ok(Source::Embedded(Embedded { nodes: 3, .. }))));
-        let words = "--nodes 5 --relay --dialect raw --fault stall=3 --fault-log f --push-node 4";
+        let words =
+            "--nodes 5 --relay --dialect raw --fault 4:drop=0.1% --fault-log f --push-node 4";
         match args(words).source() {
             Ok(Source::Embedded(e)) => {
-                assert_eq!((e.nodes, e.relay, e.faults), (5, true, &["stall=3".to_owned()][..]));
+                assert_eq!(e.to_string(), "embedded relay, fault 4:drop=0.001");
+                let config = e.config(&[1, 2]);
+                assert_eq!((config.nodes, config.cpus, config.seed), (5, vec![1, 2], 42));
             }
             other => panic!("{other:?}"),
         }

@@ -37,7 +37,7 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "[NODE:]FAULT")]
     fault: Vec<FaultSpec>,
 
-    /// Append what each fault did, one JSON object a line
+    /// Write down what each fault did, one JSON object a line
     #[arg(long, value_name = "FILE")]
     fault_log: Option<PathBuf>,
 

@@ -12,7 +12,7 @@ use super::exit::{Exit, exit_code};
 use super::output::{JsonTarget, Pipe, ResultFile};
 use super::signals::Signals;
 use super::view::View;
-use crate::cluster::{Cluster, ClusterConfig};
+use crate::cluster::{Cluster, ClusterError};
 use crate::engine::ring::uring::{RingConfig, UringRing};
 use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
@@ -22,7 +22,6 @@ use crate::plan::Plan;
 use crate::plan::load::Load;
 use crate::plan::notice::Notice;
 use crate::plan::targets::{NodeUrl, TargetError, Targets};
-use crate::report::json::document::Document;
 use crate::report::{Invocation, json};
 use crate::units::Bytes;
 
@@ -36,6 +35,7 @@ pub fn run(args: &RunArgs) -> Exit {
 }
 
 fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
+    let started_unix_ms = clock::unix_ms();
     let (source, load) = (args.source()?, Load::new(args.spec())?);
     let stop = Stop::default();
     let signals = Signals::ending_the_program(stop.flag()).map_err(RunError::Signals)?;
@@ -43,8 +43,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     io_uring::probe(smallest_ring).map_err(HostError::from)?;
     limits::raise_descriptors();
 
-    let mut notices = Vec::new();
-    let Stage { targets, placement, cluster } = stage(args, source, &load, &mut notices)?;
+    let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
     let surroundings = Surroundings {
         cpus_allowed: Some(cpus::allowed().len()),
         cluster_shares_cores: placement.shared,
@@ -53,65 +52,74 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     limits::check(&limits::Facts::read(), &need(&plan)).map_err(HostError::from)?;
     notices.iter().for_each(|notice| warn(&notice.to_string()));
 
-    let invocation = invocation(args, &plan);
-    let mut view = View::new(&plan, &invocation, report_writer(args), args.quiet());
-    view.header();
+    let invocation = invocation(started_unix_ms, cluster_is, &plan);
+    let mut view = View::begin(&plan, &invocation, args.sheet());
     signals.stop_the_run_first();
     let outcome = engine::run(&plan, surroundings, &stop, &mut view)?;
-    view.end(&outcome);
+    // Its processes are gone before the report says that all is over.
     drop(cluster);
+    let shown = view.end(&outcome);
     if let Some(target) = args.json() {
-        write_result(target, result_file.as_mut(), &json::document(&plan, &invocation, &outcome));
+        let result = json::to_bytes(&json::document(&plan, &invocation, &outcome));
+        let result = result.expect("a document is made of numbers and text");
+        write_result(target, result_file.as_mut(), &result);
+    }
+    if let Err(error) = shown {
+        warn(&format!("the report could not be written: {error}"));
     }
     Ok(exit_code(&outcome))
 }
 
-/// Who is talked to, from which CPUs; the embedded cluster lives as long as this does.
+/// Who is talked to, from which CPUs. The embedded cluster lives as long as this does.
 struct Stage {
+    cluster: Option<Cluster>,
+    /// Where the nodes come from, for the report.
+    cluster_is: String,
     targets: Targets,
     placement: Placement,
-    cluster: Option<Cluster>,
+    notices: Vec<Notice>,
 }
 
-fn stage(
-    args: &RunArgs,
-    source: Source<'_>,
-    load: &Load,
-    notices: &mut Vec<Notice>,
-) -> Result<Stage, RunError> {
+fn stage(args: &RunArgs, source: Source<'_>, load: &Load) -> Result<Stage, RunError> {
     match source {
-        Source::Embedded(embedded) => {
-            let placement = place(args, load, embedded.nodes.into(), true, notices)?;
-            let cluster = start(&embedded, &placement)?;
-            let url = cluster.discovery_url().parse().expect("our own discovery has a URL");
-            let mut urls = discover::nodes(&url, args.connect_timeout())?;
-            // The discovery shuffles; --fault and its log count the nodes as the cluster does.
-            urls.sort_by_key(|url| place_of(url, &cluster));
-            let targets = targets(args, &urls, notices)?;
-            Ok(Stage { targets, placement, cluster: Some(cluster) })
-        }
+        Source::Embedded(embedded) => on_embedded(args, &embedded, load),
         Source::Discovery(url) => {
             let urls = discover::nodes(url, args.connect_timeout())?;
-            outside(args, &urls, load, notices)
+            on_others(args, &urls, format!("discovery {url}"), load)
         }
-        Source::Nodes(urls) => outside(args, urls, load, notices),
+        Source::Nodes(urls) => on_others(args, urls, "--node".to_owned(), load),
     }
 }
 
-fn place_of(url: &NodeUrl, cluster: &Cluster) -> Option<usize> {
-    let is_it = |own: &String| own.parse().is_ok_and(|own: NodeUrl| own.port() == url.port());
-    cluster.node_urls().iter().position(is_it)
+fn on_embedded(args: &RunArgs, embedded: &Embedded<'_>, load: &Load) -> Result<Stage, RunError> {
+    let mut notices = Vec::new();
+    let placement = place(args, load, embedded.nodes.into(), true, &mut notices)?;
+    let cluster = Cluster::start(&embedded.config(&placement.cluster))?;
+    let url = cluster.discovery_url().parse().expect("the cluster makes a URL");
+    let mut urls = discover::nodes(&url, args.connect_timeout())?;
+    urls.sort_by_key(|url| place_of(url, cluster.node_urls()));
+    let targets = targets(args, &urls, &mut notices)?;
+    let cluster_is = format!("{embedded}, discovery {url}");
+    Ok(Stage { cluster: Some(cluster), cluster_is, targets, placement, notices })
 }
 
-fn outside(
+/// Our own nodes keep their numbers, so that `--fault 1:…` and the report mean the same one: the
+/// discovery's list is shuffled, and ports come in any order.
+fn place_of(url: &NodeUrl, nodes: &[String]) -> Option<usize> {
+    let address = |node: &String| node.parse::<NodeUrl>().ok()?.address();
+    nodes.iter().position(|node| address(node) == url.address())
+}
+
+fn on_others(
     args: &RunArgs,
     urls: &[NodeUrl],
+    cluster_is: String,
     load: &Load,
-    notices: &mut Vec<Notice>,
 ) -> Result<Stage, RunError> {
-    let targets = targets(args, urls, notices)?;
-    let placement = place(args, load, targets.len(), false, notices)?;
-    Ok(Stage { targets, placement, cluster: None })
+    let mut notices = Vec::new();
+    let targets = targets(args, urls, &mut notices)?;
+    let placement = place(args, load, targets.len(), false, &mut notices)?;
+    Ok(Stage { cluster: None, cluster_is, targets, placement, notices })
 }
 
 fn targets(
@@ -144,35 +152,9 @@ fn place(
     Ok(placement)
 }
 
-fn start(embedded: &Embedded<'_>, placement: &Placement) -> Result<Cluster, RunError> {
-    let faults = embedded.faults.iter().map(|spec| spec.parse());
-    let faults = faults.collect::<Result<_, _>>().map_err(RunError::Fault)?;
-    let config = ClusterConfig {
-        nodes: embedded.nodes.into(),
-        relay: embedded.relay,
-        faults,
-        fault_log: embedded.fault_log.map(ToOwned::to_owned),
-        seed: embedded.seed,
-        cpus: placement.cluster.clone(),
-        ..ClusterConfig::default()
-    };
-    Cluster::start(&config).map_err(RunError::Cluster)
-}
-
 /// A ring like a worker's, as small as it can be: whether the host lets us.
 fn smallest_ring() -> io::Result<()> {
     UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096 }).map(drop)
-}
-
-/// What the reports say beyond plan and outcome.
-fn invocation(args: &RunArgs, plan: &Plan) -> Invocation {
-    Invocation {
-        args: std::env::args().skip(1).collect(),
-        started_unix_ms: clock::unix_ms(),
-        cluster: args.cluster(),
-        memory: Bytes(plan.largest_memory().total()),
-        host: HostFacts::read(),
-    }
 }
 
 fn need(plan: &Plan) -> limits::Need {
@@ -185,12 +167,13 @@ fn need(plan: &Plan) -> limits::Need {
     }
 }
 
-/// Standard output, unless the result has it.
-fn report_writer(args: &RunArgs) -> Box<dyn Write> {
-    match (args.quiet(), args.json()) {
-        (true, _) => Box::new(io::sink()),
-        (false, Some(JsonTarget::Stdout)) => Box::new(Pipe::new(io::stderr())),
-        (false, _) => Box::new(Pipe::new(io::stdout())),
+fn invocation(started_unix_ms: u64, cluster: String, plan: &Plan) -> Invocation {
+    Invocation {
+        args: std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect(),
+        started_unix_ms,
+        cluster,
+        memory: Bytes(plan.largest_memory().total()),
+        host: HostFacts::read(),
     }
 }
 
@@ -202,15 +185,14 @@ fn open_result(args: &RunArgs) -> Result<Option<ResultFile>, RunError> {
 }
 
 /// A result is never lost: where its file fails it, it goes to standard output.
-fn write_result(target: &JsonTarget, file: Option<&mut ResultFile>, document: &Document) {
-    let result = json::to_bytes(document).expect("memory takes what it is given");
+fn write_result(target: &JsonTarget, file: Option<&mut ResultFile>, result: &[u8]) {
     let written = match (target, file) {
-        (JsonTarget::File(_), Some(file)) => file.write(&result),
-        _ => return print(&result),
+        (JsonTarget::File(_), Some(file)) => file.write(result),
+        _ => return print(result),
     };
     if let Err(error) = written {
         warn(&format!("{error}; the result goes to standard output"));
-        print(&result);
+        print(result);
     }
 }
 
@@ -246,12 +228,8 @@ pub enum RunError {
     Discover(#[from] discover::DiscoverError),
     /// The cluster cannot be reached, or the run broke down.
     Engine(#[from] EngineError),
-    /// A fault that the embedded cluster does not know.
-    #[error("--fault: {0}")]
-    Fault(crate::cluster::faults::FaultError),
     /// The embedded cluster does not start.
-    #[error("the embedded cluster does not start: {0}")]
-    Cluster(crate::cluster::ClusterError),
+    Cluster(#[from] ClusterError),
     /// Handlers cannot be installed.
     #[error("cannot take signals: {0}")]
     Signals(io::Error),
@@ -266,9 +244,17 @@ impl RunError {
             | Self::Plan(_)
             | Self::Cores(_)
             | Self::Target(_)
-            | Self::Fault(_)
             | Self::Unwritable(_) => Exit::Usage,
-            Self::Host(_) | Self::Cluster(_) | Self::Signals(_) => Exit::Host,
+            Self::Host(_) | Self::Signals(_) => Exit::Host,
+            Self::Cluster(error) => match error {
+                ClusterError::NoNodes
+                | ClusterError::NoSuchNode { .. }
+                | ClusterError::Ports { .. }
+                | ClusterError::FaultLog { .. } => Exit::Usage,
+                ClusterError::Spawn { .. }
+                | ClusterError::Ended { .. }
+                | ClusterError::Silent { .. } => Exit::Host,
+            },
             Self::Engine(error) => match error {
                 EngineError::Unreachable(_) | EngineError::NotReady(..) => Exit::Unreachable,
                 EngineError::Interrupted => Exit::Interrupted,

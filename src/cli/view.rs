@@ -1,71 +1,95 @@
-//! What a person sees while a plan runs: the text report, row by row, and the progress line.
+//! What a person sees while a plan runs: the report on one stream, progress on the terminal.
 //!
-//! Belongs here: bringing the two together on one terminal. Does not: what they say (`report`).
+//! Belongs here: which stream is whose, and when which is written. Does not: wording (`report`).
 
+use std::env;
 use std::io::{self, IsTerminal, Write};
 
-use crate::engine::{Phase, Progress, Watch};
+use super::output::Pipe;
+use crate::engine::{self, Phase, Watch};
 use crate::measure::outcome::{Outcome, RunOutcome};
 use crate::plan::Plan;
+use crate::report::Invocation;
+use crate::report::progress::Progress;
 use crate::report::text::Text;
-use crate::report::{Invocation, progress};
 use crate::units::Count;
 
-/// The report's writer and the line on standard error.
+/// Where the report goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sheet {
+    /// Standard output.
+    Stdout,
+    /// Standard error, because the result has standard output.
+    Stderr,
+    /// Nowhere, and no progress either.
+    Quiet,
+}
+
+impl Sheet {
+    fn open(self) -> (Box<dyn Write>, bool) {
+        match self {
+            Self::Stdout => (Box::new(Pipe::new(io::stdout())), io::stdout().is_terminal()),
+            Self::Stderr => (Box::new(Pipe::new(io::stderr())), io::stderr().is_terminal()),
+            Self::Quiet => (Box::new(io::sink()), false),
+        }
+    }
+}
+
+/// Report and progress of one run.
 pub struct View<'a> {
     text: Text<'a>,
     out: Box<dyn Write>,
-    progress: progress::Progress,
+    progress: Progress,
+    /// The first failure of `out`; nothing is written after it.
+    failed: Option<io::Error>,
 }
 
 impl<'a> View<'a> {
-    /// A view of a plan on `out`.
-    pub fn new(
-        plan: &'a Plan,
-        invocation: &'a Invocation,
-        out: Box<dyn Write>,
-        quiet: bool,
-    ) -> Self {
-        let no_color = std::env::var_os("NO_COLOR");
-        let text = Text::new(plan, invocation, io::stdout().is_terminal(), no_color.as_deref());
-        Self { text, out, progress: progress::Progress::new(quiet) }
+    /// Begins the report: what is about to be run.
+    pub fn begin(plan: &'a Plan, invocation: &'a Invocation, sheet: Sheet) -> Self {
+        let (out, is_terminal) = sheet.open();
+        let no_color = env::var_os("NO_COLOR");
+        let text = Text::new(plan, invocation, is_terminal, no_color.as_deref());
+        let progress = Progress::new(sheet == Sheet::Quiet);
+        let mut view = Self { text, out, progress, failed: None };
+        view.write(|text, out| text.header(out));
+        view
     }
 
-    /// What is about to be run.
-    pub fn header(&mut self) {
-        self.write(|text, out| text.header(out));
-    }
-
-    /// What came of it.
-    pub fn end(&mut self, outcome: &Outcome) {
+    /// Ends the report: what came of it.
+    ///
+    /// # Errors
+    /// The first of the stream, in this or in what was written before.
+    pub fn end(mut self, outcome: &Outcome) -> io::Result<()> {
         self.progress.finish();
         self.write(|text, out| text.end(out, outcome));
+        self.failed.map_or(Ok(()), Err)
     }
 
-    fn write(&mut self, write: impl Fn(&Text<'a>, &mut dyn Write) -> io::Result<()>) {
-        let (text, out) = (&self.text, &mut self.out);
-        let written = self.progress.suspend(|| write(text, out));
-        // A reader that went away (a pipe to head) is no reason to lose the run.
-        if let Err(error) = written {
-            let _ = writeln!(io::stderr(), "warning: the report cannot be written: {error}");
-            self.out = Box::new(io::sink());
+    fn write(&mut self, piece: impl FnOnce(&Text<'_>, &mut dyn Write) -> io::Result<()>) {
+        if self.failed.is_none() {
+            let (text, out) = (&self.text, &mut *self.out);
+            self.failed =
+                self.progress.suspend(|| piece(text, out).and_then(|()| out.flush())).err();
         }
     }
 }
 
 impl Watch for View<'_> {
-    fn progress(&mut self, progress: &Progress) {
-        let phase = match progress.phase {
-            Phase::Connecting => "connecting sockets".into(),
-            Phase::Probing => "waiting for the probe on every socket".into(),
-            Phase::Preparing { messages } => format!("preparing {} messages", Count(messages)),
-            Phase::Running { messages } => format!("{} messages: copies", Count(messages)),
-        };
-        self.progress.update(&phase, progress.done, progress.total);
+    fn progress(&mut self, progress: &engine::Progress) {
+        self.progress.update(&phase(progress.phase), progress.done, progress.total);
     }
 
-    fn row(&mut self, _plan: &Plan, run: &RunOutcome) {
-        self.progress.finish();
+    fn row(&mut self, _: &Plan, run: &RunOutcome) {
         self.write(|text, out| text.row(out, run));
+    }
+}
+
+fn phase(phase: Phase) -> String {
+    match phase {
+        Phase::Connecting => "connecting, in sockets".to_owned(),
+        Phase::Probing => "probing, in sockets".to_owned(),
+        Phase::Preparing { messages } => format!("laying out {} messages", Count(messages)),
+        Phase::Running { messages } => format!("{} messages, in copies", Count(messages)),
     }
 }

@@ -29,7 +29,7 @@ pub struct ClusterConfig {
     pub seed: u64,
     /// CPUs to pin the children to, round robin; empty leaves them to the scheduler.
     pub cpus: Vec<usize>,
-    /// Where the faults' account is appended.
+    /// Where the faults' account goes; what the file held before is lost.
     pub fault_log: Option<PathBuf>,
     /// The executable whose subcommand `cluster-child` is [`child_main`](super::child_main); the
     /// running one without it.
@@ -80,6 +80,14 @@ pub enum ClusterError {
         /// How many.
         nodes: usize,
     },
+    /// The faults' account cannot be written.
+    #[error("--fault-log {}: {source}", path.display())]
+    FaultLog {
+        /// Of the log.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A child could not be started.
     #[error("the cluster's {child} cannot be started: {source}")]
     Spawn {
@@ -125,6 +133,11 @@ impl Cluster {
     /// started is ended again.
     pub fn start(config: &ClusterConfig) -> Result<Self, ClusterError> {
         config.check()?;
+        if let Some(path) = &config.fault_log {
+            // The nodes append: emptied once, before the first of them.
+            let failed = |source| ClusterError::FaultLog { path: path.clone(), source };
+            std::fs::write(path, "").map_err(failed)?;
+        }
         let executable = match &config.executable {
             Some(path) => Ok(path.clone()),
             None => std::env::current_exe(),

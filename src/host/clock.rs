@@ -31,6 +31,12 @@ pub fn thread_cpu_time() -> Nanos {
     read(ClockId::ThreadCPUTime)
 }
 
+/// Milliseconds since 1970 (`CLOCK_REALTIME`), to say when a run was: it may be set back, so nothing
+/// is measured with it.
+pub fn unix_ms() -> u64 {
+    read(ClockId::Realtime).0 / 1_000_000
+}
+
 #[inline]
 fn read(clock: ClockId) -> Nanos {
     let t = clock_gettime(clock);

@@ -142,11 +142,16 @@ impl NodeUrl {
         }
     }
 
+    /// Where it leads, if its host was written as an address.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.ip().map(|ip| SocketAddr::new(ip, self.port))
+    }
+
     /// Looks the host up, if it is a name.
     fn resolve(&self, resolver: &Resolver<'_>) -> Result<Node, TargetError> {
-        let addr = match (self.ip(), &self.host) {
-            (None, Host::Domain(name)) => self.look_up(name, resolver)?,
-            (ip, _) => SocketAddr::new(ip.expect("a host is a name or an address"), self.port),
+        let addr = match (self.address(), &self.host) {
+            (Some(addr), _) => addr,
+            (None, host) => self.look_up(&host.to_string(), resolver)?,
         };
         Ok(Node {
             url: self.written.clone(),

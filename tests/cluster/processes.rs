@@ -152,7 +152,7 @@ fn what_keeps_the_cluster_from_starting_is_said_in_one_line() {
     let text = error(|config| config.cpus = vec![9999]);
     assert!(text.contains("node 0") && text.contains("CPU 9999"), "{text}");
     let text = error(|config| config.fault_log = Some("/nowhere/at/all".into()));
-    assert!(text.contains("fault log /nowhere/at/all"), "{text}");
+    assert!(text.contains("--fault-log /nowhere/at/all"), "{text}");
     let text = error(|config| config.executable = Some("/nowhere/at/all".into()));
     assert!(text.contains("cannot be started"), "{text}");
     let text = error(|config| config.nodes = 0);
