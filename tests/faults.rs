@@ -23,7 +23,7 @@ struct Run {
 
 fn command(faults: &[&str], flags: &[&str], dir: &tempfile::TempDir) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanstorm"));
-    command.args(["--messages", "600", "--drain", "700ms", "--payload-bytes", "80"]);
+    command.args(["--messages", "600", "--payload-bytes", "80"]);
     command.arg("--json").arg(dir.path().join("result.json"));
     if !faults.is_empty() {
         command.arg("--fault-log").arg(dir.path().join("faults.jsonl"));
@@ -37,7 +37,7 @@ fn command(faults: &[&str], flags: &[&str], dir: &tempfile::TempDir) -> Command 
 
 fn run(faults: &[&str], flags: &[&str]) -> Run {
     let dir = tempfile::tempdir().unwrap();
-    let output = command(faults, flags, &dir).output().unwrap();
+    let output = command(faults, flags, &dir).args(["--drain", "700ms"]).output().unwrap();
     Run::of(output, &dir)
 }
 
@@ -207,7 +207,7 @@ fn a_node_that_dies_is_a_lost_socket_and_the_others_are_complete() {
     let lost = run.row()["lost_sockets"].as_array().unwrap();
     assert_eq!(lost.len(), 1, "{lost:?}");
     assert_eq!(lost[0]["node"], 2);
-    assert_eq!(run.row()["ending"], "sockets-lost");
+    assert_eq!(run.row()["ending"], "sockets_lost");
     assert_eq!(run.code, Some(1));
 }
 

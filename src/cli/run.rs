@@ -85,7 +85,9 @@ fn stage(
             let placement = place(args, load, embedded.nodes.into(), true, notices)?;
             let cluster = start(&embedded, &placement)?;
             let url = cluster.discovery_url().parse().expect("our own discovery has a URL");
-            let urls = discover::nodes(&url, args.connect_timeout())?;
+            let mut urls = discover::nodes(&url, args.connect_timeout())?;
+            // The discovery shuffles; --fault and its log count the nodes as the cluster does.
+            urls.sort_by_key(|url| place_of(url, &cluster));
             let targets = targets(args, &urls, notices)?;
             Ok(Stage { targets, placement, cluster: Some(cluster) })
         }
@@ -95,6 +97,11 @@ fn stage(
         }
         Source::Nodes(urls) => outside(args, urls, load, notices),
     }
+}
+
+fn place_of(url: &NodeUrl, cluster: &Cluster) -> Option<usize> {
+    let is_it = |own: &String| own.parse().is_ok_and(|own: NodeUrl| own.port() == url.port());
+    cluster.node_urls().iter().position(is_it)
 }
 
 fn outside(

@@ -120,6 +120,11 @@ impl NodeUrl {
         url.parse()
     }
 
+    /// The port, written or 80.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Orders a shuffled list: addresses before names, then by port.
     pub(super) fn sort_key(&self) -> (bool, Option<IpAddr>, String, u16) {
         let ip = self.ip();
