@@ -7,11 +7,12 @@
 //! still in flight when its runtime is dropped, and the kernel then writes into freed memory.
 
 use std::io::{self, BufRead};
+use std::net::TcpListener;
 use std::process::{ExitCode, exit};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use super::handshake::{Bound, Order, Peers, Ready, Role, hear, say};
+use super::handshake::{Bound, Listen, Order, Ready, Role, hear, say};
 use super::{discovery, net, node};
 
 /// Submission entries: one turn's reads and writes of a few thousand connections.
@@ -47,32 +48,32 @@ fn end_on_panic() {
 }
 
 fn obey() -> io::Result<std::convert::Infallible> {
-    let order: Order = hear(&mut io::stdin().lock())?;
+    let listen: Listen = hear(&mut io::stdin().lock())?;
+    let clients = net::listen(listen.port)?;
+    let mesh = listen.mesh.then(|| net::listen(None)).transpose()?;
+    let order = introduce(&clients, mesh.as_ref())?;
     if let Some(cpu) = order.cpu {
         pin(cpu)?;
     }
     raise_descriptor_limit();
-    match order.role {
-        Role::Discovery => {
-            let listener = net::listen(order.port)?;
-            let client_port = listener.local_addr()?.port();
-            let peers = introduce(Bound { client_port, mesh_port: None })?;
-            run(async move {
-                ready()?;
-                discovery::serve(listener, peers.client_ports, order.seed).await;
-                Ok(())
-            })
+    match (order.role, mesh) {
+        (Role::Node(role), Some(mesh)) => {
+            let node = node::Node::new(&role, order.seed)?;
+            node.prepare(&clients)?;
+            run(node.serve(clients, mesh, role.mesh_ports, ready))
         }
-        Role::Node(ref role) => {
-            let listeners = node::Listeners::bind(order.port, role)?;
-            let peers = introduce(listeners.bound()?)?;
-            let node = node::Node::new(role, order.seed)?;
-            run(node.serve(listeners, peers.mesh_ports, ready))
-        }
+        (Role::Node(_), None) => Err(io::Error::other("a node without a mesh port")),
+        (Role::Discovery(client_ports), _) => run(async move {
+            ready()?;
+            discovery::serve(clients, client_ports, order.seed).await;
+            Ok(())
+        }),
     }
 }
 
-fn introduce(bound: Bound) -> io::Result<Peers> {
+fn introduce(clients: &TcpListener, mesh: Option<&TcpListener>) -> io::Result<Order> {
+    let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
+    let bound = Bound { client_port: port(clients)?, mesh_port: mesh.map(port).transpose()? };
     say(&mut io::stdout().lock(), &bound)?;
     hear(&mut io::stdin().lock())
 }

@@ -1,11 +1,14 @@
 //! What parent and child say to each other over the child's stdin and stdout, one JSON line each.
 //!
 //! ```text
-//! parent → child   Order     what the child is
+//! parent → child   Listen    where to listen
 //! child  → parent  Bound     it listens; its ports
-//! parent → child   Peers     the ports of the nodes
+//! parent → child   Order     what the child is, and the ports of the nodes
 //! child  → parent  Ready     discovery: it answers; node: its mesh links are up
 //! ```
+//!
+//! What a child is comes second, because a node's place depends on its port: clients that sort the
+//! nodes by their addresses, since the discovery shuffles them, then count them as we do.
 //!
 //! After that the child's stdin stays open and silent: its end is the parent's end.
 //!
@@ -20,31 +23,13 @@ use serde::{Deserialize, Serialize};
 /// The hidden argument that makes this executable a child.
 pub(super) const CHILD_ARGUMENT: &str = "cluster-child";
 
-/// What a child is.
+/// Where a child listens.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Order {
-    pub(super) role: Role,
-    pub(super) seed: u64,
-    /// The CPU to stay on.
-    pub(super) cpu: Option<usize>,
+pub(super) struct Listen {
     /// Where clients come in; any free port without one.
     pub(super) port: Option<u16>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Role {
-    Discovery,
-    Node(NodeOrder),
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct NodeOrder {
-    /// Its place among the nodes, from 0.
-    pub(super) index: usize,
-    pub(super) relay: bool,
-    /// All faults of the cluster as they are written; the node picks its own.
-    pub(super) faults: Vec<String>,
-    pub(super) fault_log: Option<PathBuf>,
+    /// Whether other nodes come in too.
+    pub(super) mesh: bool,
 }
 
 /// The child listens.
@@ -55,11 +40,32 @@ pub(super) struct Bound {
     pub(super) mesh_port: Option<u16>,
 }
 
-/// The ports of all nodes, in the order of their indices.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Peers {
-    pub(super) client_ports: Vec<u16>,
+/// What a child is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    pub(super) role: Role,
+    pub(super) seed: u64,
+    /// The CPU to stay on.
+    pub(super) cpu: Option<usize>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Role {
+    /// With the client ports of all nodes.
+    Discovery(Vec<u16>),
+    Node(NodeOrder),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct NodeOrder {
+    /// Its place among the nodes, from 0.
+    pub(super) index: usize,
+    /// The mesh ports of all nodes, its own included, in the order of their places.
     pub(super) mesh_ports: Vec<u16>,
+    pub(super) relay: bool,
+    /// All faults of the cluster as they are written; the node picks its own.
+    pub(super) faults: Vec<String>,
+    pub(super) fault_log: Option<PathBuf>,
 }
 
 /// The child does its work from now on.

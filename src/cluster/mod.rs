@@ -27,5 +27,5 @@ mod process;
 
 pub use child::child_main;
 pub use fault_log::FaultEvent;
-pub use faults::{FAULTS, FaultError, FaultSpec};
+pub use faults::{FAULTS, FaultSpec};
 pub use parent::{Cluster, ClusterConfig, ClusterError};

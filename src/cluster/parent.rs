@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::discovery;
 use super::faults::{Fault, FaultSpec};
-use super::handshake::{Bound, NodeOrder, Order, Peers, Ready, Role};
+use super::handshake::{Bound, Listen, NodeOrder, Order, Ready, Role};
 use super::process::Process;
 use crate::units::Nanos;
 
@@ -19,7 +19,7 @@ const WATCH_PERIOD: Duration = Duration::from_millis(20);
 /// What to start.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
-    /// Nodes, at least 1; their ids are 1001, 1002, …
+    /// Nodes, at least 1; their ids are 1001, 1002, … in the order of their ports.
     pub nodes: usize,
     /// The null cluster: every text or binary message goes verbatim to every client of every node.
     pub relay: bool,
@@ -143,35 +143,48 @@ impl Cluster {
             None => std::env::current_exe(),
         };
         let executable = executable.map_err(|source| spawn_error("executable", source))?;
-        let orders = config.orders();
         let mut cluster = Self {
-            children: Vec::with_capacity(orders.len()),
+            children: Vec::with_capacity(config.nodes + 1),
             discovery_url: String::new(),
             node_urls: Vec::new(),
         };
-        for index in 0..orders.len() {
+        for index in 0..=config.nodes {
             let process = Process::start(&executable)
                 .map_err(|source| spawn_error(&name(index, config.nodes), source))?;
             cluster.children.push(process);
         }
-        cluster.introduce(&orders)?;
+        let bound = cluster.bind(config)?;
+        cluster.introduce(config, &bound)?;
         Ok(cluster)
     }
 
+    /// Lets all children listen, and orders the nodes by their ports.
+    ///
     /// Every line goes to all children before the first answer is waited for: they start together.
-    fn introduce(&mut self, orders: &[Order]) -> Result<(), ClusterError> {
-        self.each(|index, child| child.say(&orders[index]))?;
-        let bound: Vec<Bound> = self.each(|_, child| child.hear())?;
+    fn bind(&mut self, config: &ClusterConfig) -> Result<Vec<Bound>, ClusterError> {
+        self.each(|index, child| child.say(&config.listen(index)))?;
+        let mut bound: Vec<Bound> = self.each(|_, child| child.hear())?;
+        let mut children: Vec<_> = self.children.drain(..).zip(bound.drain(..)).collect();
+        children[..config.nodes].sort_by_key(|(_, bound)| bound.client_port);
+        (self.children, bound) = children.into_iter().unzip();
+        Ok(bound)
+    }
+
+    fn introduce(&mut self, config: &ClusterConfig, bound: &[Bound]) -> Result<(), ClusterError> {
         let (discovery, nodes) = bound.split_last().expect("the discovery is always there");
-        let peers = Peers {
-            client_ports: nodes.iter().map(|node| node.client_port).collect(),
-            mesh_ports: nodes.iter().filter_map(|node| node.mesh_port).collect(),
-        };
+        let client_ports: Vec<u16> = nodes.iter().map(|node| node.client_port).collect();
+        let mesh_ports: Vec<u16> = nodes.iter().filter_map(|node| node.mesh_port).collect();
         self.discovery_url =
             format!("http://127.0.0.1:{}{}", discovery.client_port, discovery::PATH);
         let url = |port| format!("ws://127.0.0.1:{port}/");
-        self.node_urls = peers.client_ports.iter().map(url).collect();
-        self.each(|_, child| child.say(&peers))?;
+        self.node_urls = client_ports.iter().map(url).collect();
+        self.each(|index, child| {
+            let role = match index {
+                index if index == config.nodes => Role::Discovery(client_ports.clone()),
+                index => Role::Node(config.node_order(index, mesh_ports.clone())),
+            };
+            child.say(&Order { role, seed: config.seed, cpu: config.cpu(index) })
+        })?;
         self.each(|_, child| child.hear::<Ready>())?;
         Ok(())
     }
@@ -194,7 +207,7 @@ impl Cluster {
         &self.discovery_url
     }
 
-    /// `ws://127.0.0.1:PORT/` of each node, in order.
+    /// `ws://127.0.0.1:PORT/` of each node, in order; the ports ascend.
     pub fn node_urls(&self) -> &[String] {
         &self.node_urls
     }
@@ -274,26 +287,21 @@ impl ClusterConfig {
         Ok(())
     }
 
-    /// One for each child, the discovery last.
-    fn orders(&self) -> Vec<Order> {
-        let cpu = |child: usize| match self.cpus.as_slice() {
-            [] => None,
-            cpus => Some(cpus[child % cpus.len()]),
-        };
-        let node = |index| Order {
-            role: Role::Node(self.node_order(index)),
-            seed: self.seed,
-            cpu: cpu(index),
-            port: self.node_port.map(|first| first + index as u16),
-        };
-        let discovery =
-            Order { role: Role::Discovery, seed: self.seed, cpu: cpu(self.nodes), port: self.port };
-        (0..self.nodes).map(node).chain([discovery]).collect()
+    /// For each child, the discovery last.
+    fn listen(&self, child: usize) -> Listen {
+        let is_node = child < self.nodes;
+        let node_port = || self.node_port.map(|first| first + child as u16);
+        Listen { port: if is_node { node_port() } else { self.port }, mesh: is_node }
     }
 
-    fn node_order(&self, index: usize) -> NodeOrder {
+    fn cpu(&self, child: usize) -> Option<usize> {
+        (!self.cpus.is_empty()).then(|| self.cpus[child % self.cpus.len()])
+    }
+
+    fn node_order(&self, index: usize, mesh_ports: Vec<u16>) -> NodeOrder {
         NodeOrder {
             index,
+            mesh_ports,
             relay: self.relay,
             faults: self.faults.iter().map(ToString::to_string).collect(),
             fault_log: self.fault_log.clone(),

@@ -141,6 +141,10 @@ impl Meddling {
             || self.batch > 1
     }
 
+    pub(super) fn resets(&self) -> bool {
+        self.ends.iter().any(|(_, end)| matches!(end, End::Reset))
+    }
+
     /// The copy as the client gets it when corruption strikes, with the line in the log.
     pub(super) fn corrupt(&self, copy: &Copy, to: Party, envelope: &Envelope) -> Option<Copy> {
         let die = self.dice.corrupt.as_ref().filter(|die| die.strikes())?;

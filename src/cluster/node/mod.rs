@@ -32,4 +32,4 @@ mod outbox;
 mod serve;
 mod upgrade;
 
-pub(super) use serve::{Listeners, Node};
+pub(super) use serve::Node;

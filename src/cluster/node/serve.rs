@@ -19,8 +19,8 @@ use super::meddling::{Meddling, Party, Upgrade};
 use super::outbox::{Finish, Outbox};
 use super::upgrade;
 use crate::cluster::fault_log::FaultLog;
-use crate::cluster::faults::{Fault, FaultSpec};
-use crate::cluster::handshake::{Bound, NodeOrder};
+use crate::cluster::faults::FaultSpec;
+use crate::cluster::handshake::NodeOrder;
 use crate::cluster::net;
 
 /// What a read of an idle connection holds ready.
@@ -28,33 +28,6 @@ const READ_BYTES_IDLE: usize = 512;
 
 /// What a read of a busy connection holds ready.
 const READ_BYTES_BUSY: usize = 64 << 10;
-
-/// Where clients and other nodes come in.
-pub(in crate::cluster) struct Listeners {
-    clients: TcpListener,
-    mesh: TcpListener,
-}
-
-impl Listeners {
-    pub(in crate::cluster) fn bind(port: Option<u16>, order: &NodeOrder) -> io::Result<Self> {
-        let listeners = Self { clients: net::listen(port)?, mesh: net::listen(None)? };
-        let is_ours = |spec: &FaultSpec| spec.node.is_none_or(|node| node == order.index);
-        let resets = |spec: &FaultSpec| matches!(spec.fault, Fault::Reset { .. }) && is_ours(spec);
-        if faults_of(order)?.iter().any(resets) {
-            // An accepted socket inherits it, and closing with a linger time of zero sends RST,
-            // socket(7); tokio-uring's sockets have no way to set it on one alone.
-            rustix::net::sockopt::set_socket_linger(&listeners.clients, Some(Duration::ZERO))?;
-        }
-        Ok(listeners)
-    }
-
-    pub(in crate::cluster) fn bound(&self) -> io::Result<Bound> {
-        Ok(Bound {
-            client_port: self.clients.local_addr()?.port(),
-            mesh_port: Some(self.mesh.local_addr()?.port()),
-        })
-    }
-}
 
 fn faults_of(order: &NodeOrder) -> io::Result<Vec<FaultSpec>> {
     let parse = |spec: &String| spec.parse().map_err(io::Error::other);
@@ -75,21 +48,30 @@ impl Node {
         Ok(Self { index: order.index, hub })
     }
 
+    /// Before the first client: what accepted sockets inherit from the listener.
+    pub(in crate::cluster) fn prepare(&self, clients: &TcpListener) -> io::Result<()> {
+        if self.hub.means.meddling.resets() {
+            // Closing with a linger time of zero sends RST, socket(7); tokio-uring's sockets have
+            // no way to set it on one alone.
+            rustix::net::sockopt::set_socket_linger(clients, Some(Duration::ZERO))?;
+        }
+        Ok(())
+    }
+
     /// Serves for ever; calls `ready` when all other nodes have been dialled.
     pub(in crate::cluster) async fn serve(
         self,
-        listeners: Listeners,
+        clients: TcpListener,
+        mesh: TcpListener,
         mesh_ports: Vec<u16>,
         ready: fn() -> io::Result<()>,
     ) -> io::Result<()> {
         let hub = self.hub.clone();
-        tokio_uring::spawn(net::accept_each(listeners.clients, move |stream, peer| {
+        tokio_uring::spawn(net::accept_each(clients, move |stream, peer| {
             serve_client(hub.clone(), stream, peer)
         }));
         let hub = self.hub.clone();
-        tokio_uring::spawn(net::accept_each(listeners.mesh, move |stream, _| {
-            tell_peer(hub.clone(), stream)
-        }));
+        tokio_uring::spawn(net::accept_each(mesh, move |stream, _| tell_peer(hub.clone(), stream)));
         for (peer, port) in mesh_ports.into_iter().enumerate() {
             if peer != self.index {
                 let (stream, rest) = upgrade::dial(port, self.index).await?;
