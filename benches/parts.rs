@@ -37,17 +37,16 @@ fn main() {
     let size = Size::from_env();
     let only: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let wanted = |name: &str| only.is_empty() || only.iter().any(|part| part == name);
-    let parts: [(&str, fn(Size)); 6] = [
-        ("decode", decode),
-        ("tag", tag),
-        ("ledger", ledger),
-        ("record", record),
-        ("correlate", correlate),
-        ("loop", whole),
-    ];
-    for (name, part) in parts {
+    for name in ["decode", "tag", "ledger", "record", "correlate", "loop"] {
         if wanted(name) {
-            part(size);
+            match name {
+                "decode" => decode(size),
+                "tag" => tag(size),
+                "ledger" => ledger(size),
+                "record" => record(size),
+                "correlate" => correlate(size),
+                _ => whole(size),
+            }
         }
     }
 }

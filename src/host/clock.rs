@@ -42,8 +42,3 @@ fn read(clock: ClockId) -> Nanos {
     let t = clock_gettime(clock);
     Nanos(t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64)
 }
-
-/// Wall-clock time, milliseconds since 1970: to say when a run was, never to measure.
-pub fn unix_ms() -> u64 {
-    read(ClockId::Realtime).0 / 1_000_000
-}

@@ -115,7 +115,10 @@ fn a_dead_node_is_named_and_only_without_any_the_command_fails() {
     kill(second);
     assert_eq!(parent.wait().expect("it ends").code(), Some(1));
     let said = rest(Some(stderr));
-    assert!(said.contains(&format!("node {left} ended")) && said.contains("no node is left"), "{said}");
+    assert!(
+        said.contains(&format!("node {left} ended")) && said.contains("no node is left"),
+        "{said}"
+    );
 }
 
 #[test]
