@@ -109,11 +109,11 @@ impl Watcher {
 
 impl Conductor for Watcher {
     fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
-        let WorkerProgress { seen, sent, complete, lost } = progress;
+        let WorkerProgress { seen, copies, sent, complete, lost } = progress;
         if complete {
             self.at_last_copy.get_or_insert_with(allocations);
         }
-        let over = self.watch.look(Progress { seen, sent, complete, lost }, now).is_some();
+        let over = self.watch.look(Progress { seen, copies, sent, complete, lost }, now).is_some();
         if over { Directive::End } else { Directive::Continue }
     }
 }

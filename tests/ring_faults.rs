@@ -63,8 +63,8 @@ impl Alone {
 
 impl Conductor for Alone {
     fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
-        let WorkerProgress { seen, sent, complete, lost } = progress;
-        self.ending = self.watch.look(Progress { seen, sent, complete, lost }, now);
+        let WorkerProgress { seen, copies, sent, complete, lost } = progress;
+        self.ending = self.watch.look(Progress { seen, copies, sent, complete, lost }, now);
         if self.ending.is_some() { Directive::End } else { Directive::Continue }
     }
 }

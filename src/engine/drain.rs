@@ -4,8 +4,9 @@
 //! (`fleet` for real runs, tests for themselves).
 //!
 //! A row ends when all that can come has come and the line has then been quiet for a moment (a
-//! duplicate of the last copy is still a duplicate), or when nothing at all has come for the drain
-//! time. It always ends.
+//! duplicate of the last copy is still a duplicate), or when nothing that can be ours has come for the
+//! drain time. It always ends: strangers' messages and repeated copies, of which there may be no end,
+//! are no progress.
 
 use crate::measure::outcome::Ending;
 use crate::units::Nanos;
@@ -24,6 +25,8 @@ const INTERRUPTED_DRAIN: Nanos = Nanos::from_millis(500);
 pub struct Progress {
     /// Arrivals of any kind.
     pub seen: u64,
+    /// Arrivals that can be copies still awaited: never more than those expected.
+    pub copies: u64,
     /// Messages that the kernel took.
     pub sent: u64,
     /// Every worker has all that its living sockets can expect.
@@ -38,6 +41,7 @@ pub struct DrainWatch {
     drain: Nanos,
     last: Progress,
     moved_at: Nanos,
+    heard_at: Nanos,
     complete_at: Option<Nanos>,
     interrupted_at: Option<Nanos>,
 }
@@ -49,6 +53,7 @@ impl DrainWatch {
             drain,
             last: Progress::default(),
             moved_at: now,
+            heard_at: now,
             complete_at: None,
             interrupted_at: None,
         }
@@ -66,8 +71,11 @@ impl DrainWatch {
 
     /// Whether the row is over, and how.
     pub fn look(&mut self, progress: Progress, now: Nanos) -> Option<Ending> {
-        if (progress.seen, progress.sent) != (self.last.seen, self.last.sent) {
+        if (progress.copies, progress.sent) != (self.last.copies, self.last.sent) {
             self.moved_at = now;
+        }
+        if progress.seen != self.last.seen {
+            self.heard_at = now;
         }
         self.last = progress;
         if !progress.complete {
@@ -75,7 +83,7 @@ impl DrainWatch {
         }
         if progress.complete {
             let since = *self.complete_at.get_or_insert(now);
-            let quiet = self.silence(now) >= SETTLE && now.since(since) >= SETTLE;
+            let quiet = now.since(self.heard_at) >= SETTLE && now.since(since) >= SETTLE;
             let ending = if progress.lost { Ending::SocketsLost } else { Ending::Complete };
             return (quiet || now.since(since) >= SETTLE_MAX).then_some(ending);
         }
@@ -99,7 +107,7 @@ mod tests {
     }
 
     fn seen(seen: u64) -> Progress {
-        Progress { seen, ..Progress::default() }
+        Progress { seen, copies: seen, ..Progress::default() }
     }
 
     fn complete(seen: u64) -> Progress {
@@ -132,6 +140,17 @@ mod tests {
         assert_eq!(watch.look(seen(1), at_ms(9_999)), None);
         assert_eq!(watch.look(seen(1), at_ms(19_998)), None);
         assert_eq!(watch.look(seen(1), at_ms(19_999)), Some(Ending::Drained));
+    }
+
+    #[test]
+    fn strangers_do_not_keep_a_row_alive_in_which_nothing_of_ours_comes() {
+        let mut watch = DrainWatch::new(DRAIN, at_ms(0));
+        let heard = |seen| Progress { seen, copies: 59, ..Progress::default() };
+        assert_eq!(watch.look(heard(59), at_ms(1)), None);
+        for second in 1..10 {
+            assert_eq!(watch.look(heard(59 + second), at_ms(second * 1000)), None);
+        }
+        assert_eq!(watch.look(heard(70), at_ms(10_001)), Some(Ending::Drained));
     }
 
     #[test]

@@ -61,6 +61,7 @@ enum Report {
 #[derive(Default)]
 struct Gauge {
     seen: AtomicU64,
+    copies: AtomicU64,
     sent: AtomicU64,
     complete: AtomicBool,
     lost: AtomicBool,
@@ -80,6 +81,7 @@ impl Board {
     fn reset(&self) {
         for gauge in &self.gauges {
             gauge.seen.store(0, Ordering::Relaxed);
+            gauge.copies.store(0, Ordering::Relaxed);
             gauge.sent.store(0, Ordering::Relaxed);
             gauge.complete.store(false, Ordering::Relaxed);
             gauge.lost.store(false, Ordering::Relaxed);
@@ -93,6 +95,7 @@ impl Board {
         };
         RowProgress {
             seen: sum(|gauge| &gauge.seen),
+            copies: sum(|gauge| &gauge.copies),
             sent: sum(|gauge| &gauge.sent),
             complete: self.gauges.iter().all(|gauge| gauge.complete.load(Ordering::Relaxed)),
             lost: self.gauges.iter().any(|gauge| gauge.lost.load(Ordering::Relaxed)),
@@ -111,6 +114,7 @@ impl Conductor for Remote<'_> {
     fn turn(&mut self, progress: WorkerProgress, _now: Nanos) -> Directive {
         let gauge = &self.board.gauges[self.index];
         gauge.seen.store(progress.seen, Ordering::Relaxed);
+        gauge.copies.store(progress.copies, Ordering::Relaxed);
         gauge.sent.store(progress.sent, Ordering::Relaxed);
         gauge.complete.store(progress.complete, Ordering::Relaxed);
         gauge.lost.store(progress.lost, Ordering::Relaxed);
@@ -149,8 +153,19 @@ pub fn run(
         }
         drop(report);
         let board = &board;
+        let _end = EndAll(board);
         Coordinator { plan, surroundings, stop, watch, board, commands, reports }.drive()
     })
+}
+
+/// Ends the phase that workers are in, also when the coordinator panics: the scope of the threads waits
+/// for every one of them, and would wait for ever.
+struct EndAll<'a>(&'a Board);
+
+impl Drop for EndAll<'_> {
+    fn drop(&mut self) {
+        self.0.directive.store(END, Ordering::Relaxed);
+    }
 }
 
 /// A worker's thread.
@@ -265,7 +280,7 @@ impl Coordinator<'_> {
     fn drive(&mut self) -> Result<Outcome, EngineError> {
         let result = self.phases();
         // Whatever happened, no worker may wait for us.
-        self.board.directive.store(END, Ordering::Relaxed);
+        drop(EndAll(self.board));
         self.tell(|| Command::Goodbye);
         self.commands.clear();
         result
@@ -470,7 +485,7 @@ impl Coordinator<'_> {
         let look = |this: &mut Self, now: Nanos| {
             let progress = this.board.progress();
             let phase = Phase::Running { messages };
-            this.watch.progress(&Progress { phase, done: progress.seen, total });
+            this.watch.progress(&Progress { phase, done: progress.copies, total });
             if this.stop.requested() {
                 drain.interrupt(now);
             }

@@ -75,7 +75,7 @@ pub(super) struct Session {
     pub(super) upgrade: Option<Box<Upgrade>>,
     /// When the connect began.
     pub(super) since: Nanos,
-    /// A control frame waits in the outbox.
+    /// Control frames of it wait in the outbox.
     pub(super) owed: bool,
 }
 
@@ -123,7 +123,8 @@ impl Loss {
 /// Control frames that wait for their socket, and the memory for more.
 ///
 /// A Ping must be answered even while its socket sends flat out, but never in the middle of another
-/// frame: the Pong waits here for the send in flight and goes before the next one.
+/// frame: the Pong waits here for the send in flight and goes before the next one. What waits for one
+/// socket lies side by side and leaves in one send.
 #[derive(Debug)]
 pub(super) struct Outbox {
     queue: VecDeque<(Slot, Vec<u8>)>,
@@ -132,51 +133,123 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Room for as many unanswered Pings as a worker may meet at once; more allocate.
+    /// Room for as many sockets with unanswered Pings as a worker may meet at once; more allocate.
     const FRAMES: usize = 256;
     /// The largest control frame of a client: header, mask key, 125 bytes (RFC 6455, section 5.5).
     const FRAME_BYTES: usize = 2 + 4 + 125;
+    /// The most that waits for one socket. A node that floods us with Pings and reads no Pong must not
+    /// take our memory: beyond this only the latest Ping is answered, as RFC 6455 (section 5.5.3)
+    /// allows.
+    const WAITING_BYTES: usize = 64 << 10;
 
     pub(super) fn new(rng: fastrand::Rng) -> Self {
-        let spare = (0..Self::FRAMES).map(|_| Vec::with_capacity(Self::FRAME_BYTES)).collect();
+        // Twice: a Pong may be joined by another one, or by the Close.
+        let room = || Vec::with_capacity(2 * Self::FRAME_BYTES);
+        let spare = (0..Self::FRAMES).map(|_| room()).collect();
         Self { queue: VecDeque::with_capacity(Self::FRAMES), spare, rng }
     }
 
-    /// Queues a control frame.
-    pub(super) fn frame(&mut self, slot: Slot, opcode: Opcode, payload: &[u8]) {
+    /// Queues a control frame, behind others of its socket; `owed` is the session's flag.
+    pub(super) fn frame(&mut self, slot: Slot, opcode: Opcode, payload: &[u8], owed: &mut bool) {
+        let mask = self.rng.u32(..).to_ne_bytes();
+        if *owed
+            && let Some((_, waiting)) = self.queue.iter_mut().rfind(|(owner, _)| *owner == slot)
+        {
+            if waiting.len() > Self::WAITING_BYTES - Self::FRAME_BYTES {
+                waiting.clear();
+            }
+            return encode::write_frame(waiting, opcode, payload, mask);
+        }
+        *owed = true;
         let mut frame = self.spare.pop().unwrap_or_default();
         frame.clear();
-        encode::write_frame(&mut frame, opcode, payload, self.rng.u32(..).to_ne_bytes());
+        encode::write_frame(&mut frame, opcode, payload, mask);
         self.queue.push_back((slot, frame));
     }
 
-    /// The next control frame for a socket.
+    /// The owner of what waits at a place of the queue.
+    pub(super) fn owner(&self, place: usize) -> Option<Slot> {
+        self.queue.get(place).map(|(owner, _)| *owner)
+    }
+
+    /// What waits at a place of the queue.
+    pub(super) fn remove(&mut self, place: usize) -> Option<Vec<u8>> {
+        self.queue.remove(place).map(|(_, frames)| frames)
+    }
+
+    /// The control frames that wait for a socket.
     pub(super) fn take(&mut self, slot: Slot) -> Option<Vec<u8>> {
         let place = self.queue.iter().position(|(owner, _)| *owner == slot)?;
-        self.queue.remove(place).map(|(_, frame)| frame)
+        self.remove(place)
     }
 
     /// Drops what a socket can no longer send.
     pub(super) fn discard(&mut self, slot: Slot) {
-        while let Some(frame) = self.take(slot) {
+        if let Some(frame) = self.take(slot) {
             self.give_back(frame);
         }
     }
 
     /// Takes a sent frame's memory back.
     pub(super) fn give_back(&mut self, frame: Vec<u8>) {
-        if self.spare.len() < Self::FRAMES {
+        // What a flood has blown up is not kept.
+        if self.spare.len() < Self::FRAMES && frame.capacity() <= 4 * Self::FRAME_BYTES {
             self.spare.push(frame);
         }
-    }
-
-    /// Sockets with waiting frames, oldest first.
-    pub(super) fn owners(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.queue.iter().map(|(owner, _)| *owner)
     }
 
     /// True when nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::frame::parse_header;
+
+    fn outbox() -> Outbox {
+        Outbox::new(fastrand::Rng::with_seed(1))
+    }
+
+    /// Frames of a client, one after the other: their payloads, unmasked.
+    fn payloads(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+        let mut payloads = Vec::new();
+        while let [_, len, rest @ ..] = bytes {
+            let len = usize::from(len & 0x7f);
+            let (mask, rest) = rest.split_at(4);
+            let payload = rest[..len].iter().zip(mask.iter().cycle()).map(|(b, m)| b ^ m);
+            payloads.push(payload.collect());
+            bytes = &rest[len..];
+        }
+        payloads
+    }
+
+    #[test]
+    fn every_ping_that_waits_is_answered_in_order_and_in_one_send() {
+        let (mut outbox, mut owed) = (outbox(), false);
+        for i in 0..200_u8 {
+            outbox.frame(7, Opcode::Pong, &[i], &mut owed);
+            outbox.frame(8, Opcode::Pong, b"other", &mut false);
+        }
+        let expected: Vec<_> = (0..200).map(|i| vec![i]).collect();
+        assert_eq!(payloads(&outbox.take(7).unwrap()), expected);
+        assert_eq!(outbox.take(7), None);
+    }
+
+    #[test]
+    fn a_flood_of_pings_takes_bounded_memory_and_the_latest_is_answered() {
+        let (mut outbox, mut owed) = (outbox(), false);
+        for i in 0..100_000_u32 {
+            outbox.frame(7, Opcode::Pong, &i.to_le_bytes(), &mut owed);
+        }
+        outbox.frame(7, Opcode::Close, b"", &mut owed);
+        let waiting = outbox.take(7).unwrap();
+        assert!(waiting.len() <= Outbox::WAITING_BYTES, "{}", waiting.len());
+        let payloads = payloads(&waiting);
+        let [.., latest, close] = &payloads[..] else { panic!("{payloads:?}") };
+        assert_eq!((&latest[..], &close[..]), (&99_999_u32.to_le_bytes()[..], &[][..]));
+        assert!(parse_header(&waiting).is_err(), "frames of a client are masked");
     }
 }

@@ -154,8 +154,12 @@ impl Recorder {
     /// Everything that arrived so far, of whatever kind: progress.
     pub fn seen(&self) -> u64 {
         let c = &self.counts;
-        let waiting = self.correlator.as_ref().map_or(0, Correlator::waiting);
-        c.delivered + c.duplicate + c.foreign + c.corrupt + waiting
+        c.delivered + c.duplicate + c.foreign + c.corrupt + self.waiting()
+    }
+
+    /// Copies that wait for their id to be learned.
+    pub fn waiting(&self) -> u64 {
+        self.correlator.as_ref().map_or(0, Correlator::waiting)
     }
 
     /// A copy with a tag, and perhaps an id, came to local socket `local`.

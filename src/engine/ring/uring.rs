@@ -137,8 +137,12 @@ impl UringRing {
         self.buffers.as_mut().expect("buffers live until drop")
     }
 
+    /// None once the socket is closing: what is armed behind the cancellation would never be
+    /// cancelled, and keep the connection open.
     fn fd(&self, slot: Slot) -> Option<Fd> {
-        self.sockets[slot as usize].fd.as_ref().map(|fd| Fd(fd.as_raw_fd()))
+        let socket = &self.sockets[slot as usize];
+        let fd = socket.fd.as_ref().filter(|_| !socket.closing);
+        fd.map(|fd| Fd(fd.as_raw_fd()))
     }
 
     /// Queues an operation on a slot and accounts for it.

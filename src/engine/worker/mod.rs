@@ -210,7 +210,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     fn closed_by_node<S: Script>(&mut self, script: &mut S, slot: Slot, by: Closed, now: Nanos) {
         // The closing handshake (RFC 6455, section 5.5.1): the same code goes back.
         let payload = by.code.map(u16::to_be_bytes);
-        self.outbox.frame(slot, Opcode::Close, payload.as_ref().map_or(&[][..], |code| code));
+        self.farewell(slot, payload.as_ref().map_or(&[][..], |code| code));
         let code = by.code.map_or_else(|| "without a code".into(), |code| code.to_string());
         let loss = Loss {
             reason: format!("closed by the node: {code} {}", by.reason).trim_end().into(),
@@ -221,7 +221,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     }
 
     fn violated<S: Script>(&mut self, script: &mut S, slot: Slot, by: Violation, now: Nanos) {
-        self.outbox.frame(slot, Opcode::Close, &by.code.to_be_bytes());
+        self.farewell(slot, &by.code.to_be_bytes());
         let loss = Loss {
             reason: format!("the node broke the protocol: {} (closed with {})", by.what, by.code),
             close_code: None,
@@ -275,12 +275,10 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     fn next_send<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
         let session = &mut self.sessions[slot as usize];
         if session.owed {
-            match self.outbox.take(slot) {
-                Some(frame) => {
-                    let range = 0..frame.len();
-                    return self.launch(slot, SendBuf::Owned(frame), range, true);
-                }
-                None => session.owed = false,
+            session.owed = false;
+            if let Some(frames) = self.outbox.take(slot) {
+                let range = 0..frames.len();
+                return self.launch(slot, SendBuf::Owned(frames), range, true);
             }
         }
         match session.phase {
@@ -302,15 +300,16 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
 
     /// Sends waiting control frames on sockets with nothing in flight.
     fn answer(&mut self) {
-        let free = |worker: &Self| worker.outbox.owners().find(|&slot| worker.may_answer(slot));
-        while let Some(slot) = free(self) {
-            if let Some(frame) = self.outbox.take(slot) {
-                let range = 0..frame.len();
-                self.launch(slot, SendBuf::Owned(frame), range, true);
+        let mut place = 0;
+        while let Some(slot) = self.outbox.owner(place) {
+            if !self.may_answer(slot) {
+                // It goes when the send in flight is done.
+                place += 1;
+            } else if let Some(frames) = self.outbox.remove(place) {
+                self.sessions[slot as usize].owed = false;
+                let range = 0..frames.len();
+                self.launch(slot, SendBuf::Owned(frames), range, true);
             }
-        }
-        for slot in self.outbox.owners() {
-            self.sessions[slot as usize].owed = true;
         }
     }
 
@@ -329,15 +328,20 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
 
     /// Closes a socket because the run is over.
     fn close_normally(&mut self, slot: Slot) {
-        self.outbox.frame(slot, Opcode::Close, &code::NORMAL.to_be_bytes());
+        self.farewell(slot, &code::NORMAL.to_be_bytes());
         self.sessions[slot as usize].phase = Phase::Closing;
+    }
+
+    /// Queues a Close frame, behind the Pongs that wait.
+    fn farewell(&mut self, slot: Slot, payload: &[u8]) {
+        let owed = &mut self.sessions[slot as usize].owed;
+        self.outbox.frame(slot, Opcode::Close, payload, owed);
     }
 
     /// Gives a socket up after its last control frame.
     fn lose_politely<S: Script>(&mut self, script: &mut S, slot: Slot, loss: Loss, now: Nanos) {
         self.note_loss(script, slot, loss, now);
         self.sessions[slot as usize].phase = Phase::Closing;
-        self.sessions[slot as usize].owed = true;
         if self.sessions[slot as usize].flight == Flight::None {
             self.next_send(script, slot, now);
         }
@@ -362,7 +366,9 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         let session = &mut self.sessions[slot as usize];
         session.phase = Phase::Closed;
         session.upgrade = None;
-        self.outbox.discard(slot);
+        if std::mem::take(&mut session.owed) {
+            self.outbox.discard(slot);
+        }
         self.ring.close(slot);
     }
 
@@ -396,13 +402,16 @@ fn feed<S: Script>(
     now: Nanos,
 ) -> Result<Option<Closed>, Violation> {
     let mut closed = None;
-    session.decoder.feed(bytes, pool, opcodes, &mut |item| match item {
+    let Session { decoder, owed, .. } = session;
+    decoder.feed(bytes, pool, opcodes, &mut |item| match item {
         Item::Text(message) => script.hear(slot, message, false, now),
         Item::Binary(message) => script.hear(slot, message, true, now),
-        Item::Ping(payload) => outbox.frame(slot, Opcode::Pong, payload),
+        Item::Ping(payload) => outbox.frame(slot, Opcode::Pong, payload, owed),
         Item::Pong(_) => {}
         Item::Close { code, reason } => {
-            closed = Some(Closed { code, reason: reason.to_owned() });
+            // A terminal obeys control characters; a node must not command ours.
+            let reason = reason.replace(char::is_control, "\u{fffd}");
+            closed = Some(Closed { code, reason });
         }
     })?;
     Ok(closed)

@@ -38,19 +38,24 @@ impl Probe {
         match sighting {
             Sighting::Copy { id, .. } => {
                 self.seen[slot as usize] = true;
-                self.ids.extend(id);
+                id.into_iter().for_each(|id| self.learn(id));
             }
+            Sighting::Id(id) if self.ids.contains(&id) => self.seen[slot as usize] = true,
             Sighting::Id(id) => self.unknown.push((slot, id)),
             Sighting::Corrupt | Sighting::Foreign => {}
         }
     }
 
-    fn attribute(&mut self) {
-        let (ids, seen) = (&self.ids, &mut self.seen);
-        self.unknown.retain(|(slot, id)| {
-            let known = ids.contains(id);
-            seen[*slot as usize] |= known;
-            !known
+    /// Only a new id is looked for among what waits: every socket of the push node teaches it again.
+    fn learn(&mut self, id: CorrelationId) {
+        if self.ids.contains(&id) {
+            return;
+        }
+        self.ids.push(id);
+        let seen = &mut self.seen;
+        self.unknown.retain(|&(slot, waiting)| {
+            seen[slot as usize] |= waiting == id;
+            waiting != id
         });
     }
 }
@@ -60,7 +65,6 @@ impl Script for Probe {
         let mut sightings = Vec::new();
         self.scanner.scan(message, &mut |sighting| sightings.push(sighting));
         sightings.into_iter().for_each(|sighting| self.see(slot, sighting));
-        self.attribute();
     }
 
     fn speak(&mut self, slot: Slot, _now: Nanos) -> Option<(SendBuf, Range<usize>)> {

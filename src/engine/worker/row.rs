@@ -40,6 +40,8 @@ pub struct RowPlan {
 pub struct WorkerProgress {
     /// Arrivals of any kind.
     pub seen: u64,
+    /// Arrivals that can be copies still awaited: never more than those expected.
+    pub copies: u64,
     /// Messages that the kernel took.
     pub sent: u64,
     /// All that this worker's living sockets can expect is here, and all is sent.
@@ -90,13 +92,31 @@ struct Row<C> {
     last_send: Nanos,
     stopped: bool,
     expected: u64,
-    /// Copies that lost sockets can no longer receive.
-    written_off: u64,
+    /// Slots of lost sockets: what they did not receive will not come.
+    dead: Vec<Slot>,
 }
 
 impl<C> Row<C> {
     fn complete(&self) -> bool {
-        self.recorder.counts.delivered + self.written_off >= self.expected && self.all_sent()
+        self.recorder.counts.delivered + self.written_off() >= self.expected && self.all_sent()
+    }
+
+    /// Copies that lost sockets can no longer receive. Counted anew each time: copies that waited for
+    /// their id are delivered to a socket after its end, too.
+    fn written_off(&self) -> u64 {
+        let open = |&slot: &Slot| {
+            self.recorder.expected[slot as usize] - self.recorder.delivered[slot as usize]
+        };
+        self.dead.iter().map(open).sum()
+    }
+
+    /// What may be called progress. A copy that waits for its id may be a stranger's, and an altered
+    /// one may come again and again: they count only as far as they can fill what is missing, so that
+    /// there is an end.
+    fn copies(&self) -> u64 {
+        let delivered = self.recorder.counts.delivered;
+        let perhaps = self.recorder.waiting() + self.recorder.counts.corrupt;
+        delivered + perhaps.min(self.expected.saturating_sub(delivered))
     }
 
     fn all_sent(&self) -> bool {
@@ -149,6 +169,11 @@ impl<C: Clock> Script for Row<C> {
 
     fn spoken(&mut self, slot: Slot, buf: SendBuf, now: Nanos) {
         let Some(sender) = self.senders.get_mut(slot as usize) else { return };
+        // The last send of an earlier row, to a node that was stalled until now: its window is not
+        // ours, and may be a shorter one.
+        if sender.in_flight.is_empty() {
+            return;
+        }
         self.sent += sender.in_flight.len() as u64;
         self.last_send = now;
         sender.in_flight = 0..0;
@@ -158,7 +183,7 @@ impl<C: Clock> Script for Row<C> {
 
     fn lost(&mut self, slot: Slot) {
         let local = slot as usize;
-        self.written_off += self.recorder.expected[local] - self.recorder.delivered[local];
+        self.dead.push(slot);
         let Some(sender) = self.senders.get_mut(local) else { return };
         self.sent += (sender.taken_bytes / sender.frames.frame_len()) as u64;
         sender.lost = true;
@@ -201,6 +226,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             }
             let progress = WorkerProgress {
                 seen: row.recorder.seen(),
+                copies: row.copies(),
                 sent: row.sent,
                 complete,
                 lost: !self.lost.is_empty(),
@@ -251,7 +277,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             first_send: None,
             last_send: Nanos::ZERO,
             stopped: false,
-            written_off: 0,
+            dead: Vec::with_capacity(self.sessions.len()),
         };
         // Sockets that an earlier row lost cannot deliver anything in this one.
         for slot in 0..self.sessions.len() as Slot {
