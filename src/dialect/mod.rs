@@ -24,6 +24,8 @@ pub struct Dialect {
     after: &'static str,
     /// Key of the id that the cluster gives a message and may pass on in place of its text.
     id_key: Option<&'static str>,
+    /// Copies may come back as the other kind of message.
+    any_kind: bool,
 }
 
 /// No such dialect.
@@ -41,12 +43,16 @@ impl Dialect {
             before: r#"{"type":"newMessageFromClient","payload":{"text":""#,
             after: r#"","sender":"fanstorm","chatId":11}}"#,
             id_key: Some("messageId"),
+            any_kind: false,
         }
     }
 
-    /// Any echo or broadcast server: the message is the text itself.
+    /// Any echo or broadcast server: the message is the text itself. Many a server passes on what it
+    /// heard as bytes, and so as a binary message (npm `ws` does unless told otherwise): the tag
+    /// proves that it is ours.
     pub const fn raw() -> Self {
-        Self { name: "raw", opcode: Opcode::Text, before: "", after: "", id_key: None }
+        let (before, after) = ("", "");
+        Self { name: "raw", opcode: Opcode::Text, before, after, id_key: None, any_kind: true }
     }
 
     /// The dialect of a name.
@@ -65,9 +71,9 @@ impl Dialect {
         self.id_key.is_some()
     }
 
-    /// Messages are binary.
-    pub fn is_binary(&self) -> bool {
-        self.opcode == Opcode::Binary
+    /// Copies may be in a message of this kind; any other is not ours.
+    pub fn hears(&self, binary: bool) -> bool {
+        self.any_kind || binary == (self.opcode == Opcode::Binary)
     }
 
     /// Bytes of each message.

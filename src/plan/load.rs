@@ -66,11 +66,11 @@ pub enum LoadError {
     #[error("--messages {}: at most {} in one row", Count(*.0), Count(MAX_MESSAGES))]
     TooManyMessages(u64),
     /// The text cannot hold a tag.
-    #[error("--payload-bytes {bytes}: {reason}")]
+    #[error("{reason}")]
     Payload {
         /// As asked.
         bytes: u64,
-        /// What the dialect says to it.
+        /// What the dialect says to it; it names the flag.
         reason: String,
     },
     /// What we send would be refused when it comes back.
@@ -179,7 +179,7 @@ fn payload(spec: &Spec) -> Result<(), LoadError> {
     if payload > max {
         return too_large(payload);
     }
-    let text = usize::try_from(payload).map_err(|e| e.to_string());
+    let text = usize::try_from(payload).map_err(|e| format!("--payload-bytes {payload}: {e}"));
     let text = text.and_then(|bytes| TextShape::new(bytes).map_err(|e| e.to_string()));
     let text = text.map_err(|reason| LoadError::Payload { bytes: payload, reason })?;
     let message = spec.dialect.message_len(&text) as u64;

@@ -7,6 +7,7 @@ use std::io;
 use std::ops::Range;
 
 use super::{Conductor, Directive, Script, TICK, Worker, WorkerProgress};
+use crate::dialect::Dialect;
 use crate::dialect::scan::{CorrelationId, Scanner, Sighting};
 use crate::dialect::text::TextShape;
 use crate::engine::frames::{FrameShape, SenderFrames};
@@ -22,6 +23,7 @@ const REPEAT: Nanos = Nanos::from_millis(500);
 const PROBES: u32 = 1000;
 
 struct Probe {
+    dialect: Dialect,
     scanner: Scanner,
     /// By local index: a probe was seen, or none can come.
     seen: Vec<bool>,
@@ -61,7 +63,11 @@ impl Probe {
 }
 
 impl Script for Probe {
-    fn hear(&mut self, slot: Slot, message: &[u8], _binary: bool, _at: Nanos) {
+    fn hear(&mut self, slot: Slot, message: &[u8], binary: bool, _at: Nanos) {
+        // As in a row: what would not count there proves nothing here.
+        if !self.dialect.hears(binary) {
+            return;
+        }
         let mut sightings = Vec::new();
         self.scanner.scan(message, &mut |sighting| sightings.push(sighting));
         sightings.into_iter().for_each(|sighting| self.see(slot, sighting));
@@ -146,6 +152,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let sockets = self.sessions.iter().map(|session| session.seat.socket).enumerate();
         let senders = sockets.filter(|&(_, socket)| socket < probers).map(frames).collect();
         Probe {
+            dialect: plan.dialect.clone(),
             scanner: Scanner::new(&plan.dialect, text, run),
             seen: self.sessions.iter().map(|session| seen(session.seat)).collect(),
             ids: Vec::new(),

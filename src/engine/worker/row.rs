@@ -81,7 +81,8 @@ struct Sender {
 
 struct Row<C> {
     scanner: Scanner,
-    binary: bool,
+    /// Whether copies come in text and in binary messages.
+    hears: [bool; 2],
     recorder: Recorder,
     /// By slot: push sockets are a worker's first slots.
     senders: Vec<Sender>,
@@ -131,7 +132,7 @@ impl<C: Clock> Script for Row<C> {
     #[inline]
     fn hear(&mut self, slot: Slot, message: &[u8], binary: bool, at: Nanos) {
         let recorder = &mut self.recorder;
-        if binary != self.binary {
+        if !self.hears[usize::from(binary)] {
             recorder.counts.foreign += 1;
             return;
         }
@@ -267,7 +268,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         );
         let mut row = Row {
             scanner: Scanner::new(dialect, &plan.text, plan.run),
-            binary: dialect.is_binary(),
+            hears: [false, true].map(|binary| dialect.hears(binary)),
             expected: recorder.expected.iter().sum(),
             recorder,
             senders,
