@@ -1,0 +1,248 @@
+//! Servers that do what servers should not, on the wire: the program says what is wrong, and ends.
+//!
+//! Belongs here: what takes a server of its own to provoke. Does not: the reference cluster's faults
+//! (`faults`), flags and hosts (`cli`).
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use tungstenite::handshake::derive_accept_key;
+use tungstenite::protocol::{Role, WebSocket};
+use tungstenite::{Bytes, Message};
+
+/// What a run came to; `result` is null where none was written.
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    err: String,
+    result: Value,
+}
+
+/// Serves every connection with `serve`, numbered from 0, until the test ends.
+fn server(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = Arc::new(serve);
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().map_while(Result::ok).enumerate() {
+            let serve = Arc::clone(&serve);
+            thread::spawn(move || serve(number, stream));
+        }
+    });
+    address
+}
+
+/// One push socket against an echo server.
+fn run(node: SocketAddr, flags: &str) -> Ran {
+    let words = "--dialect raw --fan-out own --push-sockets 1 --quiet --json - --drain 500ms";
+    let output = Command::new("timeout")
+        .args(["60", env!("CARGO_BIN_EXE_fanstorm"), "--node"])
+        .arg(format!("ws://{node}/"))
+        .args(words.split(' ').chain(flags.split(' ')))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(!err.contains("panicked"), "{err}");
+    Ran {
+        code: output.status.code(),
+        err,
+        result: serde_json::from_slice(&output.stdout).unwrap_or(Value::Null),
+    }
+}
+
+impl Ran {
+    fn count(&self, row: usize, what: &str) -> u64 {
+        let count = self.result["runs"][row]["delivery"][what].as_u64();
+        count.unwrap_or_else(|| panic!("no row {row}: {self:?}"))
+    }
+
+    fn is_complete(&self, row: usize) -> bool {
+        let clean = ["missing", "duplicate", "corrupt"].iter().all(|w| self.count(row, w) == 0);
+        clean && matches!(self.code, Some(0 | 5))
+    }
+}
+
+/// Reads the upgrade request and makes the answer to it.
+fn answer(stream: &mut TcpStream) -> Vec<u8> {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        request.push(byte[0]);
+    }
+    let request = String::from_utf8(request).unwrap();
+    let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+    let accept = derive_accept_key(key.as_bytes());
+    let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade";
+    format!("{head}\r\nSec-WebSocket-Accept: {accept}\r\n\r\n").into_bytes()
+}
+
+fn upgraded(mut stream: TcpStream) -> WebSocket<TcpStream> {
+    let answer = answer(&mut stream);
+    stream.write_all(&answer).unwrap();
+    WebSocket::from_raw_socket(stream, Role::Server, None)
+}
+
+/// Sends every message back, changed by `back`; `None` says nothing.
+fn echo(mut socket: WebSocket<TcpStream>, mut back: impl FnMut(Message) -> Option<Message>) {
+    while let Ok(message) = socket.read() {
+        let application = message.is_text() || message.is_binary();
+        let reply = Some(message).filter(|_| application).and_then(&mut back);
+        if reply.is_some_and(|reply| socket.send(reply).is_err()) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_row_with_a_loss_ends_although_others_never_stop_talking() {
+    let node = server(|_, stream| {
+        let mut chatter =
+            WebSocket::from_raw_socket(stream.try_clone().unwrap(), Role::Server, None);
+        let socket = upgraded(stream);
+        // Both write, so a message of the one must be whole before the other's: one call each.
+        let turn = Arc::new(Mutex::new(()));
+        let talking = Arc::clone(&turn);
+        thread::spawn(move || {
+            loop {
+                thread::sleep(Duration::from_millis(20));
+                let _turn = talking.lock().unwrap();
+                if chatter.send(Message::text("somebody else")).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut heard = 0;
+        echo(socket, |message| {
+            let _turn = turn.lock().unwrap();
+            heard += 1;
+            // The probe is the first.
+            (heard != 7).then_some(message)
+        });
+    });
+    let ran = run(node, "--messages 20");
+    assert_eq!((ran.code, ran.count(0, "missing")), (Some(1), 1), "{ran:?}");
+    assert!(ran.count(0, "foreign") > 0, "{ran:?}");
+    assert_eq!(ran.result["runs"][0]["ending"], "drained");
+}
+
+#[test]
+fn a_flood_of_pings_from_a_node_that_reads_nothing_meanwhile_is_survived() {
+    let node = server(|_, stream| {
+        let mut flood = stream.try_clone().unwrap();
+        let mut heard = 0;
+        echo(upgraded(stream), |message| {
+            heard += 1;
+            if heard == 2 {
+                // 300 000 empty Pings: three times what answers fit into the buffers of a socket.
+                flood.write_all(&[0x89, 0].repeat(300_000)).unwrap();
+            }
+            Some(message)
+        });
+    });
+    let ran = run(node, "--messages 50");
+    assert!(ran.is_complete(0), "{ran:?}");
+    assert_eq!(ran.result["runs"][0]["opcodes"]["ping"], 300_000);
+}
+
+#[test]
+fn an_upgrade_in_single_bytes_or_in_one_piece_with_frames_is_taken() {
+    for piecewise in [true, false] {
+        let node = server(move |_, mut stream| {
+            stream.set_nodelay(true).unwrap();
+            let mut answer = answer(&mut stream);
+            answer.extend(b"\x81\x07welcome\x89\x00\x81\x05he");
+            for piece in answer.chunks(if piecewise { 1 } else { answer.len() }) {
+                stream.write_all(piece).unwrap();
+            }
+            stream.write_all(b"llo").unwrap();
+            echo(WebSocket::from_raw_socket(stream, Role::Server, None), Some);
+        });
+        let ran = run(node, "--messages 50");
+        assert!(ran.is_complete(0), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_server_of_another_protocol_is_named_as_one() {
+    let node = server(|_, mut stream| {
+        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.6\r\n");
+        let _ = io::copy(&mut stream, &mut io::sink());
+    });
+    let ran = run(node, "--messages 50");
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.err.contains("upgrade") && ran.err.contains("not HTTP"), "{ran:?}");
+}
+
+#[test]
+fn garbage_after_the_upgrade_is_a_broken_protocol() {
+    let node = server(|_, mut stream| {
+        let answer = answer(&mut stream);
+        stream.write_all(&answer).unwrap();
+        let _ = stream.write_all(&[0xff; 3000]);
+        let _ = io::copy(&mut stream, &mut io::sink());
+    });
+    let ran = run(node, "--messages 50");
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.err.contains("broke the protocol"), "{ran:?}");
+}
+
+#[test]
+fn a_close_in_place_of_the_probe_is_named_with_code_and_reason_and_commands_no_terminal() {
+    let node = server(|_, stream| {
+        let close = Message::Close(Some(tungstenite::protocol::CloseFrame {
+            code: 1013.into(),
+            reason: "\u{1b}[2Jtry later".into(),
+        }));
+        echo(upgraded(stream), |_| Some(close.clone()));
+    });
+    let ran = run(node, "--messages 50");
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.err.contains("1013") && ran.err.contains("try later"), "{ran:?}");
+    assert!(!ran.err.contains('\u{1b}'), "{ran:?}");
+}
+
+#[test]
+fn a_node_that_closes_between_two_rows_is_lost_and_later_rows_are_not_run_against_nothing() {
+    let node = server(|_, stream| {
+        let mut ending = stream.try_clone().unwrap();
+        let mut heard = 0;
+        echo(upgraded(stream), |message| {
+            heard += 1;
+            if heard == 11 {
+                // With the last copy of the first row: it is complete, and then the node is gone.
+                thread::spawn({
+                    let mut ending = ending.try_clone().unwrap();
+                    move || {
+                        thread::sleep(Duration::from_millis(5));
+                        let _ = ending.write_all(&[0x88, 2, 0x03, 0xe9]);
+                    }
+                });
+            }
+            let _ = ending.flush();
+            Some(message)
+        });
+    });
+    let ran = run(node, "--messages 10,20,30");
+    assert_eq!((ran.code, ran.count(0, "missing")), (Some(1), 0), "{ran:?}");
+    let rows = ran.result["runs"].as_array().unwrap();
+    let lost: usize = rows.iter().map(|r| r["lost_sockets"].as_array().unwrap().len()).sum();
+    assert_eq!(lost, 1, "{ran:?}");
+    assert!(rows.len() < 3, "{ran:?}");
+}
+
+#[test]
+fn a_server_that_sends_back_bytes_as_binary_messages_is_an_echo_all_the_same() {
+    let node = server(|_, stream| {
+        echo(upgraded(stream), |m| Some(Message::Binary(Bytes::from(m.into_data()))));
+    });
+    let ran = run(node, "--messages 50");
+    assert!(ran.is_complete(0), "{ran:?}");
+    assert_eq!(ran.result["runs"][0]["opcodes"]["binary"], 50);
+}
