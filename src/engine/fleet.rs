@@ -9,15 +9,15 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::drain::{DrainWatch, Progress as RowProgress};
+use super::board::{Board, EndAll, Remote};
+use super::drain::DrainWatch;
 use super::ring::uring::{RingConfig, UringRing};
 use super::spread::spread;
-use super::worker::{Conductor, Directive, Failure, RowPlan, Worker, WorkerProgress};
+use super::worker::{Directive, Failure, RowPlan, Worker};
 use super::{DeafNode, EngineError, NodeFailure, Phase, Progress, Stop, Surroundings, Watch};
 use crate::dialect::text::TextShape;
 use crate::host::clock::{Clock, Monotonic};
@@ -56,76 +56,6 @@ enum Report {
     Panicked,
 }
 
-/// One worker's progress, in cache lines of its own (two: the next one is prefetched).
-#[repr(align(128))]
-#[derive(Default)]
-struct Gauge {
-    seen: AtomicU64,
-    copies: AtomicU64,
-    sent: AtomicU64,
-    complete: AtomicBool,
-    lost: AtomicBool,
-}
-
-/// What coordinator and workers both see.
-struct Board {
-    gauges: Vec<Gauge>,
-    directive: AtomicU8,
-}
-
-const CONTINUE: u8 = 0;
-const STOP_SENDING: u8 = 1;
-const END: u8 = 2;
-
-impl Board {
-    fn reset(&self) {
-        for gauge in &self.gauges {
-            gauge.seen.store(0, Ordering::Relaxed);
-            gauge.copies.store(0, Ordering::Relaxed);
-            gauge.sent.store(0, Ordering::Relaxed);
-            gauge.complete.store(false, Ordering::Relaxed);
-            gauge.lost.store(false, Ordering::Relaxed);
-        }
-        self.directive.store(CONTINUE, Ordering::Relaxed);
-    }
-
-    fn progress(&self) -> RowProgress {
-        let sum = |of: fn(&Gauge) -> &AtomicU64| {
-            self.gauges.iter().map(|gauge| of(gauge).load(Ordering::Relaxed)).sum()
-        };
-        RowProgress {
-            seen: sum(|gauge| &gauge.seen),
-            copies: sum(|gauge| &gauge.copies),
-            sent: sum(|gauge| &gauge.sent),
-            complete: self.gauges.iter().all(|gauge| gauge.complete.load(Ordering::Relaxed)),
-            lost: self.gauges.iter().any(|gauge| gauge.lost.load(Ordering::Relaxed)),
-        }
-    }
-}
-
-/// A worker's view of the board.
-struct Remote<'a> {
-    board: &'a Board,
-    index: usize,
-}
-
-impl Conductor for Remote<'_> {
-    #[inline]
-    fn turn(&mut self, progress: WorkerProgress, _now: Nanos) -> Directive {
-        let gauge = &self.board.gauges[self.index];
-        gauge.seen.store(progress.seen, Ordering::Relaxed);
-        gauge.copies.store(progress.copies, Ordering::Relaxed);
-        gauge.sent.store(progress.sent, Ordering::Relaxed);
-        gauge.complete.store(progress.complete, Ordering::Relaxed);
-        gauge.lost.store(progress.lost, Ordering::Relaxed);
-        match self.board.directive.load(Ordering::Relaxed) {
-            CONTINUE => Directive::Continue,
-            STOP_SENDING => Directive::StopSending,
-            _ => Directive::End,
-        }
-    }
-}
-
 /// Runs a plan: connects, probes, runs every row, closes. Every row that was measured reaches `watch`
 /// and the outcome, also when it ended badly.
 ///
@@ -138,10 +68,7 @@ pub fn run(
     watch: &mut dyn Watch,
 ) -> Result<Outcome, EngineError> {
     let slices = spread(plan);
-    let board = Board {
-        gauges: slices.iter().map(|_| Gauge::default()).collect(),
-        directive: AtomicU8::new(CONTINUE),
-    };
+    let board = Board::new(slices.len());
     let (report, reports) = channel();
     thread::scope(|scope| {
         let mut commands = Vec::new();
@@ -156,16 +83,6 @@ pub fn run(
         let _end = EndAll(board);
         Coordinator { plan, surroundings, stop, watch, board, commands, reports }.drive()
     })
-}
-
-/// Ends the phase that workers are in, also when the coordinator panics: the scope of the threads waits
-/// for every one of them, and would wait for ever.
-struct EndAll<'a>(&'a Board);
-
-impl Drop for EndAll<'_> {
-    fn drop(&mut self) {
-        self.0.directive.store(END, Ordering::Relaxed);
-    }
 }
 
 /// A worker's thread.
@@ -211,7 +128,7 @@ impl Thread<'_> {
                 }
                 Err(std::sync::mpsc::TryRecvError::Disconnected) => return Ok(()),
             };
-            let mut remote = Remote { board: self.board, index: self.index };
+            let mut remote = Remote::new(self.board, self.index);
             match command {
                 Command::Connect => {
                     let failures = worker.connect(&mut remote)?;
@@ -311,7 +228,7 @@ impl Coordinator<'_> {
     /// what the workers are to do.
     fn await_all<T>(
         &mut self,
-        mut look: impl FnMut(&mut Self, Nanos) -> Option<u8>,
+        mut look: impl FnMut(&mut Self, Nanos) -> Option<Directive>,
         take: impl Fn(Report) -> Option<T>,
     ) -> Result<Vec<T>, EngineError> {
         let mut answers: Vec<Option<T>> = self.commands.iter().map(|_| None).collect();
@@ -328,7 +245,7 @@ impl Coordinator<'_> {
                 Err(RecvTimeoutError::Disconnected) => panic!("all workers ended unasked"),
             }
             if let Some(directive) = look(self, Monotonic.now()) {
-                self.board.directive.store(directive, Ordering::Relaxed);
+                self.board.direct(directive);
             }
         }
         Ok(answers.into_iter().flatten().collect())
@@ -341,7 +258,7 @@ impl Coordinator<'_> {
         let look = |this: &mut Self, _| {
             let done = this.board.progress().seen;
             this.watch.progress(&Progress { phase: Phase::Connecting, done, total });
-            this.stop.requested().then_some(END)
+            this.stop.requested().then_some(Directive::End)
         };
         let failures = self.await_all(look, |report| match report {
             Report::Connected(failures) => Some(failures),
@@ -382,7 +299,7 @@ impl Coordinator<'_> {
             this.watch.progress(&Progress { phase, done: progress.seen, total });
             let late = now.since(start) >= this.plan.ready_timeout;
             let over = settle.look(progress, now).is_some() || progress.lost || late;
-            (over || this.stop.requested()).then_some(END)
+            (over || this.stop.requested()).then_some(Directive::End)
         };
         let answers = self.await_all(look, |report| match report {
             Report::Probed { unseen, failures } => Some((unseen, failures)),
@@ -491,8 +408,8 @@ impl Coordinator<'_> {
             }
             ending = ending.or_else(|| drain.look(progress, now));
             match (ending, this.stop.requested()) {
-                (Some(_), _) => Some(END),
-                (None, true) => Some(STOP_SENDING),
+                (Some(_), _) => Some(Directive::End),
+                (None, true) => Some(Directive::StopSending),
                 (None, false) => None,
             }
         };

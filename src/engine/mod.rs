@@ -9,6 +9,7 @@
 //! - [`worker`]: one core, one loop
 //! - [`drain`]: when a row is over
 //! - [`spread`]: which socket lives on which core
+//! - `board`: what workers tell and are told while they run
 //! - [`fleet`]: all cores, the phases of a run
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::measure::outcome::RunOutcome;
 use crate::plan::Plan;
 
+mod board;
 pub mod drain;
 pub mod fleet;
 pub mod frames;

@@ -1,0 +1,117 @@
+//! The board: what workers tell while they run, and what they are told.
+//!
+//! Belongs here: progress and directives, in atomics of one writer each. Does not: deciding anything
+//! from them (`fleet`, `drain`).
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use super::drain::Progress as RowProgress;
+use super::worker::{Conductor, Directive, WorkerProgress};
+use crate::units::Nanos;
+
+/// One worker's progress, in cache lines of its own (two: the next one is prefetched).
+#[repr(align(128))]
+#[derive(Default)]
+struct Gauge {
+    seen: AtomicU64,
+    copies: AtomicU64,
+    sent: AtomicU64,
+    complete: AtomicBool,
+    lost: AtomicBool,
+}
+
+/// What coordinator and workers both see.
+pub(super) struct Board {
+    gauges: Vec<Gauge>,
+    directive: AtomicU8,
+}
+
+const CONTINUE: u8 = 0;
+const STOP_SENDING: u8 = 1;
+const END: u8 = 2;
+
+impl Board {
+    /// For so many workers.
+    pub(super) fn new(workers: usize) -> Self {
+        Self {
+            gauges: (0..workers).map(|_| Gauge::default()).collect(),
+            directive: AtomicU8::new(CONTINUE),
+        }
+    }
+
+    /// Tells all workers what to do.
+    pub(super) fn direct(&self, directive: Directive) {
+        let directive = match directive {
+            Directive::Continue => CONTINUE,
+            Directive::StopSending => STOP_SENDING,
+            Directive::End => END,
+        };
+        self.directive.store(directive, Ordering::Relaxed);
+    }
+
+    /// Makes it ready for the next phase.
+    pub(super) fn reset(&self) {
+        for gauge in &self.gauges {
+            gauge.seen.store(0, Ordering::Relaxed);
+            gauge.copies.store(0, Ordering::Relaxed);
+            gauge.sent.store(0, Ordering::Relaxed);
+            gauge.complete.store(false, Ordering::Relaxed);
+            gauge.lost.store(false, Ordering::Relaxed);
+        }
+        self.directive.store(CONTINUE, Ordering::Relaxed);
+    }
+
+    /// How far all workers together are.
+    pub(super) fn progress(&self) -> RowProgress {
+        let sum = |of: fn(&Gauge) -> &AtomicU64| {
+            self.gauges.iter().map(|gauge| of(gauge).load(Ordering::Relaxed)).sum()
+        };
+        RowProgress {
+            seen: sum(|gauge| &gauge.seen),
+            copies: sum(|gauge| &gauge.copies),
+            sent: sum(|gauge| &gauge.sent),
+            complete: self.gauges.iter().all(|gauge| gauge.complete.load(Ordering::Relaxed)),
+            lost: self.gauges.iter().any(|gauge| gauge.lost.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// A worker's view of the board.
+pub(super) struct Remote<'a> {
+    board: &'a Board,
+    index: usize,
+}
+
+impl<'a> Remote<'a> {
+    /// For the worker of this index.
+    pub(super) fn new(board: &'a Board, index: usize) -> Self {
+        Self { board, index }
+    }
+}
+
+impl Conductor for Remote<'_> {
+    #[inline]
+    fn turn(&mut self, progress: WorkerProgress, _now: Nanos) -> Directive {
+        let gauge = &self.board.gauges[self.index];
+        gauge.seen.store(progress.seen, Ordering::Relaxed);
+        gauge.copies.store(progress.copies, Ordering::Relaxed);
+        gauge.sent.store(progress.sent, Ordering::Relaxed);
+        gauge.complete.store(progress.complete, Ordering::Relaxed);
+        gauge.lost.store(progress.lost, Ordering::Relaxed);
+        match self.board.directive.load(Ordering::Relaxed) {
+            CONTINUE => Directive::Continue,
+            STOP_SENDING => Directive::StopSending,
+            _ => Directive::End,
+        }
+    }
+}
+
+/// Ends the phase that workers are in, also when the coordinator panics: the scope of the threads waits
+/// for every one of them, and would wait for ever.
+pub(super) struct EndAll<'a>(pub(super) &'a Board);
+
+impl Drop for EndAll<'_> {
+    fn drop(&mut self) {
+        self.0.direct(Directive::End);
+    }
+}
