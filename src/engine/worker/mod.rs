@@ -1,7 +1,7 @@
 //! The worker: one core, one ring, one slice of the sockets, one loop.
 //!
 //! Belongs here: the turn (wait, dispatch, send), and what every phase shares: replies, losses,
-//! re-arming. Does not: what a phase wants (`connect`, `probe`, `row`, each a [`Script`] or a driver
+//! re-arming. Does not: what a phase wants (`connect`, `probe`, `row`, each a `Script` or a driver
 //! of one), threads (`fleet`).
 //!
 //! There is one loop. A phase is data handed to it: the script hears messages and gives frames. The
