@@ -1,5 +1,143 @@
-//! What a given cluster says inside frames.
+//! What a given cluster says inside frames, and the tag that marks a message.
+//!
+//! Belongs here: openings, message templates, tags, and what a received message means. Does not:
+//! framing (`wire`), attribution of a copy to a stream (`measure`).
+//!
+//! A dialect is data: what a later protocol needs is a new value, not new code.
+
+pub mod correlation;
+mod elements;
+pub mod scan;
+pub mod tag;
+pub mod template;
+pub mod text;
+
+use std::borrow::Cow;
+
+pub use correlation::CorrelationId;
+pub use scan::{Scanner, Sighting};
+pub use tag::{PROBE_SENDER, TAG_LEN, Tag};
+pub use template::{Template, TemplateError};
+pub use text::TextShape;
 
 /// A cluster's language.
-#[derive(Clone, Debug)]
-pub struct Dialect;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dialect {
+    /// What a person calls it: `--dialect NAME`.
+    pub name: Cow<'static, str>,
+    /// What is said before the socket is ready.
+    pub opening: Opening,
+    /// One pushed message.
+    pub template: Template,
+    /// Whether messages travel as text or as binary.
+    pub kind: MessageKind,
+    /// By what a copy without text is attributed; `None` where every copy carries its text.
+    pub correlation: Option<Correlation>,
+}
+
+/// The type of data frame that messages travel in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// UTF-8 text.
+    Text,
+    /// Bytes.
+    Binary,
+}
+
+/// What passes between the upgrade and readiness.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// Messages to send, in order.
+    pub send: Vec<Vec<u8>>,
+    /// What must come back before the socket is ready: one message containing each, in order.
+    pub expect: Vec<Vec<u8>>,
+}
+
+/// How to read a cluster's own ids: JSON objects that hold `id_key` directly are copies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Correlation {
+    /// The key whose value (a string or a number) names a message.
+    pub id_key: Cow<'static, str>,
+    /// The key whose value is the text. An object that has it without a tag of ours is somebody
+    /// else's message; one that lacks it is a copy known by its id alone.
+    pub text_key: Cow<'static, str>,
+}
+
+/// No dialect goes by that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--dialect `{name}` is unknown: use one of {}", Dialect::NAMES.join(", "))]
+pub struct UnknownDialect {
+    name: String,
+}
+
+impl Dialect {
+    /// The names of the built-in dialects, the default first.
+    pub const NAMES: [&str; 2] = ["dsatter", "raw"];
+
+    /// The chat cluster `kordaniel/dsatter`: JSON in text frames, and on every node but the pushed
+    /// one a copy is its `messageId` alone.
+    pub fn dsatter() -> Self {
+        Self {
+            name: "dsatter".into(),
+            opening: Opening::default(),
+            template: built_in(
+                r#"{"type":"newMessageFromClient","payload":{"text":"{text}","sender":"fanstorm","chatId":11}}"#,
+            ),
+            kind: MessageKind::Text,
+            correlation: Some(Correlation {
+                id_key: "messageId".into(),
+                text_key: "text".into(),
+            }),
+        }
+    }
+
+    /// The text alone, as echo and broadcast servers pass it on.
+    pub fn raw() -> Self {
+        Self {
+            name: "raw".into(),
+            opening: Opening::default(),
+            template: built_in("{text}"),
+            kind: MessageKind::Text,
+            correlation: None,
+        }
+    }
+
+    /// The built-in dialect called `name`.
+    ///
+    /// # Errors
+    /// [`UnknownDialect`], which lists the names.
+    pub fn by_name(name: &str) -> Result<Self, UnknownDialect> {
+        match name {
+            "dsatter" => Ok(Self::dsatter()),
+            "raw" => Ok(Self::raw()),
+            _ => Err(UnknownDialect {
+                name: name.to_owned(),
+            }),
+        }
+    }
+
+    /// Appends the message that carries `tag`.
+    pub fn render(&self, shape: &TextShape, tag: Tag, out: &mut Vec<u8>) {
+        self.template.render(shape, tag, out);
+    }
+
+    /// Bytes of every message around texts of `shape`.
+    pub fn message_len(&self, shape: &TextShape) -> usize {
+        self.template.message_len(shape)
+    }
+
+    /// Where in a message the tag begins, so that a finished frame can be patched.
+    pub fn tag_offset_in_message(&self, shape: &TextShape) -> usize {
+        self.template.tag_offset(shape)
+    }
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self::dsatter()
+    }
+}
+
+fn built_in(template: &str) -> Template {
+    Template::parse(template).expect("a built-in template has one {text}")
+}

@@ -155,12 +155,20 @@ pub struct CoreUse {
 impl CoreUse {
     /// CPU time over wall time, 0 to 1.
     pub fn busy(&self) -> f64 {
-        if self.wall.0 == 0 { 0.0 } else { self.cpu_time.0 as f64 / self.wall.0 as f64 }
+        if self.wall.0 == 0 {
+            0.0
+        } else {
+            self.cpu_time.0 as f64 / self.wall.0 as f64
+        }
     }
 
     /// CPU nanoseconds for each copy; 0 without copies.
     pub fn cpu_ns_per_copy(&self) -> f64 {
-        if self.copies == 0 { 0.0 } else { self.cpu_time.0 as f64 / self.copies as f64 }
+        if self.copies == 0 {
+            0.0
+        } else {
+            self.cpu_time.0 as f64 / self.copies as f64
+        }
     }
 }
 
@@ -245,7 +253,11 @@ pub struct RunOutcome {
 impl RunOutcome {
     /// The worst severity of the caveats.
     pub fn trust(&self) -> Trust {
-        self.caveats.iter().map(|c| c.severity).max().unwrap_or(Trust::Ok)
+        self.caveats
+            .iter()
+            .map(|c| c.severity)
+            .max()
+            .unwrap_or(Trust::Ok)
     }
 
     /// True when every copy came once and unaltered.
@@ -266,7 +278,11 @@ impl RunOutcome {
 }
 
 fn per_second(count: u64, time: Nanos) -> f64 {
-    if time.0 == 0 { 0.0 } else { count as f64 / time.as_secs_f64() }
+    if time.0 == 0 {
+        0.0
+    } else {
+        count as f64 / time.as_secs_f64()
+    }
 }
 
 /// All rows of one invocation.

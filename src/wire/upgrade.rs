@@ -1,0 +1,187 @@
+//! The opening handshake of RFC 6455 section 4, as bytes.
+//!
+//! Belongs here: the request, and what makes a response acceptable. Does not: what a dialect says
+//! after it (`dialect`), sockets and timeouts (`engine`).
+
+use tungstenite::handshake::derive_accept_key;
+
+/// Largest response head that is waited for. Real ones are 130 to 500 bytes; a server that sends
+/// more without ending its head is not answering an upgrade.
+pub const RESPONSE_BYTES_MAX: usize = 16 * 1024;
+
+/// Header lines that a response may have.
+const HEADERS_MAX: usize = 64;
+
+/// Why a response does not open a WebSocket: one clause, to be read after the node's URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpgradeError {
+    /// The bytes are no HTTP/1.1 response.
+    #[error("answered the upgrade with something that is not HTTP ({0})")]
+    NotHttp(httparse::Error),
+    /// A status other than 101.
+    #[error("refused the upgrade: {status} {reason}")]
+    Refused {
+        /// The status code.
+        status: u16,
+        /// The reason phrase; may be empty.
+        reason: String,
+    },
+    /// A header that section 4.1 demands is missing.
+    #[error("accepted the upgrade without the header {0}")]
+    Missing(&'static str),
+    /// `Upgrade` or `Connection` says something else.
+    #[error("accepted the upgrade with `{name}: {value}`")]
+    WrongHeader {
+        /// The header's name.
+        name: &'static str,
+        /// What it says.
+        value: String,
+    },
+    /// The accept value does not belong to our key: a cache or another peer answered.
+    #[error("answered with Sec-WebSocket-Accept `{found}` where our key gives `{expected}`")]
+    WrongAccept {
+        /// What our key gives.
+        expected: String,
+        /// What the server sent.
+        found: String,
+    },
+    /// An extension that we did not offer.
+    #[error("turned on the extension `{0}`, which was not offered")]
+    UnexpectedExtension(String),
+    /// A subprotocol that we did not offer.
+    #[error("chose the subprotocol `{0}`, which was not offered")]
+    UnexpectedSubprotocol(String),
+    /// No end of the head within [`RESPONSE_BYTES_MAX`].
+    #[error("answered the upgrade with more than 16 KiB of headers")]
+    TooLarge,
+}
+
+/// The value of `Sec-WebSocket-Key` for a nonce, which section 4.1 wants random per connection.
+pub fn key(nonce: [u8; 16]) -> String {
+    base64(&nonce)
+}
+
+/// The value of `Sec-WebSocket-Accept` that proves a server has read `key`.
+pub fn accept(key: &str) -> String {
+    derive_accept_key(key.as_bytes())
+}
+
+/// The upgrade request. `target` is path and query; `extra` headers follow the fixed ones.
+///
+/// No extension is offered: a deflated copy would cost more to read than the cluster to relay.
+pub fn request(host: &str, target: &str, key: &str, extra: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = format!(
+        "GET {target} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
+    );
+    for (name, value) in extra {
+        text.extend([name, ": ", value, "\r\n"]);
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
+}
+
+/// Reads a response from the front of everything that has come on the socket. `Some(consumed)`
+/// when it opens the WebSocket: the bytes after `consumed` belong to the decoder. `None` while
+/// its head is not whole.
+///
+/// # Errors
+/// What in the response does not satisfy RFC 6455 section 4.1.
+pub fn parse_response(bytes: &[u8], expected_accept: &str) -> Result<Option<usize>, UpgradeError> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut headers);
+    let head = &bytes[..bytes.len().min(RESPONSE_BYTES_MAX)];
+    match response.parse(head).map_err(UpgradeError::NotHttp)? {
+        httparse::Status::Complete(consumed) => {
+            check_status(&response)?;
+            check_headers(response.headers, expected_accept)?;
+            Ok(Some(consumed))
+        }
+        httparse::Status::Partial if bytes.len() >= RESPONSE_BYTES_MAX => {
+            Err(UpgradeError::TooLarge)
+        }
+        httparse::Status::Partial => Ok(None),
+    }
+}
+
+fn check_status(response: &httparse::Response<'_, '_>) -> Result<(), UpgradeError> {
+    match response.code {
+        Some(101) => Ok(()),
+        status => Err(UpgradeError::Refused {
+            status: status.unwrap_or_default(),
+            reason: response.reason.unwrap_or_default().to_owned(),
+        }),
+    }
+}
+
+fn check_headers(headers: &[httparse::Header<'_>], accept: &str) -> Result<(), UpgradeError> {
+    demand(headers, "Upgrade", |value| {
+        value.eq_ignore_ascii_case("websocket")
+    })?;
+    demand(headers, "Connection", |value| {
+        value.eq_ignore_ascii_case("upgrade")
+    })?;
+    let found = values(headers, "Sec-WebSocket-Accept")
+        .next()
+        .ok_or(UpgradeError::Missing("Sec-WebSocket-Accept"))?;
+    if found != accept {
+        return Err(UpgradeError::WrongAccept {
+            expected: accept.to_owned(),
+            found,
+        });
+    }
+    if let Some(extension) = values(headers, "Sec-WebSocket-Extensions").next() {
+        return Err(UpgradeError::UnexpectedExtension(extension));
+    }
+    if let Some(subprotocol) = values(headers, "Sec-WebSocket-Protocol").next() {
+        return Err(UpgradeError::UnexpectedSubprotocol(subprotocol));
+    }
+    Ok(())
+}
+
+/// One of the comma-separated tokens of the header must satisfy `wanted`.
+fn demand(
+    headers: &[httparse::Header<'_>],
+    name: &'static str,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(), UpgradeError> {
+    let mut first = None;
+    for value in values(headers, name) {
+        if value.split(',').any(|token| wanted(token.trim())) {
+            return Ok(());
+        }
+        first.get_or_insert(value);
+    }
+    Err(match first {
+        Some(value) => UpgradeError::WrongHeader { name, value },
+        None => UpgradeError::Missing(name),
+    })
+}
+
+fn values(headers: &[httparse::Header<'_>], name: &str) -> impl Iterator<Item = String> {
+    headers
+        .iter()
+        .filter(move |header| header.name.eq_ignore_ascii_case(name))
+        .map(|header| String::from_utf8_lossy(header.value).trim().to_owned())
+}
+
+/// RFC 4648 section 4, for the one place that needs it.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let group = chunk
+            .iter()
+            .fold(0u32, |group, byte| group << 8 | u32::from(*byte));
+        let group = group << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let sextet = (group >> (18 - 6 * place)) as usize & 0x3f;
+            text.push(if place <= chunk.len() {
+                ALPHABET[sextet] as char
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
