@@ -115,7 +115,7 @@ pub(super) fn value_start(message: &[u8], after_key: usize) -> Option<usize> {
 }
 
 /// The bytes of a string without its quotes, or of a number. Anything else is no id.
-pub(super) fn scalar(message: &[u8], at: usize) -> Option<Range<usize>> {
+fn scalar(message: &[u8], at: usize) -> Option<Range<usize>> {
     let range = match message.get(at)? {
         b'"' => at + 1..string_end(message, at + 1)?,
         b'-' | b'0'..=b'9' => {

@@ -7,10 +7,12 @@
 
 pub mod correlation;
 mod elements;
+mod layout;
 pub mod scan;
 pub mod tag;
 pub mod template;
 pub mod text;
+mod texts;
 
 use std::borrow::Cow;
 

@@ -79,6 +79,17 @@ impl TextShape {
         before == self.before && rest[TAG_LEN..] == self.after
     }
 
+    /// The bytes before the tag, with the first bytes of the tag.
+    pub(super) fn head(&self, prefix: &[u8]) -> Vec<u8> {
+        [&self.before, prefix].concat()
+    }
+
+    /// Whether the bytes after a tag begin with the words that belong there.
+    #[inline]
+    pub(super) fn ends(&self, after_tag: &[u8]) -> bool {
+        after_tag.starts_with(&self.after)
+    }
+
     /// The lead-in, where it is long enough to be told from other people's text.
     pub(super) fn lead_marker(&self) -> Option<&[u8]> {
         (self.before.len() >= MARKER_MIN).then_some(&self.before[..])

@@ -341,8 +341,27 @@ fn frame_len(header: &Header) -> usize {
 
 #[inline]
 fn text(payload: &[u8]) -> Result<Item<'_>, Violation> {
-    match std::str::from_utf8(payload) {
-        Ok(_) => Ok(Item::Text(payload)),
-        Err(_) => Err(Violation::not_utf8("sent text that is not UTF-8")),
+    if is_ascii(payload) || std::str::from_utf8(payload).is_ok() {
+        Ok(Item::Text(payload))
+    } else {
+        Err(Violation::not_utf8("sent text that is not UTF-8"))
     }
 }
+
+/// Nearly every payload is ASCII, and then one OR over all bytes tells.
+#[inline]
+fn is_ascii(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<LANES>() else {
+        return bytes.iter().fold(0, |all, byte| all | byte) < 0x80;
+    };
+    let (chunks, _) = bytes.as_chunks::<LANES>();
+    let mut all = *last;
+    for chunk in chunks {
+        for (lane, byte) in all.iter_mut().zip(chunk) {
+            *lane |= byte;
+        }
+    }
+    all.iter().fold(0, |all, byte| all | byte) < 0x80
+}
+
+const LANES: usize = 32;
