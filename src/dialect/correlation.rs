@@ -28,6 +28,18 @@ impl CorrelationId {
             Self(HASHED | hash(id) >> 8)
         }
     }
+
+    /// The id that is the last `len` of `bytes`. With 16 bytes to read it takes one load.
+    #[inline]
+    pub(super) fn ending(bytes: &[u8], len: usize) -> Self {
+        match bytes.last_chunk::<16>() {
+            Some(last) if len <= EXACT_MAX => {
+                let id = u128::from_be_bytes(*last) & ((1 << (8 * len)) - 1);
+                Self((len as u128) << 120 | id)
+            }
+            _ => Self::from_bytes(&bytes[bytes.len() - len..]),
+        }
+    }
 }
 
 #[inline]

@@ -9,12 +9,16 @@
 //! four needles. It may not change the meaning of a single message, and does not, because what
 //! is taken for a value can hold nothing that the search looks for:
 //!
+//! - *digits* replace digits, and no letter touches them. Neither key has a digit (a dialect whose
+//!   keys do is searched each time), the markers have none, and a tag has letters before its own;
 //! - a *quoted* value is all that stands between two quotes, is no key, and has no `"`, `\`,
 //!   brace, space or `s`. So strings, objects and keys stay what they were, and neither a tag
-//!   (`fs…`) nor words of a text (each marker has a space) can be in it;
-//! - a *number* has digits and `+-.eE` only, and structure or white space around it;
+//!   (`fs…`) nor a marker (each has a space) can be in it;
 //! - the text is compared whole.
 
+use std::ops::Range;
+
+use super::Dialect;
 use super::correlation::CorrelationId;
 use super::elements::value_start;
 use super::scan::Sighting;
@@ -49,28 +53,32 @@ struct Segment {
 /// What stands after a literal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gap {
+    Digits,
     Quoted,
-    Number,
     Text,
     End,
 }
 
 /// Where in a message its one text and its one id lie.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Landmarks {
-    pub(super) text_at: Option<usize>,
-    pub(super) text_len: usize,
-    pub(super) id_at: Option<usize>,
+    pub(super) text: Option<Range<usize>>,
+    pub(super) id: Option<Range<usize>>,
 }
 
 impl Layout {
     /// Knows nothing yet; allocates all that it will ever need.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(dialect: &Dialect) -> Self {
+        let key_has_digit = dialect.correlation.as_ref().is_some_and(|keys| {
+            [&keys.id_key, &keys.text_key]
+                .iter()
+                .any(|key| key.contains(|c: char| c.is_numeric()))
+        });
         Self {
             literals: Vec::with_capacity(LITERALS_MAX),
             segments: Vec::with_capacity(SEGMENTS_MAX),
             fitted: false,
-            patience: PATIENCE,
+            patience: if key_has_digit { 0 } else { PATIENCE },
         }
     }
 
@@ -84,23 +92,27 @@ impl Layout {
         for segment in &self.segments {
             let (literal, later) = literals.split_at(segment.literal_len);
             literals = later;
-            rest = rest.strip_prefix(literal)?;
+            if !literal.is_empty() {
+                rest = rest.strip_prefix(literal)?;
+            }
             let len = match segment.gap {
-                Gap::Quoted => run_len(rest, QUOTED),
-                Gap::Number => number_len(rest),
+                Gap::Digits => digits_len(rest),
+                Gap::Quoted => quoted_len(rest),
                 Gap::Text => {
                     tag = Some(texts.whole(rest)?);
                     texts.len()
                 }
                 Gap::End => break,
             };
-            let (value, after) = rest.split_at(len);
-            rest = after;
-            if segment.is_id {
-                id = Some(CorrelationId::from_bytes(value));
-            }
             if len == 0 {
                 return None;
+            }
+            rest = &rest[len..];
+            if segment.is_id {
+                id = Some(CorrelationId::ending(
+                    &message[..message.len() - rest.len()],
+                    len,
+                ));
             }
         }
         if !rest.is_empty() {
@@ -124,7 +136,7 @@ impl Layout {
 
     /// Takes the build of `message`, which the search found to be one sighting.
     #[cold]
-    pub(super) fn learn(&mut self, message: &[u8], marks: Landmarks) {
+    pub(super) fn learn(&mut self, message: &[u8], marks: &Landmarks) {
         if !std::mem::take(&mut self.fitted) {
             match self.patience.checked_sub(1) {
                 Some(left) => self.patience = left,
@@ -139,19 +151,21 @@ impl Layout {
         }
     }
 
-    fn take_apart(&mut self, message: &[u8], marks: Landmarks) -> Option<()> {
+    fn take_apart(&mut self, message: &[u8], marks: &Landmarks) -> Option<()> {
         self.segments.clear();
         self.literals.clear();
         let (mut literal_at, mut at) = (0, 0);
         while at < message.len() {
-            let is_id = marks.id_at == Some(at);
-            let (gap, len) = if marks.text_at == Some(at) {
-                (Gap::Text, marks.text_len)
-            } else if let Some(value) = value_at(message, at, is_id) {
-                value
-            } else if is_id {
+            let is_id = marks.id.as_ref().is_some_and(|id| id.start == at);
+            let value = match &marks.text {
+                Some(text) if text.start == at => Some((Gap::Text, text.len())),
+                _ => value_at(message, at, is_id),
+            };
+            let whole_id = marks.id.as_ref().map(Range::len) == value.map(|(_, len)| len);
+            if is_id && !whole_id {
                 return None;
-            } else {
+            }
+            let Some((gap, len)) = value else {
                 at += 1;
                 continue;
             };
@@ -181,55 +195,67 @@ impl Layout {
 /// for literals, but not the id.
 fn value_at(message: &[u8], at: usize, is_id: bool) -> Option<(Gap, usize)> {
     let rest = &message[at..];
-    match message[..at].last()? {
-        b'"' => {
-            let len = run_len(rest, QUOTED);
-            let varies = is_id || rest[..len].iter().any(u8::is_ascii_digit);
-            let whole = rest.get(len) == Some(&b'"') && value_start(rest, len + 1).is_none();
-            (len > 0 && varies && whole).then_some((Gap::Quoted, len))
+    let before = message[..at].last();
+    let digits = digits_len(rest);
+    if before == Some(&b'"') {
+        let len = quoted_len(rest);
+        let varies = is_id || rest[..len].iter().any(u8::is_ascii_digit);
+        let whole = rest.get(len) == Some(&b'"') && value_start(rest, len + 1).is_none();
+        if len > digits && varies && whole {
+            return Some((Gap::Quoted, len));
         }
-        b':' | b',' | b'[' | b' ' | b'\t' | b'\n' | b'\r' => {
-            let len = number_len(rest);
-            let after = rest.get(len)?;
-            let whole = matches!(after, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
-            (len > 0 && whole).then_some((Gap::Number, len))
-        }
-        _ => None,
     }
+    let touched = [before, rest.get(digits)]
+        .into_iter()
+        .flatten()
+        .any(u8::is_ascii_alphanumeric);
+    (digits > 0 && !touched).then_some((Gap::Digits, digits))
 }
 
-const QUOTED: u8 = 1;
-const NUMBER: u8 = 2;
+const EACH: u64 = 0x0101_0101_0101_0101;
+const HIGH_BITS: u64 = 0x80 * EACH;
 
-const CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        classes[byte] = match byte as u8 {
-            b's' => 0,
-            b'0'..=b'9' | b'.' | b'+' | b'-' | b'e' | b'E' => QUOTED | NUMBER,
-            b'a'..=b'z' | b'A'..=b'Z' | b':' | b'_' => QUOTED,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    classes
-};
-
-/// Bytes of the JSON number that `bytes` begin with.
+/// How many of the first bytes are decimal digits.
 #[inline]
-fn number_len(bytes: &[u8]) -> usize {
-    match bytes.first() {
-        Some(b'-' | b'0'..=b'9') => run_len(bytes, NUMBER),
-        _ => 0,
-    }
+fn digits_len(bytes: &[u8]) -> usize {
+    run_len(bytes, |word| {
+        let values = word ^ (0x30 * EACH);
+        values.wrapping_add(0x76 * EACH) | values
+    })
 }
 
-/// How many of the first bytes are of `class`.
+/// How many of the first bytes a quoted value may have: printable ASCII from `#` to `z`, without
+/// the backslash and `s`. That leaves out the quote, the space and the braces.
 #[inline]
-fn run_len(bytes: &[u8], class: u8) -> usize {
-    bytes
-        .iter()
-        .take_while(|byte| CLASSES[usize::from(**byte)] & class != 0)
-        .count()
+fn quoted_len(bytes: &[u8]) -> usize {
+    run_len(bytes, |word| {
+        let below = !(word | HIGH_BITS).wrapping_sub(0x23 * EACH);
+        let above = word.wrapping_add(0x05 * EACH) | word;
+        below | above | zero_bytes(word ^ (0x5c * EACH)) | zero_bytes(word ^ (0x73 * EACH))
+    })
+}
+
+/// High bit set in the first zero byte, and perhaps in later ones.
+#[inline]
+const fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(EACH) & !word
+}
+
+/// Bytes before the first whose high bit `unfit` sets, eight at a time; what `unfit` makes of the
+/// bytes after that one does not matter.
+#[inline]
+fn run_len(bytes: &[u8], unfit: impl Fn(u64) -> u64) -> usize {
+    let (words, tail) = bytes.as_chunks::<8>();
+    let mut len = 0;
+    for word in words {
+        let unfit = unfit(u64::from_le_bytes(*word)) & HIGH_BITS;
+        if unfit != 0 {
+            return len + unfit.trailing_zeros() as usize / 8;
+        }
+        len += 8;
+    }
+    // Padded with zeros, which fit nowhere.
+    let mut word = [0; 8];
+    word[..tail.len()].copy_from_slice(tail);
+    len + (unfit(u64::from_le_bytes(word)) & HIGH_BITS).trailing_zeros() as usize / 8
 }

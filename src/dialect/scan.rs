@@ -51,7 +51,7 @@ impl Scanner {
         Self {
             texts: Texts::new(shape, run),
             walker: dialect.correlation.as_ref().map(Walker::new),
-            layouts: [Layout::new(), Layout::new()],
+            layouts: [Layout::new(dialect), Layout::new(dialect)],
             recent: 0,
         }
     }
@@ -76,6 +76,7 @@ impl Scanner {
         Some(sighting)
     }
 
+    #[cold]
     fn search_and_learn(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
         let mut only = None;
         let mut sightings = 0;
@@ -108,21 +109,19 @@ impl Scanner {
 
     /// Remembers the build of a message whose only sighting was this one.
     fn learn(&mut self, message: &[u8], sighting: Sighting) {
-        let (slot, text_at, id) = match sighting {
-            Sighting::Copy { id, .. } => (0, self.texts.find(message), id),
-            Sighting::Id(id) => (1, None, Some(id)),
+        let (slot, id) = match sighting {
+            Sighting::Copy { id, .. } => (0, id),
+            Sighting::Id(id) => (1, Some(id)),
             Sighting::Corrupt | Sighting::Foreign => return,
         };
-        let mut id_at = None;
-        if let (Some(walker), Some(_)) = (&mut self.walker, id) {
-            walker.walk(message, |element| id_at = Some(element.id.start));
+        let mut marks = Landmarks::default();
+        if slot == 0 {
+            marks.text = self.texts.find(message);
         }
-        let marks = Landmarks {
-            text_at,
-            text_len: self.texts.len(),
-            id_at,
-        };
-        self.layouts[slot].learn(message, marks);
+        if let (Some(walker), Some(_)) = (&mut self.walker, id) {
+            walker.walk(message, |element| marks.id = Some(element.id));
+        }
+        self.layouts[slot].learn(message, &marks);
     }
 }
 

@@ -92,23 +92,29 @@ impl Tag {
         if *prefix != PREFIX {
             return Err(TagError::NotATag);
         }
-        Self::decode_body(hex8(run).ok_or(TagError::NotATag)?, body)
+        match hex8(*run) {
+            (run, 0) => Self::decode_body(run as u32, body),
+            _ => Err(TagError::NotATag),
+        }
     }
 
     /// Reads what follows the prefix of `run`.
     #[inline]
     pub(super) fn decode_body(run: u32, body: &[u8]) -> Result<Self, TagError> {
-        let (high, low) = body
-            .first_chunk::<BODY_LEN>()
-            .and_then(|body| Some((body.first_chunk::<8>()?, body.last_chunk::<8>()?)))
-            .ok_or(TagError::NotATag)?;
-        let (high, low) = hex8(high).zip(hex8(low)).ok_or(TagError::NotATag)?;
+        let body = body.first_chunk::<BODY_LEN>().ok_or(TagError::NotATag)?;
+        let (halves, _) = body.as_chunks::<8>();
+        let (high, unfit_high) = hex8(halves[0]);
+        let (low, unfit_low) = hex8(halves[1]);
+        if unfit_high | unfit_low != 0 {
+            return Err(TagError::NotATag);
+        }
+        let body = high << 32 | low;
         let tag = Self {
             run,
-            sender: (high >> 16) as u16,
-            sequence: u64::from(high & 0xffff) << 24 | u64::from(low >> 8),
+            sender: (body >> 48) as u16,
+            sequence: body >> 8 & SEQUENCE_MAX,
         };
-        if tag.check() == u64::from(low & 0xff) {
+        if tag.check() == body & 0xff {
             Ok(tag)
         } else {
             Err(TagError::BadCheck)
@@ -139,21 +145,19 @@ fn write_hex(out: &mut [u8], mut value: u64) {
     }
 }
 
-/// Eight lower-case hex digits at once, every byte of a word in step.
+/// The number that eight lower-case hex digits write, every digit of a word in step; and bits that
+/// are zero only if all of them are such digits, so that several words need one branch.
 #[inline]
-fn hex8(digits: &[u8; 8]) -> Option<u32> {
+fn hex8(digits: [u8; 8]) -> (u64, u64) {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    let text = u64::from_be_bytes(*digits);
+    let text = u64::from_be_bytes(digits);
     // Bit 6 tells letters from digits; a letter's low bits count from 1.
-    let letters = text >> 6 & EACH;
-    let nibbles = (text & (0x0f * EACH)) + letters * 9;
+    let nibbles = (text & (0x0f * EACH)) + (text >> 6 & EACH) * 9;
     // Writing the nibbles out again must give the text back: that refuses everything else.
     let above_nine = (nibbles + 6 * EACH) >> 4 & EACH;
     let again = nibbles + 0x30 * EACH + above_nine * 39;
-    if again != text || nibbles & (0xf0 * EACH) != 0 {
-        return None;
-    }
+    let unfit = (again ^ text) | (nibbles & (0xf0 * EACH));
     let pairs = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
     let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
-    Some((quads | quads >> 16) as u32)
+    ((quads | quads >> 16) & 0xffff_ffff, unfit)
 }

@@ -52,11 +52,13 @@ impl Texts {
         self.shape.len()
     }
 
-    /// Where the first text of `message` begins, if its tag is to be trusted.
-    pub(super) fn find(&self, message: &[u8]) -> Option<usize> {
-        self.run_prefix
+    /// Where the first text of `message` is, if its tag is to be trusted.
+    pub(super) fn find(&self, message: &[u8]) -> Option<Range<usize>> {
+        let start = self
+            .run_prefix
             .find(message)?
-            .checked_sub(self.shape.tag_offset())
+            .checked_sub(self.shape.tag_offset())?;
+        Some(start..start + self.len())
     }
 
     /// The tag of the whole, unaltered text that `bytes` begin with.
