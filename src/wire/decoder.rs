@@ -365,3 +365,393 @@ fn is_ascii(bytes: &[u8]) -> bool {
 }
 
 const LANES: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::naive::{End, OwnedItem, decode as decode_naively};
+
+    const LIMIT: usize = 70_000;
+
+    /// A server's frame, as the RFC draws it.
+    fn frame(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![u8::from(fin) << 7 | opcode];
+        match payload.len() {
+            len @ 0..=125 => bytes.push(len as u8),
+            len @ 126..=65_535 => {
+                bytes.push(126);
+                bytes.extend((len as u16).to_be_bytes());
+            }
+            len => {
+                bytes.push(127);
+                bytes.extend((len as u64).to_be_bytes());
+            }
+        }
+        bytes.extend(payload);
+        bytes
+    }
+
+    struct Run {
+        items: Vec<OwnedItem>,
+        end: End,
+        frames: FrameCounts,
+        grown: u64,
+        pool_is_whole: bool,
+    }
+
+    /// Feeds `bytes` in pieces as long as `pieces` says, over and over.
+    fn decode_in_pieces(bytes: &[u8], pieces: &[usize]) -> Run {
+        let mut pool = BufferPool::new(2, 4096);
+        let mut decoder = Decoder::new(LIMIT);
+        let mut frames = FrameCounts::default();
+        let mut items = Vec::new();
+        let mut violation = None;
+        let mut rest = bytes;
+        for piece in pieces.iter().cycle() {
+            let (piece, after) = rest.split_at((*piece).min(rest.len()));
+            rest = after;
+            let fed = decoder.feed(piece, &mut pool, &mut frames, &mut |item: Item<'_>| {
+                items.push(item.into());
+            });
+            violation = violation.or(fed.err());
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let end = match violation {
+            Some(violation) => End::Violation(violation.code.0),
+            None if matches!(items.last(), Some(OwnedItem::Close(..))) => End::Closed,
+            None if decoder.mid_message() => End::Cut,
+            None => End::Clean,
+        };
+        decoder.release(&mut pool);
+        let pool_is_whole = pool.free.len() == 2 || pool.grown > 0;
+        Run {
+            items,
+            end,
+            frames,
+            grown: pool.grown(),
+            pool_is_whole,
+        }
+    }
+
+    fn assert_agrees_with_naive(bytes: &[u8], pieces: &[usize]) {
+        let run = decode_in_pieces(bytes, pieces);
+        let (items, end) = decode_naively(bytes, LIMIT);
+        assert_eq!(run.items, items);
+        assert_eq!(run.end, end);
+        assert!(run.pool_is_whole, "a buffer was lost");
+    }
+
+    fn payload() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            4 => vec(b' '..b'~', 0..300),
+            1 => "\\PC{0,60}".prop_map(String::into_bytes),
+            1 => vec(any::<u8>(), 0..8),
+            1 => (65_530usize..65_540).prop_map(|len| vec![b'a'; len]),
+        ]
+    }
+
+    fn control() -> impl Strategy<Value = Vec<u8>> {
+        (prop_oneof![Just(9u8), Just(10)], vec(any::<u8>(), 0..=125))
+            .prop_map(|(opcode, payload)| frame(true, opcode, &payload))
+    }
+
+    /// One message in one or more frames, control frames between them.
+    fn message() -> impl Strategy<Value = Vec<u8>> {
+        let parts = vec((payload(), proptest::option::of(control())), 1..4);
+        (prop_oneof![3 => Just(1u8), 1 => Just(2)], parts).prop_map(|(opcode, parts)| {
+            let last = parts.len() - 1;
+            let mut bytes = Vec::new();
+            for (index, (payload, control)) in parts.into_iter().enumerate() {
+                let opcode = if index == 0 { opcode } else { 0 };
+                bytes.extend(control.unwrap_or_default());
+                bytes.extend(frame(index == last, opcode, &payload));
+            }
+            bytes
+        })
+    }
+
+    fn close() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            Just(frame(true, 8, b"")),
+            (any::<u16>(), "\\PC{0,20}").prop_map(|(code, reason)| {
+                frame(true, 8, &[&code.to_be_bytes(), reason.as_bytes()].concat())
+            }),
+            vec(any::<u8>(), 0..6).prop_map(|payload| frame(true, 8, &payload)),
+        ]
+    }
+
+    fn stream() -> impl Strategy<Value = Vec<u8>> {
+        let frames = vec(
+            prop_oneof![8 => message(), 3 => control(), 1 => close()],
+            0..8,
+        );
+        frames.prop_map(|frames| frames.concat())
+    }
+
+    fn pieces() -> impl Strategy<Value = Vec<usize>> {
+        vec(prop_oneof![1usize..4, 1usize..200, 1usize..100_000], 1..6)
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_gives_what_the_whole_buffer_says(bytes in stream(), pieces in pieces()) {
+            assert_agrees_with_naive(&bytes, &pieces);
+        }
+
+        #[test]
+        fn a_damaged_stream_is_judged_as_the_naive_decoder_judges_it(
+            bytes in stream(),
+            pieces in pieces(),
+            damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let mut bytes = bytes;
+            for (at, value) in damage {
+                if !bytes.is_empty() {
+                    let at = at.index(bytes.len());
+                    bytes[at] = value;
+                }
+            }
+            assert_agrees_with_naive(&bytes, &pieces);
+        }
+
+        #[test]
+        fn garbage_is_judged_as_the_naive_decoder_judges_it(
+            bytes in vec(any::<u8>(), 0..64),
+            pieces in pieces(),
+        ) {
+            assert_agrees_with_naive(&bytes, &pieces);
+        }
+
+        #[test]
+        fn frames_that_look_sound_are_judged_as_the_naive_decoder_judges_them(
+            heads in vec((any::<bool>(), 0u8..11, 0u8..128, vec(any::<u8>(), 0..12)), 0..12),
+            pieces in pieces(),
+        ) {
+            let bytes: Vec<u8> = heads
+                .into_iter()
+                .flat_map(|(fin, opcode, len, rest)| {
+                    [vec![u8::from(fin) << 7 | opcode, len.min(rest.len() as u8)], rest].concat()
+                })
+                .collect();
+            assert_agrees_with_naive(&bytes, &pieces);
+        }
+
+        #[test]
+        fn the_ascii_test_agrees_with_the_standard_library(
+            bytes in vec(any::<u8>(), 0..200),
+            plain in vec(0u8..128, 0..200),
+        ) {
+            prop_assert_eq!(is_ascii(&bytes), bytes.is_ascii());
+            prop_assert!(is_ascii(&plain));
+        }
+
+        #[test]
+        fn tungstenite_reads_the_same_messages(
+            messages in vec(prop_oneof![4 => message(), 1 => control()], 0..6),
+            pieces in pieces(),
+        ) {
+            let bytes = messages.concat();
+            let run = decode_in_pieces(&bytes, &pieces);
+            let (theirs, refused) = read_with_tungstenite(&bytes);
+            prop_assert_eq!(matches!(run.end, End::Violation(_)), refused);
+            // It refuses bad UTF-8 at the fragment, we at the message's end: control frames
+            // between the two are ours alone.
+            prop_assert!(run.items.starts_with(&theirs));
+            prop_assert!(refused || run.items == theirs);
+        }
+    }
+
+    /// What an independent client makes of `bytes`, and whether it refused them.
+    fn read_with_tungstenite(bytes: &[u8]) -> (Vec<OwnedItem>, bool) {
+        use tungstenite::protocol::{Role, WebSocketConfig};
+        use tungstenite::{Error, Message, WebSocket};
+
+        struct ReadOnly<'a>(&'a [u8]);
+        impl std::io::Read for ReadOnly<'_> {
+            fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+                self.0.read(out)
+            }
+        }
+        impl std::io::Write for ReadOnly<'_> {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(LIMIT))
+            .max_frame_size(Some(LIMIT));
+        let mut socket = WebSocket::from_raw_socket(ReadOnly(bytes), Role::Client, Some(limits));
+        let mut items = Vec::new();
+        loop {
+            items.push(match socket.read() {
+                Ok(Message::Text(text)) => OwnedItem::Text(text.as_str().to_owned()),
+                Ok(Message::Binary(bytes)) => OwnedItem::Binary(bytes.to_vec()),
+                Ok(Message::Ping(bytes)) => OwnedItem::Ping(bytes.to_vec()),
+                Ok(Message::Pong(bytes)) => OwnedItem::Pong(bytes.to_vec()),
+                Ok(other) => panic!("{other:?} was not generated"),
+                Err(Error::Capacity(_) | Error::Utf8(_)) => return (items, true),
+                Err(Error::Protocol(
+                    tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
+                )) => return (items, false),
+                Err(error) => panic!("{error}"),
+            });
+        }
+    }
+
+    #[test]
+    fn an_idle_decoder_owns_no_memory_and_a_sized_pool_does_not_grow() {
+        let bytes = frame(true, 1, &[b'a'; 150]).repeat(50);
+        for piece in [1, 7, 153, 154, 155, 1000] {
+            let run = decode_in_pieces(&bytes, &[piece]);
+            assert_eq!((run.items.len(), run.grown), (50, 0), "pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn frames_are_counted_by_opcode_and_fragments_apart() {
+        let bytes = [
+            frame(false, 1, b"a"),
+            frame(true, 9, b"?"),
+            frame(false, 0, b"b"),
+            frame(true, 0, b"c"),
+            frame(true, 2, b"d"),
+            frame(true, 10, b""),
+            frame(true, 8, b"\x03\xe8bye"),
+            frame(true, 1, b"after the close"),
+        ]
+        .concat();
+        let run = decode_in_pieces(&bytes, &[3]);
+        let expected = FrameCounts {
+            text: 1,
+            binary: 1,
+            continuation: 2,
+            ping: 1,
+            pong: 1,
+            close: 1,
+        };
+        assert_eq!(run.frames, expected);
+        assert_eq!(run.items.len(), 5);
+        assert_eq!(
+            run.items.last(),
+            Some(&OwnedItem::Close(Some(1000), "bye".into()))
+        );
+    }
+
+    #[test]
+    fn each_violation_has_the_code_that_the_rfc_gives_it() {
+        let cases: [(&str, Vec<u8>, u16); 16] = [
+            ("masked", vec![0x81, 0x81, 0, 0, 0, 0, b'a'], 1002),
+            ("reserved bit", vec![0xc1, 0], 1002),
+            ("reserved data opcode", vec![0x83, 0], 1002),
+            ("reserved control opcode", vec![0x8b, 0], 1002),
+            ("fragmented ping", vec![0x09, 0], 1002),
+            ("long ping", vec![0x89, 126, 0, 126], 1002),
+            (
+                "16-bit length of a short payload",
+                vec![0x81, 126, 0, 125],
+                1002,
+            ),
+            (
+                "64-bit length of a medium payload",
+                [&[0x81, 127][..], &65_535u64.to_be_bytes()].concat(),
+                1002,
+            ),
+            (
+                "length with the top bit",
+                [&[0x81, 127][..], &(1u64 << 63).to_be_bytes()].concat(),
+                1002,
+            ),
+            ("close with half a code", frame(true, 8, b"\x03"), 1002),
+            (
+                "close with 1005",
+                frame(true, 8, &1005u16.to_be_bytes()),
+                1002,
+            ),
+            ("text that is not UTF-8", frame(true, 1, b"\xff"), 1007),
+            (
+                "close reason that is not UTF-8",
+                frame(true, 8, b"\x03\xe8\xff"),
+                1007,
+            ),
+            (
+                "message over the limit",
+                vec![0x81, 127, 0, 0, 0, 0, 0, 1, 0x11, 0x71],
+                1009,
+            ),
+            ("continuation of nothing", frame(true, 0, b""), 1002),
+            (
+                "new message inside one",
+                [frame(false, 1, b"a"), frame(true, 1, b"b")].concat(),
+                1002,
+            ),
+        ];
+        for (what, bytes, code) in cases {
+            for piece in [1, 1000] {
+                let end = decode_in_pieces(&bytes, &[piece]).end;
+                assert_eq!(end, End::Violation(code), "{what}, pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_limit_holds_over_all_fragments_of_a_message_and_is_itself_allowed() {
+        let half = vec![b'a'; LIMIT / 2];
+        let whole = [frame(false, 2, &half), frame(true, 0, &half)].concat();
+        assert_eq!(decode_in_pieces(&whole, &[9000]).end, End::Clean);
+        let over = [
+            frame(false, 2, &half),
+            frame(false, 0, &half),
+            frame(true, 0, b"a"),
+        ]
+        .concat();
+        assert_eq!(decode_in_pieces(&over, &[9000]).end, End::Violation(1009));
+    }
+
+    #[test]
+    fn a_character_may_be_cut_by_a_fragment_but_not_by_the_end_of_its_message() {
+        let cut = [frame(false, 1, b"\xc3"), frame(true, 0, b"\xa4")].concat();
+        assert_eq!(
+            decode_in_pieces(&cut, &[2]).items,
+            [OwnedItem::Text("ä".into())]
+        );
+        let half = [frame(false, 1, b"\xc3"), frame(true, 0, b"")].concat();
+        assert_eq!(decode_in_pieces(&half, &[2]).end, End::Violation(1007));
+    }
+
+    #[test]
+    fn a_claimed_length_reserves_nothing_before_its_bytes_come() {
+        let mut pool = BufferPool::new(1, 64);
+        let mut decoder = Decoder::new(usize::MAX);
+        let head = [&[0x82, 127][..], &(1u64 << 40).to_be_bytes()].concat();
+        let fed = decoder.feed(&head, &mut pool, &mut FrameCounts::default(), &mut |_| {});
+        assert_eq!((fed, pool.grown()), (Ok(()), 0));
+        assert!(decoder.mid_message());
+    }
+
+    #[test]
+    fn the_pool_counts_what_it_allocates_and_frees_what_outgrew_it() {
+        let mut pool = BufferPool::new(1, 8);
+        let (first, second) = (pool.take(), pool.take());
+        assert_eq!(pool.grown(), 1);
+        pool.put(first);
+        pool.put(second);
+        assert_eq!(pool.free.len(), 1, "no more are kept than it began with");
+        let mut buffer = pool.take();
+        pool.append(&mut buffer, &[0; 4096]);
+        assert_eq!(pool.grown(), 2);
+        pool.put(buffer);
+        assert!(
+            pool.free.is_empty(),
+            "one large message does not hold its memory for ever"
+        );
+    }
+}

@@ -107,3 +107,104 @@ const fn coding(opcode: Opcode) -> OpCode {
         Opcode::Pong => OpCode::Control(Control::Pong),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Header and unmasked payload, as an independent server reads them.
+    fn read_as_server(frame: &[u8]) -> (FrameHeader, Vec<u8>) {
+        let mut cursor = Cursor::new(frame);
+        let (header, len) = FrameHeader::parse(&mut cursor)
+            .unwrap()
+            .expect("a whole header");
+        let mask = header.mask.expect("a client masks");
+        let payload = &frame[cursor.position() as usize..];
+        assert_eq!(payload.len() as u64, len);
+        (
+            header,
+            payload
+                .iter()
+                .zip(mask.iter().cycle())
+                .map(|(byte, key)| byte ^ key)
+                .collect(),
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_server_reads_back_what_was_framed(
+            len in prop_oneof![0usize..300, 65_530usize..65_540],
+            mask: [u8; 4],
+            before in vec(any::<u8>(), 0..9),
+        ) {
+            let payload: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            let mut out = before.clone();
+            write_frame(&mut out, Opcode::Text, &payload, mask);
+            let frame = &out[before.len()..];
+            let (header, read) = read_as_server(frame);
+            prop_assert!(header.is_final && header.opcode == OpCode::Data(Data::Text));
+            prop_assert_eq!(header.mask, Some(mask));
+            prop_assert_eq!(read, payload);
+            prop_assert_eq!(frame.len(), frame_len(len));
+            prop_assert_eq!(frame.len() - len, payload_offset(len));
+        }
+
+        #[test]
+        fn a_patched_frame_is_the_frame_of_the_patched_payload(
+            payload in vec(any::<u8>(), 26..400),
+            new in vec(any::<u8>(), 0..26),
+            at: prop::sample::Index,
+            mask: [u8; 4],
+        ) {
+            let at = at.index(payload.len() - new.len() + 1);
+            let mut frame = Vec::new();
+            write_frame(&mut frame, Opcode::Binary, &payload, mask);
+            patch(&mut frame, at, &new);
+
+            let mut patched = payload;
+            patched[at..at + new.len()].copy_from_slice(&new);
+            let mut expected = Vec::new();
+            write_frame(&mut expected, Opcode::Binary, &patched, mask);
+            prop_assert_eq!(frame, expected);
+        }
+    }
+
+    #[test]
+    fn a_large_frame_is_patched_behind_its_long_header() {
+        let mut frame = Vec::new();
+        write_frame(&mut frame, Opcode::Text, &[b'a'; 70_000], [1, 2, 3, 4]);
+        patch(&mut frame, 69_998, b"zz");
+        assert!(read_as_server(&frame).1.ends_with(b"aazz"));
+    }
+
+    #[test]
+    #[should_panic(expected = "range end index")]
+    fn a_patch_past_the_payload_is_refused() {
+        let mut frame = Vec::new();
+        write_frame(&mut frame, Opcode::Text, b"abc", [1, 2, 3, 4]);
+        patch(&mut frame, 2, b"zz");
+    }
+
+    #[test]
+    fn control_frames_carry_code_reason_and_payload() {
+        let (header, payload) = read_as_server(&close(CloseCode::TOO_BIG, "too big", [9; 4]));
+        assert_eq!(header.opcode, OpCode::Control(Control::Close));
+        assert_eq!(payload, b"\x03\xf1too big");
+        let (header, payload) = read_as_server(&pong(b"again", [9; 4]));
+        assert_eq!(header.opcode, OpCode::Control(Control::Pong));
+        assert_eq!(payload, b"again");
+    }
+
+    #[test]
+    fn a_long_close_reason_is_cut_between_characters() {
+        let (_, payload) = read_as_server(&close(CloseCode::NORMAL, &"ä".repeat(100), [9; 4]));
+        assert_eq!(payload.len(), 2 + 122);
+        assert_eq!(std::str::from_utf8(&payload[2..]), Ok(&*"ä".repeat(61)));
+    }
+}

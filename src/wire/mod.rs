@@ -7,6 +7,8 @@
 pub mod decoder;
 pub mod encode;
 pub mod frame;
+#[doc(hidden)]
+pub mod naive;
 pub mod upgrade;
 
 pub use decoder::{BufferPool, Decoder, FrameCounts, Item};

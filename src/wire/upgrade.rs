@@ -185,3 +185,214 @@ fn base64(bytes: &[u8]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Read, Write};
+
+    use super::*;
+
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+    const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+    fn response(lines: &[&str]) -> Vec<u8> {
+        format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes()
+    }
+
+    fn good() -> Vec<u8> {
+        response(&[
+            "HTTP/1.1 101 Switching Protocols",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+        ])
+    }
+
+    /// A connection whose far end is an independent server.
+    struct Duplex {
+        incoming: Cursor<Vec<u8>>,
+        outgoing: Vec<u8>,
+    }
+
+    impl Read for Duplex {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            self.incoming.read(out)
+        }
+    }
+
+    impl Write for Duplex {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.outgoing.write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_sample_of_the_rfc_comes_out() {
+        assert_eq!(key(*b"the sample nonce"), KEY);
+        assert_eq!(accept(KEY), ACCEPT);
+    }
+
+    #[test]
+    fn base64_pads_as_rfc_4648_shows() {
+        let vectors = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+        ];
+        for (bytes, text) in vectors {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn an_independent_server_accepts_our_request_and_we_its_response() {
+        let key = key([7; 16]);
+        let request = request(
+            "node.test:8080",
+            "/chat?room=1",
+            &key,
+            &[("Origin", "http://x")],
+        );
+        let duplex = Duplex {
+            incoming: Cursor::new(request),
+            outgoing: Vec::new(),
+        };
+        let server = tungstenite::accept(duplex).expect("the server takes the request");
+        let response = &server.get_ref().outgoing;
+        assert_eq!(
+            parse_response(response, &accept(&key)),
+            Ok(Some(response.len()))
+        );
+    }
+
+    #[test]
+    fn the_request_says_what_it_was_given() {
+        let bytes = request("h:1", "/p?q", KEY, &[("Cookie", "a=b"), ("X-Y", "z")]);
+        let mut headers = [httparse::EMPTY_HEADER; 16];
+        let mut parsed = httparse::Request::new(&mut headers);
+        assert_eq!(
+            parsed.parse(&bytes),
+            Ok(httparse::Status::Complete(bytes.len()))
+        );
+        assert_eq!((parsed.method, parsed.path), (Some("GET"), Some("/p?q")));
+        let lines: Vec<String> = parsed
+            .headers
+            .iter()
+            .map(|header| format!("{}: {}", header.name, String::from_utf8_lossy(header.value)))
+            .collect();
+        assert_eq!(lines[0], "Host: h:1");
+        assert_eq!(lines[5..], ["Cookie: a=b", "X-Y: z"]);
+    }
+
+    #[test]
+    fn bytes_after_the_head_are_left_to_the_decoder() {
+        let head = good();
+        let all = [&head[..], b"\x81\x01a"].concat();
+        assert_eq!(parse_response(&all, ACCEPT), Ok(Some(head.len())));
+    }
+
+    #[test]
+    fn no_front_of_a_good_response_is_taken_or_refused() {
+        let head = good();
+        for len in 0..head.len() {
+            assert_eq!(
+                parse_response(&head[..len], ACCEPT),
+                Ok(None),
+                "{len} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn names_and_tokens_are_compared_without_case_and_in_lists() {
+        let head = response(&[
+            "HTTP/1.1 101 OK",
+            "UPGRADE: WebSocket",
+            "connection: keep-alive, upgrade",
+            "sec-websocket-accept:  s3pPLMBiTxaQ9kYGzzhZRbK+xOo= ",
+        ]);
+        assert_eq!(parse_response(&head, ACCEPT), Ok(Some(head.len())));
+    }
+
+    #[test]
+    fn each_refusal_says_what_was_wrong_in_one_clause() {
+        let (status, upgrade, connection) = (
+            "HTTP/1.1 101 Switching Protocols",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+        );
+        let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+        let cases: [(&[&str], &str); 10] = [
+            (
+                &["HTTP/1.1 404 Not Found"],
+                "refused the upgrade: 404 Not Found",
+            ),
+            (
+                &["HTTP/1.1 503 Service Unavailable", "Retry-After: 1"],
+                "refused the upgrade: 503 Service Unavailable",
+            ),
+            (
+                &["SSH-2.0-OpenSSH_9.6"],
+                "answered the upgrade with something that is not HTTP (invalid HTTP version)",
+            ),
+            (
+                &[status, connection, accept],
+                "accepted the upgrade without the header Upgrade",
+            ),
+            (
+                &[status, upgrade, accept],
+                "accepted the upgrade without the header Connection",
+            ),
+            (
+                &[status, upgrade, "Connection: close", accept],
+                "accepted the upgrade with `Connection: close`",
+            ),
+            (
+                &[status, upgrade, connection],
+                "accepted the upgrade without the header Sec-WebSocket-Accept",
+            ),
+            (
+                &[status, upgrade, connection, "Sec-WebSocket-Accept: wrong"],
+                "answered with Sec-WebSocket-Accept `wrong` where our key gives `s3pPLMBiTxaQ9kYGzzhZRbK+xOo=`",
+            ),
+            (
+                &[
+                    status,
+                    upgrade,
+                    connection,
+                    accept,
+                    "Sec-WebSocket-Extensions: permessage-deflate",
+                ],
+                "turned on the extension `permessage-deflate`, which was not offered",
+            ),
+            (
+                &[
+                    status,
+                    upgrade,
+                    connection,
+                    accept,
+                    "Sec-WebSocket-Protocol: mqtt",
+                ],
+                "chose the subprotocol `mqtt`, which was not offered",
+            ),
+        ];
+        for (lines, clause) in cases {
+            let refused = parse_response(&response(lines), ACCEPT).unwrap_err();
+            assert_eq!(refused.to_string(), clause);
+        }
+    }
+
+    #[test]
+    fn a_head_without_end_is_given_up_at_16_kib() {
+        let mut head = b"HTTP/1.1 101 OK\r\nX: ".to_vec();
+        head.resize(RESPONSE_BYTES_MAX - 1, b'a');
+        assert_eq!(parse_response(&head, ACCEPT), Ok(None));
+        head.push(b'a');
+        assert_eq!(parse_response(&head, ACCEPT), Err(UpgradeError::TooLarge));
+    }
+}
