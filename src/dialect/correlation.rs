@@ -70,3 +70,45 @@ fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn equal_ids_only_have_equal_keys(
+            a in vec(prop_oneof![Just(0u8), any::<u8>()], 0..40),
+            b in vec(prop_oneof![Just(0u8), any::<u8>()], 0..40),
+        ) {
+            let same = CorrelationId::from_bytes(&a) == CorrelationId::from_bytes(&b);
+            prop_assert_eq!(same, a == b);
+        }
+
+        #[test]
+        fn an_id_is_the_same_read_alone_or_at_the_end_of_a_message(
+            before in vec(any::<u8>(), 0..40),
+            id in vec(any::<u8>(), 0..40),
+        ) {
+            let message = [&before[..], &id].concat();
+            let ending = CorrelationId::ending(&message, id.len());
+            prop_assert_eq!(ending, CorrelationId::from_bytes(&id));
+        }
+    }
+
+    #[test]
+    fn a_hundred_thousand_uuids_in_a_row_do_not_collide_in_either_half() {
+        let id = |n: u32| format!("8f14e45f-ceea-467f-9d2b-{n:012x}");
+        let keys = (0..100_000).map(|n| CorrelationId::from_bytes(id(n).as_bytes()).0);
+        let (mut high, mut low) = (HashSet::new(), HashSet::new());
+        for key in keys {
+            assert!(high.insert((key >> 64) as u64), "high half");
+            assert!(low.insert(key as u64), "low half");
+        }
+    }
+}

@@ -143,3 +143,64 @@ impl Default for Dialect {
 fn built_in(template: &str) -> Template {
     Template::parse(template).expect("a built-in template has one {text}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAG: Tag = Tag {
+        run: 0xdead_beef,
+        sender: 1,
+        sequence: 9,
+    };
+
+    fn rendered(dialect: &Dialect, shape: &TextShape) -> Vec<u8> {
+        let mut message = Vec::new();
+        dialect.render(shape, TAG, &mut message);
+        message
+    }
+
+    #[test]
+    fn every_name_leads_to_its_dialect_and_others_to_the_list() {
+        for name in Dialect::NAMES {
+            assert_eq!(
+                Dialect::by_name(name).map(|dialect| dialect.name),
+                Ok(name.into())
+            );
+        }
+        assert_eq!(Dialect::default().name, Dialect::NAMES[0]);
+        let unknown = Dialect::by_name("nats").unwrap_err().to_string();
+        assert_eq!(
+            unknown,
+            "--dialect `nats` is unknown: use one of dsatter, raw"
+        );
+    }
+
+    #[test]
+    fn lengths_and_offsets_are_those_of_the_rendered_message() {
+        for name in Dialect::NAMES {
+            let dialect = Dialect::by_name(name).unwrap();
+            for payload_bytes in [26, 27, 43, 44, 150, 5000] {
+                let shape = TextShape::new(payload_bytes).unwrap();
+                let message = rendered(&dialect, &shape);
+                assert_eq!(message.len(), dialect.message_len(&shape));
+                let tag_at = dialect.tag_offset_in_message(&shape);
+                assert_eq!(Tag::decode(&message[tag_at..]), Ok(TAG));
+            }
+        }
+    }
+
+    #[test]
+    fn dsatter_is_pushed_as_its_clients_push() {
+        let message = rendered(&Dialect::dsatter(), &TextShape::new(150).unwrap());
+        let text = String::from_utf8(rendered(&Dialect::raw(), &TextShape::new(150).unwrap()));
+        let expected = serde_json::json!({
+            "type": "newMessageFromClient",
+            "payload": {"text": text.unwrap(), "sender": "fanstorm", "chatId": 11},
+        });
+        assert_eq!(
+            serde_json::from_slice::<serde_json::Value>(&message).unwrap(),
+            expected
+        );
+    }
+}

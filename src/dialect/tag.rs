@@ -161,3 +161,114 @@ fn hex8(digits: [u8; 8]) -> (u64, u64) {
     let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
     ((quads | quads >> 16) & 0xffff_ffff, unfit)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tags() -> impl Strategy<Value = Tag> {
+        let edge = prop_oneof![Just(0), Just(SEQUENCE_MAX), 0..=SEQUENCE_MAX];
+        (any::<u32>(), any::<u16>(), edge).prop_map(|(run, sender, sequence)| Tag {
+            run,
+            sender,
+            sequence,
+        })
+    }
+
+    /// The check again, digit by digit as one writes a long division.
+    fn check_naively(digits: &str) -> u32 {
+        digits.chars().fold(0, |rest, digit| {
+            (rest * 16 + digit.to_digit(16).unwrap()) % 251
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_tag_reads_back_as_it_was_written(tag in tags(), after in "\\PC{0,5}") {
+            let bytes = [&tag.encode()[..], after.as_bytes()].concat();
+            prop_assert_eq!(Tag::decode(&bytes), Ok(tag));
+        }
+
+        #[test]
+        fn a_tag_is_its_fields_in_hex(tag in tags()) {
+            let fields = format!("{:08x}{:04x}{:010x}", tag.run, tag.sender, tag.sequence);
+            let expected = format!("fs{fields}{:02x}", check_naively(&fields));
+            prop_assert_eq!(&tag.encode()[..], expected.as_bytes());
+            prop_assert_eq!(&tag.encode()[..RUN_PREFIX_LEN], run_prefix(tag.run));
+        }
+
+        #[test]
+        fn no_single_changed_byte_and_no_swap_of_neighbours_passes(tag in tags()) {
+            let good = tag.encode();
+            for at in 0..TAG_LEN {
+                for byte in 0..=u8::MAX {
+                    let mut bad = good;
+                    bad[at] = byte;
+                    prop_assert_eq!(Tag::decode(&bad).is_ok(), bad == good);
+                }
+                let mut swapped = good;
+                swapped.swap(at, (at + 1).min(TAG_LEN - 1));
+                prop_assert_eq!(Tag::decode(&swapped).is_ok(), swapped == good);
+            }
+        }
+
+        #[test]
+        fn hex_is_read_in_lower_case_only(digits: [u8; 8], plain in "[0-9a-f]{8}") {
+            let naive = |text: &[u8]| {
+                let strict = text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+                let text = std::str::from_utf8(text).ok().filter(|_| strict)?;
+                u64::from_str_radix(text, 16).ok()
+            };
+            for text in [digits, *plain.as_bytes().first_chunk().unwrap()] {
+                let read = match hex8(text) {
+                    (value, 0) => Some(value),
+                    _ => None,
+                };
+                prop_assert_eq!(read, naive(&text));
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_in_every_place_is_a_hex_digit_or_refused() {
+        for place in 0..8 {
+            for byte in 0..=u8::MAX {
+                let mut digits = *b"0000000f";
+                digits[place] = byte;
+                let is_digit = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+                assert_eq!(hex8(digits).1 == 0, is_digit, "{byte:#x} at {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_tag_is_told_apart() {
+        let tag = Tag {
+            run: 0x1b2c_3d4e,
+            sender: 1,
+            sequence: 0x2a7,
+        }
+        .encode();
+        let mut bad_check = tag;
+        bad_check[20] ^= 1;
+        assert_eq!(Tag::decode(&bad_check), Err(TagError::BadCheck));
+        let upper_case = tag.to_ascii_uppercase();
+        let not_hex = tag.map(|byte| if byte == b'2' { b'g' } else { byte });
+        for bytes in [&tag[..25], &tag[1..], b"", &upper_case, &not_hex] {
+            assert_eq!(Tag::decode(bytes), Err(TagError::NotATag));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "fewer than 2^40")]
+    fn a_sequence_number_that_does_not_fit_is_refused() {
+        let _ = Tag {
+            run: 0,
+            sender: 0,
+            sequence: SEQUENCE_MAX + 1,
+        }
+        .encode();
+    }
+}

@@ -92,3 +92,52 @@ fn parts_len(parts: &[Part], shape: &TextShape) -> usize {
     render_parts(parts, shape, &mut rendered);
     rendered.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAG: Tag = Tag {
+        run: 1,
+        sender: 2,
+        sequence: 3,
+    };
+
+    fn rendered(template: &str, payload_bytes: usize) -> String {
+        let template = Template::parse(template).expect("one {text}");
+        let shape = TextShape::new(payload_bytes).expect("large enough");
+        let mut message = b"kept ".to_vec();
+        template.render(&shape, TAG, &mut message);
+        let message = message.split_off(5);
+        assert_eq!(message.len(), template.message_len(&shape));
+        assert_eq!(
+            Tag::decode(&message[template.tag_offset(&shape)..]),
+            Ok(TAG)
+        );
+        String::from_utf8(message).expect("templates are text")
+    }
+
+    #[test]
+    fn the_text_and_its_length_stand_where_the_template_says() {
+        let message = rendered("PUB chat {len}\r\n{text}\r\n{len}{len}", 30);
+        assert!(message.starts_with("PUB chat 30\r\nage fs"));
+        assert!(message.ends_with("\r\n3030"));
+    }
+
+    #[test]
+    fn braces_of_json_are_literal() {
+        let message = rendered(r#"{"a":{"t":"{text}"},"b":{}}"#, 26);
+        let parsed: serde_json::Value = serde_json::from_str(&message).unwrap();
+        assert_eq!(parsed["a"]["t"].as_str().map(str::len), Some(26));
+    }
+
+    #[test]
+    fn a_template_without_exactly_one_text_is_refused_with_the_count() {
+        let none = Template::parse("hello {len}").unwrap_err().to_string();
+        assert_eq!(
+            none,
+            "the template `hello {len}` has 0 places for {text}: it needs exactly one"
+        );
+        assert_eq!(Template::parse("{text}{text}").unwrap_err().found, 2);
+    }
+}

@@ -100,3 +100,84 @@ impl TextShape {
         self.after.get(..TAIL_MARKER_LEN)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TAG: Tag = Tag {
+        run: 0x1b2c_3d4e,
+        sender: 2,
+        sequence: 77,
+    };
+
+    fn rendered(payload_bytes: usize) -> (TextShape, Vec<u8>) {
+        let shape = TextShape::new(payload_bytes).expect("large enough");
+        let mut text = Vec::new();
+        shape.render(TAG, &mut text);
+        (shape, text)
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_has_exactly_the_size_asked_for_and_nothing_to_escape(bytes in 26usize..2000) {
+            let (shape, text) = rendered(bytes);
+            prop_assert_eq!((text.len(), shape.len()), (bytes, bytes));
+            let plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b' ');
+            prop_assert!(text.iter().all(plain));
+            prop_assert_eq!(Tag::decode(&text[shape.tag_offset()..]), Ok(TAG));
+        }
+
+        #[test]
+        fn only_one_tag_is_in_a_text(bytes in 26usize..1000) {
+            let (_, text) = rendered(bytes);
+            prop_assert_eq!(memchr::memmem::find_iter(&text, b"fs").count(), 1);
+        }
+
+        #[test]
+        fn a_text_is_intact_wherever_it_lies_and_not_when_a_byte_differs(
+            bytes in 26usize..300,
+            before in "\\PC{0,40}",
+            at: prop::sample::Index,
+            change in 1u8..,
+        ) {
+            let (shape, text) = rendered(bytes);
+            let tag_at = before.len() + shape.tag_offset();
+            let mut message = [before.as_bytes(), &text, b"\"}"].concat();
+            prop_assert!(shape.intact(&message, tag_at));
+            let at = at.index(bytes);
+            message[before.len() + at] ^= change;
+            let in_tag = (shape.tag_offset()..shape.tag_offset() + TAG_LEN).contains(&at);
+            prop_assert_eq!(shape.intact(&message, tag_at), in_tag);
+        }
+
+        #[test]
+        fn a_text_that_lost_bytes_is_not_intact(bytes in 60usize..300, lost in 1usize..34) {
+            let (shape, text) = rendered(bytes);
+            prop_assert!(!shape.intact(&text[..bytes - lost.min(bytes - 44)], shape.tag_offset()));
+            let lost = lost.min(shape.tag_offset());
+            prop_assert!(!shape.intact(&text[lost..], shape.tag_offset() - lost));
+        }
+    }
+
+    #[test]
+    fn a_text_reads_like_one() {
+        let expected = "fanstorm message fs1b2c3d4e0002000000004de2 \
+            one node takes it and every node passes it on until all ";
+        assert_eq!(std::str::from_utf8(&rendered(100).1), Ok(expected));
+    }
+
+    #[test]
+    fn short_texts_lose_their_words_and_then_are_refused() {
+        assert_eq!(rendered(43).1[..17], *b"fanstorm message ");
+        assert_eq!(rendered(30).1[..4], *b"age ");
+        assert_eq!(rendered(26).1, TAG.encode());
+        let refused = TextShape::new(25).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "--payload-bytes 25 is too small: the tag alone takes 26 bytes"
+        );
+    }
+}
