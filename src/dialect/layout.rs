@@ -154,26 +154,29 @@ impl Layout {
     fn take_apart(&mut self, message: &[u8], marks: &Landmarks) -> Option<()> {
         self.segments.clear();
         self.literals.clear();
+        let mut marks_left = usize::from(marks.text.is_some()) + usize::from(marks.id.is_some());
+        let mut quotes = Quotes::Outside;
         let (mut literal_at, mut at) = (0, 0);
         while at < message.len() {
             let is_id = marks.id.as_ref().is_some_and(|id| id.start == at);
             let value = match &marks.text {
                 Some(text) if text.start == at => Some((Gap::Text, text.len())),
-                _ => value_at(message, at, is_id),
+                _ => value_at(message, at, quotes, is_id),
             };
-            let whole_id = marks.id.as_ref().map(Range::len) == value.map(|(_, len)| len);
-            if is_id && !whole_id {
-                return None;
-            }
             let Some((gap, len)) = value else {
+                quotes = quotes.after(message[at]);
                 at += 1;
                 continue;
             };
-            self.push(&message[literal_at..at], gap, is_id)?;
+            let whole_id = is_id && marks.id.as_ref().map(Range::len) == Some(len);
+            marks_left -= usize::from(whole_id || gap == Gap::Text);
+            self.push(&message[literal_at..at], gap, whole_id)?;
+            quotes = quotes.after(message[at]);
             at += len;
             literal_at = at;
         }
-        self.push(&message[literal_at..], Gap::End, false)
+        self.push(&message[literal_at..], Gap::End, false)?;
+        (marks_left == 0).then_some(())
     }
 
     fn push(&mut self, literal: &[u8], gap: Gap, is_id: bool) -> Option<()> {
@@ -191,13 +194,34 @@ impl Layout {
     }
 }
 
+/// Where a byte stands as regards strings, by the rules of `dialect::elements`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quotes {
+    Outside,
+    /// Right after the opening quote.
+    Opened,
+    Inside,
+    /// Right after a backslash.
+    Escaped,
+}
+
+impl Quotes {
+    const fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Outside, b'"') => Self::Opened,
+            (Self::Outside, _) | (Self::Opened | Self::Inside, b'"') => Self::Outside,
+            (Self::Opened | Self::Inside, b'\\') => Self::Escaped,
+            (Self::Opened | Self::Inside | Self::Escaped, _) => Self::Inside,
+        }
+    }
+}
+
 /// The value that begins at `at`, if one that may vary does. Words that have no digit are taken
 /// for literals, but not the id.
-fn value_at(message: &[u8], at: usize, is_id: bool) -> Option<(Gap, usize)> {
+fn value_at(message: &[u8], at: usize, quotes: Quotes, is_id: bool) -> Option<(Gap, usize)> {
     let rest = &message[at..];
-    let before = message[..at].last();
     let digits = digits_len(rest);
-    if before == Some(&b'"') {
+    if quotes == Quotes::Opened {
         let len = quoted_len(rest);
         let varies = is_id || rest[..len].iter().any(u8::is_ascii_digit);
         let whole = rest.get(len) == Some(&b'"') && value_start(rest, len + 1).is_none();
@@ -205,10 +229,8 @@ fn value_at(message: &[u8], at: usize, is_id: bool) -> Option<(Gap, usize)> {
             return Some((Gap::Quoted, len));
         }
     }
-    let touched = [before, rest.get(digits)]
-        .into_iter()
-        .flatten()
-        .any(u8::is_ascii_alphanumeric);
+    let around = [message[..at].last(), rest.get(digits)];
+    let touched = around.into_iter().flatten().any(u8::is_ascii_alphanumeric);
     (digits > 0 && !touched).then_some((Gap::Digits, digits))
 }
 

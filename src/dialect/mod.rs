@@ -8,6 +8,8 @@
 pub mod correlation;
 mod elements;
 mod layout;
+#[cfg(test)]
+mod naive;
 pub mod scan;
 pub mod tag;
 pub mod template;

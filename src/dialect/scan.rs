@@ -107,7 +107,8 @@ impl Scanner {
         }
     }
 
-    /// Remembers the build of a message whose only sighting was this one.
+    /// Remembers the build of a message whose only sighting was this one. Batches are not worth
+    /// it: the number of their elements varies.
     fn learn(&mut self, message: &[u8], sighting: Sighting) {
         let (slot, id) = match sighting {
             Sighting::Copy { id, .. } => (0, id),
@@ -119,7 +120,14 @@ impl Scanner {
             marks.text = self.texts.find(message);
         }
         if let (Some(walker), Some(_)) = (&mut self.walker, id) {
-            walker.walk(message, |element| marks.id = Some(element.id));
+            let mut elements = 0;
+            walker.walk(message, |element| {
+                marks.id = Some(element.id);
+                elements += 1;
+            });
+            if elements != 1 {
+                return;
+            }
         }
         self.layouts[slot].learn(message, &marks);
     }
@@ -142,4 +150,512 @@ fn search_elements(
         }
     });
     texts.scan(&message[done..], None, note);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dialect::Correlation;
+    use crate::dialect::naive;
+    use crate::dialect::tag::{PROBE_SENDER, Tag};
+
+    const RUN: u32 = 0x1b2c_3d4e;
+
+    fn collect(scanner: &mut Scanner, message: &[u8]) -> Vec<Sighting> {
+        let mut found = Vec::new();
+        scanner.scan(message, &mut |sighting| found.push(sighting));
+        found.sort();
+        found
+    }
+
+    fn shape(payload_bytes: usize) -> TextShape {
+        TextShape::new(payload_bytes).expect("large enough")
+    }
+
+    fn text(shape: &TextShape, run: u32, sender: u16, sequence: u64) -> String {
+        let mut text = Vec::new();
+        shape.render(
+            Tag {
+                run,
+                sender,
+                sequence,
+            },
+            &mut text,
+        );
+        String::from_utf8(text).expect("texts are ASCII")
+    }
+
+    fn id(text: &str) -> CorrelationId {
+        CorrelationId::from_bytes(text.as_bytes())
+    }
+
+    /// A node's frame as dsatter-wire captured it, with our text.
+    fn push_node_copy(text: &str, id: u64) -> String {
+        format!(
+            r#"{{"type":"newMessagesForClient","source":1003,"payload":[{{"nodeId":1003,"id":{id},"messageId":"1003{id}","chatId":11,"text":"{text}","dateTime":"2026-11-24T09:01:05.{:03}Z","sender":"fanstorm"}}]}}"#,
+            id % 1000
+        )
+    }
+
+    fn other_node_copy(source: u32, id: u64) -> String {
+        format!(
+            r#"{{"type":"newMessagesForClient","source":{source},"payload":[{{"messageId":"1003{id}"}}]}}"#
+        )
+    }
+
+    /// Builds that other clusters might have: number ids, spaces, another order of keys, UUIDs.
+    fn other_build(which: usize, text: &str, id: u64) -> String {
+        match which {
+            0 => {
+                format!(r#"{{"payload": [{{"text": "{text}", "messageId": {id}, "at": {id}.5}}]}}"#)
+            }
+            1 => format!(
+                "{{\n  \"messageId\" : \"8f14e45f-{id:04x}-467f\",\n  \"text\" : \"{text}\"\n}}"
+            ),
+            2 => format!(r#"[{{"text":"{text}","messageId":"as{id}s","n":-{id},"k9":"k{id}"}}]"#),
+            3 => format!(r#"42["msg",{{"messageId":{id},"text":"{text}"}}]"#),
+            _ => format!("MSG chat {id} {}\r\n{text}\r\n", text.len()),
+        }
+    }
+
+    // JSON as a server might write it, in any order and with any spaces.
+    #[derive(Clone, Debug)]
+    enum Json {
+        Bare(String),
+        Text(String),
+        List(Vec<Json>),
+        Object(Vec<(&'static str, Json)>),
+    }
+
+    impl Json {
+        fn has_id_key(&self) -> bool {
+            matches!(self, Self::Object(members) if members.iter().any(|(key, _)| *key == "messageId"))
+        }
+
+        /// A text whose damage is only told by nothing else being near it. The parser behind the
+        /// twin forgets what was near, so outside of elements there must be none.
+        fn lost_its_head(&self) -> bool {
+            let tail = shape(150)
+                .tail_marker()
+                .map(<[u8]>::to_vec)
+                .expect("it has words");
+            let tail = String::from_utf8(tail).expect("words are ASCII");
+            matches!(self, Self::Text(text) if text.contains(&tail) && !text.starts_with("fans"))
+        }
+
+        fn write(&self, space: &str, out: &mut String) {
+            match self {
+                Self::Bare(bare) => out.push_str(bare),
+                Self::Text(text) => out.push_str(&serde_json::to_string(text).unwrap()),
+                Self::List(values) => {
+                    for (index, value) in values.iter().enumerate() {
+                        out.extend([if index == 0 { "[" } else { "," }, space]);
+                        value.write(space, out);
+                    }
+                    out.push_str(if values.is_empty() { "[]" } else { "]" });
+                }
+                Self::Object(members) => {
+                    for (index, (key, value)) in members.iter().enumerate() {
+                        out.extend([if index == 0 { "{" } else { "," }, space]);
+                        out.extend(["\"", key, "\"", space, ":", space]);
+                        value.write(space, out);
+                    }
+                    out.push_str(if members.is_empty() { "{}" } else { "}" });
+                }
+            }
+        }
+    }
+
+    /// Our text, whole, damaged, cut, of another run, or somebody else's.
+    fn any_text(payload_bytes: usize) -> impl Strategy<Value = String> {
+        let shape = shape(payload_bytes);
+        let whole = (
+            any::<u16>(),
+            0u64..1 << 40,
+            prop_oneof![6 => Just(RUN), 1 => any::<u32>()],
+        )
+            .prop_map(move |(sender, sequence, run)| text(&shape, run, sender, sequence));
+        let edit = prop_oneof![
+            6 => Just(None),
+            2 => (any::<prop::sample::Index>(), "[a-z0-9 ]").prop_map(|edit| Some((0, edit))),
+            1 => (any::<prop::sample::Index>(), "[ -~]").prop_map(|edit| Some((1, edit))),
+            1 => (any::<prop::sample::Index>(), Just(String::new())).prop_map(|edit| Some((2, edit))),
+        ];
+        let ours = (whole, edit).prop_map(|(text, edit)| match edit {
+            None => text,
+            Some((0, (at, with))) => {
+                let at = at.index(text.len());
+                format!("{}{with}{}", &text[..at], &text[at + 1..])
+            }
+            Some((1, (at, _))) => text[..at.index(text.len())].to_owned(),
+            Some((_, (at, _))) => text[at.index(text.len())..].to_owned(),
+        });
+        let chat = prop_oneof![
+            "\\PC{0,30}",
+            "[\"\\\\{}:, a]{0,20}",
+            Just(r#"{"messageId":"7"}"#.to_owned()),
+            Just("messageId".to_owned()),
+            Just("fanstorm message for you".to_owned()),
+        ];
+        prop_oneof![4 => ours, 1 => chat]
+    }
+
+    fn any_id() -> impl Strategy<Value = Json> {
+        prop_oneof![
+            4 => "[A-Za-z0-9-]{1,20}".prop_map(Json::Text),
+            2 => any::<u32>().prop_map(|id| Json::Bare(id.to_string())),
+            1 => Just(Json::Bare("null".into())),
+            1 => Just(Json::Text(String::new())),
+            1 => Just(Json::List(vec![Json::Bare("1".into())])),
+        ]
+    }
+
+    fn filler() -> impl Strategy<Value = Json> {
+        prop_oneof![
+            "[\"\\\\{}:,0-9a ]{0,12}".prop_map(Json::Text),
+            any::<i32>().prop_map(|number| Json::Bare(number.to_string())),
+            Just(Json::Bare("true".into())),
+            Just(Json::Text("text".into())),
+            Just(Json::Object(vec![("k", Json::Object(vec![]))])),
+            "[0-9]{1,4}".prop_map(|id| Json::Object(vec![("messageId", Json::Text(id))])),
+        ]
+    }
+
+    fn any_element(payload_bytes: usize) -> impl Strategy<Value = Json> {
+        let text = option::weighted(0.7, any_text(payload_bytes).prop_map(Json::Text));
+        let members = (
+            option::weighted(0.9, any_id()),
+            text,
+            option::of(filler()),
+            option::of(filler()),
+        );
+        members
+            .prop_map(|(id, text, a, b)| {
+                let has_id = matches!(&id, Some(Json::Text(id)) if !id.is_empty())
+                    || matches!(&id, Some(Json::Bare(id)) if id != "null");
+                let is_leaf = ![&a, &b].into_iter().flatten().any(Json::has_id_key);
+                let text = text.filter(|text| (has_id && is_leaf) || !text.lost_its_head());
+                let members = [
+                    ("messageId", id),
+                    ("text", text),
+                    ("dateTime", a),
+                    ("meta", b),
+                ];
+                let present = members
+                    .into_iter()
+                    .filter_map(|(key, value)| Some((key, value?)));
+                present.collect()
+            })
+            .prop_flat_map(|members: Vec<_>| Just(members).prop_shuffle())
+            .prop_map(Json::Object)
+    }
+
+    fn any_message(payload_bytes: usize) -> impl Strategy<Value = String> {
+        let elements = vec(any_element(payload_bytes), 0..4).prop_map(Json::List);
+        let loose = any_text(payload_bytes).prop_map(Json::Text);
+        let loose =
+            option::weighted(0.1, loose).prop_map(|text| text.filter(|text| !text.lost_its_head()));
+        let space = prop_oneof![3 => Just(""), 1 => Just(" "), 1 => Just("\n\t")];
+        (
+            elements,
+            loose,
+            option::weighted(0.2, any_id()),
+            filler(),
+            space,
+        )
+            .prop_flat_map(|(elements, loose, envelope_id, filler, space)| {
+                let mut members = vec![("type", filler), ("payload", elements)];
+                members.extend(loose.map(|text| ("note", text)));
+                members.extend(envelope_id.map(|id| ("messageId", id)));
+                (Just(members).prop_shuffle(), Just(space))
+            })
+            .prop_map(|(members, space)| {
+                let mut message = String::new();
+                Json::Object(members).write(space, &mut message);
+                message
+            })
+    }
+
+    /// What a worker's sockets see one after another: mostly a few builds, over and over.
+    fn any_session(payload_bytes: usize) -> impl Strategy<Value = Vec<String>> {
+        let common = (0usize..9, any::<u16>(), 0u64..1000, 1001u32..1004);
+        let common = common.prop_map(move |(build, sender, sequence, source)| {
+            let text = text(&shape(payload_bytes), RUN, sender, sequence);
+            match build {
+                0..=1 => push_node_copy(&text, sequence * 7),
+                2..=3 => other_node_copy(source, sequence * 7),
+                build => other_build(build - 4, &text, sequence * 7),
+            }
+        });
+        vec(
+            prop_oneof![6 => common, 1 => any_message(payload_bytes)],
+            1..12,
+        )
+    }
+
+    fn any_payload_bytes() -> impl Strategy<Value = usize> {
+        prop::sample::select(vec![26, 29, 36, 43, 60, 150])
+    }
+
+    fn session() -> impl Strategy<Value = (usize, Vec<String>)> {
+        any_payload_bytes().prop_flat_map(|bytes| (Just(bytes), any_session(bytes)))
+    }
+
+    fn dialects() -> [Dialect; 2] {
+        [Dialect::dsatter(), Dialect::raw()]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn the_naive_twin_sees_the_same((payload_bytes, session) in session()) {
+            let shape = shape(payload_bytes);
+            for dialect in dialects() {
+                let mut scanner = Scanner::new(&dialect, &shape, RUN);
+                for message in &session {
+                    let expected = naive::sightings(&dialect, &shape, RUN, message.as_bytes());
+                    prop_assert_eq!(collect(&mut scanner, message.as_bytes()), expected, "{}", message);
+                }
+            }
+        }
+
+        #[test]
+        fn what_was_remembered_never_changes_what_a_message_means(
+            (payload_bytes, session) in session(),
+            edits in vec((any::<prop::sample::Index>(), "[\"\\\\{}:,0-9a-zs .-]{0,3}", 0usize..4), 1..12),
+        ) {
+            let shape = shape(payload_bytes);
+            for dialect in dialects() {
+                let mut warm = Scanner::new(&dialect, &shape, RUN);
+                for (message, (at, with, cut)) in session.iter().zip(edits.iter().cycle()) {
+                    let edited = edit(message.as_bytes(), at.index(message.len()), with, *cut);
+                    for message in [message.as_bytes(), &edited, message.as_bytes()] {
+                        let mut fresh = Scanner::new(&dialect, &shape, RUN);
+                        let expected = collect(&mut fresh, message);
+                        prop_assert_eq!(collect(&mut warm, message), expected, "{} after {}", String::from_utf8_lossy(message), String::from_utf8_lossy(&edited));
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn an_altered_text_is_corrupt_and_never_a_copy_nor_foreign(
+            at in 0usize..150,
+            byte in "[a-z0-9 ]",
+            sender: u16,
+            sequence in 0u64..1 << 40,
+            warm: bool,
+        ) {
+            let shape = shape(150);
+            let good = text(&shape, RUN, sender, sequence);
+            let bad = format!("{}{byte}{}", &good[..at], &good[at + 1..]);
+            for dialect in dialects() {
+                let mut scanner = Scanner::new(&dialect, &shape, RUN);
+                for wrap in [|text: &str| text.to_owned(), |text: &str| push_node_copy(text, 141)] {
+                    if warm {
+                        collect(&mut scanner, wrap(&text(&shape, RUN, 1, 1)).as_bytes());
+                    }
+                    let seen = collect(&mut scanner, wrap(&bad).as_bytes());
+                    let is_copy = matches!(seen[..], [Sighting::Copy { .. }]);
+                    prop_assert_eq!(is_copy, good == bad);
+                    prop_assert!(is_copy || seen == [Sighting::Corrupt], "{:?}", seen);
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_have_a_meaning(message in vec(any::<u8>(), 0..80), text in "[\"\\\\{}:,a]{0,40}") {
+            for dialect in dialects() {
+                let mut scanner = Scanner::new(&dialect, &shape(26), RUN);
+                prop_assert_eq!(collect(&mut scanner, &message), [Sighting::Foreign]);
+                prop_assert_eq!(collect(&mut scanner, text.as_bytes()), [Sighting::Foreign]);
+            }
+        }
+    }
+
+    fn edit(message: &[u8], at: usize, with: &str, cut: usize) -> Vec<u8> {
+        let after = (at + cut).min(message.len());
+        [&message[..at], with.as_bytes(), &message[after..]].concat()
+    }
+
+    #[test]
+    fn the_frames_that_dsatter_sends_mean_what_they_should() {
+        let mut scanner = Scanner::new(&Dialect::dsatter(), &shape(150), RUN);
+        let ours = text(&shape(150), RUN, 2, 77);
+        let copy = Sighting::Copy {
+            sender: 2,
+            sequence: 77,
+            id: Some(id("1003141")),
+        };
+        let theirs = r#"{"type":"newMessagesForClient","source":1003,"payload":[{"nodeId":1003,"id":141,"messageId":"1003141","chatId":11,"text":"Test message 0 from client","dateTime":"2026-11-24T09:01:05.335Z","sender":"pythonClientUser"}]}"#;
+        for _ in 0..2 {
+            assert_eq!(
+                collect(&mut scanner, push_node_copy(&ours, 141).as_bytes()),
+                [copy]
+            );
+            let id_only = other_node_copy(1001, 141);
+            assert_eq!(
+                collect(&mut scanner, id_only.as_bytes()),
+                [Sighting::Id(id("1003141"))]
+            );
+            assert_eq!(
+                collect(&mut scanner, theirs.as_bytes()),
+                [Sighting::Foreign]
+            );
+            let reply = br#"{"type":"clientSyncReply","payload":[]}"#;
+            assert_eq!(collect(&mut scanner, reply), [Sighting::Foreign]);
+        }
+    }
+
+    #[test]
+    fn the_second_message_of_a_build_is_read_by_its_layout() {
+        let shape = shape(150);
+        let ours = |sequence| text(&shape, RUN, 0, sequence);
+        let mut builds: Vec<(Dialect, [String; 2])> = vec![
+            (Dialect::raw(), [ours(1), ours(2)]),
+            (
+                Dialect::raw(),
+                [
+                    push_node_copy(&ours(1), 9),
+                    push_node_copy(&ours(2), 100_000),
+                ],
+            ),
+            (
+                Dialect::dsatter(),
+                [
+                    push_node_copy(&ours(1), 9),
+                    push_node_copy(&ours(2), 100_000),
+                ],
+            ),
+            (
+                Dialect::dsatter(),
+                [other_node_copy(1001, 9), other_node_copy(1002, 100_000)],
+            ),
+        ];
+        for which in [0, 1, 3, 4] {
+            let pair = [
+                other_build(which, &ours(1), 9),
+                other_build(which, &ours(2), 999),
+            ];
+            builds.push((Dialect::dsatter(), pair));
+        }
+        for (dialect, [first, second]) in builds {
+            let mut scanner = Scanner::new(&dialect, &shape, RUN);
+            assert_eq!(scanner.remembered(second.as_bytes()), None);
+            collect(&mut scanner, first.as_bytes());
+            let remembered = scanner.remembered(second.as_bytes());
+            let expected = naive::sightings(&dialect, &shape, RUN, second.as_bytes());
+            assert_eq!(remembered.as_slice(), expected, "{second}");
+        }
+    }
+
+    #[test]
+    fn a_batch_gives_every_copy_and_every_id_once() {
+        let shape = shape(60);
+        let mut scanner = Scanner::new(&Dialect::dsatter(), &shape, RUN);
+        let batch = format!(
+            r#"{{"type":"x","payload":[{{"messageId":"a"}},{{"text":"{}","messageId":5}},{{"messageId":"c","text":"hello"}}]}}"#,
+            text(&shape, RUN, 4, 6)
+        );
+        let copy = Sighting::Copy {
+            sender: 4,
+            sequence: 6,
+            id: Some(id("5")),
+        };
+        assert_eq!(
+            collect(&mut scanner, batch.as_bytes()),
+            [copy, Sighting::Id(id("a"))]
+        );
+
+        let mut scanner = Scanner::new(&Dialect::raw(), &shape, RUN);
+        let three: String = (0..3).map(|n| text(&shape, RUN, 0, n)).collect();
+        let copy = |sequence| Sighting::Copy {
+            sender: 0,
+            sequence,
+            id: None,
+        };
+        assert_eq!(
+            collect(&mut scanner, three.as_bytes()),
+            [copy(0), copy(1), copy(2)]
+        );
+    }
+
+    #[test]
+    fn a_replay_of_another_run_is_foreign_with_and_without_an_id() {
+        let shape = shape(150);
+        let replay = text(&shape, RUN + 1, 0, 0);
+        for dialect in dialects() {
+            let mut scanner = Scanner::new(&dialect, &shape, RUN);
+            for message in [replay.clone(), push_node_copy(&replay, 5)] {
+                assert_eq!(
+                    collect(&mut scanner, message.as_bytes()),
+                    [Sighting::Foreign]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_probe_is_an_ordinary_copy() {
+        let shape = shape(26);
+        let probe = text(&shape, RUN, PROBE_SENDER, 0);
+        let mut scanner = Scanner::new(&Dialect::raw(), &shape, RUN);
+        let copy = Sighting::Copy {
+            sender: PROBE_SENDER,
+            sequence: 0,
+            id: None,
+        };
+        assert_eq!(collect(&mut scanner, probe.as_bytes()), [copy]);
+    }
+
+    #[test]
+    fn keys_with_digits_are_never_remembered_past() {
+        let mut dialect = Dialect::dsatter();
+        dialect.correlation = Some(Correlation {
+            id_key: "k 1".into(),
+            text_key: "t".into(),
+        });
+        let mut scanner = Scanner::new(&dialect, &shape(26), RUN);
+        let message = |key| format!(r#"{{"k {key}":"7","z":{{"k 1":"{key}"}}}}"#);
+        assert_eq!(
+            collect(&mut scanner, message(2).as_bytes()),
+            [Sighting::Id(id("2"))]
+        );
+        assert_eq!(
+            collect(&mut scanner, message(3).as_bytes()),
+            [Sighting::Id(id("3"))]
+        );
+        let plain = |key| format!(r#"{{"k 1":"7","k {key}":"8"}}"#);
+        assert_eq!(
+            collect(&mut scanner, plain(2).as_bytes()),
+            [Sighting::Id(id("7"))]
+        );
+        assert_eq!(
+            collect(&mut scanner, plain(1).as_bytes()),
+            [Sighting::Id(id("8"))]
+        );
+    }
+
+    #[test]
+    fn objects_nested_past_every_use_hide_ids_but_no_copy() {
+        let shape = shape(26);
+        let mut scanner = Scanner::new(&Dialect::dsatter(), &shape, RUN);
+        let ours = text(&shape, RUN, 1, 2);
+        let deep = format!(
+            r#"{}{{"messageId":"1","text":"{ours}"}}{}"#,
+            r#"{"a":"#.repeat(100),
+            "}".repeat(100)
+        );
+        let copy = Sighting::Copy {
+            sender: 1,
+            sequence: 2,
+            id: None,
+        };
+        assert_eq!(collect(&mut scanner, deep.as_bytes()), [copy]);
+    }
 }
