@@ -84,9 +84,10 @@ impl Dialect {
         Self {
             name: "dsatter".into(),
             opening: Opening::default(),
-            template: built_in(
-                r#"{"type":"newMessageFromClient","payload":{"text":"{text}","sender":"fanstorm","chatId":11}}"#,
-            ),
+            template: built_in(concat!(
+                r#"{"type":"newMessageFromClient","payload":"#,
+                r#"{"text":"{text}","sender":"fanstorm","chatId":11}}"#,
+            )),
             kind: MessageKind::Text,
             correlation: Some(Correlation {
                 id_key: "messageId".into(),

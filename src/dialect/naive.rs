@@ -62,12 +62,12 @@ fn elements(
             false
         }
         Value::Array(values) => values.iter().fold(false, |any, value| {
-            elements(value, keys, strings, visit) || any
+            elements(value, keys, strings, visit) | any
         }),
         Value::Object(members) => {
             let mut inside = Vec::new();
             let nested = members.values().fold(false, |any, value| {
-                elements(value, keys, &mut inside, visit) || any
+                elements(value, keys, &mut inside, visit) | any
             });
             let id = match members.get(&*keys.id_key) {
                 Some(Value::String(id)) if !id.is_empty() => Some(id.clone()),
@@ -133,17 +133,15 @@ fn texts_of(
             at += 1;
         }
     }
-    if found.is_empty() && !replayed {
-        if let Some(tail) = shape.tail_marker() {
-            if let Some(at) = (0..text.len()).find(|at| text[*at..].starts_with(tail)) {
-                let tag = at
-                    .checked_sub(TAG_LEN)
-                    .map(|tag_at| Tag::decode(&text[tag_at..]));
-                match tag {
-                    Some(Ok(_)) => replayed = true,
-                    _ => found.push(Sighting::Corrupt),
-                }
-            }
+    if let (true, false, Some(tail)) = (found.is_empty(), replayed, shape.tail_marker())
+        && let Some(at) = (0..text.len()).find(|at| text[*at..].starts_with(tail))
+    {
+        match at
+            .checked_sub(TAG_LEN)
+            .map(|tag_at| Tag::decode(&text[tag_at..]))
+        {
+            Some(Ok(_)) => replayed = true,
+            _ => found.push(Sighting::Corrupt),
         }
     }
     let nothing = found.is_empty() && !replayed;

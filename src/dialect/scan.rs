@@ -193,18 +193,20 @@ mod tests {
         CorrelationId::from_bytes(text.as_bytes())
     }
 
-    /// A node's frame as dsatter-wire captured it, with our text.
+    /// What a node sends to the clients of the node that took the push.
     fn push_node_copy(text: &str, id: u64) -> String {
-        format!(
-            r#"{{"type":"newMessagesForClient","source":1003,"payload":[{{"nodeId":1003,"id":{id},"messageId":"1003{id}","chatId":11,"text":"{text}","dateTime":"2026-11-24T09:01:05.{:03}Z","sender":"fanstorm"}}]}}"#,
-            id % 1000
-        )
+        let ids = format!(r#""nodeId":1003,"id":{id},"messageId":"1003{id}""#);
+        let time = format!("2026-11-24T09:01:05.{:03}Z", id % 1000);
+        let rest =
+            format!(r#""chatId":11,"text":"{text}","dateTime":"{time}","sender":"fanstorm""#);
+        let head = r#"{"type":"newMessagesForClient","source":1003,"payload":["#;
+        format!("{head}{{{ids},{rest}}}]}}")
     }
 
+    /// What it sends to everyone else.
     fn other_node_copy(source: u32, id: u64) -> String {
-        format!(
-            r#"{{"type":"newMessagesForClient","source":{source},"payload":[{{"messageId":"1003{id}"}}]}}"#
-        )
+        let head = format!(r#"{{"type":"newMessagesForClient","source":{source},"payload":["#);
+        format!(r#"{head}{{"messageId":"1003{id}"}}]}}"#)
     }
 
     /// Builds that other clusters might have: number ids, spaces, another order of keys, UUIDs.
@@ -227,13 +229,16 @@ mod tests {
     enum Json {
         Bare(String),
         Text(String),
-        List(Vec<Json>),
-        Object(Vec<(&'static str, Json)>),
+        List(Vec<Self>),
+        Object(Vec<(&'static str, Self)>),
     }
 
     impl Json {
         fn has_id_key(&self) -> bool {
-            matches!(self, Self::Object(members) if members.iter().any(|(key, _)| *key == "messageId"))
+            let Self::Object(members) = self else {
+                return false;
+            };
+            members.iter().any(|(key, _)| *key == "messageId")
         }
 
         /// A text whose damage is only told by nothing else being near it. The parser behind the
@@ -270,29 +275,38 @@ mod tests {
         }
     }
 
+    #[derive(Clone, Debug)]
+    enum Edit {
+        Nothing,
+        Change(prop::sample::Index, String),
+        CutBack(prop::sample::Index),
+        CutFront(prop::sample::Index),
+    }
+
+    fn any_edit() -> impl Strategy<Value = Edit> {
+        let at = any::<prop::sample::Index>;
+        prop_oneof![
+            6 => Just(Edit::Nothing),
+            2 => (at(), "[a-z0-9 ]").prop_map(|(at, with)| Edit::Change(at, with)),
+            1 => at().prop_map(Edit::CutBack),
+            1 => at().prop_map(Edit::CutFront),
+        ]
+    }
+
     /// Our text, whole, damaged, cut, of another run, or somebody else's.
     fn any_text(payload_bytes: usize) -> impl Strategy<Value = String> {
         let shape = shape(payload_bytes);
-        let whole = (
-            any::<u16>(),
-            0u64..1 << 40,
-            prop_oneof![6 => Just(RUN), 1 => any::<u32>()],
-        )
+        let run = prop_oneof![6 => Just(RUN), 1 => any::<u32>()];
+        let whole = (any::<u16>(), 0u64..1 << 40, run)
             .prop_map(move |(sender, sequence, run)| text(&shape, run, sender, sequence));
-        let edit = prop_oneof![
-            6 => Just(None),
-            2 => (any::<prop::sample::Index>(), "[a-z0-9 ]").prop_map(|edit| Some((0, edit))),
-            1 => (any::<prop::sample::Index>(), "[ -~]").prop_map(|edit| Some((1, edit))),
-            1 => (any::<prop::sample::Index>(), Just(String::new())).prop_map(|edit| Some((2, edit))),
-        ];
-        let ours = (whole, edit).prop_map(|(text, edit)| match edit {
-            None => text,
-            Some((0, (at, with))) => {
+        let ours = (whole, any_edit()).prop_map(|(text, edit)| match edit {
+            Edit::Nothing => text,
+            Edit::Change(at, with) => {
                 let at = at.index(text.len());
                 format!("{}{with}{}", &text[..at], &text[at + 1..])
             }
-            Some((1, (at, _))) => text[..at.index(text.len())].to_owned(),
-            Some((_, (at, _))) => text[at.index(text.len())..].to_owned(),
+            Edit::CutBack(at) => text[..at.index(text.len())].to_owned(),
+            Edit::CutFront(at) => text[at.index(text.len())..].to_owned(),
         });
         let chat = prop_oneof![
             "\\PC{0,30}",
@@ -419,7 +433,8 @@ mod tests {
                 let mut scanner = Scanner::new(&dialect, &shape, RUN);
                 for message in &session {
                     let expected = naive::sightings(&dialect, &shape, RUN, message.as_bytes());
-                    prop_assert_eq!(collect(&mut scanner, message.as_bytes()), expected, "{}", message);
+                    let seen = collect(&mut scanner, message.as_bytes());
+                    prop_assert_eq!(seen, expected, "{}", message);
                 }
             }
         }
@@ -427,7 +442,10 @@ mod tests {
         #[test]
         fn what_was_remembered_never_changes_what_a_message_means(
             (payload_bytes, session) in session(),
-            edits in vec((any::<prop::sample::Index>(), "[\"\\\\{}:,0-9a-zs .-]{0,3}", 0usize..4), 1..12),
+            edits in vec(
+                (any::<prop::sample::Index>(), "[\"\\\\{}:,0-9a-zs .-]{0,3}", 0usize..4),
+                1..12,
+            ),
         ) {
             let shape = shape(payload_bytes);
             for dialect in dialects() {
@@ -437,7 +455,8 @@ mod tests {
                     for message in [message.as_bytes(), &edited, message.as_bytes()] {
                         let mut fresh = Scanner::new(&dialect, &shape, RUN);
                         let expected = collect(&mut fresh, message);
-                        prop_assert_eq!(collect(&mut warm, message), expected, "{} after {}", String::from_utf8_lossy(message), String::from_utf8_lossy(&edited));
+                        let text = String::from_utf8_lossy(message);
+                        prop_assert_eq!(collect(&mut warm, message), expected, "{}", text);
                     }
                 }
             }
@@ -469,7 +488,10 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_have_a_meaning(message in vec(any::<u8>(), 0..80), text in "[\"\\\\{}:,a]{0,40}") {
+        fn any_bytes_have_a_meaning(
+            message in vec(any::<u8>(), 0..80),
+            text in "[\"\\\\{}:,a]{0,40}",
+        ) {
             for dialect in dialects() {
                 let mut scanner = Scanner::new(&dialect, &shape(26), RUN);
                 prop_assert_eq!(collect(&mut scanner, &message), [Sighting::Foreign]);
@@ -492,7 +514,11 @@ mod tests {
             sequence: 77,
             id: Some(id("1003141")),
         };
-        let theirs = r#"{"type":"newMessagesForClient","source":1003,"payload":[{"nodeId":1003,"id":141,"messageId":"1003141","chatId":11,"text":"Test message 0 from client","dateTime":"2026-11-24T09:01:05.335Z","sender":"pythonClientUser"}]}"#;
+        let theirs = concat!(
+            r#"{"type":"newMessagesForClient","source":1003,"payload":[{"nodeId":1003,"id":141,"#,
+            r#""messageId":"1003141","chatId":11,"text":"Test message 0 from client","#,
+            r#""dateTime":"2026-11-24T09:01:05.335Z","sender":"pythonClientUser"}]}"#,
+        );
         for _ in 0..2 {
             assert_eq!(
                 collect(&mut scanner, push_node_copy(&ours, 141).as_bytes()),
@@ -558,10 +584,9 @@ mod tests {
     fn a_batch_gives_every_copy_and_every_id_once() {
         let shape = shape(60);
         let mut scanner = Scanner::new(&Dialect::dsatter(), &shape, RUN);
-        let batch = format!(
-            r#"{{"type":"x","payload":[{{"messageId":"a"}},{{"text":"{}","messageId":5}},{{"messageId":"c","text":"hello"}}]}}"#,
-            text(&shape, RUN, 4, 6)
-        );
+        let ours = text(&shape, RUN, 4, 6);
+        let first = format!(r#"{{"messageId":"a"}},{{"text":"{ours}","messageId":5}}"#);
+        let batch = format!(r#"{{"payload":[{first},{{"messageId":"c","text":"hello"}}]}}"#);
         let copy = Sighting::Copy {
             sender: 4,
             sequence: 6,

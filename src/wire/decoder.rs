@@ -416,7 +416,7 @@ mod tests {
             let fed = decoder.feed(piece, &mut pool, &mut frames, &mut |item: Item<'_>| {
                 items.push(item.into());
             });
-            violation = violation.or(fed.err());
+            violation = violation.or_else(|| fed.err());
             if rest.is_empty() {
                 break;
             }

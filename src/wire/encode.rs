@@ -45,7 +45,12 @@ pub fn write_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: [u8;
 pub fn close(code: CloseCode, reason: &str, mask: [u8; MASK_LEN]) -> Vec<u8> {
     let room = CONTROL_PAYLOAD_MAX as usize - 2;
     let mut payload = code.0.to_be_bytes().to_vec();
-    payload.extend_from_slice(&reason.as_bytes()[..reason.floor_char_boundary(room)]);
+    let fits = |len: &usize| reason.is_char_boundary(*len);
+    let len = (0..=room.min(reason.len()))
+        .rev()
+        .find(fits)
+        .unwrap_or_default();
+    payload.extend_from_slice(&reason.as_bytes()[..len]);
     control(Opcode::Close, &payload, mask)
 }
 

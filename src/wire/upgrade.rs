@@ -358,7 +358,8 @@ mod tests {
             ),
             (
                 &[status, upgrade, connection, "Sec-WebSocket-Accept: wrong"],
-                "answered with Sec-WebSocket-Accept `wrong` where our key gives `s3pPLMBiTxaQ9kYGzzhZRbK+xOo=`",
+                "answered with Sec-WebSocket-Accept `wrong` where our key gives \
+                 `s3pPLMBiTxaQ9kYGzzhZRbK+xOo=`",
             ),
             (
                 &[
