@@ -52,7 +52,7 @@ impl Walker {
     pub(super) fn walk(&mut self, message: &[u8], mut visit: impl FnMut(Element)) {
         self.open.clear();
         let mut at = 0;
-        while let Some(step) = memchr3(b'"', b'{', b'}', &message[at..]) {
+        while let Some(step) = next_mark(&message[at..]) {
             let mark = at + step;
             at = mark + 1;
             match message[mark] {
@@ -146,10 +146,30 @@ fn skip_whitespace(message: &[u8], at: usize) -> usize {
 fn string_end(message: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     loop {
-        at += memchr2(b'"', b'\\', message.get(at..)?)?;
+        at += next_quote(message.get(at..)?)?;
         if message[at] == b'"' {
             return Some(at);
         }
         at += 2;
     }
+}
+
+/// Keys, short values and what lies between them end within this many bytes; up to there a plain
+/// loop is faster than the start of a vector search.
+const SHORT: usize = 16;
+
+#[inline]
+fn next_quote(bytes: &[u8]) -> Option<usize> {
+    let (short, long) = bytes.split_at(SHORT.min(bytes.len()));
+    let near = short.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    near.or_else(|| Some(SHORT + memchr2(b'"', b'\\', long)?))
+}
+
+#[inline]
+fn next_mark(bytes: &[u8]) -> Option<usize> {
+    let (short, long) = bytes.split_at(SHORT.min(bytes.len()));
+    let near = short
+        .iter()
+        .position(|byte| matches!(byte, b'"' | b'{' | b'}'));
+    near.or_else(|| Some(SHORT + memchr3(b'"', b'{', b'}', long)?))
 }

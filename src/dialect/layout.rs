@@ -5,9 +5,11 @@
 //! only ever repeats what they have found.
 //!
 //! A cluster writes each copy with the same code, so its messages are the same literals with a few
-//! values between them, and comparing literals is several times faster than searching for the
-//! four needles. It may not change the meaning of a single message, and does not, because what
-//! is taken for a value can hold nothing that the search looks for:
+//! values between them, and comparing literals is several times faster than searching: on a Xeon
+//! under KVM 15 ns against 136 for an id alone (81 bytes), 42 against 216 for a text in dsatter's
+//! frame (334), 14 against 37 for a bare text (150). It may not change the meaning of a single
+//! message, and does not, because what is taken for a value can hold nothing that the search looks
+//! for:
 //!
 //! - *digits* replace digits, and no letter touches them. Neither key has a digit (a dialect whose
 //!   keys do is searched each time), the markers have none, and a tag has letters before its own;
@@ -134,17 +136,16 @@ impl Layout {
         }
     }
 
+    /// Whether learning pays; once it does not, it never does again.
+    pub(super) const fn learns(&self) -> bool {
+        self.patience > 0
+    }
+
     /// Takes the build of `message`, which the search found to be one sighting.
     #[cold]
     pub(super) fn learn(&mut self, message: &[u8], marks: &Landmarks) {
-        if !std::mem::take(&mut self.fitted) {
-            match self.patience.checked_sub(1) {
-                Some(left) => self.patience = left,
-                None => return,
-            }
-        } else {
-            self.patience = PATIENCE;
-        }
+        let fitted = std::mem::take(&mut self.fitted);
+        self.patience = if fitted { PATIENCE } else { self.patience - 1 };
         if self.take_apart(message, marks).is_none() {
             self.segments.clear();
             self.literals.clear();

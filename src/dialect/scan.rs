@@ -115,6 +115,9 @@ impl Scanner {
             Sighting::Id(id) => (1, Some(id)),
             Sighting::Corrupt | Sighting::Foreign => return,
         };
+        if !self.layouts[slot].learns() {
+            return;
+        }
         let mut marks = Landmarks::default();
         if slot == 0 {
             marks.text = self.texts.find(message);
@@ -636,6 +639,33 @@ mod tests {
             id: None,
         };
         assert_eq!(collect(&mut scanner, probe.as_bytes()), [copy]);
+    }
+
+    #[test]
+    fn learning_is_given_up_where_it_never_pays_and_nothing_is_lost_by_it() {
+        let shape = shape(60);
+        let mut scanner = Scanner::new(&Dialect::raw(), &shape, RUN);
+        let mut words = (0..200u32).map(|n| {
+            let word: String = format!("{n:03}")
+                .chars()
+                .map(|c| (c as u8 + 50) as char)
+                .collect();
+            format!("{word} {}", text(&shape, RUN, 1, u64::from(n)))
+        });
+        for (sequence, message) in words.by_ref().take(100).enumerate() {
+            let copy = Sighting::Copy {
+                sender: 1,
+                sequence: sequence as u64,
+                id: None,
+            };
+            assert_eq!(collect(&mut scanner, message.as_bytes()), [copy]);
+        }
+        assert!(!scanner.layouts[0].learns());
+        let last = words.next().expect("there are 200");
+        for _ in 0..2 {
+            assert_eq!(scanner.remembered(last.as_bytes()), None);
+            assert_eq!(collect(&mut scanner, last.as_bytes()).len(), 1);
+        }
     }
 
     #[test]
