@@ -641,6 +641,61 @@ mod tests {
         assert_eq!(collect(&mut scanner, probe.as_bytes()), [copy]);
     }
 
+    /// Scans `first`, so that it is remembered, and says what `second` then means.
+    fn after(dialect: &Dialect, run: u32, first: &str, second: &str) -> Vec<Sighting> {
+        let mut scanner = Scanner::new(dialect, &shape(26), run);
+        assert_eq!(collect(&mut scanner, first.as_bytes()).len(), 1);
+        assert!(scanner.remembered(first.as_bytes()).is_some());
+        collect(&mut scanner, second.as_bytes())
+    }
+
+    #[test]
+    fn a_copy_in_place_of_a_remembered_value_is_seen() {
+        let bare = |sequence| text(&shape(26), RUN, 1, sequence);
+        let message = |sender: &str| format!(r#"{{"text":"{}","sender":"{sender}"}}"#, bare(1));
+        let copy = |sequence| Sighting::Copy {
+            sender: 1,
+            sequence,
+            id: None,
+        };
+        let seen = after(&Dialect::dsatter(), RUN, &message("u1"), &message(&bare(2)));
+        assert_eq!(seen, [copy(1), copy(2)]);
+    }
+
+    #[test]
+    fn a_copy_in_place_of_a_remembered_replay_is_seen() {
+        // All digits after `fs`, so that only the letters before them tell it from a number.
+        let all_digits = |run, sender| {
+            let mut texts = (0..1000).map(|sequence| text(&shape(26), run, sender, sequence));
+            let digits = |text: &String| text.bytes().skip(2).all(|byte| byte.is_ascii_digit());
+            texts.find(digits).expect("many checks are decimal")
+        };
+        let (ours, also_ours) = (all_digits(0x2222_2222, 1), all_digits(0x2222_2222, 2));
+        let with_replay = format!("{ours} {}", all_digits(0x1111_1111, 1));
+        let both = format!("{ours} {also_ours}");
+        assert_eq!(
+            after(&Dialect::raw(), 0x2222_2222, &with_replay, &both).len(),
+            2
+        );
+    }
+
+    #[test]
+    fn a_key_in_place_of_a_remembered_one_is_seen() {
+        let mut dialect = Dialect::dsatter();
+        dialect.correlation = Some(Correlation {
+            id_key: "id".into(),
+            text_key: "t".into(),
+        });
+        let ours = text(&shape(26), RUN, 1, 2);
+        let message = |key: &str| format!(r#"{{"{key}":"5","t":"{ours}"}}"#);
+        let copy = Sighting::Copy {
+            sender: 1,
+            sequence: 2,
+            id: Some(id("5")),
+        };
+        assert_eq!(after(&dialect, RUN, &message("k9"), &message("id")), [copy]);
+    }
+
     #[test]
     fn learning_is_given_up_where_it_never_pays_and_nothing_is_lost_by_it() {
         let shape = shape(60);
