@@ -7,8 +7,7 @@ use std::io;
 use std::ops::Range;
 
 use super::{Conductor, Directive, Script, TICK, Worker, WorkerProgress};
-use crate::dialect::scan::{CorrelationId, Scanner, Sighting};
-use crate::dialect::text::TextShape;
+use crate::dialect::{CorrelationId, Scanner, Sighting, TextShape};
 use crate::engine::frames::{FrameShape, SenderFrames};
 use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
 use crate::host::clock::Clock;
