@@ -13,10 +13,7 @@ use std::io::{self, Cursor, Read, Write};
 use std::sync::Arc;
 
 use common::Size;
-use fanstorm::dialect::Dialect;
-use fanstorm::dialect::scan::{Scanner, Sighting};
-use fanstorm::dialect::tag::Tag;
-use fanstorm::dialect::text::TextShape;
+use fanstorm::dialect::{Dialect, Scanner, Sighting, Tag, TextShape};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::measure::correlate::{Attribution, Correlator};
 use fanstorm::measure::ledger::{Arrival, Ledger};

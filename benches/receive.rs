@@ -15,9 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use blaster::{Blaster, PAYLOAD, RUN, Shape};
-use fanstorm::dialect::Dialect;
-use fanstorm::dialect::scan::{Scanner, Sighting};
-use fanstorm::dialect::text::TextShape;
+use fanstorm::dialect::{Dialect, Scanner, Sighting, TextShape};
 use fanstorm::engine::ring::epoll::EpollRing;
 use fanstorm::engine::ring::uring::{RingConfig, UringRing};
 use fanstorm::engine::ring::{Op, Ring, SendBuf, Wait};
@@ -169,7 +167,7 @@ fn floor(shape: Shape, mut blaster: Blaster) -> Nanos {
     let mut ring = uring(shape);
     for slot in 0..shape.sockets {
         ring.connect(slot, blaster.addr, None).expect("a socket");
-        let request = upgrade::request("bench", "/", &upgrade::key([slot as u8; 16]));
+        let request = upgrade::request("bench", "/", &upgrade::key([slot as u8; 16]), &[]);
         let mut upgraded = false;
         while !upgraded {
             ring.wait(Wait { want: 1, timeout: Nanos::from_secs(1) }).expect("the ring works");
@@ -251,7 +249,7 @@ fn tokio_uring(shape: Shape, blaster: Blaster) -> Nanos {
         for slot in 0..shape.sockets {
             let stream = tokio_uring::net::TcpStream::connect(addr).await.expect("connected");
             stream.set_nodelay(true).expect("an option");
-            let request = upgrade::request("bench", "/", &upgrade::key([slot as u8; 16]));
+            let request = upgrade::request("bench", "/", &upgrade::key([slot as u8; 16]), &[]);
             stream.write_all(request).await.0.expect("written");
             let (read, _) = stream.read(vec![0; 1024]).await;
             assert!(read.expect("a response") > 0);

@@ -46,14 +46,27 @@ fn lines(path: PathBuf) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// Every result of every run is what the published schema says.
+fn assert_published(result: &Value) {
+    let schema = include_str!("../docs/schema/fanstorm.result-1.json");
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<_> = validator.iter_errors(result).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+}
+
 impl Run {
     fn of(output: Output, dir: &tempfile::TempDir) -> Self {
         let text = std::fs::read_to_string(dir.path().join("result.json")).unwrap_or_default();
+        let result = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if !result.is_null() {
+            assert_published(&result);
+        }
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
-            result: serde_json::from_str(&text).unwrap_or(Value::Null),
+            result,
             log: lines(dir.path().join("faults.jsonl")),
         }
     }

@@ -1,95 +1,209 @@
-//! What a given cluster says inside frames.
+//! What a given cluster says inside frames, and the tag that marks a message.
 //!
-//! Belongs here: the message around a text, and what comes back around it; as data, so that a dialect
-//! is a description and not code. Does not: frames (`wire`), counting (`measure`).
+//! Belongs here: openings, message templates, tags, and what a received message means. Does not:
+//! framing (`wire`), attribution of a copy to a stream (`measure`).
+//!
+//! A dialect is data: what a later protocol needs is a new value, not new code.
 
+pub mod correlation;
+mod elements;
+mod layout;
+#[cfg(test)]
+mod naive;
 pub mod scan;
+pub mod sighting;
 pub mod tag;
+pub mod template;
 pub mod text;
+mod texts;
 
-use self::tag::Tag;
-use self::text::TextShape;
-use crate::wire::frame::Opcode;
+use std::borrow::Cow;
+
+pub use correlation::CorrelationId;
+pub use scan::Scanner;
+pub use sighting::Sighting;
+pub use tag::{PROBE_SENDER, TAG_LEN, Tag};
+pub use template::{Template, TemplateError};
+pub use text::TextShape;
 
 /// A cluster's language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialect {
-    /// As `--dialect` names it.
-    pub name: &'static str,
-    /// Text or binary messages, both ways.
-    pub opcode: Opcode,
-    /// A message before its text.
-    before: &'static str,
-    /// A message after its text.
-    after: &'static str,
-    /// Key of the id that the cluster gives a message and may pass on in place of its text.
-    id_key: Option<&'static str>,
+    /// What a person calls it: `--dialect NAME`.
+    pub name: Cow<'static, str>,
+    /// What is said before the socket is ready.
+    pub opening: Opening,
+    /// One pushed message.
+    pub template: Template,
+    /// Whether messages travel as text or as binary.
+    pub kind: MessageKind,
+    /// By what a copy without text is attributed; `None` where every copy carries its text.
+    pub correlation: Option<Correlation>,
     /// Copies may come back as the other kind of message.
-    any_kind: bool,
+    pub any_kind: bool,
 }
 
-/// No such dialect.
+/// The type of data frame that messages travel in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// UTF-8 text.
+    Text,
+    /// Bytes.
+    Binary,
+}
+
+/// What passes between the upgrade and readiness.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// Messages to send, in order.
+    pub send: Vec<Vec<u8>>,
+    /// What must come back before the socket is ready: one message containing each, in order.
+    pub expect: Vec<Vec<u8>>,
+}
+
+/// How to read a cluster's own ids: JSON objects that hold `id_key` directly are copies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Correlation {
+    /// The key whose value (a string or a number) names a message.
+    pub id_key: Cow<'static, str>,
+    /// The key whose value is the text. An object that has it without a tag of ours is somebody
+    /// else's message; one that lacks it is a copy known by its id alone.
+    pub text_key: Cow<'static, str>,
+}
+
+/// No dialect goes by that name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--dialect {0}: there is no such dialect; there are: dsatter, raw")]
-pub struct UnknownDialect(pub String);
+#[error("--dialect `{name}` is unknown: use one of {}", Dialect::NAMES.join(", "))]
+pub struct UnknownDialect {
+    name: String,
+}
 
 impl Dialect {
-    /// The seed's distributed chat service: JSON objects; nodes other than the pushed one pass on a
-    /// `messageId` in place of the text.
-    pub const fn dsatter() -> Self {
+    /// The names of the built-in dialects, the default first.
+    pub const NAMES: [&str; 2] = ["dsatter", "raw"];
+
+    /// The chat cluster `kordaniel/dsatter`: JSON in text frames, and on every node but the pushed
+    /// one a copy is its `messageId` alone.
+    pub fn dsatter() -> Self {
         Self {
-            name: "dsatter",
-            opcode: Opcode::Text,
-            before: r#"{"type":"newMessageFromClient","payload":{"text":""#,
-            after: r#"","sender":"fanstorm","chatId":11}}"#,
-            id_key: Some("messageId"),
+            name: "dsatter".into(),
+            opening: Opening::default(),
+            template: built_in(concat!(
+                r#"{"type":"newMessageFromClient","payload":"#,
+                r#"{"text":"{text}","sender":"fanstorm","chatId":11}}"#,
+            )),
+            kind: MessageKind::Text,
+            correlation: Some(Correlation { id_key: "messageId".into(), text_key: "text".into() }),
             any_kind: false,
         }
     }
 
-    /// Any echo or broadcast server: the message is the text itself. Many a server passes on what it
-    /// heard as bytes, and so as a binary message (npm `ws` does unless told otherwise): the tag
-    /// proves that it is ours.
-    pub const fn raw() -> Self {
-        let (before, after) = ("", "");
-        Self { name: "raw", opcode: Opcode::Text, before, after, id_key: None, any_kind: true }
+    /// The text alone, as echo and broadcast servers pass it on: many of them as the bytes that they
+    /// heard, and so as a binary message (npm `ws` does unless told otherwise). The tag proves that
+    /// it is ours.
+    pub fn raw() -> Self {
+        Self {
+            name: "raw".into(),
+            opening: Opening::default(),
+            template: built_in("{text}"),
+            kind: MessageKind::Text,
+            correlation: None,
+            any_kind: true,
+        }
     }
 
-    /// The dialect of a name.
+    /// The built-in dialect called `name`.
     ///
     /// # Errors
-    /// There is none.
+    /// [`UnknownDialect`], which lists the names.
     pub fn by_name(name: &str) -> Result<Self, UnknownDialect> {
-        [Self::dsatter(), Self::raw()]
-            .into_iter()
-            .find(|dialect| dialect.name == name)
-            .ok_or_else(|| UnknownDialect(name.to_owned()))
+        match name {
+            "dsatter" => Ok(Self::dsatter()),
+            "raw" => Ok(Self::raw()),
+            _ => Err(UnknownDialect { name: name.to_owned() }),
+        }
     }
 
     /// Copies may carry an id alone.
     pub const fn correlates(&self) -> bool {
-        self.id_key.is_some()
+        self.correlation.is_some()
     }
 
-    /// Copies may be in a message of this kind; any other is not ours.
-    pub fn hears(&self, binary: bool) -> bool {
-        self.any_kind || binary == (self.opcode == Opcode::Binary)
+    /// Whether copies may be in a message of this kind; any other is not ours.
+    pub fn hears(&self, kind: MessageKind) -> bool {
+        self.any_kind || kind == self.kind
     }
 
-    /// Bytes of each message.
-    pub fn message_len(&self, text: &TextShape) -> usize {
-        self.before.len() + text.len() + self.after.len()
+    /// Appends the message that carries `tag`.
+    pub fn render(&self, shape: &TextShape, tag: Tag, out: &mut Vec<u8>) {
+        self.template.render(shape, tag, out);
     }
 
-    /// Where the tag begins in a message.
-    pub fn tag_offset_in_message(&self, text: &TextShape) -> usize {
-        self.before.len() + text.tag_offset()
+    /// Bytes of every message around texts of `shape`.
+    pub fn message_len(&self, shape: &TextShape) -> usize {
+        self.template.message_len(shape)
     }
 
-    /// Appends one message.
-    pub fn render(&self, text: &TextShape, tag: Tag, out: &mut Vec<u8>) {
-        out.extend(self.before.bytes());
-        text.render(tag, out);
-        out.extend(self.after.bytes());
+    /// Where in a message the tag begins, so that a finished frame can be patched.
+    pub fn tag_offset_in_message(&self, shape: &TextShape) -> usize {
+        self.template.tag_offset(shape)
+    }
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self::dsatter()
+    }
+}
+
+fn built_in(template: &str) -> Template {
+    Template::parse(template).expect("a built-in template has one {text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAG: Tag = Tag { run: 0xdead_beef, sender: 1, sequence: 9 };
+
+    fn rendered(dialect: &Dialect, shape: &TextShape) -> Vec<u8> {
+        let mut message = Vec::new();
+        dialect.render(shape, TAG, &mut message);
+        message
+    }
+
+    #[test]
+    fn every_name_leads_to_its_dialect_and_others_to_the_list() {
+        for name in Dialect::NAMES {
+            assert_eq!(Dialect::by_name(name).map(|dialect| dialect.name), Ok(name.into()));
+        }
+        assert_eq!(Dialect::default().name, Dialect::NAMES[0]);
+        let unknown = Dialect::by_name("nats").unwrap_err().to_string();
+        assert_eq!(unknown, "--dialect `nats` is unknown: use one of dsatter, raw");
+    }
+
+    #[test]
+    fn lengths_and_offsets_are_those_of_the_rendered_message() {
+        for name in Dialect::NAMES {
+            let dialect = Dialect::by_name(name).unwrap();
+            for payload_bytes in [26, 27, 43, 44, 150, 5000] {
+                let shape = TextShape::new(payload_bytes).unwrap();
+                let message = rendered(&dialect, &shape);
+                assert_eq!(message.len(), dialect.message_len(&shape));
+                let tag_at = dialect.tag_offset_in_message(&shape);
+                assert_eq!(Tag::decode(&message[tag_at..]), Ok(TAG));
+            }
+        }
+    }
+
+    #[test]
+    fn dsatter_is_pushed_as_its_clients_push() {
+        let message = rendered(&Dialect::dsatter(), &TextShape::new(150).unwrap());
+        let text = String::from_utf8(rendered(&Dialect::raw(), &TextShape::new(150).unwrap()));
+        let expected = serde_json::json!({
+            "type": "newMessageFromClient",
+            "payload": {"text": text.unwrap(), "sender": "fanstorm", "chatId": 11},
+        });
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&message).unwrap(), expected);
     }
 }

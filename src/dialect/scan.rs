@@ -1,438 +1,630 @@
-//! What a received message means: copies of ours, ids in place of them, or somebody else's words.
+//! What a received application message means: whose copies it carries, if anyone's.
 //!
-//! Belongs here: finding tags and ids in application bytes. Does not: knowing which message an id
-//! stands for (`measure::correlate`). Nothing here allocates.
+//! Belongs here: putting texts and ids together into sightings. Does not: frames (`wire`), to which
+//! message a copy is attributed and whether it is late, lost or doubled (`measure`).
 //!
-//! A copy is one occurrence of a tag of this run; a message may carry several. Where the dialect has
-//! ids, one element of a JSON array carries one id and perhaps a text; elements are told apart by a
-//! small scanner that knows strings, escapes and braces, and nothing else of JSON.
-
-use memchr::memmem::{self, Finder};
+//! A copy is one occurrence of a tag of this run with its text unaltered around it. A message may
+//! carry none, one or many. Every message can be searched; the search defines what it means. Most
+//! are built like the one before and are read by comparing (`dialect::layout`), to the same result.
 
 use super::Dialect;
-use super::tag::{self, PREFIX_LEN, TAG_LEN, Tag, TagError};
+use super::correlation::CorrelationId;
+use super::elements::{Element, Walker};
+use super::layout::{Landmarks, Layout};
+use super::sighting::Sighting;
 use super::text::TextShape;
+use super::texts::{Seen, Texts};
 
-/// An id that a cluster gave a message, as a key: the id itself with its length for up to 15 bytes,
-/// else a 128-bit hash (two of 2^40 random ids collide with a chance of about 2^-49).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CorrelationId(pub u128);
-
-impl CorrelationId {
-    /// The key of an id's bytes.
-    #[inline]
-    pub fn new(id: &[u8]) -> Self {
-        if id.len() < 16 {
-            let mut bytes = [0; 16];
-            bytes[..id.len()].copy_from_slice(id);
-            bytes[15] = id.len() as u8;
-            return Self(u128::from_le_bytes(bytes));
-        }
-        // FNV-1a of 128 bits; the top byte says "hash", so that it never equals a short id.
-        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-        const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-        let hash =
-            id.iter().fold(BASIS, |hash, &byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
-        Self(hash | 0xff << 120)
-    }
-}
-
-/// One thing that a message turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sighting {
-    /// A copy of this run, unaltered.
-    Copy {
-        /// Push socket.
-        sender: u16,
-        /// Its message.
-        sequence: u64,
-        /// The cluster's id, if it came along.
-        id: Option<CorrelationId>,
-    },
-    /// An id without a text.
-    Id(CorrelationId),
-    /// A copy that was altered.
-    Corrupt,
-    /// A message that is not of this run.
-    Foreign,
-}
-
-/// Recognises the copies of one run.
+/// Reads messages for one run; built before the clock, allocates nothing after.
 #[derive(Debug)]
 pub struct Scanner {
-    prefix: [u8; PREFIX_LEN],
-    prefix_check: u8,
-    finder: Finder<'static>,
-    /// Where the last tag was: layouts hardly change from message to message.
-    hint: usize,
-    text: TextShape,
-    id_key: Option<Finder<'static>>,
+    texts: Texts,
+    walker: Option<Walker>,
+    /// One for copies with text, one for ids alone: what a worker's sockets see by turns.
+    layouts: [Layout; 2],
+    /// Which of them fitted last.
+    recent: usize,
 }
 
 impl Scanner {
-    /// For the run `run`.
-    pub fn new(dialect: &Dialect, text: &TextShape, run: u32) -> Self {
-        let prefix = tag::prefix(run);
-        let id_key = dialect.id_key.map(|key| Finder::new(&format!("\"{key}\"")).into_owned());
+    /// A scanner for the texts of `shape` that carry tags of `run`.
+    pub fn new(dialect: &Dialect, shape: &TextShape, run: u32) -> Self {
         Self {
-            prefix,
-            prefix_check: tag::prefix_check(run),
-            finder: Finder::new(&prefix).into_owned(),
-            hint: 0,
-            text: text.clone(),
-            id_key,
+            texts: Texts::new(shape, run),
+            walker: dialect.correlation.as_ref().map(Walker::new),
+            layouts: [Layout::new(dialect), Layout::new(dialect)],
+            recent: 0,
         }
     }
 
-    /// Visits everything that `message` carries; at least one sighting for each message.
+    /// Visits what `message` says: at least one sighting.
     #[inline]
     pub fn scan(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
-        let Some(key) = &self.id_key else {
-            return self.scan_text(message, None, visit);
-        };
-        let Some(first) = key.find(message) else {
-            return self.scan_text(message, None, visit);
-        };
-        let (id, end) = id_after(message, first + key.needle().len());
-        if key.find(&message[end..]).is_none() {
-            return self.scan_element(message, id, visit);
+        match self.remembered(message) {
+            Some(sighting) => visit(sighting),
+            None => self.search_and_learn(message, visit),
         }
-        self.scan_elements(message, visit);
     }
 
-    /// Elements of the innermost objects that carry an id, one after the other.
+    #[inline]
+    fn remembered(&mut self, message: &[u8]) -> Option<Sighting> {
+        if let Some(sighting) = self.layouts[self.recent].read(message, &self.texts) {
+            return Some(sighting);
+        }
+        let other = 1 - self.recent;
+        let sighting = self.layouts[other].read(message, &self.texts)?;
+        self.recent = other;
+        Some(sighting)
+    }
+
     #[cold]
-    fn scan_elements(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
-        let mut seen = false;
-        let mut at = 0;
-        while let Some(element) = next_object(message, &mut at) {
-            let Some(key) = &self.id_key else { return };
-            let Some(found) = key.find(element) else { continue };
-            let (id, _) = id_after(element, found + key.needle().len());
-            seen = true;
-            self.scan_element(element, id, visit);
-        }
-        if !seen {
-            self.scan_text(message, None, visit);
-        }
-    }
-
-    /// One element: an id, and perhaps a text.
-    #[inline]
-    fn scan_element(
-        &mut self,
-        element: &[u8],
-        id: Option<CorrelationId>,
-        visit: &mut impl FnMut(Sighting),
-    ) {
-        match id {
-            // Without a text there is nothing to search but the few bytes around the id.
-            Some(id) if self.find_tag(element).is_none() && !self.damaged(element) => {
-                if other_run(element) { visit(Sighting::Foreign) } else { visit(Sighting::Id(id)) }
-            }
-            id => self.scan_text(element, id, visit),
-        }
-    }
-
-    /// All tags in `bytes`; the first one goes with `id`.
-    #[inline]
-    fn scan_text(
-        &mut self,
-        bytes: &[u8],
-        mut id: Option<CorrelationId>,
-        visit: &mut impl FnMut(Sighting),
-    ) {
-        let Some(mut at) = self.find_tag(bytes) else {
-            let what = if self.damaged(bytes) { Sighting::Corrupt } else { Sighting::Foreign };
-            return visit(what);
-        };
-        loop {
-            let sighting = self.judge(bytes, at, id.take());
+    fn search_and_learn(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
+        let mut only = None;
+        let mut sightings = 0;
+        self.search(message, &mut |sighting| {
+            only = Some(sighting);
+            sightings += 1;
             visit(sighting);
-            let from = match sighting {
-                // All of it was compared: no other tag is inside.
-                Sighting::Copy { .. } => at + self.text.len_from_tag(),
-                _ => at + PREFIX_LEN,
-            };
-            // Most messages end with their text, or a few bytes later: too few for another tag.
-            if bytes.len() < from + TAG_LEN {
+        });
+        if let (Some(sighting), 1) = (only, sightings) {
+            self.learn(message, sighting);
+        }
+    }
+
+    fn search(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
+        let mut foreign = true;
+        let mut note = |sighting| {
+            foreign = false;
+            visit(sighting);
+        };
+        match &mut self.walker {
+            None => {
+                self.texts.scan(message, None, &mut note);
+            }
+            Some(walker) => search_elements(walker, &self.texts, message, &mut note),
+        }
+        if foreign {
+            visit(Sighting::Foreign);
+        }
+    }
+
+    /// Remembers the build of a message whose only sighting was this one. Batches are not worth
+    /// it: the number of their elements varies.
+    fn learn(&mut self, message: &[u8], sighting: Sighting) {
+        let (slot, id) = match sighting {
+            Sighting::Copy { id, .. } => (0, id),
+            Sighting::Id(id) => (1, Some(id)),
+            Sighting::Corrupt | Sighting::Foreign => return,
+        };
+        if !self.layouts[slot].learns() {
+            return;
+        }
+        let mut marks = Landmarks::default();
+        if slot == 0 {
+            marks.text = self.texts.find(message);
+        }
+        if let (Some(walker), Some(_)) = (&mut self.walker, id) {
+            let mut elements = 0;
+            walker.walk(message, |element| {
+                marks.id = Some(element.id);
+                elements += 1;
+            });
+            if elements != 1 {
                 return;
             }
-            match self.finder.find(&bytes[from..]) {
-                Some(next) => at = from + next,
-                None => return,
-            }
         }
-    }
-
-    /// The first prefix of this run in `bytes`.
-    #[inline]
-    fn find_tag(&mut self, bytes: &[u8]) -> Option<usize> {
-        // At the hint it is the first one unless another stands before it, which only a message with
-        // several texts has: those are longer, and their first tag comes earlier.
-        let hinted = bytes.get(self.hint..).and_then(|rest| rest.first_chunk());
-        if hinted == Some(&self.prefix) && bytes.len() < 2 * self.text.len() {
-            return Some(self.hint);
-        }
-        let at = self.finder.find(bytes)?;
-        self.hint = at;
-        Some(at)
-    }
-
-    /// A copy, or a corrupt one: prefix right, at `at`.
-    #[inline]
-    fn judge(&self, bytes: &[u8], at: usize, id: Option<CorrelationId>) -> Sighting {
-        let rest = bytes.get(at + PREFIX_LEN..).and_then(|rest| rest.first_chunk());
-        match rest.and_then(|rest| tag::decode_rest(rest, self.prefix_check)) {
-            Some((sender, sequence)) if self.text.intact(bytes, at) => {
-                Sighting::Copy { sender, sequence, id }
-            }
-            _ => Sighting::Corrupt,
-        }
-    }
-
-    /// No tag of this run, but the remains of one of our texts: the prefix itself was altered. A text
-    /// of another run has an intact tag of its own.
-    #[cold]
-    fn damaged(&self, bytes: &[u8]) -> bool {
-        let ours = |part: &[u8]| !part.is_empty() && memmem::find(bytes, part).is_some();
-        self.text.remains().into_iter().any(ours) && !other_run(bytes)
+        self.layouts[slot].learn(message, &marks);
     }
 }
 
-/// An intact tag, of whatever run.
-fn other_run(bytes: &[u8]) -> bool {
-    let intact = |at: usize| {
-        !matches!(Tag::decode(&bytes[at..]), Err(TagError::NotATag | TagError::BadCheck))
-    };
-    bytes.len() >= TAG_LEN && memmem::find_iter(bytes, "fs").any(intact)
-}
-
-/// The id whose key ends at `at`: a JSON string or a bare number. And where it ends.
-#[inline]
-fn id_after(bytes: &[u8], at: usize) -> (Option<CorrelationId>, usize) {
-    let skip = |at: usize, skipped: &[u8]| {
-        at + bytes[at..].iter().take_while(|byte| skipped.contains(byte)).count()
-    };
-    let start = skip(at, b" \t\r\n:");
-    let (start, is_end): (usize, fn(&u8) -> bool) = match bytes.get(start) {
-        Some(b'"') => (start + 1, |byte| *byte == b'"'),
-        _ => (start, |byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')),
-    };
-    let len = bytes[start.min(bytes.len())..].iter().position(is_end);
-    match len {
-        Some(len @ 1..) => (Some(CorrelationId::new(&bytes[start..start + len])), start + len),
-        _ => (None, at),
-    }
-}
-
-/// The next object without objects inside, from `at` on; strings may hold any braces.
-fn next_object<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
-    let mut start = None;
-    let mut in_string = false;
-    let mut i = *at;
-    while i < bytes.len() {
-        match bytes[i] {
-            b'\\' if in_string => i += 1,
-            b'"' => in_string = !in_string,
-            b'{' if !in_string => start = Some(i),
-            b'}' if !in_string => {
-                if let Some(start) = start {
-                    *at = i + 1;
-                    return Some(&bytes[start..=i]);
-                }
-            }
-            _ => {}
+fn search_elements(
+    walker: &mut Walker,
+    texts: &Texts,
+    message: &[u8],
+    note: &mut impl FnMut(Sighting),
+) {
+    let mut done = 0;
+    walker.walk(message, |Element { span, id, has_text }| {
+        let id = CorrelationId::from_bytes(&message[id]);
+        texts.scan(&message[done..span.start], None, note);
+        done = span.end;
+        let seen = texts.scan(&message[span], Some(id), note);
+        if seen == Seen::Nothing && !has_text {
+            note(Sighting::Id(id));
         }
-        i += 1;
-    }
-    *at = i;
-    None
+    });
+    texts.scan(&message[done..], None, note);
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::option;
     use proptest::prelude::*;
-    use serde_json::{Value, json};
 
     use super::*;
+    use crate::dialect::Correlation;
+    use crate::dialect::naive;
+    use crate::dialect::tag::{PROBE_SENDER, Tag};
 
-    const RUN: u32 = 0xabcd_1234;
+    const RUN: u32 = 0x1b2c_3d4e;
 
-    fn text(sequence: u64) -> String {
-        text_of(RUN, sequence)
+    fn collect(scanner: &mut Scanner, message: &[u8]) -> Vec<Sighting> {
+        let mut found = Vec::new();
+        scanner.scan(message, &mut |sighting| found.push(sighting));
+        found.sort();
+        found
     }
 
-    fn text_of(run: u32, sequence: u64) -> String {
-        let mut out = Vec::new();
-        shape().render(Tag { run, sender: 2, sequence }, &mut out);
-        String::from_utf8(out).unwrap()
+    fn shape(payload_bytes: usize) -> TextShape {
+        TextShape::new(payload_bytes).expect("large enough")
     }
 
-    fn shape() -> TextShape {
-        TextShape::new(80).unwrap()
+    fn text(shape: &TextShape, run: u32, sender: u16, sequence: u64) -> String {
+        let mut text = Vec::new();
+        shape.render(Tag { run, sender, sequence }, &mut text);
+        String::from_utf8(text).expect("texts are ASCII")
     }
 
-    fn scan(dialect: &Dialect, message: &str) -> Vec<Sighting> {
-        let mut scanner = Scanner::new(dialect, &shape(), RUN);
-        let mut sightings = Vec::new();
-        // Twice: the second time with the hint of the first.
-        for _ in 0..2 {
-            sightings.clear();
-            scanner.scan(message.as_bytes(), &mut |sighting| sightings.push(sighting));
-        }
-        sightings
+    fn id(text: &str) -> CorrelationId {
+        CorrelationId::from_bytes(text.as_bytes())
     }
 
-    fn copy(sequence: u64, id: Option<&str>) -> Sighting {
-        let id = id.map(|id| CorrelationId::new(id.as_bytes()));
-        Sighting::Copy { sender: 2, sequence, id }
+    /// What a node sends to the clients of the node that took the push.
+    fn push_node_copy(text: &str, id: u64) -> String {
+        let ids = format!(r#""nodeId":1003,"id":{id},"messageId":"1003{id}""#);
+        let time = format!("2026-11-24T09:01:05.{:03}Z", id % 1000);
+        let rest =
+            format!(r#""chatId":11,"text":"{text}","dateTime":"{time}","sender":"fanstorm""#);
+        let head = r#"{"type":"newMessagesForClient","source":1003,"payload":["#;
+        format!("{head}{{{ids},{rest}}}]}}")
     }
 
-    fn id(id: &str) -> Sighting {
-        Sighting::Id(CorrelationId::new(id.as_bytes()))
+    /// What it sends to everyone else.
+    fn other_node_copy(source: u32, id: u64) -> String {
+        let head = format!(r#"{{"type":"newMessagesForClient","source":{source},"payload":["#);
+        format!(r#"{head}{{"messageId":"1003{id}"}}]}}"#)
     }
 
-    #[test]
-    fn the_frames_of_the_seeds_cluster_are_understood() {
-        let pushed = format!(
-            r#"{{"type":"newMessagesForClient","source":1003,"payload":[{{"nodeId":1003,"id":141,"messageId":"1003141","chatId":11,"text":"{}","dateTime":"2026-11-24T09:01:05.335Z","sender":"pythonClientUser"}}]}}"#,
-            text(5)
-        );
-        assert_eq!(scan(&Dialect::dsatter(), &pushed), [copy(5, Some("1003141"))]);
-        let other =
-            r#"{"type":"newMessagesForClient","source":1001,"payload":[{"messageId":"1003141"}]}"#;
-        assert_eq!(scan(&Dialect::dsatter(), other), [id("1003141")]);
-    }
-
-    #[test]
-    fn what_is_not_ours_is_foreign_and_what_was_altered_is_corrupt() {
-        let raw = Dialect::raw();
-        assert_eq!(scan(&raw, "hello"), [Sighting::Foreign]);
-        assert_eq!(scan(&raw, ""), [Sighting::Foreign]);
-        assert_eq!(scan(&raw, &text_of(RUN + 1, 3)), [Sighting::Foreign]);
-        let whole = text(3);
-        for place in 0..whole.len() {
-            let mut altered = whole.clone().into_bytes();
-            altered[place] = if altered[place] == b'q' { b'z' } else { b'q' };
-            let altered = String::from_utf8(altered).unwrap();
-            assert_eq!(scan(&raw, &altered), [Sighting::Corrupt], "character {place}");
-        }
-        assert_eq!(scan(&raw, &whole[..40]), [Sighting::Corrupt]);
-    }
-
-    #[test]
-    fn a_message_may_carry_several_copies() {
-        let message = format!("{}\n{}\n{}", text(1), text(2), text(9));
-        assert_eq!(scan(&Dialect::raw(), &message), [copy(1, None), copy(2, None), copy(9, None)]);
-    }
-
-    #[test]
-    fn a_text_that_speaks_of_ids_fools_nobody() {
-        let element =
-            json!({"text": format!("\"messageId\":\"77\"}} {{ {}", text(4)), "messageId": "12"});
-        let message = json!({"payload": [element, {"messageId": "13"}]}).to_string();
-        assert_eq!(scan(&Dialect::dsatter(), &message), [copy(4, Some("12")), id("13")]);
-    }
-
-    #[test]
-    fn long_ids_keep_apart_from_each_other_and_from_short_ones() {
-        let ids = ["a", "a\0", "123456789012345", "1234567890123456", "1234567890123457"];
-        for (i, a) in ids.iter().enumerate() {
-            for (j, b) in ids.iter().enumerate() {
-                let same = CorrelationId::new(a.as_bytes()) == CorrelationId::new(b.as_bytes());
-                assert_eq!(same, i == j, "{a} {b}");
+    /// Builds that other clusters might have: number ids, spaces, another order of keys, UUIDs.
+    fn other_build(which: usize, text: &str, id: u64) -> String {
+        match which {
+            0 => {
+                format!(r#"{{"payload": [{{"text": "{text}", "messageId": {id}, "at": {id}.5}}]}}"#)
             }
+            1 => format!(
+                "{{\n  \"messageId\" : \"8f14e45f-{id:04x}-467f\",\n  \"text\" : \"{text}\"\n}}"
+            ),
+            2 => format!(r#"[{{"text":"{text}","messageId":"as{id}s","n":-{id},"k9":"k{id}"}}]"#),
+            3 => format!(r#"42["msg",{{"messageId":{id},"text":"{text}"}}]"#),
+            _ => format!("MSG chat {id} {}\r\n{text}\r\n", text.len()),
         }
     }
 
-    /// An element as a cluster may make it.
+    // JSON as a server might write it, in any order and with any spaces.
     #[derive(Clone, Debug)]
-    struct Element {
-        id: Option<u32>,
-        numeric: bool,
-        sequence: Option<u64>,
-        noise: String,
-        text_first: bool,
+    enum Json {
+        Bare(String),
+        Text(String),
+        List(Vec<Self>),
+        Object(Vec<(&'static str, Self)>),
     }
 
-    fn elements() -> impl Strategy<Value = Vec<Element>> {
-        let element = (
-            prop::option::weighted(0.9, any::<u32>()),
-            any::<bool>(),
-            prop::option::of(0_u64..1000),
-            "[ -~äö\\\\\"{}\\[\\]]{0,12}",
-            any::<bool>(),
-        )
-            .prop_map(|(id, numeric, sequence, noise, text_first)| Element {
-                id,
-                numeric,
-                sequence,
-                noise,
-                text_first,
-            });
-        prop::collection::vec(element, 1..5)
-    }
-
-    impl Element {
-        fn json(&self, spaced: bool) -> String {
-            let colon = if spaced { ": " } else { ":" };
-            let id = self.id.map(|id| match self.numeric {
-                true => format!("\"messageId\"{colon}{id}"),
-                false => format!("\"messageId\"{colon}\"{id}\""),
-            });
-            let text = self.sequence.map(|n| format!("\"text\"{colon}\"{}\"", text(n)));
-            let noise = format!("\"noise\"{colon}{}", Value::from(self.noise.clone()));
-            let mut fields = vec![id, Some(noise), text];
-            if self.text_first {
-                fields.reverse();
-            }
-            format!("{{{}}}", fields.into_iter().flatten().collect::<Vec<_>>().join(","))
-        }
-    }
-
-    /// The obviously correct scanner: parse the JSON, look at each element.
-    fn naive(message: &str) -> Vec<Sighting> {
-        let value: Value = serde_json::from_str(message).unwrap();
-        let mut sightings = Vec::new();
-        for element in value["payload"].as_array().unwrap() {
-            let id = match &element["messageId"] {
-                Value::Null => None,
-                Value::String(id) => Some(id.clone()),
-                other => Some(other.to_string()),
+    impl Json {
+        fn has_id_key(&self) -> bool {
+            let Self::Object(members) = self else {
+                return false;
             };
-            let sequence = element["text"].as_str().map(|text| {
-                u64::from_str_radix(&text[shape().tag_offset() + 14..][..10], 16).unwrap()
-            });
-            match (sequence, id) {
-                (Some(n), id) => sightings.push(copy(n, id.as_deref())),
-                (None, Some(id)) => sightings.push(self::id(&id)),
-                (None, None) => {}
+            members.iter().any(|(key, _)| *key == "messageId")
+        }
+
+        /// A text whose damage is only told by nothing else being near it. The parser behind the
+        /// twin forgets what was near, so outside of elements there must be none.
+        fn lost_its_head(&self) -> bool {
+            let tail = shape(150).tail_marker().map(<[u8]>::to_vec).expect("it has words");
+            let tail = String::from_utf8(tail).expect("words are ASCII");
+            matches!(self, Self::Text(text) if text.contains(&tail) && !text.starts_with("fans"))
+        }
+
+        fn write(&self, space: &str, out: &mut String) {
+            match self {
+                Self::Bare(bare) => out.push_str(bare),
+                Self::Text(text) => out.push_str(&serde_json::to_string(text).unwrap()),
+                Self::List(values) => {
+                    for (index, value) in values.iter().enumerate() {
+                        out.extend([if index == 0 { "[" } else { "," }, space]);
+                        value.write(space, out);
+                    }
+                    out.push_str(if values.is_empty() { "[]" } else { "]" });
+                }
+                Self::Object(members) => {
+                    for (index, (key, value)) in members.iter().enumerate() {
+                        out.extend([if index == 0 { "{" } else { "," }, space]);
+                        out.extend(["\"", key, "\"", space, ":", space]);
+                        value.write(space, out);
+                    }
+                    out.push_str(if members.is_empty() { "{}" } else { "}" });
+                }
             }
         }
-        sightings
+    }
+
+    #[derive(Clone, Debug)]
+    enum Edit {
+        Nothing,
+        Change(prop::sample::Index, String),
+        CutBack(prop::sample::Index),
+        CutFront(prop::sample::Index),
+    }
+
+    fn any_edit() -> impl Strategy<Value = Edit> {
+        let at = any::<prop::sample::Index>;
+        prop_oneof![
+            6 => Just(Edit::Nothing),
+            2 => (at(), "[a-z0-9 ]").prop_map(|(at, with)| Edit::Change(at, with)),
+            1 => at().prop_map(Edit::CutBack),
+            1 => at().prop_map(Edit::CutFront),
+        ]
+    }
+
+    /// Our text, whole, damaged, cut, of another run, or somebody else's.
+    fn any_text(payload_bytes: usize) -> impl Strategy<Value = String> {
+        let shape = shape(payload_bytes);
+        let run = prop_oneof![6 => Just(RUN), 1 => any::<u32>()];
+        let whole = (any::<u16>(), 0u64..1 << 40, run)
+            .prop_map(move |(sender, sequence, run)| text(&shape, run, sender, sequence));
+        let ours = (whole, any_edit()).prop_map(|(text, edit)| match edit {
+            Edit::Nothing => text,
+            Edit::Change(at, with) => {
+                let at = at.index(text.len());
+                format!("{}{with}{}", &text[..at], &text[at + 1..])
+            }
+            Edit::CutBack(at) => text[..at.index(text.len())].to_owned(),
+            Edit::CutFront(at) => text[at.index(text.len())..].to_owned(),
+        });
+        let chat = prop_oneof![
+            "\\PC{0,30}",
+            "[\"\\\\{}:, a]{0,20}",
+            Just(r#"{"messageId":"7"}"#.to_owned()),
+            Just("messageId".to_owned()),
+            Just("fanstorm message for you".to_owned()),
+        ];
+        prop_oneof![4 => ours, 1 => chat]
+    }
+
+    fn any_id() -> impl Strategy<Value = Json> {
+        prop_oneof![
+            4 => "[A-Za-z0-9-]{1,20}".prop_map(Json::Text),
+            2 => any::<u32>().prop_map(|id| Json::Bare(id.to_string())),
+            1 => Just(Json::Bare("null".into())),
+            1 => Just(Json::Text(String::new())),
+            1 => Just(Json::List(vec![Json::Bare("1".into())])),
+        ]
+    }
+
+    fn filler() -> impl Strategy<Value = Json> {
+        prop_oneof![
+            "[\"\\\\{}:,0-9a ]{0,12}".prop_map(Json::Text),
+            any::<i32>().prop_map(|number| Json::Bare(number.to_string())),
+            Just(Json::Bare("true".into())),
+            Just(Json::Text("text".into())),
+            Just(Json::Object(vec![("k", Json::Object(vec![]))])),
+            "[0-9]{1,4}".prop_map(|id| Json::Object(vec![("messageId", Json::Text(id))])),
+        ]
+    }
+
+    fn any_element(payload_bytes: usize) -> impl Strategy<Value = Json> {
+        let text = option::weighted(0.7, any_text(payload_bytes).prop_map(Json::Text));
+        let members =
+            (option::weighted(0.9, any_id()), text, option::of(filler()), option::of(filler()));
+        members
+            .prop_map(|(id, text, a, b)| {
+                let has_id = matches!(&id, Some(Json::Text(id)) if !id.is_empty())
+                    || matches!(&id, Some(Json::Bare(id)) if id != "null");
+                let is_leaf = ![&a, &b].into_iter().flatten().any(Json::has_id_key);
+                let text = text.filter(|text| (has_id && is_leaf) || !text.lost_its_head());
+                let members = [("messageId", id), ("text", text), ("dateTime", a), ("meta", b)];
+                let present = members.into_iter().filter_map(|(key, value)| Some((key, value?)));
+                present.collect()
+            })
+            .prop_flat_map(|members: Vec<_>| Just(members).prop_shuffle())
+            .prop_map(Json::Object)
+    }
+
+    fn any_message(payload_bytes: usize) -> impl Strategy<Value = String> {
+        let elements = vec(any_element(payload_bytes), 0..4).prop_map(Json::List);
+        let loose = any_text(payload_bytes).prop_map(Json::Text);
+        let loose =
+            option::weighted(0.1, loose).prop_map(|text| text.filter(|text| !text.lost_its_head()));
+        let space = prop_oneof![3 => Just(""), 1 => Just(" "), 1 => Just("\n\t")];
+        (elements, loose, option::weighted(0.2, any_id()), filler(), space)
+            .prop_flat_map(|(elements, loose, envelope_id, filler, space)| {
+                let mut members = vec![("type", filler), ("payload", elements)];
+                members.extend(loose.map(|text| ("note", text)));
+                members.extend(envelope_id.map(|id| ("messageId", id)));
+                (Just(members).prop_shuffle(), Just(space))
+            })
+            .prop_map(|(members, space)| {
+                let mut message = String::new();
+                Json::Object(members).write(space, &mut message);
+                message
+            })
+    }
+
+    /// What a worker's sockets see one after another: mostly a few builds, over and over.
+    fn any_session(payload_bytes: usize) -> impl Strategy<Value = Vec<String>> {
+        let common = (0usize..9, any::<u16>(), 0u64..1000, 1001u32..1004);
+        let common = common.prop_map(move |(build, sender, sequence, source)| {
+            let text = text(&shape(payload_bytes), RUN, sender, sequence);
+            match build {
+                0..=1 => push_node_copy(&text, sequence * 7),
+                2..=3 => other_node_copy(source, sequence * 7),
+                build => other_build(build - 4, &text, sequence * 7),
+            }
+        });
+        vec(prop_oneof![6 => common, 1 => any_message(payload_bytes)], 1..12)
+    }
+
+    fn any_payload_bytes() -> impl Strategy<Value = usize> {
+        prop::sample::select(vec![26, 29, 36, 43, 60, 150])
+    }
+
+    fn session() -> impl Strategy<Value = (usize, Vec<String>)> {
+        any_payload_bytes().prop_flat_map(|bytes| (Just(bytes), any_session(bytes)))
+    }
+
+    fn dialects() -> [Dialect; 2] {
+        [Dialect::dsatter(), Dialect::raw()]
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
         #[test]
-        fn the_scanner_agrees_with_a_json_parser(elements in elements(), spaced: bool) {
-            // An element without an id cannot be told apart once others have one: clusters that give
-            // ids give them to all.
-            let elements: Vec<_> = elements.iter().filter(|e| e.id.is_some()).collect();
-            prop_assume!(!elements.is_empty());
-            let elements: Vec<_> = elements.iter().map(|e| e.json(spaced)).collect();
-            let message = format!("{{\"type\":\"x\",\"payload\":[{}]}}", elements.join(","));
-            prop_assert_eq!(scan(&Dialect::dsatter(), &message), naive(&message));
+        fn the_naive_twin_sees_the_same((payload_bytes, session) in session()) {
+            let shape = shape(payload_bytes);
+            for dialect in dialects() {
+                let mut scanner = Scanner::new(&dialect, &shape, RUN);
+                for message in &session {
+                    let expected = naive::sightings(&dialect, &shape, RUN, message.as_bytes());
+                    let seen = collect(&mut scanner, message.as_bytes());
+                    prop_assert_eq!(seen, expected, "{}", message);
+                }
+            }
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            for dialect in [Dialect::raw(), Dialect::dsatter()] {
-                let mut scanner = Scanner::new(&dialect, &shape(), RUN);
-                let mut sightings = 0;
-                scanner.scan(&bytes, &mut |_| sightings += 1);
-                prop_assert!(sightings >= 1);
+        fn what_was_remembered_never_changes_what_a_message_means(
+            (payload_bytes, session) in session(),
+            edits in vec(
+                (any::<prop::sample::Index>(), "[\"\\\\{}:,0-9a-zs .-]{0,3}", 0usize..4),
+                1..12,
+            ),
+        ) {
+            let shape = shape(payload_bytes);
+            for dialect in dialects() {
+                let mut warm = Scanner::new(&dialect, &shape, RUN);
+                for (message, (at, with, cut)) in session.iter().zip(edits.iter().cycle()) {
+                    let edited = edit(message.as_bytes(), at.index(message.len()), with, *cut);
+                    for message in [message.as_bytes(), &edited, message.as_bytes()] {
+                        let mut fresh = Scanner::new(&dialect, &shape, RUN);
+                        let expected = collect(&mut fresh, message);
+                        let text = String::from_utf8_lossy(message);
+                        prop_assert_eq!(collect(&mut warm, message), expected, "{}", text);
+                    }
+                }
             }
         }
+
+        #[test]
+        fn an_altered_text_is_corrupt_and_never_a_copy_nor_foreign(
+            at in 0usize..150,
+            byte in "[a-z0-9 ]",
+            sender: u16,
+            sequence in 0u64..1 << 40,
+            warm: bool,
+        ) {
+            let shape = shape(150);
+            let good = text(&shape, RUN, sender, sequence);
+            let bad = format!("{}{byte}{}", &good[..at], &good[at + 1..]);
+            for dialect in dialects() {
+                let mut scanner = Scanner::new(&dialect, &shape, RUN);
+                for wrap in [|text: &str| text.to_owned(), |text: &str| push_node_copy(text, 141)] {
+                    if warm {
+                        collect(&mut scanner, wrap(&text(&shape, RUN, 1, 1)).as_bytes());
+                    }
+                    let seen = collect(&mut scanner, wrap(&bad).as_bytes());
+                    let is_copy = matches!(seen[..], [Sighting::Copy { .. }]);
+                    prop_assert_eq!(is_copy, good == bad);
+                    prop_assert!(is_copy || seen == [Sighting::Corrupt], "{:?}", seen);
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_have_a_meaning(
+            message in vec(any::<u8>(), 0..80),
+            text in "[\"\\\\{}:,a]{0,40}",
+        ) {
+            for dialect in dialects() {
+                let mut scanner = Scanner::new(&dialect, &shape(26), RUN);
+                prop_assert_eq!(collect(&mut scanner, &message), [Sighting::Foreign]);
+                prop_assert_eq!(collect(&mut scanner, text.as_bytes()), [Sighting::Foreign]);
+            }
+        }
+    }
+
+    fn edit(message: &[u8], at: usize, with: &str, cut: usize) -> Vec<u8> {
+        let after = (at + cut).min(message.len());
+        [&message[..at], with.as_bytes(), &message[after..]].concat()
+    }
+
+    #[test]
+    fn the_frames_that_dsatter_sends_mean_what_they_should() {
+        let mut scanner = Scanner::new(&Dialect::dsatter(), &shape(150), RUN);
+        let ours = text(&shape(150), RUN, 2, 77);
+        let copy = Sighting::Copy { sender: 2, sequence: 77, id: Some(id("1003141")) };
+        let theirs = concat!(
+            r#"{"type":"newMessagesForClient","source":1003,"payload":[{"nodeId":1003,"id":141,"#,
+            r#""messageId":"1003141","chatId":11,"text":"Test message 0 from client","#,
+            r#""dateTime":"2026-11-24T09:01:05.335Z","sender":"pythonClientUser"}]}"#,
+        );
+        for _ in 0..2 {
+            assert_eq!(collect(&mut scanner, push_node_copy(&ours, 141).as_bytes()), [copy]);
+            let id_only = other_node_copy(1001, 141);
+            assert_eq!(collect(&mut scanner, id_only.as_bytes()), [Sighting::Id(id("1003141"))]);
+            assert_eq!(collect(&mut scanner, theirs.as_bytes()), [Sighting::Foreign]);
+            let reply = br#"{"type":"clientSyncReply","payload":[]}"#;
+            assert_eq!(collect(&mut scanner, reply), [Sighting::Foreign]);
+        }
+    }
+
+    #[test]
+    fn the_second_message_of_a_build_is_read_by_its_layout() {
+        let shape = shape(150);
+        let ours = |sequence| text(&shape, RUN, 0, sequence);
+        let mut builds: Vec<(Dialect, [String; 2])> = vec![
+            (Dialect::raw(), [ours(1), ours(2)]),
+            (Dialect::raw(), [push_node_copy(&ours(1), 9), push_node_copy(&ours(2), 100_000)]),
+            (Dialect::dsatter(), [push_node_copy(&ours(1), 9), push_node_copy(&ours(2), 100_000)]),
+            (Dialect::dsatter(), [other_node_copy(1001, 9), other_node_copy(1002, 100_000)]),
+        ];
+        for which in [0, 1, 3, 4] {
+            let pair = [other_build(which, &ours(1), 9), other_build(which, &ours(2), 999)];
+            builds.push((Dialect::dsatter(), pair));
+        }
+        for (dialect, [first, second]) in builds {
+            let mut scanner = Scanner::new(&dialect, &shape, RUN);
+            assert_eq!(scanner.remembered(second.as_bytes()), None);
+            collect(&mut scanner, first.as_bytes());
+            let remembered = scanner.remembered(second.as_bytes());
+            let expected = naive::sightings(&dialect, &shape, RUN, second.as_bytes());
+            assert_eq!(remembered.as_slice(), expected, "{second}");
+        }
+    }
+
+    #[test]
+    fn a_batch_gives_every_copy_and_every_id_once() {
+        let shape = shape(60);
+        let mut scanner = Scanner::new(&Dialect::dsatter(), &shape, RUN);
+        let ours = text(&shape, RUN, 4, 6);
+        let first = format!(r#"{{"messageId":"a"}},{{"text":"{ours}","messageId":5}}"#);
+        let batch = format!(r#"{{"payload":[{first},{{"messageId":"c","text":"hello"}}]}}"#);
+        let copy = Sighting::Copy { sender: 4, sequence: 6, id: Some(id("5")) };
+        assert_eq!(collect(&mut scanner, batch.as_bytes()), [copy, Sighting::Id(id("a"))]);
+
+        let mut scanner = Scanner::new(&Dialect::raw(), &shape, RUN);
+        let three: String = (0..3).map(|n| text(&shape, RUN, 0, n)).collect();
+        let copy = |sequence| Sighting::Copy { sender: 0, sequence, id: None };
+        assert_eq!(collect(&mut scanner, three.as_bytes()), [copy(0), copy(1), copy(2)]);
+    }
+
+    #[test]
+    fn a_replay_of_another_run_is_foreign_with_and_without_an_id() {
+        let shape = shape(150);
+        let replay = text(&shape, RUN + 1, 0, 0);
+        for dialect in dialects() {
+            let mut scanner = Scanner::new(&dialect, &shape, RUN);
+            for message in [replay.clone(), push_node_copy(&replay, 5)] {
+                assert_eq!(collect(&mut scanner, message.as_bytes()), [Sighting::Foreign]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_probe_is_an_ordinary_copy() {
+        let shape = shape(26);
+        let probe = text(&shape, RUN, PROBE_SENDER, 0);
+        let mut scanner = Scanner::new(&Dialect::raw(), &shape, RUN);
+        let copy = Sighting::Copy { sender: PROBE_SENDER, sequence: 0, id: None };
+        assert_eq!(collect(&mut scanner, probe.as_bytes()), [copy]);
+    }
+
+    /// Scans `first`, so that it is remembered, and says what `second` then means.
+    fn after(dialect: &Dialect, run: u32, first: &str, second: &str) -> Vec<Sighting> {
+        let mut scanner = Scanner::new(dialect, &shape(26), run);
+        assert_eq!(collect(&mut scanner, first.as_bytes()).len(), 1);
+        assert!(scanner.remembered(first.as_bytes()).is_some());
+        collect(&mut scanner, second.as_bytes())
+    }
+
+    #[test]
+    fn a_copy_in_place_of_a_remembered_value_is_seen() {
+        let bare = |sequence| text(&shape(26), RUN, 1, sequence);
+        let message = |sender: &str| format!(r#"{{"text":"{}","sender":"{sender}"}}"#, bare(1));
+        let copy = |sequence| Sighting::Copy { sender: 1, sequence, id: None };
+        let seen = after(&Dialect::dsatter(), RUN, &message("u1"), &message(&bare(2)));
+        assert_eq!(seen, [copy(1), copy(2)]);
+    }
+
+    #[test]
+    fn a_copy_in_place_of_a_remembered_replay_is_seen() {
+        // All digits after `fs`, so that only the letters before them tell it from a number.
+        let all_digits = |run, sender| {
+            let mut texts = (0..1000).map(|sequence| text(&shape(26), run, sender, sequence));
+            let digits = |text: &String| text.bytes().skip(2).all(|byte| byte.is_ascii_digit());
+            texts.find(digits).expect("many checks are decimal")
+        };
+        let (ours, also_ours) = (all_digits(0x2222_2222, 1), all_digits(0x2222_2222, 2));
+        let with_replay = format!("{ours} {}", all_digits(0x1111_1111, 1));
+        let both = format!("{ours} {also_ours}");
+        assert_eq!(after(&Dialect::raw(), 0x2222_2222, &with_replay, &both).len(), 2);
+    }
+
+    #[test]
+    fn a_key_in_place_of_a_remembered_one_is_seen() {
+        let mut dialect = Dialect::dsatter();
+        dialect.correlation = Some(Correlation { id_key: "id".into(), text_key: "t".into() });
+        let ours = text(&shape(26), RUN, 1, 2);
+        let message = |key: &str| format!(r#"{{"{key}":"5","t":"{ours}"}}"#);
+        let copy = Sighting::Copy { sender: 1, sequence: 2, id: Some(id("5")) };
+        assert_eq!(after(&dialect, RUN, &message("k9"), &message("id")), [copy]);
+    }
+
+    #[test]
+    fn learning_is_given_up_where_it_never_pays_and_nothing_is_lost_by_it() {
+        let shape = shape(60);
+        let mut scanner = Scanner::new(&Dialect::raw(), &shape, RUN);
+        let mut words = (0..200u32).map(|n| {
+            let word: String = format!("{n:03}").chars().map(|c| (c as u8 + 50) as char).collect();
+            format!("{word} {}", text(&shape, RUN, 1, u64::from(n)))
+        });
+        for (sequence, message) in words.by_ref().take(100).enumerate() {
+            let copy = Sighting::Copy { sender: 1, sequence: sequence as u64, id: None };
+            assert_eq!(collect(&mut scanner, message.as_bytes()), [copy]);
+        }
+        assert!(!scanner.layouts[0].learns());
+        let last = words.next().expect("there are 200");
+        for _ in 0..2 {
+            assert_eq!(scanner.remembered(last.as_bytes()), None);
+            assert_eq!(collect(&mut scanner, last.as_bytes()).len(), 1);
+        }
+    }
+
+    #[test]
+    fn keys_with_digits_are_never_remembered_past() {
+        let mut dialect = Dialect::dsatter();
+        dialect.correlation = Some(Correlation { id_key: "k 1".into(), text_key: "t".into() });
+        let mut scanner = Scanner::new(&dialect, &shape(26), RUN);
+        let message = |key| format!(r#"{{"k {key}":"7","z":{{"k 1":"{key}"}}}}"#);
+        assert_eq!(collect(&mut scanner, message(2).as_bytes()), [Sighting::Id(id("2"))]);
+        assert_eq!(collect(&mut scanner, message(3).as_bytes()), [Sighting::Id(id("3"))]);
+        let plain = |key| format!(r#"{{"k 1":"7","k {key}":"8"}}"#);
+        assert_eq!(collect(&mut scanner, plain(2).as_bytes()), [Sighting::Id(id("7"))]);
+        assert_eq!(collect(&mut scanner, plain(1).as_bytes()), [Sighting::Id(id("8"))]);
+    }
+
+    #[test]
+    fn objects_nested_past_every_use_hide_ids_but_no_copy() {
+        let shape = shape(26);
+        let mut scanner = Scanner::new(&Dialect::dsatter(), &shape, RUN);
+        let ours = text(&shape, RUN, 1, 2);
+        let deep = format!(
+            r#"{}{{"messageId":"1","text":"{ours}"}}{}"#,
+            r#"{"a":"#.repeat(100),
+            "}".repeat(100)
+        );
+        let copy = Sighting::Copy { sender: 1, sequence: 2, id: None };
+        assert_eq!(collect(&mut scanner, deep.as_bytes()), [copy]);
     }
 }

@@ -1,117 +1,174 @@
-//! The text of a message: a human lead-in, the tag, and filler up to the wanted length.
+//! The text of a message: a tag, and human words around it up to the size asked for.
 //!
-//! ASCII letters, digits and spaces only, so that no protocol escapes it. What surrounds the tag is
-//! the same in all messages of a run: a copy whose tag is right but whose surroundings were altered
-//! or cut is corrupt, and can be told.
+//! Belongs here: what surrounds the tag, and telling whether it came back unaltered. Does not: the
+//! tag itself (`dialect::tag`), what a dialect wraps around the text (`dialect::template`).
+//!
+//! Only `[a-z0-9 ]` is used, so JSON, XML, STOMP, MQTT and URLs carry the text unescaped, and a
+//! copy can be compared byte by byte.
 
 use super::tag::{TAG_LEN, Tag};
 
-const LEAD_IN: &str = "fanstorm message ";
-const FILLER: &str = " to everyone in the room who listens to what is said here today and stays";
+const LEAD_IN: &[u8] = b"fanstorm message ";
+const FILLER: &[u8] = b"one node takes it and every node passes it on until all who listen have \
+    heard it once and in order ";
 
-/// The shape of all texts of a run.
+/// A shortened lead-in with fewer bytes than this is too ordinary to prove that a text was ours.
+const MARKER_MIN: usize = 8;
+const TAIL_MARKER_LEN: usize = 16;
+
+/// Texts of one size: everything about them but the tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextShape {
     before: Vec<u8>,
     after: Vec<u8>,
 }
 
-/// The text is too short for a tag.
+/// The size asked for does not hold a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--payload-bytes {0}: a message needs at least {TAG_LEN} bytes for the tag that marks it")]
-pub struct TooShort(pub usize);
+#[error("--payload-bytes {payload_bytes} is too small: the tag alone takes {TAG_LEN} bytes")]
+pub struct PayloadTooSmall {
+    payload_bytes: usize,
+}
 
 impl TextShape {
-    /// Texts of exactly `payload_bytes`.
+    /// The shape of texts of exactly `payload_bytes`. Short ones lose the lead-in first: 26 bytes
+    /// are the bare tag.
     ///
     /// # Errors
-    /// Less than [`TAG_LEN`].
-    pub fn new(payload_bytes: usize) -> Result<Self, TooShort> {
-        let room = payload_bytes.checked_sub(TAG_LEN).ok_or(TooShort(payload_bytes))?;
-        let lead = room.min(LEAD_IN.len());
-        // The end of the lead-in: a short one still ends with a space before the tag.
-        let before = LEAD_IN.as_bytes()[LEAD_IN.len() - lead..].to_vec();
-        let after = FILLER.bytes().cycle().take(room - lead).collect();
-        Ok(Self { before, after })
+    /// [`PayloadTooSmall`] below [`TAG_LEN`].
+    pub fn new(payload_bytes: usize) -> Result<Self, PayloadTooSmall> {
+        let words = payload_bytes.checked_sub(TAG_LEN).ok_or(PayloadTooSmall { payload_bytes })?;
+        let lead_in = words.min(LEAD_IN.len());
+        let filler = b" ".iter().chain(FILLER.iter().cycle());
+        Ok(Self {
+            before: LEAD_IN[LEAD_IN.len() - lead_in..].to_vec(),
+            after: filler.take(words - lead_in).copied().collect(),
+        })
     }
 
-    /// Bytes of each text.
-    pub fn len(&self) -> usize {
+    /// Bytes of every text of this shape. Never zero, so there is no `is_empty`.
+    #[expect(clippy::len_without_is_empty, reason = "a shape always holds a tag")]
+    pub const fn len(&self) -> usize {
         self.before.len() + TAG_LEN + self.after.len()
     }
 
-    /// Never: a text holds at least its tag.
-    pub fn is_empty(&self) -> bool {
-        false
-    }
-
-    /// Where the tag begins in a text.
-    pub fn tag_offset(&self) -> usize {
+    /// Where in the text the tag begins.
+    pub const fn tag_offset(&self) -> usize {
         self.before.len()
     }
 
-    /// Bytes of each text from its tag on.
-    pub fn len_from_tag(&self) -> usize {
-        TAG_LEN + self.after.len()
-    }
-
-    /// Appends one text.
+    /// Appends the text that carries `tag`.
     pub fn render(&self, tag: Tag, out: &mut Vec<u8>) {
-        out.extend(&self.before);
-        out.extend(tag.encode());
-        out.extend(&self.after);
+        out.extend_from_slice(&self.before);
+        out.extend_from_slice(&tag.encode());
+        out.extend_from_slice(&self.after);
     }
 
-    /// Whether everything around the tag at `tag_at` of `message` is as it was sent.
+    /// Whether the words around the tag at `tag_at` are all there and unaltered.
     #[inline]
-    pub fn intact(&self, message: &[u8], tag_at: usize) -> bool {
-        let end = tag_at + TAG_LEN;
-        message[..tag_at].ends_with(&self.before)
-            && message.get(end..).is_some_and(|rest| rest.starts_with(&self.after))
+    pub fn intact(&self, payload: &[u8], tag_at: usize) -> bool {
+        let Some(start) = tag_at.checked_sub(self.before.len()) else {
+            return false;
+        };
+        let Some(text) = payload.get(start..start + self.len()) else {
+            return false;
+        };
+        let (before, rest) = text.split_at(self.before.len());
+        before == self.before && rest[TAG_LEN..] == self.after
     }
 
-    /// What still marks a text whose tag is damaged: its lead-in, or what follows it. Empty when the
-    /// text is the tag alone.
-    pub(super) fn remains(&self) -> [&[u8]; 2] {
-        // A few common letters would be found in anybody's message.
-        let telling = |part: &'_ [u8]| part.len() >= 8;
-        let part = |part| if telling(part) { part } else { &[][..] };
-        [part(&self.before), part(&self.after)]
+    /// The bytes before the tag, with the first bytes of the tag.
+    pub(super) fn head(&self, prefix: &[u8]) -> Vec<u8> {
+        [&self.before, prefix].concat()
+    }
+
+    /// Whether the bytes after a tag begin with the words that belong there.
+    #[inline]
+    pub(super) fn ends(&self, after_tag: &[u8]) -> bool {
+        after_tag.starts_with(&self.after)
+    }
+
+    /// The lead-in, where it is long enough to be told from other people's text.
+    pub(super) fn lead_marker(&self) -> Option<&[u8]> {
+        (self.before.len() >= MARKER_MIN).then_some(&self.before[..])
+    }
+
+    /// The first words after the tag, where they are enough to be told from other people's text.
+    pub(super) fn tail_marker(&self) -> Option<&[u8]> {
+        self.after.get(..TAIL_MARKER_LEN)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    const TAG: Tag = Tag { run: 7, sender: 1, sequence: 99 };
+    const TAG: Tag = Tag { run: 0x1b2c_3d4e, sender: 2, sequence: 77 };
 
-    #[test]
-    fn every_length_is_met_exactly_and_is_plain_ascii() {
-        for length in TAG_LEN..400 {
-            let shape = TextShape::new(length).unwrap();
-            let mut text = Vec::new();
-            shape.render(TAG, &mut text);
-            assert_eq!((text.len(), shape.len()), (length, length));
-            assert!(text.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b' ')));
-            assert_eq!(Tag::decode(&text[shape.tag_offset()..]), Ok(TAG));
-            assert!(shape.intact(&text, shape.tag_offset()));
+    fn rendered(payload_bytes: usize) -> (TextShape, Vec<u8>) {
+        let shape = TextShape::new(payload_bytes).expect("large enough");
+        let mut text = Vec::new();
+        shape.render(TAG, &mut text);
+        (shape, text)
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_has_exactly_the_size_asked_for_and_nothing_to_escape(bytes in 26usize..2000) {
+            let (shape, text) = rendered(bytes);
+            prop_assert_eq!((text.len(), shape.len()), (bytes, bytes));
+            let plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b' ');
+            prop_assert!(text.iter().all(plain));
+            prop_assert_eq!(Tag::decode(&text[shape.tag_offset()..]), Ok(TAG));
         }
-        assert_eq!(TextShape::new(TAG_LEN - 1), Err(TooShort(25)));
+
+        #[test]
+        fn only_one_tag_is_in_a_text(bytes in 26usize..1000) {
+            let (_, text) = rendered(bytes);
+            prop_assert_eq!(memchr::memmem::find_iter(&text, b"fs").count(), 1);
+        }
+
+        #[test]
+        fn a_text_is_intact_wherever_it_lies_and_not_when_a_byte_differs(
+            bytes in 26usize..300,
+            before in "\\PC{0,40}",
+            at: prop::sample::Index,
+            change in 1u8..,
+        ) {
+            let (shape, text) = rendered(bytes);
+            let tag_at = before.len() + shape.tag_offset();
+            let mut message = [before.as_bytes(), &text, b"\"}"].concat();
+            prop_assert!(shape.intact(&message, tag_at));
+            let at = at.index(bytes);
+            message[before.len() + at] ^= change;
+            let in_tag = (shape.tag_offset()..shape.tag_offset() + TAG_LEN).contains(&at);
+            prop_assert_eq!(shape.intact(&message, tag_at), in_tag);
+        }
+
+        #[test]
+        fn a_text_that_lost_bytes_is_not_intact(bytes in 60usize..300, lost in 1usize..34) {
+            let (shape, text) = rendered(bytes);
+            prop_assert!(!shape.intact(&text[..bytes - lost.min(bytes - 44)], shape.tag_offset()));
+            let lost = lost.min(shape.tag_offset());
+            prop_assert!(!shape.intact(&text[lost..], shape.tag_offset() - lost));
+        }
     }
 
     #[test]
-    fn an_altered_or_cut_text_is_not_intact() {
-        let shape = TextShape::new(100).unwrap();
-        let mut text = Vec::new();
-        shape.render(TAG, &mut text);
-        let at = shape.tag_offset();
-        for place in (0..at).chain(at + TAG_LEN..100) {
-            let mut altered = text.clone();
-            altered[place] ^= 1;
-            assert!(!shape.intact(&altered, at), "byte {place}");
-        }
-        assert!(!shape.intact(&text[..99], at));
-        assert!(!shape.intact(&text[1..], at - 1));
+    fn a_text_reads_like_one() {
+        let expected = "fanstorm message fs1b2c3d4e0002000000004de2 \
+            one node takes it and every node passes it on until all ";
+        assert_eq!(std::str::from_utf8(&rendered(100).1), Ok(expected));
+    }
+
+    #[test]
+    fn short_texts_lose_their_words_and_then_are_refused() {
+        assert_eq!(rendered(43).1[..17], *b"fanstorm message ");
+        assert_eq!(rendered(30).1[..4], *b"age ");
+        assert_eq!(rendered(26).1, TAG.encode());
+        let refused = TextShape::new(25).unwrap_err().to_string();
+        assert_eq!(refused, "--payload-bytes 25 is too small: the tag alone takes 26 bytes");
     }
 }

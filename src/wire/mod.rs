@@ -1,9 +1,15 @@
-//! RFC 6455 bytes: upgrade, frame decoder, frame encoder. No I/O, no clock, no unsafe.
+//! RFC 6455 as bytes: the upgrade, frames from a server, frames to a server.
+//!
+//! Belongs here: what any WebSocket peer would agree on. Every function takes bytes and gives
+//! bytes or meaning back. Does not: sockets and buffers of the kernel (`engine`), a clock
+//! (`host::clock`), what a given cluster says inside its messages (`dialect`).
 
-pub mod close;
-pub mod code;
 pub mod decoder;
 pub mod encode;
 pub mod frame;
+#[doc(hidden)]
+pub mod naive;
 pub mod upgrade;
-pub mod violation;
+
+pub use decoder::{BufferPool, Decoder, FrameCounts, Item};
+pub use frame::{CloseCode, Header, Opcode, Violation, parse_header};

@@ -1,168 +1,345 @@
-//! The opening handshake, client side (RFC 6455, section 4.1).
+//! The opening handshake of RFC 6455 section 4, as bytes.
 //!
-//! Belongs here: the request's bytes and the judgement of the response. Does not: sending them.
+//! Belongs here: the request, and what makes a response acceptable. Does not: what a dialect says
+//! after it (`dialect`), sockets and timeouts (`engine`).
 
 use tungstenite::handshake::derive_accept_key;
 
-/// A response that is larger is not one.
-const RESPONSE_MAX: usize = 16 << 10;
-/// More header fields than any server sends.
-const FIELDS_MAX: usize = 100;
+/// Largest response head that is waited for. Real ones are 130 to 500 bytes; a server that sends
+/// more without ending its head is not answering an upgrade.
+pub const RESPONSE_BYTES_MAX: usize = 16 * 1024;
 
-/// Why an upgrade failed: one clause.
+/// Header lines that a response may have.
+const HEADERS_MAX: usize = 64;
+
+/// Why a response does not open a WebSocket: one clause, to be read after the node's URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpgradeError {
-    /// Not an HTTP response.
-    #[error("the answer is not HTTP: {0}")]
+    /// The bytes are no HTTP/1.1 response.
+    #[error("answered the upgrade with something that is not HTTP ({0})")]
     NotHttp(httparse::Error),
-    /// Another status than 101.
-    #[error("refused with {0} {1}")]
-    Status(u16, String),
-    /// A required header is missing or wrong.
-    #[error("101, but {0}")]
-    Header(&'static str),
-    /// No end of the header in sight.
-    #[error("the answer's header is larger than 16 KiB")]
+    /// A status other than 101.
+    #[error("refused the upgrade: {status} {reason}")]
+    Refused {
+        /// The status code.
+        status: u16,
+        /// The reason phrase; may be empty.
+        reason: String,
+    },
+    /// A header that section 4.1 demands is missing.
+    #[error("accepted the upgrade without the header {0}")]
+    Missing(&'static str),
+    /// `Upgrade` or `Connection` says something else.
+    #[error("accepted the upgrade with `{name}: {value}`")]
+    WrongHeader {
+        /// The header's name.
+        name: &'static str,
+        /// What it says.
+        value: String,
+    },
+    /// The accept value does not belong to our key: a cache or another peer answered.
+    #[error("answered with Sec-WebSocket-Accept `{found}` where our key gives `{expected}`")]
+    WrongAccept {
+        /// What our key gives.
+        expected: String,
+        /// What the server sent.
+        found: String,
+    },
+    /// An extension that we did not offer.
+    #[error("turned on the extension `{0}`, which was not offered")]
+    UnexpectedExtension(String),
+    /// A subprotocol that we did not offer.
+    #[error("chose the subprotocol `{0}`, which was not offered")]
+    UnexpectedSubprotocol(String),
+    /// No end of the head within [`RESPONSE_BYTES_MAX`].
+    #[error("answered the upgrade with more than 16 KiB of headers")]
     TooLarge,
 }
 
-/// The `Sec-WebSocket-Key` of a nonce.
+/// The value of `Sec-WebSocket-Key` for a nonce, which section 4.1 wants random per connection.
 pub fn key(nonce: [u8; 16]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digits = |group: &[u8]| {
-        let bits = group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
-        let bits = bits << (8 * (3 - group.len()));
-        let digit = move |i: usize| DIGITS[(bits >> (18 - 6 * i) & 63) as usize] as char;
-        let filled = group.len() + 1;
-        (0..4).map(move |i| if i < filled { digit(i) } else { '=' })
-    };
-    nonce.chunks(3).flat_map(digits).collect()
+    base64(&nonce)
 }
 
-/// The `Sec-WebSocket-Accept` that answers a key.
+/// The value of `Sec-WebSocket-Accept` that proves a server has read `key`.
 pub fn accept(key: &str) -> String {
     derive_accept_key(key.as_bytes())
 }
 
-/// The request's bytes.
-pub fn request(host: &str, target: &str, key: &str) -> Vec<u8> {
-    format!(
+/// The upgrade request. `target` is path and query; `extra` headers follow the fixed ones.
+///
+/// No extension is offered: a deflated copy would cost more to read than the cluster to relay.
+pub fn request(host: &str, target: &str, key: &str, extra: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = format!(
         "GET {target} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nUser-Agent: fanstorm/{}\r\n\r\n",
-        env!("CARGO_PKG_VERSION")
-    )
-    .into_bytes()
+         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
+    );
+    for (name, value) in extra {
+        text.extend([name, ": ", value, "\r\n"]);
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
 }
 
-/// Judges the response so far: `None` when it is not all there, else the number of its bytes. What
-/// follows them are frames already.
+/// Reads a response from the front of everything that has come on the socket. `Some(consumed)`
+/// when it opens the WebSocket: the bytes after `consumed` belong to the decoder. `None` while
+/// its head is not whole.
 ///
 /// # Errors
-/// See [`UpgradeError`].
-pub fn parse_response(bytes: &[u8], accept: &str) -> Result<Option<usize>, UpgradeError> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut response = httparse::Response::new(&mut fields);
-    let consumed = match response.parse(bytes).map_err(UpgradeError::NotHttp)? {
-        httparse::Status::Complete(consumed) => consumed,
-        httparse::Status::Partial if bytes.len() > RESPONSE_MAX => {
-            return Err(UpgradeError::TooLarge);
+/// What in the response does not satisfy RFC 6455 section 4.1.
+pub fn parse_response(bytes: &[u8], expected_accept: &str) -> Result<Option<usize>, UpgradeError> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut headers);
+    let head = &bytes[..bytes.len().min(RESPONSE_BYTES_MAX)];
+    match response.parse(head).map_err(UpgradeError::NotHttp)? {
+        httparse::Status::Complete(consumed) => {
+            check_status(&response)?;
+            check_headers(response.headers, expected_accept)?;
+            Ok(Some(consumed))
         }
-        httparse::Status::Partial => return Ok(None),
-    };
-    let status = response.code.unwrap_or(0);
-    if status != 101 {
-        return Err(UpgradeError::Status(status, response.reason.unwrap_or("").to_owned()));
+        httparse::Status::Partial if bytes.len() >= RESPONSE_BYTES_MAX => {
+            Err(UpgradeError::TooLarge)
+        }
+        httparse::Status::Partial => Ok(None),
     }
-    let has = |name: &str, holds: &dyn Fn(&str) -> bool| {
-        let mut values = response.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name));
-        values.any(|h| std::str::from_utf8(h.value).is_ok_and(holds))
-    };
-    let lists = |value: &str, token: &str| {
-        value.split(',').any(|item| item.trim().eq_ignore_ascii_case(token))
-    };
-    let rules: [(bool, &'static str); 5] = [
-        (has("upgrade", &|v| lists(v, "websocket")), "without Upgrade: websocket"),
-        (has("connection", &|v| lists(v, "upgrade")), "without Connection: Upgrade"),
-        (
-            has("sec-websocket-accept", &|v| v.trim() == accept),
-            "its Sec-WebSocket-Accept does not answer our key",
-        ),
-        (!has("sec-websocket-extensions", &|_| true), "with an extension that we did not offer"),
-        (!has("sec-websocket-protocol", &|_| true), "with a subprotocol that we did not offer"),
-    ];
-    match rules.iter().find(|(kept, _)| !kept) {
-        Some((_, what)) => Err(UpgradeError::Header(what)),
-        None => Ok(Some(consumed)),
+}
+
+fn check_status(response: &httparse::Response<'_, '_>) -> Result<(), UpgradeError> {
+    match response.code {
+        Some(101) => Ok(()),
+        status => Err(UpgradeError::Refused {
+            status: status.unwrap_or_default(),
+            reason: response.reason.unwrap_or_default().to_owned(),
+        }),
     }
+}
+
+fn check_headers(headers: &[httparse::Header<'_>], accept: &str) -> Result<(), UpgradeError> {
+    demand(headers, "Upgrade", |value| value.eq_ignore_ascii_case("websocket"))?;
+    demand(headers, "Connection", |value| value.eq_ignore_ascii_case("upgrade"))?;
+    let found = values(headers, "Sec-WebSocket-Accept")
+        .next()
+        .ok_or(UpgradeError::Missing("Sec-WebSocket-Accept"))?;
+    if found != accept {
+        return Err(UpgradeError::WrongAccept { expected: accept.to_owned(), found });
+    }
+    if let Some(extension) = values(headers, "Sec-WebSocket-Extensions").next() {
+        return Err(UpgradeError::UnexpectedExtension(extension));
+    }
+    if let Some(subprotocol) = values(headers, "Sec-WebSocket-Protocol").next() {
+        return Err(UpgradeError::UnexpectedSubprotocol(subprotocol));
+    }
+    Ok(())
+}
+
+/// One of the comma-separated tokens of the header must satisfy `wanted`.
+fn demand(
+    headers: &[httparse::Header<'_>],
+    name: &'static str,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(), UpgradeError> {
+    let mut first = None;
+    for value in values(headers, name) {
+        if value.split(',').any(|token| wanted(token.trim())) {
+            return Ok(());
+        }
+        first.get_or_insert(value);
+    }
+    Err(match first {
+        Some(value) => UpgradeError::WrongHeader { name, value },
+        None => UpgradeError::Missing(name),
+    })
+}
+
+fn values(headers: &[httparse::Header<'_>], name: &str) -> impl Iterator<Item = String> {
+    headers
+        .iter()
+        .filter(move |header| header.name.eq_ignore_ascii_case(name))
+        .map(|header| String::from_utf8_lossy(header.value).trim().to_owned())
+}
+
+/// RFC 4648 section 4, for the one place that needs it.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte));
+        let group = group << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let sextet = (group >> (18 - 6 * place)) as usize & 0x3f;
+            text.push(if place <= chunk.len() { ALPHABET[sextet] as char } else { '=' });
+        }
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Cursor, Read, Write};
+
     use super::*;
 
-    const NONCE: [u8; 16] = *b"the sample nonce";
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+    const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-    fn response(fields: &str) -> Result<Option<usize>, UpgradeError> {
-        let accept = accept(&key(NONCE));
-        let text = format!("HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n");
-        parse_response(text.replace("$", &accept).as_bytes(), &accept)
+    fn response(lines: &[&str]) -> Vec<u8> {
+        format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes()
+    }
+
+    fn good() -> Vec<u8> {
+        response(&[
+            "HTTP/1.1 101 Switching Protocols",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+        ])
+    }
+
+    /// A connection whose far end is an independent server.
+    struct Duplex {
+        incoming: Cursor<Vec<u8>>,
+        outgoing: Vec<u8>,
+    }
+
+    impl Read for Duplex {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            self.incoming.read(out)
+        }
+    }
+
+    impl Write for Duplex {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.outgoing.write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
     }
 
     #[test]
-    fn the_key_is_the_one_of_the_rfc() {
-        // RFC 6455, section 1.3.
-        assert_eq!(key(NONCE), "dGhlIHNhbXBsZSBub25jZQ==");
-        assert_eq!(accept(&key(NONCE)), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    fn the_sample_of_the_rfc_comes_out() {
+        assert_eq!(key(*b"the sample nonce"), KEY);
+        assert_eq!(accept(KEY), ACCEPT);
     }
 
     #[test]
-    fn a_server_that_we_did_not_write_accepts_the_request_and_we_its_response() {
-        use tungstenite::handshake::server::{Request, create_response};
+    fn base64_pads_as_rfc_4648_shows() {
+        let vectors =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")];
+        for (bytes, text) in vectors {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn an_independent_server_accepts_our_request_and_we_its_response() {
         let key = key([7; 16]);
-        let bytes = request("[::1]:9001", "/chat?room=1", &key);
-        let mut fields = [httparse::EMPTY_HEADER; 16];
-        let mut parsed = httparse::Request::new(&mut fields);
-        assert!(parsed.parse(&bytes).unwrap().is_complete());
-        let mut request = Request::builder().uri(parsed.path.unwrap());
-        for field in parsed.headers.iter() {
-            request = request.header(field.name, field.value);
-        }
-        let response = create_response(&request.body(()).unwrap()).unwrap();
-        let mut text = String::from("HTTP/1.1 101 Switching Protocols\r\n");
-        for (name, value) in response.headers() {
-            text += &format!("{name}: {}\r\n", value.to_str().unwrap());
-        }
-        text += "\r\n";
-        let whole = text.len();
-        let tailed = [text.as_bytes(), &[0x81, 2], b"hi"].concat();
-        assert_eq!(parse_response(&tailed, &accept(&key)), Ok(Some(whole)));
-        for end in 0..whole {
-            assert_eq!(parse_response(&text.as_bytes()[..end], &accept(&key)), Ok(None));
+        let request = request("node.test:8080", "/chat?room=1", &key, &[("Origin", "http://x")]);
+        let duplex = Duplex { incoming: Cursor::new(request), outgoing: Vec::new() };
+        let server = tungstenite::accept(duplex).expect("the server takes the request");
+        let response = &server.get_ref().outgoing;
+        assert_eq!(parse_response(response, &accept(&key)), Ok(Some(response.len())));
+    }
+
+    #[test]
+    fn the_request_says_what_it_was_given() {
+        let bytes = request("h:1", "/p?q", KEY, &[("Cookie", "a=b"), ("X-Y", "z")]);
+        let mut headers = [httparse::EMPTY_HEADER; 16];
+        let mut parsed = httparse::Request::new(&mut headers);
+        assert_eq!(parsed.parse(&bytes), Ok(httparse::Status::Complete(bytes.len())));
+        assert_eq!((parsed.method, parsed.path), (Some("GET"), Some("/p?q")));
+        let lines: Vec<String> = parsed
+            .headers
+            .iter()
+            .map(|header| format!("{}: {}", header.name, String::from_utf8_lossy(header.value)))
+            .collect();
+        assert_eq!(lines[0], "Host: h:1");
+        assert_eq!(lines[5..], ["Cookie: a=b", "X-Y: z"]);
+    }
+
+    #[test]
+    fn bytes_after_the_head_are_left_to_the_decoder() {
+        let head = good();
+        let all = [&head[..], b"\x81\x01a"].concat();
+        assert_eq!(parse_response(&all, ACCEPT), Ok(Some(head.len())));
+    }
+
+    #[test]
+    fn no_front_of_a_good_response_is_taken_or_refused() {
+        let head = good();
+        for len in 0..head.len() {
+            assert_eq!(parse_response(&head[..len], ACCEPT), Ok(None), "{len} bytes");
         }
     }
 
     #[test]
-    fn each_refusal_says_what_is_wrong() {
-        let good = "Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n";
-        let key_field = "Sec-WebSocket-Accept: $\r\n";
-        assert!(matches!(response(&format!("{good}{key_field}")), Ok(Some(_))));
-        let wrong = |fields: String| response(&fields).unwrap_err().to_string();
-        assert!(
-            wrong(format!("Connection: Upgrade\r\n{key_field}")).contains("Upgrade: websocket")
-        );
-        assert!(
-            wrong(format!("Upgrade: websocket\r\n{key_field}")).contains("Connection: Upgrade")
-        );
-        assert!(wrong(good.into()).contains("Sec-WebSocket-Accept"));
-        assert!(wrong(format!("{good}Sec-WebSocket-Accept: nonsense\r\n")).contains("our key"));
-        let extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
-        assert!(wrong(format!("{good}{key_field}{extension}")).contains("extension"));
-        let protocol = "Sec-WebSocket-Protocol: chat\r\n";
-        assert!(wrong(format!("{good}{key_field}{protocol}")).contains("subprotocol"));
-        let status = parse_response(b"HTTP/1.1 404 Not Found\r\n\r\n", "x").unwrap_err();
-        assert_eq!(status.to_string(), "refused with 404 Not Found");
-        assert!(matches!(parse_response(b"SSH-2.0\r\n", "x"), Err(UpgradeError::NotHttp(_))));
-        let endless = format!("HTTP/1.1 101 X\r\nA: {}", "a".repeat(RESPONSE_MAX));
-        assert_eq!(parse_response(endless.as_bytes(), "x"), Err(UpgradeError::TooLarge));
+    fn names_and_tokens_are_compared_without_case_and_in_lists() {
+        let head = response(&[
+            "HTTP/1.1 101 OK",
+            "UPGRADE: WebSocket",
+            "connection: keep-alive, upgrade",
+            "sec-websocket-accept:  s3pPLMBiTxaQ9kYGzzhZRbK+xOo= ",
+        ]);
+        assert_eq!(parse_response(&head, ACCEPT), Ok(Some(head.len())));
+    }
+
+    #[test]
+    fn each_refusal_says_what_was_wrong_in_one_clause() {
+        let (status, upgrade, connection) =
+            ("HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade");
+        let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+        let cases: [(&[&str], &str); 10] = [
+            (&["HTTP/1.1 404 Not Found"], "refused the upgrade: 404 Not Found"),
+            (
+                &["HTTP/1.1 503 Service Unavailable", "Retry-After: 1"],
+                "refused the upgrade: 503 Service Unavailable",
+            ),
+            (
+                &["SSH-2.0-OpenSSH_9.6"],
+                "answered the upgrade with something that is not HTTP (invalid HTTP version)",
+            ),
+            (&[status, connection, accept], "accepted the upgrade without the header Upgrade"),
+            (&[status, upgrade, accept], "accepted the upgrade without the header Connection"),
+            (
+                &[status, upgrade, "Connection: close", accept],
+                "accepted the upgrade with `Connection: close`",
+            ),
+            (
+                &[status, upgrade, connection],
+                "accepted the upgrade without the header Sec-WebSocket-Accept",
+            ),
+            (
+                &[status, upgrade, connection, "Sec-WebSocket-Accept: wrong"],
+                "answered with Sec-WebSocket-Accept `wrong` where our key gives \
+                 `s3pPLMBiTxaQ9kYGzzhZRbK+xOo=`",
+            ),
+            (
+                &[
+                    status,
+                    upgrade,
+                    connection,
+                    accept,
+                    "Sec-WebSocket-Extensions: permessage-deflate",
+                ],
+                "turned on the extension `permessage-deflate`, which was not offered",
+            ),
+            (
+                &[status, upgrade, connection, accept, "Sec-WebSocket-Protocol: mqtt"],
+                "chose the subprotocol `mqtt`, which was not offered",
+            ),
+        ];
+        for (lines, clause) in cases {
+            let refused = parse_response(&response(lines), ACCEPT).unwrap_err();
+            assert_eq!(refused.to_string(), clause);
+        }
+    }
+
+    #[test]
+    fn a_head_without_end_is_given_up_at_16_kib() {
+        let mut head = b"HTTP/1.1 101 OK\r\nX: ".to_vec();
+        head.resize(RESPONSE_BYTES_MAX - 1, b'a');
+        assert_eq!(parse_response(&head, ACCEPT), Ok(None));
+        head.push(b'a');
+        assert_eq!(parse_response(&head, ACCEPT), Err(UpgradeError::TooLarge));
     }
 }

@@ -130,7 +130,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let mut nonce = [0; 16];
         self.rng.fill(&mut nonce);
         let key = upgrade::key(nonce);
-        let request = upgrade::request(&node.host, &node.target, &key);
+        let request = upgrade::request(&node.host, &node.target, &key, &[]);
         session.phase = Phase::Upgrading;
         session.upgrade =
             Some(Box::new(Upgrade { accept: upgrade::accept(&key), response: Vec::new() }));

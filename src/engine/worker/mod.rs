@@ -1,7 +1,7 @@
 //! The worker: one core, one ring, one slice of the sockets, one loop.
 //!
 //! Belongs here: the turn (wait, dispatch, send), and what every phase shares: replies, losses,
-//! re-arming. Does not: what a phase wants (`connect`, `probe`, `row`, each a [`Script`] or a driver
+//! re-arming. Does not: what a phase wants (`connect`, `probe`, `row`, each a `Script` or a driver
 //! of one), threads (`fleet`).
 //!
 //! There is one loop. A phase is data handed to it: the script hears messages and gives frames. The
@@ -25,10 +25,8 @@ use crate::measure::outcome::LostSocket;
 use crate::measure::recorder::Seat;
 use crate::plan::Plan;
 use crate::units::Nanos;
-use crate::wire::code;
 use crate::wire::decoder::{BufferPool, FrameCounts, Item};
-use crate::wire::frame::Opcode;
-use crate::wire::violation::Violation;
+use crate::wire::frame::{CloseCode, Opcode, Violation};
 
 /// Completions between two clock reads in a long batch: at 30 to 60 ns each, a stamp is at most 1 to
 /// 2 µs old.
@@ -221,11 +219,11 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     }
 
     fn violated<S: Script>(&mut self, script: &mut S, slot: Slot, by: Violation, now: Nanos) {
-        self.farewell(slot, &by.code.to_be_bytes());
+        self.farewell(slot, &by.code.0.to_be_bytes());
         let loss = Loss {
             reason: format!("the node broke the protocol: {} (closed with {})", by.what, by.code),
             close_code: None,
-            our_close_code: Some(by.code),
+            our_close_code: Some(by.code.0),
         };
         self.lose_politely(script, slot, loss, now);
     }
@@ -328,7 +326,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
 
     /// Closes a socket because the run is over.
     fn close_normally(&mut self, slot: Slot) {
-        self.farewell(slot, &code::NORMAL.to_be_bytes());
+        self.farewell(slot, &CloseCode::NORMAL.0.to_be_bytes());
         self.sessions[slot as usize].phase = Phase::Closing;
     }
 

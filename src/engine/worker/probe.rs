@@ -7,9 +7,7 @@ use std::io;
 use std::ops::Range;
 
 use super::{Conductor, Directive, Script, TICK, Worker, WorkerProgress};
-use crate::dialect::Dialect;
-use crate::dialect::scan::{CorrelationId, Scanner, Sighting};
-use crate::dialect::text::TextShape;
+use crate::dialect::{CorrelationId, Dialect, MessageKind, Scanner, Sighting, TextShape};
 use crate::engine::frames::{FrameShape, SenderFrames};
 use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
 use crate::host::clock::Clock;
@@ -65,7 +63,8 @@ impl Probe {
 impl Script for Probe {
     fn hear(&mut self, slot: Slot, message: &[u8], binary: bool, _at: Nanos) {
         // As in a row: what would not count there proves nothing here.
-        if !self.dialect.hears(binary) {
+        let kind = if binary { MessageKind::Binary } else { MessageKind::Text };
+        if !self.dialect.hears(kind) {
             return;
         }
         let mut sightings = Vec::new();

@@ -8,8 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Counters, Script, TICK, Worker};
-use crate::dialect::scan::{Scanner, Sighting};
-use crate::dialect::text::TextShape;
+use crate::dialect::{MessageKind, Scanner, Sighting, TextShape};
 use crate::engine::frames::{FrameShape, SenderFrames};
 use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot, Wait};
 use crate::host::clock::{Clock, thread_cpu_time};
@@ -268,7 +267,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         );
         let mut row = Row {
             scanner: Scanner::new(dialect, &plan.text, plan.run),
-            hears: [false, true].map(|binary| dialect.hears(binary)),
+            hears: [MessageKind::Text, MessageKind::Binary].map(|kind| dialect.hears(kind)),
             expected: recorder.expected.iter().sum(),
             recorder,
             senders,

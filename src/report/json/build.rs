@@ -70,7 +70,7 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         cluster: invocation.cluster.clone(),
         nodes: plan.nodes.iter().map(|node| doc::Node { url: node.url.clone() }).collect(),
         push_node: plan.push_node as u64,
-        dialect: plan.dialect.name.to_owned(),
+        dialect: plan.dialect.name.clone().into_owned(),
         fan_out: match plan.fan_out {
             FanOut::All => doc::FanOut::All,
             FanOut::Others => doc::FanOut::Others,

@@ -1,6 +1,6 @@
 //! The report that a machine reads: `fanstorm.result/1`.
 //!
-//! Belongs here: turning plan and outcome into a [`document`], and a document into bytes. Does not:
+//! Belongs here: turning plan and outcome into a [`document()`], and a document into bytes. Does not:
 //! where the bytes go (`cli`). The keys are a contract: within version 1 keys are added, never
 //! removed or given another meaning.
 

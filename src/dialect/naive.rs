@@ -1,0 +1,134 @@
+//! The scanner again, slowly: the oracle of its tests.
+//!
+//! Belongs here: what a message means by a real JSON parser and by looking at every position.
+//! Does not: anything that `dialect::scan` could share a mistake with but the tag and the shape.
+
+use serde_json::Value;
+
+use super::correlation::CorrelationId;
+use super::sighting::Sighting;
+use super::tag::{TAG_LEN, Tag};
+use super::text::TextShape;
+use super::{Correlation, Dialect};
+
+/// What `message` says, in sorted order.
+pub(super) fn sightings(
+    dialect: &Dialect,
+    shape: &TextShape,
+    run: u32,
+    message: &[u8],
+) -> Vec<Sighting> {
+    let mut found = Vec::new();
+    // Socket.IO puts a number before its JSON.
+    let json = message.iter().position(|byte| b"[{".contains(byte)).unwrap_or(0);
+    match (&dialect.correlation, serde_json::from_slice(&message[json..])) {
+        (Some(keys), Ok(value)) => {
+            let mut loose = Vec::new();
+            elements(&value, keys, &mut loose, &mut |texts, id, has_text| {
+                let (mut seen, nothing) = texts_of(&texts.join("\0"), shape, run, Some(id));
+                if nothing && !has_text {
+                    seen.push(Sighting::Id(id));
+                }
+                found.extend(seen);
+            });
+            found.extend(texts_of(&loose.join("\0"), shape, run, None).0);
+        }
+        _ => found = texts_of(&String::from_utf8_lossy(message), shape, run, None).0,
+    }
+    if found.is_empty() {
+        found.push(Sighting::Foreign);
+    }
+    found.sort();
+    found
+}
+
+/// Visits the innermost objects that have an id, and collects the strings outside of them.
+/// Returns whether there was one.
+fn elements(
+    value: &Value,
+    keys: &Correlation,
+    strings: &mut Vec<String>,
+    visit: &mut impl FnMut(Vec<String>, CorrelationId, bool),
+) -> bool {
+    match value {
+        Value::String(string) => {
+            strings.push(string.clone());
+            false
+        }
+        Value::Array(values) => {
+            values.iter().fold(false, |any, value| elements(value, keys, strings, visit) | any)
+        }
+        Value::Object(members) => {
+            let mut inside = Vec::new();
+            let nested = members
+                .values()
+                .fold(false, |any, value| elements(value, keys, &mut inside, visit) | any);
+            let id = match members.get(&*keys.id_key) {
+                Some(Value::String(id)) if !id.is_empty() => Some(id.clone()),
+                Some(Value::Number(id)) => Some(id.to_string()),
+                _ => None,
+            };
+            match id {
+                Some(id) if !nested => {
+                    let has_text = members.contains_key(&*keys.text_key);
+                    visit(inside, CorrelationId::from_bytes(id.as_bytes()), has_text);
+                    true
+                }
+                _ => {
+                    strings.append(&mut inside);
+                    nested
+                }
+            }
+        }
+        _ => false,
+    }
+}
+
+/// The copies and the damage in a text, and whether there was nothing at all.
+fn texts_of(
+    text: &str,
+    shape: &TextShape,
+    run: u32,
+    id: Option<CorrelationId>,
+) -> (Vec<Sighting>, bool) {
+    let text = text.as_bytes();
+    let ours = format!("fs{run:08x}");
+    let lead = shape.lead_marker().unwrap_or(b"\xff");
+    let mut found = Vec::new();
+    let mut replayed = false;
+    let mut at = 0;
+    while at < text.len() {
+        let here = &text[at..];
+        if here.starts_with(ours.as_bytes()) {
+            match Tag::decode(here) {
+                Ok(tag) if shape.intact(text, at) => {
+                    let Tag { sender, sequence, .. } = tag;
+                    found.push(Sighting::Copy { sender, sequence, id });
+                    at += shape.len() - shape.tag_offset();
+                }
+                _ => {
+                    found.push(Sighting::Corrupt);
+                    at += ours.len();
+                }
+            }
+        } else if here.starts_with(lead) && !here[lead.len()..].starts_with(ours.as_bytes()) {
+            match Tag::decode(&here[lead.len()..]) {
+                Ok(_) => replayed = true,
+                Err(_) => found.push(Sighting::Corrupt),
+            }
+            at += lead.len();
+        } else {
+            at += 1;
+        }
+    }
+    if let (true, false, Some(tail)) = (found.is_empty(), replayed, shape.tail_marker())
+        && let Some(at) = (0..text.len()).find(|at| text[*at..].starts_with(tail))
+    {
+        match at.checked_sub(TAG_LEN).map(|tag_at| Tag::decode(&text[tag_at..])) {
+            Some(Ok(_)) => replayed = true,
+            _ => found.push(Sighting::Corrupt),
+        }
+    }
+    let nothing = found.is_empty() && !replayed;
+    (found, nothing)
+}

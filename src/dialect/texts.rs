@@ -1,0 +1,144 @@
+//! Texts of this run in a stretch of bytes, and what is left of damaged ones.
+//!
+//! Belongs here: the search for tags and for the words around them. Does not: ids and JSON
+//! (`dialect::elements`), nor what a whole message comes to (`dialect::scan`).
+
+use std::ops::Range;
+
+use memchr::memmem::Finder;
+
+use super::correlation::CorrelationId;
+use super::sighting::Sighting;
+use super::tag::{RUN_PREFIX_LEN, TAG_LEN, Tag, run_prefix};
+use super::text::TextShape;
+
+/// What a stretch of a message holds; the greater counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Seen {
+    Nothing,
+    /// Texts of another run only.
+    Replay,
+    /// Texts of this run, whole or damaged.
+    Ours,
+}
+
+/// Finds texts of this run, and what is left of damaged ones.
+#[derive(Debug)]
+pub(super) struct Texts {
+    shape: TextShape,
+    run: u32,
+    run_prefix: Finder<'static>,
+    /// Every text of this run begins with it: the lead-in and the run's prefix.
+    head: Vec<u8>,
+    lead: Option<Finder<'static>>,
+    tail: Option<Finder<'static>>,
+}
+
+impl Texts {
+    pub(super) fn new(shape: &TextShape, run: u32) -> Self {
+        let finder = |needle: &[u8]| Finder::new(needle).into_owned();
+        Self {
+            head: shape.head(&run_prefix(run)),
+            shape: shape.clone(),
+            run,
+            run_prefix: finder(&run_prefix(run)),
+            lead: shape.lead_marker().map(finder),
+            tail: shape.tail_marker().map(finder),
+        }
+    }
+
+    /// Bytes of every text.
+    pub(super) const fn len(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// Where the first text of `message` is, if its tag is to be trusted.
+    pub(super) fn find(&self, message: &[u8]) -> Option<Range<usize>> {
+        let start = self.run_prefix.find(message)?.checked_sub(self.shape.tag_offset())?;
+        Some(start..start + self.len())
+    }
+
+    /// The tag of the whole, unaltered text that `bytes` begin with.
+    #[inline]
+    pub(super) fn whole(&self, bytes: &[u8]) -> Option<Tag> {
+        let body = bytes.strip_prefix(&self.head[..])?;
+        let tag = Tag::decode_body(self.run, body).ok()?;
+        self.shape.ends(&body[TAG_LEN - RUN_PREFIX_LEN..]).then_some(tag)
+    }
+
+    /// Notes the texts in `stretch` and says what it held.
+    pub(super) fn scan(
+        &self,
+        stretch: &[u8],
+        id: Option<CorrelationId>,
+        note: &mut impl FnMut(Sighting),
+    ) -> Seen {
+        let mut seen = Seen::Nothing;
+        let mut done = 0;
+        while let Some(step) = self.run_prefix.find(&stretch[done..]) {
+            let tag_at = done + step;
+            let text_at = tag_at.saturating_sub(self.shape.tag_offset());
+            self.damaged(stretch, done..text_at, note);
+            seen = Seen::Ours;
+            done = self.judge(stretch, tag_at, id, note);
+        }
+        match seen.max(self.damaged(stretch, done..stretch.len(), note)) {
+            Seen::Nothing => self.headless(stretch, note),
+            seen => seen,
+        }
+    }
+
+    /// Says what the tag at `tag_at` is, and up to where the stretch is thereby explained.
+    fn judge(
+        &self,
+        stretch: &[u8],
+        tag_at: usize,
+        id: Option<CorrelationId>,
+        note: &mut impl FnMut(Sighting),
+    ) -> usize {
+        match Tag::decode_body(self.run, &stretch[tag_at + RUN_PREFIX_LEN..]) {
+            Ok(Tag { sender, sequence, .. }) if self.shape.intact(stretch, tag_at) => {
+                note(Sighting::Copy { sender, sequence, id });
+                tag_at - self.shape.tag_offset() + self.shape.len()
+            }
+            _ => {
+                note(Sighting::Corrupt);
+                tag_at + RUN_PREFIX_LEN
+            }
+        }
+    }
+
+    /// Lead-ins in `gap`, where no tag of this run follows: a tag of another run, or a damaged
+    /// one.
+    fn damaged(&self, stretch: &[u8], gap: Range<usize>, note: &mut impl FnMut(Sighting)) -> Seen {
+        let mut seen = Seen::Nothing;
+        let Some(lead) = &self.lead else { return seen };
+        let mut at = gap.start;
+        while let Some(step) = stretch.get(at..gap.end).and_then(|gap| lead.find(gap)) {
+            at += step + lead.needle().len();
+            if Tag::decode(&stretch[at..]).is_ok() {
+                seen = seen.max(Seen::Replay);
+            } else {
+                note(Sighting::Corrupt);
+                seen = Seen::Ours;
+            }
+        }
+        seen
+    }
+
+    /// A text that lost its front: the words after the tag, without a whole tag before them.
+    fn headless(&self, stretch: &[u8], note: &mut impl FnMut(Sighting)) -> Seen {
+        let Some(tail) = &self.tail else {
+            return Seen::Nothing;
+        };
+        let Some(at) = tail.find(stretch) else {
+            return Seen::Nothing;
+        };
+        let tag = at.checked_sub(TAG_LEN).and_then(|tag_at| Tag::decode(&stretch[tag_at..]).ok());
+        if tag.is_some() {
+            return Seen::Replay;
+        }
+        note(Sighting::Corrupt);
+        Seen::Ours
+    }
+}
