@@ -11,9 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use tungstenite::Message;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocket};
-use tungstenite::{Bytes, Message};
 
 /// What a run came to; `result` is null where none was written.
 #[derive(Debug)]
@@ -240,7 +240,7 @@ fn a_node_that_closes_between_two_rows_is_lost_and_later_rows_are_not_run_agains
 #[test]
 fn a_server_that_sends_back_bytes_as_binary_messages_is_an_echo_all_the_same() {
     let node = server(|_, stream| {
-        echo(upgraded(stream), |m| Some(Message::Binary(Bytes::from(m.into_data()))));
+        echo(upgraded(stream), |m| Some(Message::Binary(m.into_data())));
     });
     let ran = run(node, "--messages 50");
     assert!(ran.is_complete(0), "{ran:?}");
