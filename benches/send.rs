@@ -224,7 +224,7 @@ fn connect(shape: Shape, sink: &Sink, ring: &mut UringRing) -> u32 {
 
 fn request(slot: u32) -> Vec<u8> {
     let key = fanstorm::wire::upgrade::key([slot as u8; 16]);
-    fanstorm::wire::upgrade::request("bench", "/", &key)
+    fanstorm::wire::upgrade::request("bench", "/", &key, &[])
 }
 
 /// A system call for each frame, on blocking sockets.
