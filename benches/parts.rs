@@ -1,7 +1,9 @@
 //! What our own code costs for each copy, part by part, against naive twins.
 //!
 //! No kernel and no sockets: bytes in memory, one thread, CPU time. `loop` is all parts together in
-//! the order of the worker, the number that decides whether the generator or the cluster is measured.
+//! the order of the worker, the number that decides whether the generator or the cluster is measured;
+//! once more by two threads on two CPUs, which must not slow each other down: they share only what is
+//! read.
 //!
 //! `cargo bench --bench parts` (add `-- tag` for one part)
 
@@ -10,7 +12,7 @@ mod common;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hint::black_box;
 use std::io::{self, Cursor, Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 
 use common::Size;
 use fanstorm::dialect::{Dialect, Scanner, Sighting, Tag, TextShape};
@@ -191,14 +193,19 @@ fn ledger(size: Size) {
 }
 
 /// A recorder of 8 sockets and the copies that it will get: every message on every socket.
-fn recorder(messages: u64, correlates: bool) -> Recorder {
+fn recorder(messages: u64, sent: Arc<SentTimes>) -> Recorder {
+    let seats = (0..8).map(|socket| Seat { socket, node: 0 }).collect();
+    Recorder::new(seats, 1, &share(messages, SENDERS), FanOut::All, false, sent)
+}
+
+/// All messages, as sent at the beginning.
+fn sent(messages: u64) -> Arc<SentTimes> {
     let counts = share(messages, SENDERS);
     let sent = SentTimes::new(&counts);
     for (sender, &count) in counts.iter().enumerate() {
         sent.stamp(sender, 0, count, Nanos(1));
     }
-    let seats = (0..8).map(|socket| Seat { socket, node: 0 }).collect();
-    Recorder::new(seats, 1, &counts, FanOut::All, correlates, Arc::new(sent))
+    Arc::new(sent)
 }
 
 fn record(size: Size) {
@@ -206,7 +213,7 @@ fn record(size: Size) {
     let copies = messages * 8;
     common::interleave("record", "ordered", size, &["worker", "naive"], |subject| {
         if subject == "worker" {
-            let mut recorder = recorder(messages, false);
+            let mut recorder = recorder(messages, sent(messages));
             let ns = timed(copies, || {
                 for i in 0..messages {
                     let (sender, sequence) = ((i % 3) as u16, i / 3);
@@ -278,30 +285,57 @@ fn correlate(size: Size) {
 fn whole(size: Size) {
     let messages = size.of(50_000);
     let reads = reads(messages);
-    let copies = messages * 8;
-    common::interleave("loop", "64KiB", size, &["worker"], |_| {
-        let mut recorder = recorder(messages, false);
-        let mut scanner = Scanner::new(&Dialect::raw(), &text(), RUN);
-        let mut decoders: Vec<_> = (0..8).map(|_| Decoder::new(1 << 20)).collect();
-        let mut pool = BufferPool::new(16, 512);
-        let mut counts = FrameCounts::default();
-        let ns = timed(copies, || {
-            for read in &reads {
-                for (socket, decoder) in (0_u32..).zip(&mut decoders) {
-                    let at = Monotonic.now();
-                    let visit = &mut |item: Item<'_>| {
-                        let Item::Text(message) = item else { return };
-                        scanner.scan(message, &mut |sighting| {
-                            if let Sighting::Copy { sender, sequence, .. } = sighting {
-                                recorder.copy(socket, sender, sequence, None, at);
-                            }
-                        });
-                    };
-                    decoder.feed(read, &mut pool, &mut counts, visit).expect("valid");
-                }
-            }
-        });
-        assert_eq!((recorder.counts.delivered, recorder.counts.duplicate), (copies, 0));
-        ns
+    let rows = common::interleave("loop", "64KiB", size, &["worker", "two_workers"], |subject| {
+        let sent = sent(messages);
+        match subject {
+            "worker" => receive_all(&reads, messages, sent),
+            _ => side_by_side(&reads, messages, &sent),
+        }
     });
+    // In CPU time, not by the clock: other programs on the machine take turns, not cache lines.
+    let times = 2.0 * rows[0].median() / rows[1].median();
+    println!("loop       two workers do {times:.2} times the work of one");
+}
+
+/// CPU nanoseconds per copy of the slower of two threads, each with its own state on its own CPU.
+fn side_by_side(reads: &[Vec<u8>], messages: u64, sent: &Arc<SentTimes>) -> f64 {
+    let (one, other) = common::cpus();
+    let start = Barrier::new(2);
+    let work = &|cpu| {
+        common::pin(cpu);
+        start.wait();
+        receive_all(reads, messages, Arc::clone(sent))
+    };
+    std::thread::scope(|scope| {
+        let threads = [one, other].map(|cpu| scope.spawn(move || work(cpu)));
+        threads.map(|thread| thread.join().expect("no panic")).into_iter().fold(0.0, f64::max)
+    })
+}
+
+/// CPU nanoseconds per copy of one thread that hears everything on 8 sockets.
+fn receive_all(reads: &[Vec<u8>], messages: u64, sent: Arc<SentTimes>) -> f64 {
+    let copies = messages * 8;
+    let mut recorder = recorder(messages, sent);
+    let mut scanner = Scanner::new(&Dialect::raw(), &text(), RUN);
+    let mut decoders: Vec<_> = (0..8).map(|_| Decoder::new(1 << 20)).collect();
+    let mut pool = BufferPool::new(16, 512);
+    let mut counts = FrameCounts::default();
+    let ns = timed(copies, || {
+        for read in reads {
+            for (socket, decoder) in (0_u32..).zip(&mut decoders) {
+                let at = Monotonic.now();
+                let visit = &mut |item: Item<'_>| {
+                    let Item::Text(message) = item else { return };
+                    scanner.scan(message, &mut |sighting| {
+                        if let Sighting::Copy { sender, sequence, .. } = sighting {
+                            recorder.copy(socket, sender, sequence, None, at);
+                        }
+                    });
+                };
+                decoder.feed(read, &mut pool, &mut counts, visit).expect("valid");
+            }
+        }
+    });
+    assert_eq!((recorder.counts.delivered, recorder.counts.duplicate), (copies, 0));
+    ns
 }

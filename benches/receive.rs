@@ -23,6 +23,7 @@ use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProg
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::measure::recorder::{Recorder, Seat};
 use fanstorm::measure::sent::SentTimes;
+use fanstorm::plan::engine::Engine;
 use fanstorm::plan::fan_out::FanOut;
 use fanstorm::plan::{Node, Plan};
 use fanstorm::units::Nanos;
@@ -132,6 +133,7 @@ fn worker<R: Ring>(ring: R, shape: Shape, mut blaster: Blaster) -> Nanos {
         push_sockets: 1,
         receivers_per_node: shape.sockets,
         cores: vec![0],
+        engine: Engine::IoUring,
         messages: vec![shape.frames],
         payload_bytes: PAYLOAD,
         drain: Nanos::from_secs(10),

@@ -332,12 +332,18 @@ fn an_interruption_before_there_is_anything_to_report_ends_the_program_at_once()
 }
 
 #[test]
-fn an_echo_server_gets_every_copy_back() {
+fn an_echo_server_gets_every_copy_back_on_either_engine() {
     let node = echo();
-    let words = format!(
-        "--node ws://{node}/ --dialect raw --fan-out own --push-sockets 2 --messages 10,200 --json -"
-    );
-    let ran = run(&words);
+    for engine in ["io_uring", "epoll"] {
+        let words = format!(
+            "--node ws://{node}/ --dialect raw --fan-out own --push-sockets 2 --messages 10,200 \
+             --engine {engine} --json -"
+        );
+        comes_back(&run(&words));
+    }
+}
+
+fn comes_back(ran: &Ran) {
     assert!(
         matches!(ran.code, Some(0 | 5)),
         "complete, whatever the verdict on the timing: {ran:?}"

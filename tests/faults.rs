@@ -117,18 +117,27 @@ fn tag(text: &str) -> Option<(u32, u64, u64)> {
 }
 
 #[test]
-fn a_clean_cluster_gives_a_clean_account() {
-    let run = run(&[], &[]);
-    assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
-    assert_eq!(run.delivery("delivered"), MESSAGES * SOCKETS);
-    for nothing in ["missing", "duplicate", "foreign", "corrupt"] {
-        assert_eq!(run.delivery(nothing), 0, "{nothing}");
+fn a_clean_cluster_gives_a_clean_account_on_either_engine() {
+    for engine in ["io_uring", "epoll"] {
+        let run = run(&[], &["--engine", engine]);
+        assert_eq!(run.code, Some(0), "{engine}: {}{}", run.stdout, run.stderr);
+        assert_eq!(run.result["plan"]["engine"], engine);
+        assert!(run.stdout.contains(&format!("), {engine}\n")), "{}", run.stdout);
+        assert_eq!(run.delivery("delivered"), MESSAGES * SOCKETS, "{engine}");
+        for nothing in ["missing", "duplicate", "foreign", "corrupt"] {
+            assert_eq!(run.delivery(nothing), 0, "{engine}: {nothing}");
+        }
     }
 }
 
 #[test]
-fn every_dropped_copy_is_missing_and_named_by_stream_and_number() {
-    let run = run(&["drop=2%"], &[]);
+fn every_dropped_copy_is_missing_and_named_by_stream_and_number_on_either_engine() {
+    for engine in ["io_uring", "epoll"] {
+        every_dropped_copy_is_named(&run(&["drop=2%"], &["--engine", engine]));
+    }
+}
+
+fn every_dropped_copy_is_named(run: &Run) {
     let dropped = run.deeds("drop");
     assert!(dropped.len() > 20, "the fault did something: {}", dropped.len());
     assert_eq!(run.delivery("missing"), dropped.len() as u64);
@@ -236,12 +245,14 @@ fn a_close_of_the_node_is_reported_with_its_code() {
 
 #[test]
 fn a_reset_is_reported_as_one() {
-    let run = run(&["1:reset@100"], &[]);
-    let lost = run.row()["lost_sockets"].as_array().unwrap();
-    assert_eq!(lost.len(), 1, "{lost:?}");
-    let reason = lost[0]["reason"].as_str().unwrap();
-    assert!(reason.contains("reset") || reason.contains("without a Close"), "{reason}");
-    assert_eq!(run.code, Some(1));
+    for engine in ["io_uring", "epoll"] {
+        let run = run(&["1:reset@100"], &["--engine", engine]);
+        let lost = run.row()["lost_sockets"].as_array().unwrap();
+        assert_eq!(lost.len(), 1, "{engine}: {lost:?}");
+        let reason = lost[0]["reason"].as_str().unwrap();
+        assert!(reason.contains("reset") || reason.contains("without a Close"), "{reason}");
+        assert_eq!(run.code, Some(1), "{engine}");
+    }
 }
 
 #[test]

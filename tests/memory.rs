@@ -8,6 +8,7 @@ use fanstorm::measure::correlate::Correlator;
 use fanstorm::measure::recorder::{MessageTimes, Recorder};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::plan::Plan;
+use fanstorm::plan::engine::Engine;
 use fanstorm::plan::load::{Load, Spec};
 use fanstorm::plan::targets::{PushNode, Targets};
 
@@ -18,7 +19,7 @@ fn plan(spec: Spec, nodes: u16, cores: usize) -> Plan {
         (1..=nodes).map(|port| format!("ws://127.0.0.1:{port}/").parse().unwrap()).collect();
     let no_names = |_: &str, _: u16| unreachable!("addresses only");
     let targets = Targets::new(&urls, &PushNode::First, &no_names, &mut Vec::new()).unwrap();
-    Plan::new(Load::new(spec).unwrap(), targets, (0..cores).collect()).unwrap()
+    Plan::new(Load::new(spec).unwrap(), targets, (0..cores).collect(), Engine::IoUring).unwrap()
 }
 
 /// What every worker of the plan records into.

@@ -19,6 +19,7 @@ use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProg
 use fanstorm::host::clock::{Clock, Monotonic};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::plan::Plan;
+use fanstorm::plan::engine::Engine;
 use fanstorm::plan::fan_out::FanOut;
 use fanstorm::plan::targets::Node;
 use fanstorm::units::Nanos;
@@ -83,6 +84,7 @@ fn plan(cluster: &Cluster, dialect: Dialect, frame_memory_bytes: usize) -> Plan 
         push_sockets: 3,
         receivers_per_node: 2,
         cores: vec![0],
+        engine: Engine::IoUring,
         messages: vec![MESSAGES],
         payload_bytes: 128,
         drain: Nanos::from_secs(5),

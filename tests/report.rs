@@ -13,6 +13,7 @@ use fanstorm::measure::outcome::{
 use fanstorm::measure::recorder::{Recorder, Seat};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::tally::{Row, Tally};
+use fanstorm::plan::engine::Engine;
 use fanstorm::plan::fan_out::FanOut;
 use fanstorm::plan::{Node, Plan};
 use fanstorm::report::json;
@@ -39,6 +40,7 @@ fn plan(push_sockets: u32, receivers_per_node: u32, nodes: usize, messages: Vec<
         push_sockets,
         receivers_per_node,
         cores: vec![0, 1],
+        engine: Engine::IoUring,
         messages,
         payload_bytes: 150,
         drain: Nanos::from_secs(10),

@@ -15,6 +15,7 @@ use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProg
 use fanstorm::measure::outcome::{Class, Ending, RunOutcome};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::tally::Row;
+use fanstorm::plan::engine::Engine;
 use fanstorm::plan::fan_out::FanOut;
 use fanstorm::plan::{Node, Plan};
 use fanstorm::units::Nanos;
@@ -38,6 +39,7 @@ fn plan(frame_memory_bytes: usize) -> Plan {
         push_sockets: PUSH,
         receivers_per_node: RECEIVERS,
         cores: vec![0],
+        engine: Engine::IoUring,
         messages: vec![MESSAGES],
         payload_bytes: 64,
         drain: Nanos::from_secs(10),

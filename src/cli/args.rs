@@ -15,6 +15,7 @@ use crate::cluster::{ClusterConfig, FaultSpec};
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
 use crate::plan::discovery::DiscoveryUrl;
+use crate::plan::engine::{Engine, Wish};
 use crate::plan::fan_out::FanOut;
 use crate::plan::load::Spec;
 use crate::plan::targets::{NodeUrl, PushNode};
@@ -105,6 +106,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "NUMBER|LIST", help_heading = GENERATOR)]
     cores: Option<Cores>,
 
+    /// What the workers ask the kernel through: io_uring, or epoll where the host withholds it (auto)
+    #[arg(long, value_name = "NAME", default_value = "auto", help_heading = GENERATOR)]
+    engine: EngineArg,
+
     /// Lay all frames out before the clock up to so much memory; beyond it, patch them in place
     #[arg(long, value_name = "SIZE", default_value = "512MiB", help_heading = GENERATOR)]
     frame_memory: Bytes,
@@ -124,6 +129,18 @@ pub struct RunArgs {
     /// No progress and no report: errors, warnings, --json and the exit code say it all
     #[arg(long, short, help_heading = REPORT)]
     quiet: bool,
+}
+
+/// `--engine`, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum EngineArg {
+    /// io_uring; epoll, with a notice, where seccomp or an old kernel withholds it
+    Auto,
+    /// io_uring or nothing
+    #[value(name = "io_uring")]
+    IoUring,
+    /// A system call for each read and send
+    Epoll,
 }
 
 /// `--fan-out`, as written.
@@ -343,6 +360,15 @@ impl RunArgs {
         self.cores.clone().unwrap_or_default()
     }
 
+    /// What the workers are to stand on.
+    pub fn engine(&self) -> Wish {
+        match self.engine {
+            EngineArg::Auto => Wish::Auto,
+            EngineArg::IoUring => Wish::Only(Engine::IoUring),
+            EngineArg::Epoll => Wish::Only(Engine::Epoll),
+        }
+    }
+
     /// How long a discovery may take.
     pub fn connect_timeout(&self) -> Nanos {
         self.connect_timeout
@@ -443,6 +469,7 @@ mod tests {
             ("--push-node second", "write ws://second"),
             ("--dialect dsater", "dsatter"),
             ("--fan-out everyone", "others"),
+            ("--engine kqueue", "io_uring"),
             ("--mesages 10", "--messages"),
             ("--fault dorp=1%", "drop=P"),
         ] {
@@ -471,6 +498,18 @@ mod tests {
             let text = args.source().unwrap_err().to_string();
             assert!(names.iter().all(|name| text.contains(name)), "{words}: {text}");
             assert_eq!(text.lines().count(), 1, "{words}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_engine_is_the_one_named_and_the_hosts_best_where_none_is() {
+        for (words, wish) in [
+            ("", Wish::Auto),
+            ("--engine auto", Wish::Auto),
+            ("--engine io_uring", Wish::Only(Engine::IoUring)),
+            ("--engine epoll", Wish::Only(Engine::Epoll)),
+        ] {
+            assert_eq!(args(words).engine(), wish, "{words}");
         }
     }
 

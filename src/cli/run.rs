@@ -19,6 +19,7 @@ use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
 use crate::host::{HostError, clock, io_uring, limits};
 use crate::plan::Plan;
+use crate::plan::engine::{self as engine_choice, EngineRefused};
 use crate::plan::load::Load;
 use crate::plan::notice::Notice;
 use crate::plan::targets::{NodeUrl, TargetError, Targets};
@@ -40,7 +41,9 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let stop = Stop::default();
     let signals = Signals::ending_the_program(stop.flag()).map_err(RunError::Signals)?;
     let mut result_file = open_result(args)?;
-    io_uring::probe(smallest_ring).map_err(HostError::from)?;
+    let embedded = matches!(source, Source::Embedded(_));
+    let (engine, notice) =
+        engine_choice::choose(args.engine(), embedded, io_uring::probe(smallest_ring))?;
     limits::raise_descriptors();
 
     let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
@@ -48,9 +51,9 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
         cpus_allowed: Some(cpus::allowed().len()),
         cluster_shares_cores: placement.shared,
     };
-    let plan = Plan::new(load, targets, placement.workers)?;
+    let plan = Plan::new(load, targets, placement.workers, engine)?;
     limits::check(&limits::Facts::read(), &need(&plan)).map_err(HostError::from)?;
-    notices.iter().for_each(|notice| warn(&notice.to_string()));
+    notice.iter().chain(&notices).for_each(|notice| warn(&notice.to_string()));
 
     let invocation = invocation(started_unix_ms, cluster_is, &plan);
     let mut view = View::begin(&plan, &invocation, args.sheet());
@@ -222,6 +225,8 @@ pub enum RunError {
     Target(#[from] TargetError),
     /// The result has nowhere to go.
     Unwritable(#[from] super::output::UnwritableError),
+    /// The host refuses what the workers are to stand on.
+    Refused(#[from] EngineRefused),
     /// The host cannot run it.
     Host(#[from] HostError),
     /// The discovery names no nodes.
@@ -245,7 +250,7 @@ impl RunError {
             | Self::Cores(_)
             | Self::Target(_)
             | Self::Unwritable(_) => Exit::Usage,
-            Self::Host(_) | Self::Signals(_) => Exit::Host,
+            Self::Refused(_) | Self::Host(_) | Self::Signals(_) => Exit::Host,
             Self::Cluster(error) => match error {
                 ClusterError::NoNodes
                 | ClusterError::NoSuchNode { .. }

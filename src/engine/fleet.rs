@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use super::board::{Board, EndAll, Remote};
 use super::drain::DrainWatch;
+use super::ring::Ring;
+use super::ring::epoll::EpollRing;
 use super::ring::uring::{RingConfig, UringRing};
 use super::spread::spread;
 use super::worker::{Directive, Failure, RowPlan, Worker};
@@ -28,6 +30,7 @@ use crate::measure::sent::{SentTimes, share};
 use crate::measure::tally::{Row, Tally};
 use crate::measure::verdict;
 use crate::plan::Plan;
+use crate::plan::engine::Engine;
 use crate::units::Nanos;
 
 /// How often the coordinator looks at the workers: often enough to end a row without a pause that a
@@ -114,7 +117,17 @@ impl Thread<'_> {
         if !core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
             return Err(io::Error::other(format!("CPU {cpu} of --cores is not ours to use")));
         }
-        let ring = UringRing::new(ring_config(self.seats.len()))?;
+        // On this very thread: a ring belongs to the one that builds it.
+        let size = ring_config(self.seats.len());
+        match self.plan.engine {
+            Engine::IoUring => self.work(cpu, UringRing::new(size)?),
+            Engine::Epoll => {
+                self.work(cpu, EpollRing::new(size.slots, size.buffers, size.buffer_bytes)?)
+            }
+        }
+    }
+
+    fn work<R: Ring>(&self, cpu: usize, ring: R) -> io::Result<()> {
         let mut rng = fastrand::Rng::with_seed(self.plan.seed);
         let rng = (0..=self.index).map(|_| rng.fork()).last().unwrap_or(rng);
         let mut worker = Worker::new(self.plan, ring, Monotonic, self.seats, rng);

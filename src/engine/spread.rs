@@ -36,6 +36,7 @@ mod tests {
 
     use super::*;
     use crate::dialect::Dialect;
+    use crate::plan::engine::Engine;
     use crate::plan::fan_out::FanOut;
     use crate::plan::targets::Node;
     use crate::units::Nanos;
@@ -55,6 +56,7 @@ mod tests {
             push_sockets,
             receivers_per_node,
             cores: (0..workers).collect(),
+            engine: Engine::IoUring,
             messages: vec![1],
             payload_bytes: 64,
             drain: Nanos::ZERO,

@@ -67,6 +67,14 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// One command on this host gives io_uring to whoever may run it. What a container runtime, a
+    /// kernel build or a sandbox withholds is not to be had before the run.
+    pub const fn is_fixed_on_the_spot(&self) -> bool {
+        matches!(self, Self::Sysctl { .. } | Self::Memory)
+    }
+}
+
 /// What the diagnosis rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {

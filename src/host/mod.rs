@@ -12,9 +12,6 @@ pub mod limits;
 /// Why this host cannot run the plan. One line each, with the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
-    /// io_uring is refused.
-    #[error(transparent)]
-    IoUring(#[from] io_uring::Refusal),
     /// Descriptors, ports or memory are too few.
     #[error(transparent)]
     Limit(#[from] limits::LimitError),

@@ -4,12 +4,14 @@
 //! sockets (`engine`), the machine's limits (`host`).
 
 pub mod discovery;
+pub mod engine;
 pub mod fan_out;
 pub mod load;
 pub mod memory;
 pub mod notice;
 pub mod targets;
 
+use self::engine::Engine;
 use self::fan_out::FanOut;
 use self::load::{Load, Spec};
 pub use self::targets::Node;
@@ -36,6 +38,8 @@ pub struct Plan {
     pub receivers_per_node: u32,
     /// The CPUs that carry a worker each; at least one.
     pub cores: Vec<usize>,
+    /// What the workers ask the kernel through.
+    pub engine: Engine,
     /// The rows: the number of messages of each run, at least one row, each at least 1.
     pub messages: Vec<u64>,
     /// Length of each message's text, at least [`crate::dialect::tag::TAG_LEN`] and its lead-in.
@@ -71,14 +75,19 @@ pub enum PlanError {
 }
 
 impl Plan {
-    /// Joins what to send with whom to send it to, and who does it.
+    /// Joins what to send with whom to send it to, who does it, and through what.
     ///
     /// # Errors
     /// See [`PlanError`].
     ///
     /// # Panics
     /// Without cores, or with a core twice: `host::cpus` shares them out.
-    pub fn new(load: Load, targets: Targets, cores: Vec<usize>) -> Result<Self, PlanError> {
+    pub fn new(
+        load: Load,
+        targets: Targets,
+        cores: Vec<usize>,
+        engine: Engine,
+    ) -> Result<Self, PlanError> {
         let unique: std::collections::BTreeSet<_> = cores.iter().collect();
         assert!(!cores.is_empty() && unique.len() == cores.len(), "cores {cores:?}");
         let (sockets, nodes) = (load.sockets(targets.nodes.len()), targets.nodes.len());
@@ -97,6 +106,7 @@ impl Plan {
             push_sockets,
             receivers_per_node,
             cores,
+            engine,
             messages,
             payload_bytes: size(spec.payload_bytes),
             drain,
@@ -145,7 +155,7 @@ mod tests {
     pub(super) fn plan(change: impl FnOnce(&mut Spec)) -> Plan {
         let mut spec = Spec::default();
         change(&mut spec);
-        Plan::new(Load::new(spec).unwrap(), three_nodes(), vec![0]).unwrap()
+        Plan::new(Load::new(spec).unwrap(), three_nodes(), vec![0], Engine::IoUring).unwrap()
     }
 
     fn three_nodes() -> Targets {
@@ -172,7 +182,8 @@ mod tests {
     #[test]
     fn more_sockets_than_can_be_numbered_are_refused() {
         let spec = Spec { receivers_per_node: Some(u32::MAX), ..Spec::default() };
-        let error = Plan::new(Load::new(spec).unwrap(), three_nodes(), vec![0]).unwrap_err();
+        let load = Load::new(spec).unwrap();
+        let error = Plan::new(load, three_nodes(), vec![0], Engine::IoUring).unwrap_err();
         assert!(error.to_string().contains("12 884 901 888 sockets to 3 nodes"), "{error}");
     }
 }

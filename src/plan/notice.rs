@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::host::io_uring::Refusal;
+
 /// Something that was decided for the user, who should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -23,6 +25,11 @@ pub enum Notice {
     },
     /// The embedded cluster has no CPU of its own.
     SharedCpus,
+    /// io_uring is refused, and the workers go on without it.
+    EpollInstead {
+        /// By whom, and what to do.
+        refusal: Refusal,
+    },
 }
 
 impl fmt::Display for Notice {
@@ -43,6 +50,9 @@ impl fmt::Display for Notice {
                 "the embedded cluster shares its CPUs with the workers: latencies include the \
                  wait for a CPU; leave some out of --cores",
             ),
+            Self::EpollInstead { refusal } => {
+                write!(f, "the workers use epoll, at a higher cost for each copy: {refusal}")
+            }
         }
     }
 }
@@ -57,6 +67,7 @@ mod tests {
             Notice::FewerCores { asked: 8, taken: 4, correlates: true },
             Notice::FewerCores { asked: 8, taken: 6, correlates: false },
             Notice::SharedCpus,
+            Notice::EpollInstead { refusal: Refusal::Seccomp },
         ] {
             assert_eq!(notice.to_string().lines().count(), 1, "{notice}");
         }

@@ -7,6 +7,7 @@ use crate::dialect::Dialect;
 use crate::host::facts::HostFacts;
 use crate::measure::outcome::{Class, CoreUse, Delivery, Ending, MatrixCell, Opcodes, RunOutcome};
 use crate::measure::recorder::histogram;
+use crate::plan::engine::Engine;
 use crate::plan::fan_out::FanOut;
 use crate::plan::{Node, Plan};
 use crate::units::{Bytes, Nanos};
@@ -29,6 +30,7 @@ pub(super) fn plan(messages: &[u64]) -> Plan {
         push_sockets: 3,
         receivers_per_node: 1,
         cores: vec![1],
+        engine: Engine::IoUring,
         messages: messages.to_vec(),
         payload_bytes: 150,
         drain: Nanos::from_secs(10),

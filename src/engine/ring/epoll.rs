@@ -130,26 +130,30 @@ impl EpollRing {
             let start = usize::from(id) * self.buffer_bytes;
             let memory = &mut self.memory[start..start + self.buffer_bytes];
             let received = rustix::net::recv(fd, memory, RecvFlags::DONTWAIT).map(|(_, len)| len);
-            let (result, more) = match received {
-                Ok(len @ 1..) => (len as i32, true),
-                Ok(0) => (0, false),
-                Err(Errno::AGAIN | Errno::INTR) => {
+            let len = match received {
+                Ok(len @ 1..) => len,
+                unfilled => {
                     self.free.push(id);
-                    return;
+                    return match unfilled {
+                        Ok(_) => self.end_receive(slot, 0),
+                        Err(Errno::AGAIN | Errno::INTR) => {}
+                        Err(errno) => self.end_receive(slot, -errno.raw_os_error()),
+                    };
                 }
-                Err(errno) => (-errno.raw_os_error(), false),
             };
-            self.sockets[slot as usize].armed = more;
-            let buffer = Some(BufferId(id));
-            self.ready.push_back(Completion { op: Op::Receive, slot, result, more, buffer });
-            if !more {
-                return self.watch(slot);
-            }
+            let (result, buffer) = (len as i32, Some(BufferId(id)));
+            self.ready.push_back(Completion { op: Op::Receive, slot, result, more: true, buffer });
             // A short read has emptied the socket: another would only answer EAGAIN.
-            if (result as usize) < self.buffer_bytes {
+            if len < self.buffer_bytes {
                 return;
             }
         }
+    }
+
+    fn end_receive(&mut self, slot: Slot, result: i32) {
+        self.sockets[slot as usize].armed = false;
+        self.watch(slot);
+        self.complete(Op::Receive, slot, result);
     }
 
     fn poll(&mut self, timeout: Nanos) -> io::Result<()> {
@@ -225,9 +229,11 @@ impl Ring for EpollRing {
     }
 
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
-        while let Some(slot) = self.unsent.pop() {
-            self.try_send(slot);
+        // In the order in which they were asked for: what was due first leaves first.
+        for index in 0..self.unsent.len() {
+            self.try_send(self.unsent[index]);
         }
+        self.unsent.clear();
         let idle = wait.want > 0 && self.ready.is_empty();
         self.poll(if idle { wait.timeout } else { Nanos::ZERO })
     }

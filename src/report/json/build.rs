@@ -10,6 +10,7 @@ use crate::measure::outcome::{
 };
 use crate::measure::percentile::Percentile;
 use crate::plan::Plan;
+use crate::plan::engine::Engine;
 use crate::plan::fan_out::FanOut;
 use crate::report::{Invocation, VERSION};
 use crate::units::Nanos;
@@ -79,6 +80,10 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         push_sockets: plan.push_sockets.into(),
         receivers_per_node: plan.receivers_per_node.into(),
         cores: numbers(plan.cores.clone()),
+        engine: match plan.engine {
+            Engine::IoUring => doc::Engine::IoUring,
+            Engine::Epoll => doc::Engine::Epoll,
+        },
         messages: plan.messages.clone(),
         payload_bytes: plan.payload_bytes as u64,
         drain_s: plan.drain.as_secs_f64(),

@@ -103,6 +103,8 @@ pub struct Plan {
     pub receivers_per_node: u64,
     /// CPUs with a worker each.
     pub cores: Vec<u64>,
+    /// What the workers asked the kernel through.
+    pub engine: Engine,
     /// The rows.
     pub messages: Vec<u64>,
     /// Length of each message's text.
@@ -125,6 +127,16 @@ pub struct Plan {
 pub enum Mode {
     /// All messages as fast as the sockets take them.
     Burst,
+}
+
+/// What a worker asks the kernel through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// Completions: fewest system calls.
+    IoUring,
+    /// Readiness, and a system call for each read and send.
+    Epoll,
 }
 
 /// Who hears a message.

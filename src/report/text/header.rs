@@ -73,12 +73,13 @@ fn sockets(plan: &Plan) -> String {
         each => format!(" ({} to each node)", Count(each.into())),
     };
     format!(
-        "{} push + {} receive{per_node} = {}, on {} (CPU {})",
+        "{} push + {} receive{per_node} = {}, on {} (CPU {}), {}",
         Count(plan.push_sockets.into()),
         Count(plan.receive_sockets()),
         Count(plan.sockets()),
         counted(cpus.len() as u64, "worker", "workers"),
-        cpus.join(", ")
+        cpus.join(", "),
+        plan.engine.name()
     )
 }
 

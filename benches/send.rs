@@ -1,0 +1,280 @@
+//! What sending a message costs: our ring against `send(2)` and tokio-tungstenite.
+//!
+//! Client CPU time per message, on a CPU of its own, of one thread whose frames a sink on another CPU
+//! counts. Three shapes: a `burst` over 3 sockets, as large as the kernel takes it; 64 messages due at
+//! once, one for each of 64 sockets (`due64`); and one due at a time, on 64 sockets in turn (`due1`).
+//! `send2` and ours send frames that were finished before the clock; tokio-tungstenite frames and
+//! masks while it sends, which is what it is for.
+//!
+//! `cargo bench --bench send` (add `-- due64` for one shape)
+
+mod common;
+#[path = "common/sink.rs"]
+mod sink;
+
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fanstorm::dialect::Dialect;
+use fanstorm::dialect::text::TextShape;
+use fanstorm::engine::frames::FrameShape;
+use fanstorm::engine::ring::uring::{RingConfig, UringRing};
+use fanstorm::engine::ring::{Op, Ring, SendBuf, Wait};
+use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
+use fanstorm::host::clock::{Monotonic, thread_cpu_time};
+use fanstorm::measure::recorder::Seat;
+use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::plan::engine::Engine;
+use fanstorm::plan::fan_out::FanOut;
+use fanstorm::plan::{Node, Plan};
+use fanstorm::units::Nanos;
+use futures_util::SinkExt as _;
+use rustix::net::SendFlags;
+use sink::Sink;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+const SUBJECTS: [&str; 3] = ["worker", "send2", "tokio_tungstenite"];
+/// Text of 150 bytes, as in the receive bench.
+const PAYLOAD: usize = 150;
+const RUN: u32 = 0x5eed_cafe;
+
+/// What is due when.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    name: &'static str,
+    sockets: u32,
+    /// Messages that are due at once, one for each socket in turn; 0 is all of them.
+    due: u32,
+    messages: u64,
+}
+
+fn main() {
+    if sink::child() {
+        return;
+    }
+    let size = common::Size::from_env();
+    let shapes = [
+        Shape { name: "burst", sockets: 3, due: 0, messages: size.of(600_000) },
+        Shape { name: "due64", sockets: 64, due: 64, messages: size.of(128_000) },
+        Shape { name: "due1", sockets: 64, due: 1, messages: size.of(64_000) },
+    ];
+    let only: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    for shape in shapes {
+        if only.is_empty() || only.iter().any(|name| name == shape.name) {
+            common::interleave("send", shape.name, size, &SUBJECTS, |name| measure(name, shape));
+        }
+    }
+}
+
+/// CPU nanoseconds per message of one subject, on a fresh thread.
+fn measure(subject: &str, shape: Shape) -> f64 {
+    let (client, peer) = common::cpus();
+    let run = || {
+        common::pin(client);
+        let sink = Sink::start(shape.sockets, peer);
+        let cpu = match (subject, shape.due) {
+            ("worker", 0) => worker(shape, &sink),
+            ("worker", due) => ring(shape, due as usize, &sink),
+            ("send2", _) => send2(shape, &sink),
+            ("tokio_tungstenite", _) => tokio_tungstenite(shape, &sink),
+            other => unreachable!("{other:?}"),
+        };
+        assert_eq!(sink.bytes(), shape.messages * frame_shape().frame_len() as u64, "{subject}");
+        cpu
+    };
+    let cpu = std::thread::scope(|scope| scope.spawn(run).join().expect("the subject ran"));
+    cpu.0 as f64 / shape.messages as f64
+}
+
+fn text() -> TextShape {
+    TextShape::new(PAYLOAD).expect("long enough")
+}
+
+fn frame_shape() -> FrameShape {
+    FrameShape::new(Dialect::raw(), text(), RUN)
+}
+
+/// The frame of each message, finished.
+fn frames(shape: Shape) -> Vec<Bytes> {
+    let (frame_shape, mut rng) = (frame_shape(), fastrand::Rng::with_seed(1));
+    let mut arena = Vec::with_capacity(shape.messages as usize * frame_shape.frame_len());
+    for sequence in 0..shape.messages {
+        frame_shape.write(0, sequence, &mut rng, &mut arena);
+    }
+    let arena = Bytes::from(arena);
+    let frame_len = frame_shape.frame_len();
+    (0..arena.len()).step_by(frame_len).map(|at| arena.slice(at..at + frame_len)).collect()
+}
+
+struct Patient;
+
+impl Conductor for Patient {
+    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
+        Directive::Continue
+    }
+}
+
+/// Ends the row with the last frame: nothing comes back from a sink.
+struct UntilSent(u64);
+
+impl Conductor for UntilSent {
+    fn turn(&mut self, progress: WorkerProgress, _: Nanos) -> Directive {
+        if progress.sent == self.0 { Directive::End } else { Directive::Continue }
+    }
+}
+
+fn plan(shape: Shape, sink: &Sink) -> Plan {
+    let url = format!("ws://{}/", sink.addr);
+    Plan {
+        nodes: vec![Node { addr: sink.addr, host: sink.addr.to_string(), target: "/".into(), url }],
+        push_node: 0,
+        dialect: Dialect::raw(),
+        fan_out: FanOut::All,
+        push_sockets: shape.sockets,
+        receivers_per_node: 0,
+        cores: vec![0],
+        engine: Engine::IoUring,
+        messages: vec![shape.messages],
+        payload_bytes: PAYLOAD,
+        drain: Nanos::from_secs(10),
+        connect_timeout: Nanos::from_secs(10),
+        ready_timeout: Nanos::from_secs(10),
+        max_message_bytes: 1 << 20,
+        frame_memory_bytes: 1 << 30,
+        seed: 42,
+    }
+}
+
+fn uring(shape: Shape) -> UringRing {
+    UringRing::new(RingConfig { slots: shape.sockets, buffers: 256, buffer_bytes: 4096 })
+        .expect("io_uring")
+}
+
+fn seats(shape: Shape) -> Vec<Seat> {
+    (0..shape.sockets).map(|socket| Seat { socket, node: 0 }).collect()
+}
+
+/// The real worker with all that it does for each message: frames from the arena, sent times.
+fn worker(shape: Shape, sink: &Sink) -> Nanos {
+    let plan = plan(shape, sink);
+    let rng = fastrand::Rng::with_seed(1);
+    let mut worker = Worker::new(&plan, uring(shape), Monotonic, &seats(shape), rng);
+    assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
+    let counts: Arc<[u32]> = share(shape.messages, shape.sockets).into();
+    let sent = Arc::new(SentTimes::new(&counts));
+    let row = RowPlan { run: RUN, text: text(), counts, lay_all: true, sent };
+    let tally = worker.row(&row, || {}, &mut UntilSent(shape.messages)).expect("the ring works");
+    assert_eq!(tally.sent, shape.messages);
+    tally.core.cpu_time
+}
+
+/// The worker's ring: what is due is queued, and leaves in one system call.
+fn ring(shape: Shape, due: usize, sink: &Sink) -> Nanos {
+    let frames = frames(shape);
+    let mut ring = uring(shape);
+    let sockets = connect(shape, sink, &mut ring);
+    let mut slots = (0..sockets).cycle();
+    let before = thread_cpu_time();
+    for round in frames.chunks(due) {
+        for frame in round {
+            let slot = slots.next().expect("endless");
+            ring.send(slot, SendBuf::Arena(frame.clone()), 0..frame.len());
+        }
+        let mut open = round.len();
+        while open > 0 {
+            ring.wait(Wait { want: 1, timeout: Nanos::from_millis(5) }).expect("the ring works");
+            while let Some(done) = ring.next_completion() {
+                assert_eq!((done.op, done.result as usize), (Op::Send, round[0].len()));
+                drop(ring.take_sent(done.slot));
+                open -= 1;
+            }
+        }
+    }
+    thread_cpu_time().since(before)
+}
+
+/// Connects and upgrades every slot, one after another. Returns how many.
+fn connect(shape: Shape, sink: &Sink, ring: &mut UringRing) -> u32 {
+    for slot in 0..shape.sockets {
+        ring.connect(slot, sink.addr, None).expect("a socket");
+        let mut upgraded = false;
+        while !upgraded {
+            ring.wait(Wait { want: 1, timeout: Nanos::from_secs(1) }).expect("the ring works");
+            while let Some(done) = ring.next_completion() {
+                assert!(done.result >= 0, "{done:?}");
+                match done.op {
+                    Op::Connect => {
+                        let request = request(slot);
+                        let all = 0..request.len();
+                        ring.receive(slot);
+                        ring.send(slot, SendBuf::Owned(request), all);
+                    }
+                    Op::Receive => {
+                        ring.recycle(done.buffer.expect("bytes"));
+                        upgraded = true;
+                    }
+                    Op::Send => drop(ring.take_sent(slot)),
+                }
+            }
+        }
+    }
+    shape.sockets
+}
+
+fn request(slot: u32) -> Vec<u8> {
+    let key = fanstorm::wire::upgrade::key([slot as u8; 16]);
+    fanstorm::wire::upgrade::request("bench", "/", &key, &[])
+}
+
+/// A system call for each frame, on blocking sockets.
+fn send2(shape: Shape, sink: &Sink) -> Nanos {
+    let frames = frames(shape);
+    let mut sockets = Vec::new();
+    for _ in 0..shape.sockets {
+        let stream = TcpStream::connect(sink.addr).expect("connected");
+        stream.set_nodelay(true).expect("an option");
+        let (socket, _) = tungstenite::client("ws://bench/", stream).expect("upgraded");
+        sockets.push(socket.get_ref().try_clone().expect("a descriptor"));
+    }
+    let mut turns = (0..sockets.len()).cycle();
+    let before = thread_cpu_time();
+    for frame in &frames {
+        let socket = &sockets[turns.next().expect("endless")];
+        let taken = rustix::net::send(socket, frame, SendFlags::NOSIGNAL).expect("the sink reads");
+        assert_eq!(taken, frame.len());
+    }
+    thread_cpu_time().since(before)
+}
+
+/// tokio-tungstenite on a current-thread runtime. A burst is fed into its write buffer, which goes
+/// out as it fills: the cheapest that it can do. What is due is sent at once.
+fn tokio_tungstenite(shape: Shape, sink: &Sink) -> Nanos {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio");
+    let text = Utf8Bytes::from("x".repeat(PAYLOAD));
+    runtime.block_on(async {
+        let mut sockets = Vec::new();
+        for _ in 0..shape.sockets {
+            let stream = tokio::net::TcpStream::connect(sink.addr).await.expect("connected");
+            stream.set_nodelay(true).expect("an option");
+            let (socket, _) =
+                tokio_tungstenite::client_async("ws://bench/", stream).await.expect("upgraded");
+            sockets.push(socket);
+        }
+        let mut turns = (0..sockets.len()).cycle();
+        let before = thread_cpu_time();
+        for _ in 0..shape.messages {
+            let socket = &mut sockets[turns.next().expect("endless")];
+            let message = Message::Text(text.clone());
+            match shape.due {
+                0 => socket.feed(message).await.expect("the sink reads"),
+                _ => socket.send(message).await.expect("the sink reads"),
+            }
+        }
+        for socket in &mut sockets {
+            socket.flush().await.expect("the sink reads");
+        }
+        thread_cpu_time().since(before)
+    })
+}
