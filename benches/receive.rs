@@ -19,8 +19,8 @@ use fanstorm::dialect::Dialect;
 use fanstorm::dialect::scan::{Scanner, Sighting};
 use fanstorm::dialect::text::TextShape;
 use fanstorm::engine::ring::epoll::EpollRing;
-use fanstorm::engine::ring::uring::{RingConfig, UringRing};
-use fanstorm::engine::ring::{Op, Ring, SendBuf, Wait};
+use fanstorm::engine::ring::uring::UringRing;
+use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::measure::recorder::{Recorder, Seat};
@@ -72,7 +72,7 @@ fn measure(subject: &str, shape: Shape) -> f64 {
             "worker" => worker(uring(shape), shape, blaster),
             "floor" => floor(shape, blaster),
             "epoll" => {
-                let ring = EpollRing::new(shape.sockets, 1024, 8 << 10).expect("epoll");
+                let ring = EpollRing::new(RingConfig::for_sockets(shape.sockets)).expect("epoll");
                 worker(ring, shape, blaster)
             }
             "tokio_uring" => tokio_uring(shape, blaster),
@@ -89,10 +89,7 @@ fn copies(shape: Shape) -> u64 {
 }
 
 fn uring(shape: Shape) -> UringRing {
-    let buffers = (shape.sockets as usize * 2).next_power_of_two().clamp(256, 4096);
-    let buffer_bytes = ((8 << 20) / buffers).clamp(2048, 32 << 10);
-    UringRing::new(RingConfig { slots: shape.sockets, buffers: buffers as u16, buffer_bytes })
-        .expect("io_uring")
+    UringRing::new(RingConfig::for_sockets(shape.sockets)).expect("io_uring")
 }
 
 /// All messages of the one sender, as if they had just been sent.

@@ -19,8 +19,8 @@ use bytes::Bytes;
 use fanstorm::dialect::Dialect;
 use fanstorm::dialect::text::TextShape;
 use fanstorm::engine::frames::FrameShape;
-use fanstorm::engine::ring::uring::{RingConfig, UringRing};
-use fanstorm::engine::ring::{Op, Ring, SendBuf, Wait};
+use fanstorm::engine::ring::uring::UringRing;
+use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::{Monotonic, thread_cpu_time};
 use fanstorm::measure::recorder::Seat;
@@ -147,8 +147,7 @@ fn plan(shape: Shape, sink: &Sink) -> Plan {
 }
 
 fn uring(shape: Shape) -> UringRing {
-    UringRing::new(RingConfig { slots: shape.sockets, buffers: 256, buffer_bytes: 4096 })
-        .expect("io_uring")
+    UringRing::new(RingConfig::for_sockets(shape.sockets)).expect("io_uring")
 }
 
 fn seats(shape: Shape) -> Vec<Seat> {
