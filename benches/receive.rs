@@ -80,7 +80,12 @@ fn measure(subject: &str, shape: Shape) -> f64 {
             other => unreachable!("{other}"),
         }
     };
-    let cpu = std::thread::scope(|scope| scope.spawn(run).join().expect("the subject ran"));
+    let cpu = std::thread::scope(|scope| {
+        // Named, so that a profile can be cut by subject.
+        let thread = std::thread::Builder::new().name(subject.to_owned());
+        let thread = thread.spawn_scoped(scope, run).expect("a thread");
+        thread.join().expect("the subject ran")
+    });
     cpu.0 as f64 / copies(shape) as f64
 }
 
