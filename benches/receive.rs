@@ -17,8 +17,8 @@ use std::sync::Arc;
 use blaster::{Blaster, PAYLOAD, RUN, Shape};
 use fanstorm::dialect::{Dialect, Scanner, Sighting, TextShape};
 use fanstorm::engine::ring::epoll::EpollRing;
-use fanstorm::engine::ring::uring::{RingConfig, UringRing};
-use fanstorm::engine::ring::{Op, Ring, SendBuf, Wait};
+use fanstorm::engine::ring::uring::UringRing;
+use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::measure::recorder::{Recorder, Seat};
@@ -70,7 +70,7 @@ fn measure(subject: &str, shape: Shape) -> f64 {
             "worker" => worker(uring(shape), shape, blaster),
             "floor" => floor(shape, blaster),
             "epoll" => {
-                let ring = EpollRing::new(shape.sockets, 1024, 8 << 10).expect("epoll");
+                let ring = EpollRing::new(RingConfig::for_sockets(shape.sockets)).expect("epoll");
                 worker(ring, shape, blaster)
             }
             "tokio_uring" => tokio_uring(shape, blaster),
@@ -78,7 +78,12 @@ fn measure(subject: &str, shape: Shape) -> f64 {
             other => unreachable!("{other}"),
         }
     };
-    let cpu = std::thread::scope(|scope| scope.spawn(run).join().expect("the subject ran"));
+    let cpu = std::thread::scope(|scope| {
+        // Named, so that a profile can be cut by subject.
+        let thread = std::thread::Builder::new().name(subject.to_owned());
+        let thread = thread.spawn_scoped(scope, run).expect("a thread");
+        thread.join().expect("the subject ran")
+    });
     cpu.0 as f64 / copies(shape) as f64
 }
 
@@ -87,10 +92,7 @@ fn copies(shape: Shape) -> u64 {
 }
 
 fn uring(shape: Shape) -> UringRing {
-    let buffers = (shape.sockets as usize * 2).next_power_of_two().clamp(256, 4096);
-    let buffer_bytes = ((8 << 20) / buffers).clamp(2048, 32 << 10);
-    UringRing::new(RingConfig { slots: shape.sockets, buffers: buffers as u16, buffer_bytes })
-        .expect("io_uring")
+    UringRing::new(RingConfig::for_sockets(shape.sockets)).expect("io_uring")
 }
 
 /// All messages of the one sender, as if they had just been sent.

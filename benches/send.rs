@@ -3,6 +3,8 @@
 //! Client CPU time per message, on a CPU of its own, of one thread whose frames a sink on another CPU
 //! counts. Three shapes: a `burst` over 3 sockets, as large as the kernel takes it; 64 messages due at
 //! once, one for each of 64 sockets (`due64`); and one due at a time, on 64 sockets in turn (`due1`).
+//! What is due leaves on an empty line: the next round waits, off the meter, until the sink has all of
+//! the last one. Without that a sink that falls behind makes sends cheap, since TCP merges them.
 //! `send2` and ours send frames that were finished before the clock; tokio-tungstenite frames and
 //! masks while it sends, which is what it is for.
 //!
@@ -19,8 +21,8 @@ use bytes::Bytes;
 use fanstorm::dialect::Dialect;
 use fanstorm::dialect::text::TextShape;
 use fanstorm::engine::frames::FrameShape;
-use fanstorm::engine::ring::uring::{RingConfig, UringRing};
-use fanstorm::engine::ring::{Op, Ring, SendBuf, Wait};
+use fanstorm::engine::ring::uring::UringRing;
+use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::{Monotonic, thread_cpu_time};
 use fanstorm::measure::recorder::Seat;
@@ -50,9 +52,6 @@ struct Shape {
 }
 
 fn main() {
-    if sink::child() {
-        return;
-    }
     let size = common::Size::from_env();
     let shapes = [
         Shape { name: "burst", sockets: 3, due: 0, messages: size.of(600_000) },
@@ -75,7 +74,7 @@ fn measure(subject: &str, shape: Shape) -> f64 {
         let sink = Sink::start(shape.sockets, peer);
         let cpu = match (subject, shape.due) {
             ("worker", 0) => worker(shape, &sink),
-            ("worker", due) => ring(shape, due as usize, &sink),
+            ("worker", _) => ring(shape, &sink),
             ("send2", _) => send2(shape, &sink),
             ("tokio_tungstenite", _) => tokio_tungstenite(shape, &sink),
             other => unreachable!("{other:?}"),
@@ -83,7 +82,12 @@ fn measure(subject: &str, shape: Shape) -> f64 {
         assert_eq!(sink.bytes(), shape.messages * frame_shape().frame_len() as u64, "{subject}");
         cpu
     };
-    let cpu = std::thread::scope(|scope| scope.spawn(run).join().expect("the subject ran"));
+    let cpu = std::thread::scope(|scope| {
+        // Named, so that a profile can be cut by subject.
+        let thread = std::thread::Builder::new().name(subject.to_owned());
+        let thread = thread.spawn_scoped(scope, run).expect("a thread");
+        thread.join().expect("the subject ran")
+    });
     cpu.0 as f64 / shape.messages as f64
 }
 
@@ -105,6 +109,50 @@ fn frames(shape: Shape) -> Vec<Bytes> {
     let arena = Bytes::from(arena);
     let frame_len = frame_shape.frame_len();
     (0..arena.len()).step_by(frame_len).map(|at| arena.slice(at..at + frame_len)).collect()
+}
+
+/// CPU time of the rounds alone, without what is between them and without its own cost.
+struct Meter {
+    since: Nanos,
+    spent: Nanos,
+    rounds: u64,
+    empty_round_ns: f64,
+}
+
+impl Meter {
+    fn new() -> Self {
+        let mut meter = Self { since: Nanos(0), spent: Nanos(0), rounds: 0, empty_round_ns: 0.0 };
+        for _ in 0..10_000 {
+            meter.begin();
+            meter.end();
+        }
+        let empty_round_ns = meter.spent.0 as f64 / meter.rounds as f64;
+        Self { spent: Nanos(0), rounds: 0, empty_round_ns, ..meter }
+    }
+
+    fn begin(&mut self) {
+        self.since = thread_cpu_time();
+    }
+
+    fn end(&mut self) {
+        self.spent = Nanos(self.spent.0 + thread_cpu_time().since(self.since).0);
+        self.rounds += 1;
+    }
+
+    fn total(&self) -> Nanos {
+        Nanos(self.spent.0.saturating_sub((self.rounds as f64 * self.empty_round_ns) as u64))
+    }
+}
+
+/// The messages of each round.
+fn rounds(shape: Shape) -> usize {
+    if shape.due == 0 { shape.messages as usize } else { shape.due as usize }
+}
+
+/// Waits for an empty line between rounds.
+fn pause(sent: &mut u64, messages: usize, sink: &Sink) {
+    *sent += (messages * frame_shape().frame_len()) as u64;
+    sink.await_bytes(*sent);
 }
 
 struct Patient;
@@ -147,8 +195,7 @@ fn plan(shape: Shape, sink: &Sink) -> Plan {
 }
 
 fn uring(shape: Shape) -> UringRing {
-    UringRing::new(RingConfig { slots: shape.sockets, buffers: 256, buffer_bytes: 4096 })
-        .expect("io_uring")
+    UringRing::new(RingConfig::for_sockets(shape.sockets)).expect("io_uring")
 }
 
 fn seats(shape: Shape) -> Vec<Seat> {
@@ -170,13 +217,14 @@ fn worker(shape: Shape, sink: &Sink) -> Nanos {
 }
 
 /// The worker's ring: what is due is queued, and leaves in one system call.
-fn ring(shape: Shape, due: usize, sink: &Sink) -> Nanos {
+fn ring(shape: Shape, sink: &Sink) -> Nanos {
     let frames = frames(shape);
     let mut ring = uring(shape);
     let sockets = connect(shape, sink, &mut ring);
     let mut slots = (0..sockets).cycle();
-    let before = thread_cpu_time();
-    for round in frames.chunks(due) {
+    let (mut meter, mut sent) = (Meter::new(), 0);
+    for round in frames.chunks(rounds(shape)) {
+        meter.begin();
         for frame in round {
             let slot = slots.next().expect("endless");
             ring.send(slot, SendBuf::Arena(frame.clone()), 0..frame.len());
@@ -190,8 +238,10 @@ fn ring(shape: Shape, due: usize, sink: &Sink) -> Nanos {
                 open -= 1;
             }
         }
+        meter.end();
+        pause(&mut sent, round.len(), sink);
     }
-    thread_cpu_time().since(before)
+    meter.total()
 }
 
 /// Connects and upgrades every slot, one after another. Returns how many.
@@ -238,13 +288,18 @@ fn send2(shape: Shape, sink: &Sink) -> Nanos {
         sockets.push(socket.get_ref().try_clone().expect("a descriptor"));
     }
     let mut turns = (0..sockets.len()).cycle();
-    let before = thread_cpu_time();
-    for frame in &frames {
-        let socket = &sockets[turns.next().expect("endless")];
-        let taken = rustix::net::send(socket, frame, SendFlags::NOSIGNAL).expect("the sink reads");
-        assert_eq!(taken, frame.len());
+    let (mut meter, mut sent) = (Meter::new(), 0);
+    for round in frames.chunks(rounds(shape)) {
+        meter.begin();
+        for frame in round {
+            let socket = &sockets[turns.next().expect("endless")];
+            let taken = rustix::net::send(socket, frame, SendFlags::NOSIGNAL);
+            assert_eq!(taken, Ok(frame.len()));
+        }
+        meter.end();
+        pause(&mut sent, round.len(), sink);
     }
-    thread_cpu_time().since(before)
+    meter.total()
 }
 
 /// tokio-tungstenite on a current-thread runtime. A burst is fed into its write buffer, which goes
@@ -263,18 +318,26 @@ fn tokio_tungstenite(shape: Shape, sink: &Sink) -> Nanos {
             sockets.push(socket);
         }
         let mut turns = (0..sockets.len()).cycle();
-        let before = thread_cpu_time();
-        for _ in 0..shape.messages {
-            let socket = &mut sockets[turns.next().expect("endless")];
-            let message = Message::Text(text.clone());
-            match shape.due {
-                0 => socket.feed(message).await.expect("the sink reads"),
-                _ => socket.send(message).await.expect("the sink reads"),
+        let (mut meter, mut sent, due) = (Meter::new(), 0, rounds(shape));
+        for first in (0..shape.messages as usize).step_by(due) {
+            let messages = due.min(shape.messages as usize - first);
+            meter.begin();
+            for _ in 0..messages {
+                let socket = &mut sockets[turns.next().expect("endless")];
+                let message = Message::Text(text.clone());
+                match shape.due {
+                    0 => socket.feed(message).await.expect("the sink reads"),
+                    _ => socket.send(message).await.expect("the sink reads"),
+                }
             }
+            if shape.due == 0 {
+                for socket in &mut sockets {
+                    socket.flush().await.expect("the sink reads");
+                }
+            }
+            meter.end();
+            pause(&mut sent, messages, sink);
         }
-        for socket in &mut sockets {
-            socket.flush().await.expect("the sink reads");
-        }
-        thread_cpu_time().since(before)
+        meter.total()
     })
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fanstorm::engine::ring::epoll::EpollRing;
-use fanstorm::engine::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
+use fanstorm::engine::ring::{Completion, Op, Ring, RingConfig, SendBuf, Slot, Wait};
 use fanstorm::units::Nanos;
 use rustix::io::Errno;
 
@@ -17,7 +17,7 @@ use rustix::io::Errno;
 const TURNS: u32 = 2_000;
 
 fn ring(buffers: u16, buffer_bytes: usize) -> EpollRing {
-    EpollRing::new(8, buffers, buffer_bytes).unwrap()
+    EpollRing::new(RingConfig { slots: 8, buffers, buffer_bytes }).unwrap()
 }
 
 /// What one turn brings, within 10 ms.

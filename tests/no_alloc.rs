@@ -11,9 +11,9 @@ use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::dialect::Dialect;
 use fanstorm::dialect::text::TextShape;
 use fanstorm::engine::drain::{DrainWatch, Progress};
-use fanstorm::engine::ring::Ring;
 use fanstorm::engine::ring::epoll::EpollRing;
-use fanstorm::engine::ring::uring::{RingConfig, UringRing};
+use fanstorm::engine::ring::uring::UringRing;
+use fanstorm::engine::ring::{Ring, RingConfig};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::{Clock, Monotonic};
@@ -150,9 +150,12 @@ fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R) -> u64 {
     watcher.at_last_copy.expect("the row was complete") - at_start
 }
 
+fn size(slots: u64) -> RingConfig {
+    RingConfig { slots: slots as u32, buffers: 256, buffer_bytes: 16 << 10 }
+}
+
 fn uring(slots: u64) -> UringRing {
-    UringRing::new(RingConfig { slots: slots as u32, buffers: 256, buffer_bytes: 16 << 10 })
-        .unwrap()
+    UringRing::new(size(slots)).unwrap()
 }
 
 fn cluster(relay: bool) -> Cluster {
@@ -174,7 +177,7 @@ fn a_row_allocates_nothing_on_io_uring_with_correlation_and_patched_frames() {
 fn a_row_allocates_nothing_on_epoll() {
     let cluster = cluster(true);
     let plan = plan(&cluster, Dialect::raw(), usize::MAX);
-    let ring = EpollRing::new(plan.sockets() as u32, 256, 16 << 10).unwrap();
+    let ring = EpollRing::new(size(plan.sockets())).unwrap();
     assert_eq!(allocations_of_a_row(&plan, ring), 0);
 }
 

@@ -1,65 +1,49 @@
-//! The far end of the send bench: a child process that reads all it can and counts the bytes.
+//! The far end of the send bench: a thread that reads all it can and counts the bytes.
 //!
-//! It runs apart on its own CPU and never sleeps, so that no sender pays for waking it. It accepts
-//! WebSocket clients with tungstenite, and says at the end how many bytes came after the upgrades.
+//! It runs apart on its own CPU and never sleeps, so that no sender pays for waking it, and it shows
+//! how far it is, so that a sender can wait for an empty line. It accepts WebSocket clients with
+//! tungstenite and counts what comes after the upgrades.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 
-/// A sink that waits for its connections.
+/// A sink at work.
 pub(crate) struct Sink {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
+    thread: JoinHandle<()>,
+    seen: Arc<AtomicU64>,
     /// Where to connect.
     pub(crate) addr: SocketAddr,
 }
 
 impl Sink {
-    /// Starts a child of this very executable on `cpu`, for so many connections.
+    /// Starts on `cpu`, for so many connections.
     pub(crate) fn start(sockets: u32, cpu: usize) -> Self {
-        let mut child = Command::new(std::env::current_exe().expect("our own path"))
-            .args(["--sink", &sockets.to_string(), &cpu.to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a child of the bench");
-        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let addr = line(&mut stdout).parse().expect("an address");
-        Self { child, stdout, addr }
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let addr = listener.local_addr().expect("bound");
+        let seen = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&seen);
+        let thread = std::thread::spawn(move || {
+            super::common::pin(cpu);
+            drain((0..sockets).map(|_| accept(&listener)).collect(), &counter);
+        });
+        Self { thread, seen, addr }
     }
 
-    /// Bytes that came on all connections; they must be closed, or will be soon.
-    pub(crate) fn bytes(mut self) -> u64 {
-        line(&mut self.stdout).parse().expect("a number")
+    /// Waits until so many bytes have come in all.
+    pub(crate) fn await_bytes(&self, bytes: u64) {
+        while self.seen.load(Ordering::Relaxed) < bytes {
+            std::hint::spin_loop();
+        }
     }
-}
 
-impl Drop for Sink {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Bytes that came on all connections; they must be closed.
+    pub(crate) fn bytes(self) -> u64 {
+        self.thread.join().expect("no panic");
+        self.seen.load(Ordering::Relaxed)
     }
-}
-
-fn line(from: &mut impl BufRead) -> String {
-    let mut line = String::new();
-    from.read_line(&mut line).expect("the child's answer");
-    line.trim().to_owned()
-}
-
-/// Runs as the child if the arguments say so.
-pub(crate) fn child() -> bool {
-    let args: Vec<String> = std::env::args().collect();
-    let Some(place) = args.iter().position(|arg| arg == "--sink") else { return false };
-    let n: Vec<usize> =
-        args[place + 1..].iter().map(|arg| arg.parse().expect("a number")).collect();
-    super::common::pin(n[1]);
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    println!("{}", listener.local_addr().expect("bound"));
-    let sockets = (0..n[0]).map(|_| accept(&listener)).collect();
-    println!("{}", drain(sockets));
-    true
 }
 
 fn accept(listener: &TcpListener) -> TcpStream {
@@ -67,23 +51,20 @@ fn accept(listener: &TcpListener) -> TcpStream {
     let socket = tungstenite::accept(stream).expect("a WebSocket client");
     let stream = socket.get_ref().try_clone().expect("a descriptor");
     stream.set_nonblocking(true).expect("an option");
-    std::mem::forget(socket);
     stream
 }
 
 /// Reads until every connection has ended.
-fn drain(mut sockets: Vec<TcpStream>) -> u64 {
+fn drain(mut sockets: Vec<TcpStream>, seen: &AtomicU64) {
     let mut memory = vec![0; 256 << 10];
-    let mut bytes = 0;
     while !sockets.is_empty() {
         sockets.retain_mut(|socket| match socket.read(&mut memory) {
             Ok(0) => false,
             Ok(len) => {
-                bytes += len as u64;
+                seen.fetch_add(len as u64, Ordering::Relaxed);
                 true
             }
             Err(error) => error.kind() == ErrorKind::WouldBlock,
         });
     }
-    bytes
 }

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use super::board::{Board, EndAll, Remote};
 use super::drain::DrainWatch;
-use super::ring::Ring;
 use super::ring::epoll::EpollRing;
-use super::ring::uring::{RingConfig, UringRing};
+use super::ring::uring::UringRing;
+use super::ring::{Ring, RingConfig};
 use super::spread::spread;
 use super::worker::{Directive, Failure, RowPlan, Worker};
 use super::{DeafNode, EngineError, NodeFailure, Phase, Progress, Stop, Surroundings, Watch};
@@ -36,8 +36,6 @@ use crate::units::Nanos;
 /// How often the coordinator looks at the workers: often enough to end a row without a pause that a
 /// person feels, seldom enough to cost a shared core nothing.
 const LOOK: Duration = Duration::from_millis(5);
-/// Receive buffers of one worker, all together: they stream through the cache.
-const RECEIVE_BYTES: usize = 8 << 20;
 
 /// What a worker is told.
 enum Command {
@@ -118,12 +116,10 @@ impl Thread<'_> {
             return Err(io::Error::other(format!("CPU {cpu} of --cores is not ours to use")));
         }
         // On this very thread: a ring belongs to the one that builds it.
-        let size = ring_config(self.seats.len());
+        let size = RingConfig::for_sockets(self.seats.len() as u32);
         match self.plan.engine {
             Engine::IoUring => self.work(cpu, UringRing::new(size)?),
-            Engine::Epoll => {
-                self.work(cpu, EpollRing::new(size.slots, size.buffers, size.buffer_bytes)?)
-            }
+            Engine::Epoll => self.work(cpu, EpollRing::new(size)?),
         }
     }
 
@@ -182,16 +178,6 @@ impl Drop for Obituary {
         if thread::panicking() {
             let _ = self.report.send((self.index, Report::Panicked));
         }
-    }
-}
-
-/// Many sockets with little each want many small buffers, few sockets in a burst want large ones.
-fn ring_config(sockets: usize) -> RingConfig {
-    let buffers = (sockets * 2).next_power_of_two().clamp(256, 4096);
-    RingConfig {
-        slots: sockets as u32,
-        buffers: buffers as u16,
-        buffer_bytes: (RECEIVE_BYTES / buffers).clamp(2048, 32 << 10),
     }
 }
 

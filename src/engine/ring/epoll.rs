@@ -17,7 +17,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, sockopt};
 
-use super::{BufferId, Completion, Op, Ring, RingCounters, SendBuf, Slot, Wait, open};
+use super::{BufferId, Completion, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
 use crate::units::Nanos;
 
 /// Sockets whose readiness is taken in one wait.
@@ -51,11 +51,12 @@ pub struct EpollRing {
 }
 
 impl EpollRing {
-    /// An epoll instance for `slots` sockets with `buffers` receive buffers.
+    /// An epoll instance with receive buffers of our own.
     ///
     /// # Errors
     /// `EMFILE`, `ENFILE`, `ENOMEM`.
-    pub fn new(slots: u32, buffers: u16, buffer_bytes: usize) -> io::Result<Self> {
+    pub fn new(config: RingConfig) -> io::Result<Self> {
+        let RingConfig { slots, buffers, buffer_bytes } = config;
         Ok(Self {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             sockets: (0..slots).map(|_| Socket::default()).collect(),

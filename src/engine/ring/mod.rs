@@ -107,6 +107,33 @@ pub struct RingCounters {
     pub cq_overflow: u64,
 }
 
+/// Receive buffers of one ring, all together: they stream through the cache.
+const RECEIVE_BYTES: usize = 8 << 20;
+
+/// How large to build a ring.
+#[derive(Clone, Copy, Debug)]
+pub struct RingConfig {
+    /// Sockets that it can hold.
+    pub slots: u32,
+    /// Number of receive buffers: a power of two.
+    pub buffers: u16,
+    /// Size of each.
+    pub buffer_bytes: usize,
+}
+
+impl RingConfig {
+    /// For a worker with so many sockets. Many with little each want many small buffers, few in a
+    /// burst want large ones.
+    pub fn for_sockets(sockets: u32) -> Self {
+        let buffers = (sockets as usize * 2).next_power_of_two().clamp(256, 4096);
+        Self {
+            slots: sockets,
+            buffers: buffers as u16,
+            buffer_bytes: (RECEIVE_BYTES / buffers).clamp(2048, 32 << 10),
+        }
+    }
+}
+
 /// A queue pair with a kernel, or something that behaves like one.
 pub trait Ring {
     /// Opens a socket in `slot` and starts connecting it to `to`, from `from` when given. Answered

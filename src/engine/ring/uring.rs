@@ -29,7 +29,7 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
 
 use super::buffers::BufferRing;
-use super::{BufferId, Completion, Op, Ring, RingCounters, SendBuf, Slot, Wait, open};
+use super::{BufferId, Completion, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
 use crate::units::Nanos;
 
 /// Buffer group of the one buffer ring.
@@ -39,25 +39,12 @@ const UNWATCHED: u64 = u64::MAX;
 /// How long the end of a ring may take before its memory is leaked rather than freed.
 const TEARDOWN: Nanos = Nanos::from_secs(1);
 
-/// How large to build a ring.
-#[derive(Clone, Copy, Debug)]
-pub struct RingConfig {
-    /// Sockets that it can hold.
-    pub slots: u32,
-    /// Number of receive buffers: a power of two.
-    pub buffers: u16,
-    /// Size of each.
-    pub buffer_bytes: usize,
-}
+/// Submission entries: enough for the sends and re-arms of one turn; more are submitted early.
+const SUBMISSIONS: u32 = 2048;
 
-impl RingConfig {
-    /// Submission entries: enough for the sends and re-arms of one turn; more are submitted early.
-    const SUBMISSIONS: u32 = 2048;
-
-    /// Completion entries: a burst may complete a read on every socket several times in one turn.
-    fn completions(&self) -> u32 {
-        (self.slots.saturating_mul(4)).next_power_of_two().clamp(8192, 1 << 18)
-    }
+/// Completion entries: a burst may complete a read on every socket several times in one turn.
+fn completions(slots: u32) -> u32 {
+    slots.saturating_mul(4).next_power_of_two().clamp(8192, 1 << 18)
 }
 
 /// One socket.
@@ -101,7 +88,7 @@ impl UringRing {
     /// # Errors
     /// As [`probe`], and `ENOMEM` (memory, or `RLIMIT_MEMLOCK` on kernels before 5.12).
     pub fn new(config: RingConfig) -> io::Result<Self> {
-        let completions = config.completions();
+        let completions = completions(config.slots);
         let ring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
@@ -109,7 +96,7 @@ impl UringRing {
             .setup_submit_all()
             .setup_cqsize(completions)
             .dontfork()
-            .build(RingConfig::SUBMISSIONS)?;
+            .build(SUBMISSIONS)?;
         let buffers = BufferRing::new(config.buffers, config.buffer_bytes)?;
         // SAFETY: the entries are page-aligned and live in `buffers`, which `Drop` frees only when
         // no receive is in flight, and leaks otherwise.
