@@ -25,10 +25,12 @@ impl Sink {
         let addr = listener.local_addr().expect("bound");
         let seen = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&seen);
-        let thread = std::thread::spawn(move || {
+        let serve = move || {
             super::common::pin(cpu);
             drain((0..sockets).map(|_| accept(&listener)).collect(), &counter);
-        });
+        };
+        let named = std::thread::Builder::new().name("sink".to_owned());
+        let thread = named.spawn(serve).expect("a thread");
         Self { thread, seen, addr }
     }
 
