@@ -85,6 +85,7 @@ mod tests {
             receive_time: Nanos(1),
             latency_ns: Vec::new(),
             saturated: 0,
+            unattributable: 0,
             matrix: Vec::new(),
             gaps: Vec::new(),
             gaps_total: 0,

@@ -12,6 +12,9 @@
 /// The key under which a dialect files a message; see `dialect::scan::CorrelationId`.
 pub type Key = u128;
 
+/// Room for ids of other users' messages during one row, in copies of our own; 24 bytes each.
+pub const STRANGERS: usize = 1 << 16;
+
 const NONE: u32 = u32::MAX;
 
 /// What is known of an id.
@@ -64,9 +67,10 @@ pub struct Correlator {
 impl Correlator {
     /// For `messages` ids of our own and at most `pending` copies waiting at once.
     ///
-    /// Half of the table stays free for ids of other users' messages, which take places too.
+    /// Half of the table stays free, and [`STRANGERS`] places beyond: ids of other users' messages
+    /// take places, too.
     pub fn new(messages: usize, pending: usize) -> Self {
-        let places = (messages * 2 + 1024).next_power_of_two();
+        let places = (messages * 2 + STRANGERS).next_power_of_two();
         Self {
             keys: vec![0; places],
             states: vec![State::Empty; places],
@@ -289,8 +293,9 @@ mod tests {
 
     #[test]
     fn a_table_full_of_strangers_ends_no_search_in_a_circle() {
-        let mut correlator = Correlator::new(0, 10_000);
-        let outcomes: Vec<_> = (0..2_000).map(|id| correlator.attribute(id, 0, 0)).collect();
+        let mut correlator = Correlator::new(0, 4 * STRANGERS);
+        let outcomes: Vec<_> =
+            (0..2 * STRANGERS as u128).map(|id| correlator.attribute(id, 0, 0)).collect();
         assert!(outcomes.contains(&Attribution::Overflow));
         assert_eq!(correlator.message(u128::MAX), None);
     }

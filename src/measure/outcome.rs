@@ -224,6 +224,8 @@ pub struct RunOutcome {
     pub latency_ns: Vec<(Class, Histogram<u64>)>,
     /// Values above the top of a histogram, over all classes: they void the maximum.
     pub saturated: u64,
+    /// Foreign copies that may be ours: there was no room for their ids.
+    pub unattributable: u64,
     /// Receiving nodes, in plan order.
     pub matrix: Vec<MatrixCell>,
     /// Streams with missing copies, largest first; capped, see `gaps_total`.

@@ -90,6 +90,8 @@ pub struct Counts {
     pub foreign: u64,
     /// Copies that were altered.
     pub corrupt: u64,
+    /// Of the foreign ones: those whose id found no place to wait in. They may be ours.
+    pub unattributable: u64,
 }
 
 /// One worker's record of one row.
@@ -186,7 +188,10 @@ impl Recorder {
         match attribution {
             Attribution::Message(index) => self.attributed(local, index, at),
             Attribution::Waits => {}
-            Attribution::Overflow => self.counts.foreign += 1,
+            Attribution::Overflow => {
+                self.counts.foreign += 1;
+                self.counts.unattributable += 1;
+            }
         }
     }
 

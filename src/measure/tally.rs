@@ -75,6 +75,7 @@ impl Row<'_> {
             delivery,
             send_time: last_send.since(start),
             receive_time: last_copy.since(start),
+            unattributable: tallies.iter().map(|t| t.recorder.counts.unattributable).sum(),
             saturated: service.saturated + completion.saturated + spread.saturated,
             matrix: self.matrix(&tallies, by_node),
             latency_ns: vec![

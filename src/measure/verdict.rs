@@ -46,6 +46,7 @@ type Rule = fn(&Facts<'_>) -> Option<Caveat>;
 const RULES: &[Rule] = &[
     cq_overflow,
     histogram_saturated,
+    ids_overflowed,
     core_busy,
     buffers_exhausted,
     long_turn,
@@ -106,6 +107,22 @@ fn histogram_saturated(facts: &Facts<'_>) -> Option<Caveat> {
                 Nanos(top)
             ),
             "a copy that late is better counted as missing: lower --drain",
+        )
+    })
+}
+
+fn ids_overflowed(facts: &Facts<'_>) -> Option<Caveat> {
+    let lost = facts.outcome.unattributable;
+    (lost > 0).then(|| {
+        void(
+            "ids-overflowed",
+            format!(
+                "{} copies came by an id for which the table had no room: they count as foreign, and \
+                 may be ours",
+                Count(lost)
+            ),
+            "other users send too much through this cluster: run with a larger --messages, or while \
+             they are quiet",
         )
     })
 }
@@ -337,6 +354,7 @@ mod tests {
             receive_time: Nanos::from_millis(170),
             latency_ns: vec![(Class::Service, ns)],
             saturated: 0,
+            unattributable: 0,
             matrix: Vec::new(),
             gaps: Vec::new(),
             gaps_total: 0,
@@ -399,9 +417,10 @@ mod tests {
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(Change, &str, Trust); 15] = [
+        let table: [(Change, &str, Trust); 16] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
+            (|c| c.run.unattributable = 1, "ids-overflowed", Void),
             (busy, "core-busy", Degraded),
             (
                 |c| {

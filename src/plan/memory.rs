@@ -24,7 +24,9 @@ const TIMES_BYTES_PER_CORE: u64 = 24;
 /// The two ends of a stream in the ledger.
 const STREAM_BYTES: u64 = 8;
 
-/// A place in the table of ids, and a copy that waits for its id.
+/// Places for other users' ids, a place in the table of ids, and a copy that waits for its id; as
+/// `measure::correlate` lays them out (`tests/memory.rs` holds them together).
+const STRANGERS: u64 = 1 << 16;
 const ID_PLACE_BYTES: u64 = 24;
 const WAITING_COPY_BYTES: u64 = 16;
 
@@ -100,7 +102,7 @@ impl Plan {
 
     fn ids_bytes(&self, messages: u64) -> u64 {
         // At most half full, and with room for other users' ids.
-        let places = messages.saturating_mul(2).saturating_add(1_024);
+        let places = messages.saturating_mul(2).saturating_add(STRANGERS);
         let places = places.checked_next_power_of_two().unwrap_or(u64::MAX);
         let tables = places.saturating_mul(ID_PLACE_BYTES).saturating_mul(self.cores.len() as u64);
         let waiting = self.expected_copies(messages).saturating_mul(WAITING_COPY_BYTES);

@@ -98,6 +98,7 @@ pub(super) fn whole(messages: u64) -> RunOutcome {
             (Class::Spread, ramp(messages, 900)),
         ],
         saturated: 0,
+        unattributable: 0,
         matrix: vec![
             cell(0, 4 * messages, 4 * messages),
             cell(1, messages, messages),
