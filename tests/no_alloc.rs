@@ -20,6 +20,7 @@ use fanstorm::host::clock::{Clock, Monotonic};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::plan::Plan;
 use fanstorm::plan::fan_out::FanOut;
+use fanstorm::plan::schedule::Shape;
 use fanstorm::plan::targets::Node;
 use fanstorm::units::Nanos;
 
@@ -84,6 +85,7 @@ fn plan(cluster: &Cluster, dialect: Dialect, frame_memory_bytes: usize) -> Plan 
         receivers_per_node: 2,
         cores: vec![0],
         messages: vec![MESSAGES],
+        shape: Shape::Burst,
         payload_bytes: 128,
         drain: Nanos::from_secs(5),
         connect_timeout: Nanos::from_secs(5),
@@ -91,6 +93,7 @@ fn plan(cluster: &Cluster, dialect: Dialect, frame_memory_bytes: usize) -> Plan 
         max_message_bytes: 1 << 20,
         frame_memory_bytes,
         seed: 1,
+        test_turn_delay: Nanos::ZERO,
     }
 }
 
@@ -139,11 +142,16 @@ fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R) -> u64 {
         lay_all: plan.lays_all(MESSAGES, &text),
         text,
         sent: Arc::new(SentTimes::new(&counts)),
+        schedule: plan.shape.schedule(MESSAGES),
         counts,
     };
     let mut watcher = Watcher::new();
     let mut at_start = 0;
-    let tally = worker.row(&row, || at_start = allocations(), &mut watcher).unwrap();
+    let ready = || {
+        at_start = allocations();
+        Monotonic.now()
+    };
+    let tally = worker.row(&row, ready, &mut watcher).unwrap();
     assert_eq!(tally.recorder.counts.delivered, plan.expected_copies(MESSAGES));
     watcher.at_last_copy.expect("the row was complete") - at_start
 }

@@ -36,7 +36,7 @@ pub fn run(args: &RunArgs) -> Exit {
 
 fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let started_unix_ms = clock::unix_ms();
-    let (source, load) = (args.source()?, Load::new(args.spec())?);
+    let (source, load) = (args.source()?, Load::new(args.spec()?)?);
     let stop = Stop::default();
     let signals = Signals::ending_the_program(stop.flag()).map_err(RunError::Signals)?;
     let mut result_file = open_result(args)?;

@@ -9,15 +9,15 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::drain::{DrainWatch, Progress as RowProgress};
+use super::board::{Board, END, Remote, STOP_SENDING};
+use super::drain::DrainWatch;
 use super::ring::uring::{RingConfig, UringRing};
 use super::spread::spread;
-use super::worker::{Conductor, Directive, Failure, RowPlan, Worker, WorkerProgress};
+use super::worker::{Failure, RowPlan, Worker};
 use super::{DeafNode, EngineError, NodeFailure, Phase, Progress, Stop, Surroundings, Watch};
 use crate::dialect::text::TextShape;
 use crate::host::clock::{Clock, Monotonic};
@@ -33,6 +33,9 @@ use crate::units::Nanos;
 /// How often the coordinator looks at the workers: often enough to end a row without a pause that a
 /// person feels, seldom enough to cost a shared core nothing.
 const LOOK: Duration = Duration::from_millis(5);
+/// From the start signal to the first message that may be due: longer than it takes to wake every
+/// worker.
+const START_LEAD: Nanos = Nanos::from_millis(5);
 /// Receive buffers of one worker, all together: they stream through the cache.
 const RECEIVE_BYTES: usize = 8 << 20;
 
@@ -41,7 +44,7 @@ enum Command {
     Connect,
     Probe { text: TextShape, run: u32 },
     Prepare(RowPlan),
-    Go,
+    Go(Nanos),
     Goodbye,
 }
 
@@ -56,72 +59,6 @@ enum Report {
     Panicked,
 }
 
-/// One worker's progress, in cache lines of its own (two: the next one is prefetched).
-#[repr(align(128))]
-#[derive(Default)]
-struct Gauge {
-    seen: AtomicU64,
-    sent: AtomicU64,
-    complete: AtomicBool,
-    lost: AtomicBool,
-}
-
-/// What coordinator and workers both see.
-struct Board {
-    gauges: Vec<Gauge>,
-    directive: AtomicU8,
-}
-
-const CONTINUE: u8 = 0;
-const STOP_SENDING: u8 = 1;
-const END: u8 = 2;
-
-impl Board {
-    fn reset(&self) {
-        for gauge in &self.gauges {
-            gauge.seen.store(0, Ordering::Relaxed);
-            gauge.sent.store(0, Ordering::Relaxed);
-            gauge.complete.store(false, Ordering::Relaxed);
-            gauge.lost.store(false, Ordering::Relaxed);
-        }
-        self.directive.store(CONTINUE, Ordering::Relaxed);
-    }
-
-    fn progress(&self) -> RowProgress {
-        let sum = |of: fn(&Gauge) -> &AtomicU64| {
-            self.gauges.iter().map(|gauge| of(gauge).load(Ordering::Relaxed)).sum()
-        };
-        RowProgress {
-            seen: sum(|gauge| &gauge.seen),
-            sent: sum(|gauge| &gauge.sent),
-            complete: self.gauges.iter().all(|gauge| gauge.complete.load(Ordering::Relaxed)),
-            lost: self.gauges.iter().any(|gauge| gauge.lost.load(Ordering::Relaxed)),
-        }
-    }
-}
-
-/// A worker's view of the board.
-struct Remote<'a> {
-    board: &'a Board,
-    index: usize,
-}
-
-impl Conductor for Remote<'_> {
-    #[inline]
-    fn turn(&mut self, progress: WorkerProgress, _now: Nanos) -> Directive {
-        let gauge = &self.board.gauges[self.index];
-        gauge.seen.store(progress.seen, Ordering::Relaxed);
-        gauge.sent.store(progress.sent, Ordering::Relaxed);
-        gauge.complete.store(progress.complete, Ordering::Relaxed);
-        gauge.lost.store(progress.lost, Ordering::Relaxed);
-        match self.board.directive.load(Ordering::Relaxed) {
-            CONTINUE => Directive::Continue,
-            STOP_SENDING => Directive::StopSending,
-            _ => Directive::End,
-        }
-    }
-}
-
 /// Runs a plan: connects, probes, runs every row, closes. Every row that was measured reaches `watch`
 /// and the outcome, also when it ended badly.
 ///
@@ -134,10 +71,7 @@ pub fn run(
     watch: &mut dyn Watch,
 ) -> Result<Outcome, EngineError> {
     let slices = spread(plan);
-    let board = Board {
-        gauges: slices.iter().map(|_| Gauge::default()).collect(),
-        directive: AtomicU8::new(CONTINUE),
-    };
+    let board = Board::new(slices.len());
     let (report, reports) = channel();
     thread::scope(|scope| {
         let mut commands = Vec::new();
@@ -212,17 +146,20 @@ impl Thread<'_> {
                     tally.core.cpu = cpu;
                     self.tell(Report::Done(Box::new(tally)));
                 }
-                Command::Go => {}
+                Command::Go(_) => {}
                 Command::Goodbye => return worker.say_goodbye(),
             }
         }
     }
 
-    /// Tells that all is laid out, and waits for the start.
-    fn barrier(&self) {
+    /// Tells that all is laid out, and waits for the start: the same instant for all workers.
+    fn barrier(&self) -> Nanos {
         self.tell(Report::Ready);
-        // An error means that the coordinator gave up: the row will be told to end at once.
-        let _ = self.inbox.recv();
+        match self.inbox.recv() {
+            Ok(Command::Go(start)) => start,
+            // The coordinator gave up: the row will be told to end at once.
+            _ => Monotonic.now(),
+        }
     }
 }
 
@@ -265,7 +202,7 @@ impl Coordinator<'_> {
     fn drive(&mut self) -> Result<Outcome, EngineError> {
         let result = self.phases();
         // Whatever happened, no worker may wait for us.
-        self.board.directive.store(END, Ordering::Relaxed);
+        self.board.direct(END);
         self.tell(|| Command::Goodbye);
         self.commands.clear();
         result
@@ -313,7 +250,7 @@ impl Coordinator<'_> {
                 Err(RecvTimeoutError::Disconnected) => panic!("all workers ended unasked"),
             }
             if let Some(directive) = look(self, Monotonic.now()) {
-                self.board.directive.store(directive, Ordering::Relaxed);
+                self.board.direct(directive);
             }
         }
         Ok(answers.into_iter().flatten().collect())
@@ -432,12 +369,14 @@ impl Coordinator<'_> {
     ) -> Result<RunOutcome, EngineError> {
         let counts: Arc<[u32]> = share(messages, self.plan.push_sockets).into();
         let sent = Arc::new(SentTimes::new(&counts));
+        let schedule = self.plan.shape.schedule(messages);
         let plan = RowPlan {
             run,
             text: text.clone(),
             counts,
             lay_all: self.plan.lays_all(messages, text),
             sent: Arc::clone(&sent),
+            schedule: schedule.clone(),
         };
         self.board.reset();
         self.tell(|| Command::Prepare(plan.clone()));
@@ -448,13 +387,17 @@ impl Coordinator<'_> {
         };
         self.await_all(preparing, |report| matches!(report, Report::Ready).then_some(()))?;
         let host_before = HostCounters::read();
-        self.tell(|| Command::Go);
-        let (tallies, ending) = self.running(messages)?;
+        // A schedule begins when every worker has surely heard of it.
+        let lead = if schedule.is_some() { START_LEAD } else { Nanos::ZERO };
+        let start = Monotonic.now().plus(lead);
+        self.tell(|| Command::Go(start));
+        let last_due = start.plus(schedule.map_or(Nanos::ZERO, |schedule| schedule.last()));
+        let (tallies, ending) = self.running(messages, last_due)?;
         let host_after = HostCounters::read();
         let mut run = Row { plan: self.plan, messages, sent: &sent, ending }.merge(tallies);
         run.caveats = verdict::judge(&verdict::Facts {
             outcome: &run,
-            open_loop: false,
+            rate: self.plan.shape.rate(),
             host_before: &host_before,
             host_after: &host_after,
             cpus_allowed: self.surroundings.cpus_allowed,
@@ -463,9 +406,13 @@ impl Coordinator<'_> {
         Ok(run)
     }
 
-    fn running(&mut self, messages: u64) -> Result<(Vec<Tally>, Ending), EngineError> {
+    fn running(
+        &mut self,
+        messages: u64,
+        last_due: Nanos,
+    ) -> Result<(Vec<Tally>, Ending), EngineError> {
         let total = self.plan.expected_copies(messages);
-        let mut drain = DrainWatch::new(self.plan.drain, Monotonic.now());
+        let mut drain = DrainWatch::new(self.plan.drain, Monotonic.now()).not_before(last_due);
         let mut ending = None;
         let look = |this: &mut Self, now: Nanos| {
             let progress = this.board.progress();

@@ -7,8 +7,10 @@
 //! - [`ring`]: the kernel's queue pair, real and fake
 //! - `session`: one socket
 //! - [`worker`]: one core, one loop
+//! - `pacing`: how to be in time
 //! - [`drain`]: when a row is over
 //! - [`spread`]: which socket lives on which core
+//! - `board`: what coordinator and workers tell each other
 //! - [`fleet`]: all cores, the phases of a run
 
 use std::sync::Arc;
@@ -17,9 +19,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::measure::outcome::RunOutcome;
 use crate::plan::Plan;
 
+mod board;
 pub mod drain;
 pub mod fleet;
 pub mod frames;
+mod pacing;
 pub mod ring;
 mod session;
 pub mod spread;

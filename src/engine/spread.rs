@@ -37,6 +37,7 @@ mod tests {
     use super::*;
     use crate::dialect::Dialect;
     use crate::plan::fan_out::FanOut;
+    use crate::plan::schedule::Shape;
     use crate::plan::targets::Node;
     use crate::units::Nanos;
 
@@ -56,6 +57,7 @@ mod tests {
             receivers_per_node,
             cores: (0..workers).collect(),
             messages: vec![1],
+            shape: Shape::Burst,
             payload_bytes: 64,
             drain: Nanos::ZERO,
             connect_timeout: Nanos::ZERO,
@@ -63,6 +65,7 @@ mod tests {
             max_message_bytes: 1 << 20,
             frame_memory_bytes: 0,
             seed: 0,
+            test_turn_delay: Nanos::ZERO,
         }
     }
 

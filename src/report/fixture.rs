@@ -8,6 +8,7 @@ use crate::host::facts::HostFacts;
 use crate::measure::outcome::{Class, CoreUse, Delivery, Ending, MatrixCell, Opcodes, RunOutcome};
 use crate::measure::recorder::histogram;
 use crate::plan::fan_out::FanOut;
+use crate::plan::schedule::Shape;
 use crate::plan::{Node, Plan};
 use crate::units::{Bytes, Nanos};
 
@@ -30,6 +31,7 @@ pub(super) fn plan(messages: &[u64]) -> Plan {
         receivers_per_node: 1,
         cores: vec![1],
         messages: messages.to_vec(),
+        shape: Shape::Burst,
         payload_bytes: 150,
         drain: Nanos::from_secs(10),
         connect_timeout: Nanos::from_secs(5),
@@ -37,6 +39,7 @@ pub(super) fn plan(messages: &[u64]) -> Plan {
         max_message_bytes: 1 << 20,
         frame_memory_bytes: 1 << 28,
         seed: 42,
+        test_turn_delay: Nanos::ZERO,
     }
 }
 
@@ -95,6 +98,7 @@ pub(super) fn whole(messages: u64) -> RunOutcome {
             (Class::Completion, ramp(messages, 1_300)),
             (Class::Spread, ramp(messages, 900)),
         ],
+        lag_ns: None,
         saturated: 0,
         matrix: vec![
             cell(0, 4 * messages, 4 * messages),

@@ -61,6 +61,10 @@ struct Counters {
     short_sends: u64,
     stale: u64,
     longest_turn: Nanos,
+    /// Completions handled.
+    handled: u64,
+    /// Time in turns that polled and found nothing.
+    spun: Nanos,
 }
 
 /// A socket that is gone.
@@ -136,6 +140,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         if !self.outbox.is_empty() {
             self.answer();
         }
+        self.counters.handled += u64::from(handled);
         if handled > 0 {
             let turn = self.clock.now().since(woke);
             self.counters.longest_turn = self.counters.longest_turn.max(turn);

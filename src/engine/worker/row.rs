@@ -11,12 +11,15 @@ use super::{Counters, Script, TICK, Worker};
 use crate::dialect::scan::{Scanner, Sighting};
 use crate::dialect::text::TextShape;
 use crate::engine::frames::{FrameShape, SenderFrames};
-use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot, Wait};
+use crate::engine::pacing::{self, Rounds};
+use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot};
 use crate::host::clock::{Clock, thread_cpu_time};
 use crate::measure::outcome::{CoreUse, Opcodes};
-use crate::measure::recorder::Recorder;
+use crate::measure::recorder::{Latencies, Recorder};
 use crate::measure::sent::SentTimes;
 use crate::measure::tally::Tally;
+use crate::plan::Plan;
+use crate::plan::schedule::{Schedule, Shape, Timetable};
 use crate::units::Nanos;
 use crate::wire::decoder::FrameCounts;
 
@@ -33,6 +36,8 @@ pub struct RowPlan {
     pub lay_all: bool,
     /// Where sent times go.
     pub sent: Arc<SentTimes>,
+    /// When each message is due, in open loop.
+    pub schedule: Option<Arc<Schedule>>,
 }
 
 /// How far a worker is.
@@ -71,10 +76,33 @@ struct Sender {
     frames: SenderFrames,
     /// First message that was not given to the ring yet.
     next: u32,
+    /// First message that may not leave yet.
+    limit: u32,
+    /// Waits in [`Row::ready`].
+    is_ready: bool,
     in_flight: Range<u32>,
     /// Bytes of the flight that the kernel has taken.
     taken_bytes: usize,
     lost: bool,
+}
+
+/// What lets messages leave.
+enum Pace {
+    /// Nothing holds them back.
+    Burst,
+    /// Answers.
+    Window(u32),
+    /// Their due times.
+    Rate(Box<Due>),
+}
+
+/// The schedule as this worker follows it.
+struct Due {
+    rounds: Rounds,
+    timetable: Timetable,
+    /// When our next message is due.
+    next_due: Option<Nanos>,
+    lag: Latencies,
 }
 
 struct Row<C> {
@@ -83,6 +111,9 @@ struct Row<C> {
     recorder: Recorder,
     /// By slot: push sockets are a worker's first slots.
     senders: Vec<Sender>,
+    pace: Pace,
+    /// Senders with messages that may leave since this turn.
+    ready: Vec<Slot>,
     times: Arc<SentTimes>,
     clock: C,
     sent: u64,
@@ -95,8 +126,52 @@ struct Row<C> {
 }
 
 impl<C> Row<C> {
+    /// The schedule starts at `start`.
+    fn begin(&mut self, start: Nanos) {
+        let Pace::Rate(due) = &mut self.pace else { return };
+        due.timetable.begin(start);
+        due.next_due = due.rounds.next().map(|message| due.timetable.intended(message));
+        if let Some(schedule) = &mut self.recorder.schedule {
+            schedule.timetable.begin(start);
+        }
+    }
+
     fn complete(&self) -> bool {
         self.recorder.counts.delivered + self.written_off >= self.expected && self.all_sent()
+    }
+
+    /// When our next message is due, if any is still to be sent.
+    fn next_due(&self) -> Option<Nanos> {
+        match &self.pace {
+            Pace::Rate(due) if !self.stopped => due.next_due,
+            Pace::Rate(_) | Pace::Burst | Pace::Window(_) => None,
+        }
+    }
+
+    /// Moves the limits of all senders to where time and answers allow them to be.
+    fn release(&mut self, now: Nanos) {
+        match &mut self.pace {
+            Pace::Burst => {}
+            Pace::Window(in_flight) => {
+                let Some(answers) = &mut self.recorder.answers else { return };
+                while let Some((local, answered)) = answers.take() {
+                    let limit = answered.saturating_add(*in_flight);
+                    allow(&mut self.senders, &mut self.ready, local as usize, limit);
+                }
+            }
+            Pace::Rate(due) => {
+                if self.stopped || due.next_due.is_none_or(|next| now < next) {
+                    return;
+                }
+                let total = due.timetable.due(now);
+                while let Some((message, local)) = due.rounds.take(total) {
+                    due.lag.record(now.since(due.timetable.intended(message)));
+                    let limit = self.senders[local].limit + 1;
+                    allow(&mut self.senders, &mut self.ready, local, limit);
+                }
+                due.next_due = due.rounds.next().map(|message| due.timetable.intended(message));
+            }
+        }
     }
 
     fn all_sent(&self) -> bool {
@@ -104,6 +179,16 @@ impl<C> Row<C> {
             s.lost || (s.in_flight.is_empty() && (self.stopped || s.next == s.frames.count()))
         };
         self.senders.iter().all(done)
+    }
+}
+
+/// Lets a sender's messages before `limit` leave.
+fn allow(senders: &mut [Sender], ready: &mut Vec<Slot>, local: usize, limit: u32) {
+    // Answers are noted for all sockets that may push in some plan; only senders have messages.
+    let Some(sender) = senders.get_mut(local) else { return };
+    sender.limit = limit;
+    if !std::mem::replace(&mut sender.is_ready, true) {
+        ready.push(local as Slot);
     }
 }
 
@@ -130,7 +215,7 @@ impl<C: Clock> Script for Row<C> {
         if self.stopped {
             return None;
         }
-        let chunk = sender.frames.take(sender.next, u32::MAX)?;
+        let chunk = sender.frames.take(sender.next, sender.limit)?;
         // Read here, not at the start of the turn: the copies of this chunk are timed from it.
         let at = self.clock.now();
         self.times.stamp(sender.sender.into(), chunk.sequence.start, chunk.sequence.end, at);
@@ -176,25 +261,25 @@ struct Before {
 }
 
 impl<R: Ring, C: Clock> Worker<'_, R, C> {
-    /// Runs one row. `ready` is called when all is laid out: it returns when every worker is.
+    /// Runs one row. `ready` is called when all is laid out: it returns when every worker is, and
+    /// says at which instant the schedule starts.
     ///
     /// # Errors
     /// The ring failed.
     pub fn row(
         &mut self,
         plan: &RowPlan,
-        ready: impl FnOnce(),
+        ready: impl FnOnce() -> Nanos,
         conductor: &mut impl Conductor,
     ) -> io::Result<Tally> {
         let mut row = self.lay_out(plan);
-        ready();
+        row.begin(ready());
         let before = self.before();
-        for slot in 0..row.senders.len() as Slot {
-            self.prompt(&mut row, slot, before.at);
-        }
+        let mut now = before.at;
+        self.release(&mut row, now);
         let mut finished = None;
         loop {
-            let now = self.turn(&mut row, Wait { want: 1, timeout: TICK })?;
+            now = self.paced_turn(&mut row, now)?;
             let complete = row.complete();
             if complete && finished.is_none() {
                 finished = Some((now, thread_cpu_time()));
@@ -215,6 +300,40 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         Ok(self.tally(row, &before, finished))
     }
 
+    /// One turn that ends in time for the next message, and the sends that are due after it.
+    fn paced_turn(&mut self, row: &mut Row<C>, before: Nanos) -> io::Result<Nanos> {
+        let wait = pacing::wait(before, row.next_due(), TICK);
+        let handled = self.counters.handled;
+        let now = self.turn(row, wait)?;
+        if wait.want == 0 && self.counters.handled == handled {
+            self.counters.spun = self.counters.spun.plus(now.since(before));
+        }
+        let now = self.dawdle(now);
+        self.release(row, now);
+        Ok(now)
+    }
+
+    /// The test dial that makes a slow generator; the time after it.
+    fn dawdle(&self, now: Nanos) -> Nanos {
+        let until = now.plus(self.plan.test_turn_delay);
+        let mut now = now;
+        while now < until {
+            now = self.clock.now();
+        }
+        now
+    }
+
+    /// Sends what may leave by now.
+    fn release(&mut self, row: &mut Row<C>, now: Nanos) {
+        row.release(now);
+        for place in 0..row.ready.len() {
+            let slot = row.ready[place];
+            row.senders[slot as usize].is_ready = false;
+            self.prompt(row, slot, now);
+        }
+        row.ready.clear();
+    }
+
     fn lay_out(&mut self, plan: &RowPlan) -> Row<C> {
         let dialect = &self.plan.dialect;
         let shape = FrameShape::new(dialect.clone(), plan.text.clone(), plan.run);
@@ -226,12 +345,14 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 sender,
                 frames: SenderFrames::new(&shape, sender, count, plan.lay_all, &mut self.rng),
                 next: 0,
+                limit: first_limit(self.plan.shape),
+                is_ready: true,
                 in_flight: 0..0,
                 taken_bytes: 0,
                 lost: false,
             });
         }
-        let recorder = Recorder::new(
+        let mut recorder = Recorder::new(
             seats,
             self.plan.nodes.len(),
             &plan.counts,
@@ -239,12 +360,15 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             dialect.correlates(),
             Arc::clone(&plan.sent),
         );
+        let pace = pace(self.plan, plan, &senders, &mut recorder);
         let mut row = Row {
             scanner: Scanner::new(dialect, &plan.text, plan.run),
             binary: dialect.is_binary(),
             expected: recorder.expected.iter().sum(),
             recorder,
+            ready: (0..senders.len() as Slot).collect(),
             senders,
+            pace,
             times: Arc::clone(&plan.sent),
             clock: self.clock.clone(),
             sent: 0,
@@ -280,6 +404,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             sockets: self.sessions.len() as u64,
             copies: row.recorder.seen(),
             cpu_time: cpu.since(before.cpu),
+            spun: counters.spun.since(before.counters.spun),
             wall: end.since(before.at),
             cq_overflow: ring.cq_overflow - before.ring.cq_overflow,
             enobufs: counters.enobufs - before.counters.enobufs,
@@ -297,8 +422,40 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             sent: row.sent,
             first_send: row.first_send,
             last_send: row.last_send,
+            lag: match row.pace {
+                Pace::Rate(due) => Some(due.lag),
+                Pace::Burst | Pace::Window(_) => None,
+            },
             recorder: row.recorder,
         }
+    }
+}
+
+/// How many messages of each sender may leave before anything has happened.
+const fn first_limit(shape: Shape) -> u32 {
+    match shape {
+        Shape::Burst => u32::MAX,
+        Shape::Window { in_flight } => in_flight,
+        Shape::Rate { .. } => 0,
+    }
+}
+
+/// What lets the messages of these senders leave, and what is recorded for it.
+fn pace(plan: &Plan, row: &RowPlan, senders: &[Sender], recorder: &mut Recorder) -> Pace {
+    if let Some(schedule) = &row.schedule {
+        let timetable = Timetable::new(Arc::clone(schedule), plan.push_sockets);
+        recorder.follow(timetable.clone());
+        let ours = senders.iter().map(|sender| sender.sender.into()).collect();
+        let rounds = Rounds::new(ours, plan.push_sockets, schedule.messages());
+        let lag = Latencies::new();
+        return Pace::Rate(Box::new(Due { rounds, timetable, next_due: None, lag }));
+    }
+    match plan.shape {
+        Shape::Window { in_flight } => {
+            recorder.note_answers();
+            Pace::Window(in_flight)
+        }
+        Shape::Burst | Shape::Rate { .. } => Pace::Burst,
     }
 }
 
