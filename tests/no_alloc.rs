@@ -20,9 +20,9 @@ use fanstorm::host::clock::{Clock, Monotonic};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::plan::Plan;
 use fanstorm::plan::fan_out::FanOut;
-use fanstorm::plan::schedule::Shape;
+use fanstorm::plan::schedule::{Arrivals, Shape};
 use fanstorm::plan::targets::Node;
-use fanstorm::units::Nanos;
+use fanstorm::units::{Nanos, Rate};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -173,6 +173,17 @@ fn a_row_allocates_nothing_on_io_uring_with_correlation_and_patched_frames() {
     for frame_memory in [usize::MAX, 0] {
         let plan = plan(&cluster, Dialect::dsatter(), frame_memory);
         assert_eq!(allocations_of_a_row(&plan, uring(plan.sockets())), 0);
+    }
+}
+
+#[test]
+fn a_schedule_and_a_window_allocate_nothing_either() {
+    let cluster = cluster(false);
+    let rate = Rate { micro_per_s: 20_000_000_000 };
+    let arrivals = Arrivals::Poisson { seed: 1 };
+    for shape in [Shape::Rate { rate, arrivals }, Shape::Window { in_flight: 8 }] {
+        let plan = Plan { shape, ..plan(&cluster, Dialect::dsatter(), 0) };
+        assert_eq!(allocations_of_a_row(&plan, uring(plan.sockets())), 0, "{shape:?}");
     }
 }
 

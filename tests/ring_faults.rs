@@ -299,6 +299,8 @@ fn a_late_message_is_counted_late_and_moves_no_other() {
     plan.shape = Shape::Rate { rate: "200/s".parse().unwrap(), arrivals: Arrivals::Constant };
     let slow = Dials { delay: 0.9, ..Dials::default() };
     let (run, ..) = Fixture::ready(&plan, Dials::default(), 3).row_with_times(slow);
+    assert!(count_above(&run, Class::Wait, 5_000_000) > 20, "messages waited for their socket");
+    assert!(run.lag_ns.as_ref().unwrap().max() <= 41_000, "which is no lateness of ours");
     let time = run.receive_time.0;
     let last_due = plan.shape.schedule(MESSAGES).unwrap().last().0;
     assert!(time >= last_due && time < last_due + 500_000_000, "{time} of {last_due}");
