@@ -292,18 +292,16 @@ fn where_nothing_is_in_the_way_messages_leave_within_one_turn_of_their_due_time(
 }
 
 #[test]
-fn a_late_message_is_counted_late_and_moves_no_other() {
+fn messages_that_wait_for_a_blocked_socket_are_late_by_no_fault_of_ours_and_move_no_other() {
     let mut plan = plan(usize::MAX);
-    // An operation takes 10 turns of up to 5 ms: were each message to wait for the one before it, the
-    // 67 of a sender would take 3 s longer than their schedule.
     plan.shape = Shape::Rate { rate: "200/s".parse().unwrap(), arrivals: Arrivals::Constant };
-    let slow = Dials { delay: 0.9, ..Dials::default() };
+    // An operation takes 50 turns, of up to 5 ms: longer than from one message of a sender to the next.
+    let slow = Dials { delay: 0.98, ..Dials::default() };
     let (run, ..) = Fixture::ready(&plan, Dials::default(), 3).row_with_times(slow);
+    assert_eq!(run.ending, Ending::Complete);
     assert!(count_above(&run, Class::Wait, 5_000_000) > 20, "messages waited for their socket");
-    assert!(run.lag_ns.as_ref().unwrap().max() <= 41_000, "which is no lateness of ours");
-    let time = run.receive_time.0;
-    let last_due = plan.shape.schedule(MESSAGES).unwrap().last().0;
-    assert!(time >= last_due && time < last_due + 500_000_000, "{time} of {last_due}");
+    // Each was turned to in time all the same: had lateness been passed on, this would have grown.
+    assert!(run.lag_ns.as_ref().unwrap().max() <= 41_000);
 }
 
 #[test]

@@ -63,6 +63,8 @@ struct Counters {
     longest_turn: Nanos,
     /// Completions handled.
     handled: u64,
+    /// Sends handed to the ring.
+    launched: u64,
     /// Time in turns that polled and found nothing.
     spun: Nanos,
 }
@@ -302,6 +304,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     fn launch(&mut self, slot: Slot, buf: SendBuf, range: Range<usize>, control: bool) {
         let flight = if control { Flight::Control } else { Flight::Messages };
         self.sessions[slot as usize].flight = flight(range.clone());
+        self.counters.launched += 1;
         self.ring.send(slot, buf, range);
     }
 

@@ -120,6 +120,8 @@ struct Row<C> {
     first_send: Option<Nanos>,
     last_send: Nanos,
     stopped: bool,
+    /// Sends handed to the ring before this turn.
+    launched: u64,
     expected: u64,
     /// Copies that lost sockets can no longer receive.
     written_off: u64,
@@ -304,8 +306,10 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     fn paced_turn(&mut self, row: &mut Row<C>, before: Nanos) -> io::Result<Nanos> {
         let wait = pacing::wait(before, row.next_due(), TICK);
         let handled = self.counters.handled;
+        // What was launched since the last turn began is handed to the kernel in this one: work.
+        let submits = std::mem::replace(&mut row.launched, self.counters.launched) != row.launched;
         let now = self.turn(row, wait)?;
-        if wait.want == 0 && self.counters.handled == handled {
+        if wait.want == 0 && !submits && self.counters.handled == handled {
             self.counters.spun = self.counters.spun.plus(now.since(before));
         }
         let now = self.dawdle(now);
@@ -375,6 +379,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             first_send: None,
             last_send: Nanos::ZERO,
             stopped: false,
+            launched: 0,
             written_off: 0,
         };
         // Sockets that an earlier row lost cannot deliver anything in this one.
