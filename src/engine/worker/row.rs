@@ -23,6 +23,10 @@ use crate::plan::schedule::{Schedule, Shape, Timetable};
 use crate::units::Nanos;
 use crate::wire::decoder::FrameCounts;
 
+/// A poll that finds nothing takes less than a microsecond. In a longer one the kernel worked for us,
+/// or the CPU was another's: neither is polling.
+const POLL_MAX: Nanos = Nanos::from_micros(2);
+
 /// What all workers need to know of a row.
 #[derive(Clone, Debug)]
 pub struct RowPlan {
@@ -310,7 +314,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let submits = std::mem::replace(&mut row.launched, self.counters.launched) != row.launched;
         let now = self.turn(row, wait)?;
         if wait.want == 0 && !submits && self.counters.handled == handled {
-            self.counters.spun = self.counters.spun.plus(now.since(before));
+            self.counters.spun = self.counters.spun.plus(now.since(before).min(POLL_MAX));
         }
         let now = self.dawdle(now);
         self.release(row, now);
