@@ -137,6 +137,7 @@ fn worker<R: Ring>(ring: R, shape: Shape, mut blaster: Blaster) -> Nanos {
         cores: vec![0],
         engine: Engine::IoUring,
         messages: vec![shape.frames],
+        shape: fanstorm::plan::schedule::Shape::Burst,
         payload_bytes: PAYLOAD,
         drain: Nanos::from_secs(10),
         connect_timeout: Nanos::from_secs(10),
@@ -144,6 +145,7 @@ fn worker<R: Ring>(ring: R, shape: Shape, mut blaster: Blaster) -> Nanos {
         max_message_bytes: 1 << 20,
         frame_memory_bytes: 1 << 30,
         seed: 42,
+        test_turn_delay: Nanos::ZERO,
     };
     let rng = fastrand::Rng::with_seed(1);
     let mut worker = Worker::new(&plan, ring, Monotonic, &seats(shape), rng);
@@ -154,8 +156,13 @@ fn worker<R: Ring>(ring: R, shape: Shape, mut blaster: Blaster) -> Nanos {
         counts: [shape.frames as u32].into(),
         lay_all: true,
         sent: sent(shape),
+        schedule: None,
     };
-    let tally = worker.row(&row, || blaster.go(), &mut UntilComplete).expect("the ring works");
+    let go = || {
+        blaster.go();
+        Monotonic.now()
+    };
+    let tally = worker.row(&row, go, &mut UntilComplete).expect("the ring works");
     check(&tally.recorder, shape);
     tally.core.cpu_time
 }

@@ -24,7 +24,7 @@ use fanstorm::engine::frames::FrameShape;
 use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
-use fanstorm::host::clock::{Monotonic, thread_cpu_time};
+use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::measure::recorder::Seat;
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::plan::engine::Engine;
@@ -184,6 +184,7 @@ fn plan(shape: Shape, sink: &Sink) -> Plan {
         cores: vec![0],
         engine: Engine::IoUring,
         messages: vec![shape.messages],
+        shape: fanstorm::plan::schedule::Shape::Burst,
         payload_bytes: PAYLOAD,
         drain: Nanos::from_secs(10),
         connect_timeout: Nanos::from_secs(10),
@@ -191,6 +192,7 @@ fn plan(shape: Shape, sink: &Sink) -> Plan {
         max_message_bytes: 1 << 20,
         frame_memory_bytes: 1 << 30,
         seed: 42,
+        test_turn_delay: Nanos::ZERO,
     }
 }
 
@@ -210,8 +212,10 @@ fn worker(shape: Shape, sink: &Sink) -> Nanos {
     assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
     let counts: Arc<[u32]> = share(shape.messages, shape.sockets).into();
     let sent = Arc::new(SentTimes::new(&counts));
-    let row = RowPlan { run: RUN, text: text(), counts, lay_all: true, sent };
-    let tally = worker.row(&row, || {}, &mut UntilSent(shape.messages)).expect("the ring works");
+    let row = RowPlan { run: RUN, text: text(), counts, lay_all: true, sent, schedule: None };
+    let tally = worker
+        .row(&row, || Monotonic.now(), &mut UntilSent(shape.messages))
+        .expect("the ring works");
     assert_eq!(tally.sent, shape.messages);
     tally.core.cpu_time
 }

@@ -21,8 +21,9 @@ use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::plan::Plan;
 use fanstorm::plan::engine::Engine;
 use fanstorm::plan::fan_out::FanOut;
+use fanstorm::plan::schedule::{Arrivals, Shape};
 use fanstorm::plan::targets::Node;
-use fanstorm::units::Nanos;
+use fanstorm::units::{Nanos, Rate};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -86,6 +87,7 @@ fn plan(cluster: &Cluster, dialect: Dialect, frame_memory_bytes: usize) -> Plan 
         cores: vec![0],
         engine: Engine::IoUring,
         messages: vec![MESSAGES],
+        shape: Shape::Burst,
         payload_bytes: 128,
         drain: Nanos::from_secs(5),
         connect_timeout: Nanos::from_secs(5),
@@ -93,6 +95,7 @@ fn plan(cluster: &Cluster, dialect: Dialect, frame_memory_bytes: usize) -> Plan 
         max_message_bytes: 1 << 20,
         frame_memory_bytes,
         seed: 1,
+        test_turn_delay: Nanos::ZERO,
     }
 }
 
@@ -141,11 +144,16 @@ fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R) -> u64 {
         lay_all: plan.lays_all(MESSAGES, &text),
         text,
         sent: Arc::new(SentTimes::new(&counts)),
+        schedule: plan.shape.schedule(MESSAGES),
         counts,
     };
     let mut watcher = Watcher::new();
     let mut at_start = 0;
-    let tally = worker.row(&row, || at_start = allocations(), &mut watcher).unwrap();
+    let ready = || {
+        at_start = allocations();
+        Monotonic.now()
+    };
+    let tally = worker.row(&row, ready, &mut watcher).unwrap();
     assert_eq!(tally.recorder.counts.delivered, plan.expected_copies(MESSAGES));
     watcher.at_last_copy.expect("the row was complete") - at_start
 }
@@ -170,6 +178,17 @@ fn a_row_allocates_nothing_on_io_uring_with_correlation_and_patched_frames() {
     for frame_memory in [usize::MAX, 0] {
         let plan = plan(&cluster, Dialect::dsatter(), frame_memory);
         assert_eq!(allocations_of_a_row(&plan, uring(plan.sockets())), 0);
+    }
+}
+
+#[test]
+fn a_schedule_and_a_window_allocate_nothing_either() {
+    let cluster = cluster(false);
+    let rate = Rate { micro_per_s: 20_000_000_000 };
+    let arrivals = Arrivals::Poisson { seed: 1 };
+    for shape in [Shape::Rate { rate, arrivals }, Shape::Window { in_flight: 8 }] {
+        let plan = Plan { shape, ..plan(&cluster, Dialect::dsatter(), 0) };
+        assert_eq!(allocations_of_a_row(&plan, uring(plan.sockets())), 0, "{shape:?}");
     }
 }
 

@@ -15,6 +15,7 @@ use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::tally::{Row, Tally};
 use fanstorm::plan::engine::Engine;
 use fanstorm::plan::fan_out::FanOut;
+use fanstorm::plan::schedule::Shape;
 use fanstorm::plan::{Node, Plan};
 use fanstorm::report::json;
 use fanstorm::report::text::Text;
@@ -42,6 +43,7 @@ fn plan(push_sockets: u32, receivers_per_node: u32, nodes: usize, messages: Vec<
         cores: vec![0, 1],
         engine: Engine::IoUring,
         messages,
+        shape: Shape::Burst,
         payload_bytes: 150,
         drain: Nanos::from_secs(10),
         connect_timeout: Nanos::from_secs(5),
@@ -49,6 +51,7 @@ fn plan(push_sockets: u32, receivers_per_node: u32, nodes: usize, messages: Vec<
         max_message_bytes: 1 << 20,
         frame_memory_bytes: 1 << 28,
         seed: 42,
+        test_turn_delay: Nanos::ZERO,
     }
 }
 
@@ -83,6 +86,7 @@ fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> RunOutcome {
             core: CoreUse { cpu: worker, copies: recorder.seen(), ..CoreUse::default() },
             lost: Vec::new(),
             opcodes: Opcodes { text: recorder.seen(), ..Opcodes::default() },
+            lag: None,
             sent: counts.iter().skip(worker).step_by(workers).map(|&n| u64::from(n)).sum(),
             first_send: Some(Nanos(1_000)),
             last_send: Nanos(2_000),

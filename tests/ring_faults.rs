@@ -12,13 +12,15 @@ use fanstorm::engine::drain::{DrainWatch, Progress};
 use fanstorm::engine::ring::fake::{Deeds, Dials, FakeRing, SimulatedClock};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
+use fanstorm::host::clock::Clock;
 use fanstorm::measure::outcome::{Class, Ending, RunOutcome};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::tally::Row;
 use fanstorm::plan::engine::Engine;
 use fanstorm::plan::fan_out::FanOut;
+use fanstorm::plan::schedule::{Arrivals, Shape};
 use fanstorm::plan::{Node, Plan};
-use fanstorm::units::Nanos;
+use fanstorm::units::{Nanos, Rate};
 
 const PUSH: u32 = 3;
 const RECEIVERS: u32 = 5;
@@ -41,6 +43,7 @@ fn plan(frame_memory_bytes: usize) -> Plan {
         cores: vec![0],
         engine: Engine::IoUring,
         messages: vec![MESSAGES],
+        shape: Shape::Burst,
         payload_bytes: 64,
         drain: Nanos::from_secs(10),
         connect_timeout: Nanos::from_secs(5),
@@ -48,6 +51,7 @@ fn plan(frame_memory_bytes: usize) -> Plan {
         max_message_bytes: 1 << 20,
         frame_memory_bytes,
         seed: 42,
+        test_turn_delay: Nanos::ZERO,
     }
 }
 
@@ -83,7 +87,7 @@ impl Conductor for Patient {
 struct Fixture<'a> {
     plan: &'a Plan,
     worker: Worker<'a, FakeRing, SimulatedClock>,
-    now: Nanos,
+    clock: SimulatedClock,
     text: TextShape,
 }
 
@@ -94,17 +98,23 @@ impl<'a> Fixture<'a> {
         let ring = FakeRing::new(sockets, 4, 256, dials, seed);
         let clock = ring.clock();
         let seats = &spread(plan)[0];
-        let mut worker = Worker::new(plan, ring, clock, seats, fastrand::Rng::with_seed(seed));
+        let mut worker =
+            Worker::new(plan, ring, clock.clone(), seats, fastrand::Rng::with_seed(seed));
         assert_eq!(worker.connect(&mut Patient).unwrap(), [], "seed {seed}");
         let text = TextShape::new(plan.payload_bytes).unwrap();
-        let now = Nanos::from_secs(1);
-        let unseen = worker.probe(&text, 7, &mut Alone::new(now)).unwrap();
+        let unseen = worker.probe(&text, 7, &mut Alone::new(clock.now())).unwrap();
         assert!(unseen.is_empty(), "seed {seed}: {unseen:?}");
-        Self { plan, worker, now, text }
+        Self { plan, worker, clock, text }
     }
 
     /// One row under `dials`, and what the far end did meanwhile.
     fn row(&mut self, dials: Dials) -> (RunOutcome, Deeds) {
+        let (run, deeds, _) = self.row_with_times(dials);
+        (run, deeds)
+    }
+
+    /// The same, and when each message was sent, counted from the start, in the order of the row.
+    fn row_with_times(&mut self, dials: Dials) -> (RunOutcome, Deeds, Vec<Option<u64>>) {
         let before = self.worker.ring().deeds();
         self.worker.ring().dial(dials);
         let counts: Arc<[u32]> = share(MESSAGES, PUSH).into();
@@ -115,9 +125,15 @@ impl<'a> Fixture<'a> {
             counts,
             lay_all: self.plan.lays_all(MESSAGES, &self.text),
             sent: Arc::clone(&sent),
+            schedule: self.plan.shape.schedule(MESSAGES),
         };
-        let mut alone = Alone::new(self.now);
-        let tally = self.worker.row(&row, || {}, &mut alone).unwrap();
+        let schedule = self.plan.shape.schedule(MESSAGES);
+        let lead = if schedule.is_some() { Nanos::from_millis(2) } else { Nanos::ZERO };
+        let start = self.clock.now().plus(lead);
+        let last_due = start.plus(schedule.map_or(Nanos::ZERO, |schedule| schedule.last()));
+        let mut alone = Alone::new(start);
+        alone.watch = alone.watch.not_before(last_due);
+        let tally = self.worker.row(&row, || start, &mut alone).unwrap();
         let ending = alone.ending.expect("the row ended by itself");
         let merged =
             Row { plan: self.plan, messages: MESSAGES, sent: &sent, ending }.merge(vec![tally]);
@@ -129,8 +145,14 @@ impl<'a> Fixture<'a> {
             pings: after.pings - before.pings,
             pongs: after.pongs - before.pongs,
             messages: after.messages - before.messages,
+            unanswered_max: after.unanswered_max,
         };
-        (merged, deeds)
+        let time = |message: u64| {
+            let (sender, sequence) = (message % u64::from(PUSH), message / u64::from(PUSH));
+            let at = sent.sent(sent.index(sender as usize, sequence).unwrap())?;
+            Some(at.0.checked_sub(start.0).expect("nothing leaves before the start"))
+        };
+        (merged, deeds, (0..MESSAGES).map(time).collect())
     }
 }
 
@@ -211,4 +233,110 @@ fn resets_are_named_and_what_they_cost_is_missing() {
         resets += deeds.resets;
     }
     assert!(resets > 100, "the dial did something: {resets}");
+}
+
+fn count_above(run: &RunOutcome, class: Class, above: u64) -> u64 {
+    let (_, ns) = run.latency_ns.iter().find(|(found, _)| *found == class).unwrap();
+    ns.iter_recorded().filter(|v| v.value_iterated_to() > above).map(|v| v.count_at_value()).sum()
+}
+
+fn samples(run: &RunOutcome) -> Vec<(Class, u64)> {
+    run.latency_ns.iter().map(|(class, ns)| (*class, ns.len())).collect()
+}
+
+#[test]
+fn a_schedule_on_a_rough_kernel_sends_everything_once_and_nothing_before_it_is_due() {
+    for seed in 600..750 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut plan = plan(if rng.bool() { usize::MAX } else { 0 });
+        // 100/s to 1M/s: from long sleeps to more than the simulated kernel can keep up with.
+        let rate = Rate { micro_per_s: 10_u64.pow(rng.u32(8..12)) * rng.u64(1..10) + rng.u64(..7) };
+        let arrivals =
+            if rng.bool() { Arrivals::Constant } else { Arrivals::Poisson { seed: rng.u64(..) } };
+        plan.shape = Shape::Rate { rate, arrivals };
+        let schedule = plan.shape.schedule(MESSAGES).unwrap();
+        let dials = rough_kernel(&mut rng);
+        let (run, deeds, sent) = Fixture::ready(&plan, dials, seed).row_with_times(dials);
+        assert_conserved(&run, seed);
+        assert_eq!(run.ending, Ending::Complete, "seed {seed}");
+        assert_eq!((run.delivery.missing, run.delivery.duplicate), (0, 0), "seed {seed}");
+        assert_eq!((run.sent, deeds.messages), (MESSAGES, MESSAGES), "seed {seed}");
+        for (i, at) in sent.iter().enumerate() {
+            let due = schedule.offset(i as u64).0;
+            assert!(at.unwrap() >= due, "seed {seed}: message {i} left at {at:?}, due at {due}");
+        }
+        let copies = run.delivery.delivered;
+        let each = [copies, copies, MESSAGES, MESSAGES, MESSAGES];
+        use Class::{Completion, Response, Service, Spread, Wait};
+        let classes = [Response, Service, Wait, Completion, Spread];
+        let expected: Vec<_> = classes.into_iter().zip(each).collect();
+        assert_eq!(samples(&run), expected, "seed {seed}: the response leads");
+        assert_eq!(run.lag_ns.unwrap().len(), MESSAGES, "seed {seed}");
+    }
+}
+
+#[test]
+fn where_nothing_is_in_the_way_messages_leave_within_one_turn_of_their_due_time() {
+    for rate in ["100/s", "1k/s", "7k/s"] {
+        let mut plan = plan(usize::MAX);
+        plan.shape = Shape::Rate { rate: rate.parse().unwrap(), arrivals: Arrivals::Constant };
+        let schedule = plan.shape.schedule(MESSAGES).unwrap();
+        let (run, _, sent) =
+            Fixture::ready(&plan, Dials::default(), 1).row_with_times(Dials::default());
+        for (i, at) in sent.iter().enumerate() {
+            // A turn that finds completions or polls takes at most 20 us of simulated time. What
+            // happens just before polling begins may put off the look at the clock once more.
+            let late = at.unwrap() - schedule.offset(i as u64).0;
+            assert!(late <= 40_000, "{rate}: message {i} left {late} ns late");
+        }
+        assert_eq!(count_above(&run, Class::Wait, 41_000), 0, "{rate}");
+    }
+}
+
+#[test]
+fn messages_that_wait_for_a_blocked_socket_are_late_by_no_fault_of_ours_and_move_no_other() {
+    let mut plan = plan(usize::MAX);
+    plan.shape = Shape::Rate { rate: "200/s".parse().unwrap(), arrivals: Arrivals::Constant };
+    // An operation takes 50 turns, of up to 5 ms: longer than from one message of a sender to the next.
+    let slow = Dials { delay: 0.98, ..Dials::default() };
+    let (run, ..) = Fixture::ready(&plan, Dials::default(), 3).row_with_times(slow);
+    assert_eq!(run.ending, Ending::Complete);
+    assert!(count_above(&run, Class::Wait, 5_000_000) > 20, "messages waited for their socket");
+    // Each was turned to in time all the same: had lateness been passed on, this would have grown.
+    assert!(run.lag_ns.as_ref().unwrap().max() <= 41_000);
+}
+
+#[test]
+fn a_window_is_never_exceeded_and_everything_is_sent() {
+    let mut full = 0;
+    for seed in 750..900 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut plan = plan(if rng.bool() { usize::MAX } else { 0 });
+        let in_flight = rng.u32(1..20);
+        plan.shape = Shape::Window { in_flight };
+        let dials = rough_kernel(&mut rng);
+        let duplicating = Dials { duplicate_copy: rng.f64() * 0.1, ..dials };
+        let (run, deeds) = Fixture::ready(&plan, dials, seed).row(duplicating);
+        assert_conserved(&run, seed);
+        assert_eq!(run.ending, Ending::Complete, "seed {seed}");
+        assert_eq!((run.sent, deeds.messages), (MESSAGES, MESSAGES), "seed {seed}");
+        // One that trails behind all else may come after the end.
+        assert!(run.delivery.duplicate <= deeds.duplicated, "seed {seed}: they open no window");
+        assert!(deeds.unanswered_max <= in_flight.into(), "seed {seed}: {deeds:?}");
+        full += u32::from(deeds.unanswered_max == u64::from(in_flight));
+        assert_eq!(run.latency_ns[0].0, Class::Service, "seed {seed}");
+    }
+    assert!(full > 100, "and it is used in full: in {full} of 150 rows");
+}
+
+#[test]
+fn a_lost_answer_closes_its_place_in_the_window_and_the_drain_ends_the_row() {
+    let mut plan = plan(usize::MAX);
+    plan.shape = Shape::Window { in_flight: 4 };
+    let lossy = Dials { lose_copy: 0.2, ..Dials::default() };
+    let (run, deeds) = Fixture::ready(&plan, Dials::default(), 9).row(lossy);
+    assert_conserved(&run, 9);
+    assert_eq!(run.ending, Ending::Drained);
+    assert!(deeds.messages < MESSAGES, "senders stopped when four answers were lost");
+    assert_eq!((run.sent, deeds.unanswered_max), (deeds.messages, 4));
 }

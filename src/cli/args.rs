@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
+use super::contradiction::Contradiction;
 use super::output::JsonTarget;
 use super::view::Sheet;
 use crate::cluster::{ClusterConfig, FaultSpec};
@@ -18,14 +19,18 @@ use crate::plan::discovery::DiscoveryUrl;
 use crate::plan::engine::{Engine, Wish};
 use crate::plan::fan_out::FanOut;
 use crate::plan::load::Spec;
+use crate::plan::schedule::{Arrivals, Shape, messages_within};
 use crate::plan::targets::{NodeUrl, PushNode};
-use crate::units::{Bytes, Count, Nanos};
+use crate::units::{Bytes, Count, Nanos, Rate};
 
 /// The most nodes of an embedded cluster: each is a process.
 const MAX_EMBEDDED: i64 = 256;
 
 /// Size of the embedded cluster where nobody says: the seed's.
 const EMBEDDED_NODES: u16 = 3;
+
+/// How long a rate is kept up where nobody says.
+const DURATION: Nanos = Nanos::from_secs(10);
 
 const TARGET: &str = "Target";
 const EMBEDDED: &str = "Embedded cluster (when neither --discovery nor --node is given)";
@@ -74,8 +79,27 @@ pub struct RunArgs {
     fault_log: Option<PathBuf>,
 
     /// Messages of each run, one run after another
-    #[arg(long, value_name = "M[,M…]", value_delimiter = ',', allow_negative_numbers = true, default_value = "10,100,1000,2000,4000,8000", help_heading = LOAD)]
+    /// [default: 10,100,1000,2000,4000,8000; with --rate as many as --duration holds]
+    #[arg(long, value_name = "M[,M…]", value_delimiter = ',', allow_negative_numbers = true, help_heading = LOAD)]
     messages: Vec<Count>,
+
+    /// Send when messages are due, so many a second over all push sockets, like 50k or 200/s,
+    /// whatever the cluster does (open loop); without it all go as fast as the sockets take them
+    #[arg(long, value_name = "R", help_heading = LOAD)]
+    rate: Option<Rate>,
+
+    /// With --rate: send for so long [default: 10s, without --messages]
+    #[arg(long, value_name = "TIME", help_heading = LOAD)]
+    duration: Option<Nanos>,
+
+    /// With --rate: at even distances, or as many independent users would [default: constant]
+    #[arg(long, value_name = "HOW", help_heading = LOAD)]
+    arrivals: Option<ArrivalsArg>,
+
+    /// Messages that a push socket may have under way, at most: the next one leaves when one has
+    /// come back to it (closed loop)
+    #[arg(long, value_name = "W", value_parser = small_count, allow_negative_numbers = true, help_heading = LOAD)]
+    in_flight: Option<u32>,
 
     /// Length of each message's text, like 128 or 4KiB
     #[arg(long, value_name = "SIZE", default_value = "128", help_heading = LOAD)]
@@ -122,6 +146,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "NUMBER", default_value = "42", help_heading = GENERATOR)]
     seed: u64,
 
+    /// For tests of the verdict: every turn of a worker takes so much longer.
+    #[arg(long, value_name = "TIME", hide = true)]
+    test_turn_delay: Option<Nanos>,
+
     /// Write the result as JSON; - is standard output, the report then goes to standard error
     #[arg(long, value_name = "FILE|-", help_heading = REPORT)]
     json: Option<JsonTarget>,
@@ -154,6 +182,15 @@ enum FanOutArg {
     Own,
 }
 
+/// `--arrivals`, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ArrivalsArg {
+    /// At even distances
+    Constant,
+    /// At exponential distances, drawn from --seed
+    Poisson,
+}
+
 fn dialects() -> impl TypedValueParser<Value = Dialect> {
     PossibleValuesParser::new(["dsatter", "raw"])
         .map(|name| Dialect::by_name(&name).expect("only existing dialects are possible values"))
@@ -163,54 +200,6 @@ fn dialects() -> impl TypedValueParser<Value = Dialect> {
 fn small_count(text: &str) -> Result<u32, String> {
     let count: Count = text.parse().map_err(|e: crate::units::ScanError| e.to_string())?;
     count.0.try_into().map_err(|_| format!("at most {}", Count(u32::MAX.into())))
-}
-
-/// Flags that exclude each other. Each is one line that names them.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Contradiction {
-    /// Two sources of nodes.
-    #[error("--discovery and --node: either a discovery names the nodes or you do")]
-    TwoSources,
-    /// A flag of the embedded cluster beside another cluster.
-    #[error(
-        "{embedded} and {outside}: {embedded} is for the embedded cluster, which does not run \
-         when {outside} names another"
-    )]
-    NotEmbedded {
-        /// The flag of the embedded cluster.
-        embedded: &'static str,
-        /// The flag that names another.
-        outside: &'static str,
-    },
-    /// A log of nothing.
-    #[error("--fault-log without --fault: there is nothing to write down")]
-    LogWithoutFault,
-    /// The embedded cluster reads JSON.
-    #[error(
-        "--dialect raw and the embedded cluster: its nodes take only dsatter's JSON; add --relay, \
-         or name your server with --node"
-    )]
-    RawWithoutRelay,
-    /// The embedded cluster sends to everybody.
-    #[error(
-        "--fan-out {0} and the embedded cluster: its nodes send every message to all of their \
-         clients; name your server with --node"
-    )]
-    EmbeddedFanOut(&'static str),
-    /// The ports of the embedded cluster are not known before it runs.
-    #[error(
-        "--push-node {0} and the embedded cluster: its ports are not known before it runs; give \
-         the place of the node, counted from 0"
-    )]
-    EmbeddedPushUrl(NodeUrl),
-    /// `--push-node 3 --nodes 3`.
-    #[error("--push-node {index} and --nodes {nodes}: the nodes are numbered from 0")]
-    EmbeddedPushIndex {
-        /// As asked.
-        index: usize,
-        /// Size of the embedded cluster.
-        nodes: u16,
-    },
 }
 
 /// Where the nodes come from.
@@ -263,13 +252,18 @@ impl fmt::Display for Embedded<'_> {
 
 impl RunArgs {
     /// The load that is asked for.
-    pub fn spec(&self) -> Spec {
-        Spec {
+    ///
+    /// # Errors
+    /// When flags exclude each other.
+    pub fn spec(&self) -> Result<Spec, Contradiction> {
+        self.consistent_shape()?;
+        Ok(Spec {
             dialect: self.dialect.clone(),
             fan_out: self.fan_out.into(),
             push_sockets: self.push_sockets,
             receivers_per_node: self.receivers_per_node,
-            messages: self.messages.iter().map(|count| count.0).collect(),
+            messages: self.rows(),
+            shape: self.shape(),
             payload_bytes: self.payload_bytes.0,
             drain: self.drain,
             connect_timeout: self.connect_timeout,
@@ -277,6 +271,52 @@ impl RunArgs {
             max_message_bytes: self.max_message_bytes.0,
             frame_memory_bytes: self.frame_memory.0,
             seed: self.seed,
+            test_turn_delay: self.test_turn_delay.unwrap_or_default(),
+        })
+    }
+
+    fn consistent_shape(&self) -> Result<(), Contradiction> {
+        match (self.rate, self.in_flight) {
+            (Some(_), Some(_)) => return Err(Contradiction::TwoLoops),
+            (Some(_), None) => {}
+            (None, _) if self.duration.is_some() => {
+                return Err(Contradiction::NoSchedule("--duration"));
+            }
+            (None, _) if self.arrivals.is_some() => {
+                return Err(Contradiction::NoSchedule("--arrivals"));
+            }
+            (None, _) => {}
+        }
+        match self.duration {
+            Some(_) if !self.messages.is_empty() => Err(Contradiction::TwoAmounts),
+            Some(Nanos::ZERO) => Err(Contradiction::ZeroDuration),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn rows(&self) -> Vec<u64> {
+        match (self.messages.as_slice(), self.rate) {
+            ([], None) => Spec::default().messages,
+            // Whether there may be a rate of 0 is for the load to say.
+            ([], Some(rate)) => {
+                vec![messages_within(rate, self.duration.unwrap_or(DURATION)).max(1)]
+            }
+            (given, _) => given.iter().map(|count| count.0).collect(),
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        match (self.rate, self.in_flight) {
+            (Some(rate), _) => Shape::Rate { rate, arrivals: self.arrivals() },
+            (None, Some(in_flight)) => Shape::Window { in_flight },
+            (None, None) => Shape::Burst,
+        }
+    }
+
+    fn arrivals(&self) -> Arrivals {
+        match self.arrivals {
+            Some(ArrivalsArg::Poisson) => Arrivals::Poisson { seed: self.seed },
+            Some(ArrivalsArg::Constant) | None => Arrivals::Constant,
         }
     }
 
@@ -422,7 +462,7 @@ mod tests {
 
     #[test]
     fn no_flags_ask_for_the_default_load() {
-        let (asked, default) = (args("").spec(), Spec::default());
+        let (asked, default) = (args("").spec().unwrap(), Spec::default());
         assert_eq!(format!("{asked:?}"), format!("{default:?}"));
     }
 
@@ -433,13 +473,15 @@ mod tests {
              --messages 10,1.5k,2M --payload-bytes 4KiB --drain 1m30s --connect-timeout 250ms \
              --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --seed 7",
         )
-        .spec();
+        .spec()
+        .unwrap();
         let expected = Spec {
             dialect: Dialect::raw(),
             fan_out: FanOut::Others,
             push_sockets: 1_000,
             receivers_per_node: Some(2),
             messages: vec![10, 1_500, 2_000_000],
+            shape: Shape::Burst,
             payload_bytes: 4_096,
             drain: Nanos::from_secs(90),
             connect_timeout: Nanos::from_millis(250),
@@ -447,8 +489,48 @@ mod tests {
             max_message_bytes: 1 << 20,
             frame_memory_bytes: 2 << 30,
             seed: 7,
+            test_turn_delay: Nanos::ZERO,
         };
         assert_eq!(format!("{spec:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn a_rate_sends_for_its_duration_or_as_many_as_are_named() {
+        let per_s = |micro_per_s| Rate { micro_per_s };
+        for (words, messages, micro_per_s, arrivals) in [
+            ("--rate 50k --duration 3s", &[150_000][..], 50_000_000_000, Arrivals::Constant),
+            ("--rate 200/s", &[2_000], 200_000_000, Arrivals::Constant),
+            ("--rate 0.1/s --duration 1s --arrivals constant", &[1], 100_000, Arrivals::Constant),
+            (
+                "--rate 90/min --messages 10,20 --arrivals poisson --seed 7",
+                &[10, 20],
+                1_500_000,
+                Arrivals::Poisson { seed: 7 },
+            ),
+        ] {
+            let spec = args(words).spec().unwrap();
+            let shape = Shape::Rate { rate: per_s(micro_per_s), arrivals };
+            assert_eq!((spec.messages.as_slice(), spec.shape), (messages, shape), "{words}");
+        }
+        let window = args("--in-flight 16").spec().unwrap();
+        assert_eq!(window.shape, Shape::Window { in_flight: 16 });
+        assert_eq!(window.messages, Spec::default().messages);
+    }
+
+    #[test]
+    fn shapes_that_exclude_each_other_are_both_named_in_one_line() {
+        for (words, names) in [
+            ("--rate 1k --in-flight 4", &["--rate", "--in-flight"][..]),
+            ("--duration 5s", &["--duration", "--rate"]),
+            ("--in-flight 4 --duration 5s", &["--duration", "--rate"]),
+            ("--arrivals poisson", &["--arrivals", "--rate"]),
+            ("--rate 1k --duration 5s --messages 10", &["--duration", "--messages"]),
+            ("--rate 1k --duration 0s", &["--duration", "longer than 0"]),
+        ] {
+            let text = args(words).spec().unwrap_err().to_string();
+            assert!(names.iter().all(|name| text.contains(name)), "{words}: {text}");
+            assert_eq!(text.lines().count(), 1, "{words}: {text}");
+        }
     }
 
     #[test]
@@ -472,6 +554,9 @@ mod tests {
             ("--engine kqueue", "io_uring"),
             ("--mesages 10", "--messages"),
             ("--fault dorp=1%", "drop=P"),
+            ("--rate 5/fortnight", "/s"),
+            ("--arrivals bursty", "poisson"),
+            ("--duration 5", "needs a unit"),
         ] {
             let error = parse(words).map(|_| ()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{words}");

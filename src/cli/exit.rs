@@ -84,6 +84,7 @@ mod tests {
             send_time: Nanos(1),
             receive_time: Nanos(1),
             latency_ns: Vec::new(),
+            lag_ns: None,
             saturated: 0,
             unattributable: 0,
             matrix: Vec::new(),

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 pub mod args;
 pub mod cluster;
+pub mod contradiction;
 pub mod discover;
 pub mod exit;
 pub mod output;
@@ -109,7 +110,7 @@ mod tests {
     fn run_is_the_command_where_none_is_named() {
         for words in [&["--messages", "10"][..], &["run", "--messages", "10"]] {
             match command(words) {
-                Command::Run(args) => assert_eq!(args.spec().messages, [10], "{words:?}"),
+                Command::Run(args) => assert_eq!(args.spec().unwrap().messages, [10], "{words:?}"),
                 other => panic!("{words:?} became {other:?}"),
             }
         }

@@ -38,7 +38,7 @@ pub fn run(args: &RunArgs) -> Exit {
 
 fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let started_unix_ms = clock::unix_ms();
-    let (source, load) = (args.source()?, Load::new(args.spec())?);
+    let (source, load) = (args.source()?, Load::new(args.spec()?)?);
     let stop = Stop::default();
     let signals = Signals::ending_the_program(stop.flag()).map_err(RunError::Signals)?;
     let mut result_file = open_result(args)?;
@@ -215,7 +215,7 @@ fn warn(text: &str) {
 #[error(transparent)]
 pub enum RunError {
     /// Flags exclude each other.
-    Contradiction(#[from] super::args::Contradiction),
+    Contradiction(#[from] super::contradiction::Contradiction),
     /// The load cannot be run.
     Load(#[from] crate::plan::load::LoadError),
     /// The load does not fit the targets.

@@ -42,6 +42,8 @@ pub struct DrainWatch {
     last: Progress,
     moved_at: Nanos,
     heard_at: Nanos,
+    /// Something is still to be sent until then: silence before it means nothing.
+    busy_until: Nanos,
     complete_at: Option<Nanos>,
     interrupted_at: Option<Nanos>,
 }
@@ -54,9 +56,16 @@ impl DrainWatch {
             last: Progress::default(),
             moved_at: now,
             heard_at: now,
+            busy_until: Nanos::ZERO,
             complete_at: None,
             interrupted_at: None,
         }
+    }
+
+    /// Messages are due until `last_due`: a slow schedule is silent between two of them.
+    #[must_use]
+    pub fn not_before(self, last_due: Nanos) -> Self {
+        Self { busy_until: last_due, ..self }
     }
 
     /// Time without progress.
@@ -92,7 +101,8 @@ impl DrainWatch {
             let late = now.since(at) >= self.drain;
             return (quiet || late).then_some(Ending::Interrupted);
         }
-        (self.silence(now) >= self.drain).then_some(Ending::Drained)
+        let silent_since = self.moved_at.max(self.busy_until);
+        (now.since(silent_since) >= self.drain).then_some(Ending::Drained)
     }
 }
 
@@ -159,6 +169,14 @@ mod tests {
         watch.interrupt(at_ms(100));
         assert_eq!(watch.look(seen(5), at_ms(400)), None);
         assert_eq!(watch.look(seen(5), at_ms(900)), Some(Ending::Interrupted));
+    }
+
+    #[test]
+    fn silence_between_two_messages_of_a_slow_schedule_is_no_end() {
+        let mut watch = DrainWatch::new(DRAIN, at_ms(0)).not_before(at_ms(60_000));
+        assert_eq!(watch.look(seen(1), at_ms(59_999)), None);
+        assert_eq!(watch.look(seen(1), at_ms(69_998)), None);
+        assert_eq!(watch.look(seen(1), at_ms(70_000)), Some(Ending::Drained));
     }
 
     #[test]

@@ -36,13 +36,16 @@ use crate::units::Nanos;
 /// How often the coordinator looks at the workers: often enough to end a row without a pause that a
 /// person feels, seldom enough to cost a shared core nothing.
 const LOOK: Duration = Duration::from_millis(5);
+/// From the start signal to the first message that may be due: longer than it takes to wake every
+/// worker.
+const START_LEAD: Nanos = Nanos::from_millis(5);
 
 /// What a worker is told.
 enum Command {
     Connect,
     Probe { text: TextShape, run: u32 },
     Prepare(RowPlan),
-    Go,
+    Go(Nanos),
     Goodbye,
 }
 
@@ -153,17 +156,20 @@ impl Thread<'_> {
                     tally.core.cpu = cpu;
                     self.tell(Report::Done(Box::new(tally)));
                 }
-                Command::Go => {}
+                Command::Go(_) => {}
                 Command::Goodbye => return worker.say_goodbye(),
             }
         }
     }
 
-    /// Tells that all is laid out, and waits for the start.
-    fn barrier(&self) {
+    /// Tells that all is laid out, and waits for the start: the same instant for all workers.
+    fn barrier(&self) -> Nanos {
         self.tell(Report::Ready);
-        // An error means that the coordinator gave up: the row will be told to end at once.
-        let _ = self.inbox.recv();
+        match self.inbox.recv() {
+            Ok(Command::Go(start)) => start,
+            // The coordinator gave up: the row will be told to end at once.
+            _ => Monotonic.now(),
+        }
     }
 }
 
@@ -363,12 +369,14 @@ impl Coordinator<'_> {
     ) -> Result<RunOutcome, EngineError> {
         let counts: Arc<[u32]> = share(messages, self.plan.push_sockets).into();
         let sent = Arc::new(SentTimes::new(&counts));
+        let schedule = self.plan.shape.schedule(messages);
         let plan = RowPlan {
             run,
             text: text.clone(),
             counts,
             lay_all: self.plan.lays_all(messages, text),
             sent: Arc::clone(&sent),
+            schedule: schedule.clone(),
         };
         self.board.reset();
         self.tell(|| Command::Prepare(plan.clone()));
@@ -379,13 +387,17 @@ impl Coordinator<'_> {
         };
         self.await_all(preparing, |report| matches!(report, Report::Ready).then_some(()))?;
         let host_before = HostCounters::read();
-        self.tell(|| Command::Go);
-        let (tallies, ending) = self.running(messages)?;
+        // A schedule begins when every worker has surely heard of it.
+        let lead = if schedule.is_some() { START_LEAD } else { Nanos::ZERO };
+        let start = Monotonic.now().plus(lead);
+        self.tell(|| Command::Go(start));
+        let last_due = start.plus(schedule.map_or(Nanos::ZERO, |schedule| schedule.last()));
+        let (tallies, ending) = self.running(messages, last_due)?;
         let host_after = HostCounters::read();
         let mut run = Row { plan: self.plan, messages, sent: &sent, ending }.merge(tallies);
         run.caveats = verdict::judge(&verdict::Facts {
             outcome: &run,
-            open_loop: false,
+            rate: self.plan.shape.rate(),
             host_before: &host_before,
             host_after: &host_after,
             cpus_allowed: self.surroundings.cpus_allowed,
@@ -394,9 +406,13 @@ impl Coordinator<'_> {
         Ok(run)
     }
 
-    fn running(&mut self, messages: u64) -> Result<(Vec<Tally>, Ending), EngineError> {
+    fn running(
+        &mut self,
+        messages: u64,
+        last_due: Nanos,
+    ) -> Result<(Vec<Tally>, Ending), EngineError> {
         let total = self.plan.expected_copies(messages);
-        let mut drain = DrainWatch::new(self.plan.drain, Monotonic.now());
+        let mut drain = DrainWatch::new(self.plan.drain, Monotonic.now()).not_before(last_due);
         let mut ending = None;
         let look = |this: &mut Self, now: Nanos| {
             let progress = this.board.progress();

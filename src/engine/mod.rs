@@ -7,6 +7,7 @@
 //! - [`ring`]: the kernel's queue pair, real and fake
 //! - `session`: one socket
 //! - [`worker`]: one core, one loop
+//! - `pacing`: how to be in time
 //! - [`drain`]: when a row is over
 //! - [`spread`]: which socket lives on which core
 //! - `board`: what workers tell and are told while they run
@@ -22,6 +23,7 @@ mod board;
 pub mod drain;
 pub mod fleet;
 pub mod frames;
+mod pacing;
 pub mod ring;
 mod session;
 pub mod spread;

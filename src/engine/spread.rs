@@ -38,6 +38,7 @@ mod tests {
     use crate::dialect::Dialect;
     use crate::plan::engine::Engine;
     use crate::plan::fan_out::FanOut;
+    use crate::plan::schedule::Shape;
     use crate::plan::targets::Node;
     use crate::units::Nanos;
 
@@ -58,6 +59,7 @@ mod tests {
             cores: (0..workers).collect(),
             engine: Engine::IoUring,
             messages: vec![1],
+            shape: Shape::Burst,
             payload_bytes: 64,
             drain: Nanos::ZERO,
             connect_timeout: Nanos::ZERO,
@@ -65,6 +67,7 @@ mod tests {
             max_message_bytes: 1 << 20,
             frame_memory_bytes: 0,
             seed: 0,
+            test_turn_delay: Nanos::ZERO,
         }
     }
 

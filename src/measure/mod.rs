@@ -5,11 +5,13 @@
 //!
 //! - [`sent`]: when each message was handed over
 //! - [`ledger`], [`correlate`]: which copies came
+//! - [`answers`]: which push sockets heard themselves
 //! - [`recorder`]: one worker's record of a row
 //! - [`tally`]: all workers' records become one
 //! - [`outcome`]: the result, plain data
 //! - [`percentile`], [`verdict`]: what may be said of it, and how far to trust it
 
+pub mod answers;
 pub mod correlate;
 pub mod ledger;
 pub mod outcome;

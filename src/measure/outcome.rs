@@ -134,6 +134,8 @@ pub struct CoreUse {
     pub copies: u64,
     /// Thread CPU time between start and end of the row.
     pub cpu_time: Nanos,
+    /// Part of it that was spent polling for a deadline, with nothing to do.
+    pub spun: Nanos,
     /// Wall time between start and end of the row.
     pub wall: Nanos,
     /// Completions that the kernel had to keep aside because the queue was full.
@@ -153,14 +155,19 @@ pub struct CoreUse {
 }
 
 impl CoreUse {
-    /// CPU time over wall time, 0 to 1.
-    pub fn busy(&self) -> f64 {
-        if self.wall.0 == 0 { 0.0 } else { self.cpu_time.0 as f64 / self.wall.0 as f64 }
+    /// CPU time that was work: polling for a deadline would give way to work at once.
+    pub fn work(&self) -> Nanos {
+        self.cpu_time.since(self.spun)
     }
 
-    /// CPU nanoseconds for each copy; 0 without copies.
+    /// Working time over wall time, 0 to 1.
+    pub fn busy(&self) -> f64 {
+        if self.wall.0 == 0 { 0.0 } else { self.work().0 as f64 / self.wall.0 as f64 }
+    }
+
+    /// Working nanoseconds for each copy; 0 without copies.
     pub fn cpu_ns_per_copy(&self) -> f64 {
-        if self.copies == 0 { 0.0 } else { self.cpu_time.0 as f64 / self.copies as f64 }
+        if self.copies == 0 { 0.0 } else { self.work().0 as f64 / self.copies as f64 }
     }
 }
 
@@ -222,6 +229,9 @@ pub struct RunOutcome {
     pub receive_time: Nanos,
     /// Histograms of nanoseconds, headline class first.
     pub latency_ns: Vec<(Class, Histogram<u64>)>,
+    /// Schedule lag (open loop only): how late *we* were in turning to each message that was due.
+    /// Unlike the wait it does not grow when a cluster that reads nothing blocks its socket.
+    pub lag_ns: Option<Histogram<u64>>,
     /// Values above the top of a histogram, over all classes: they void the maximum.
     pub saturated: u64,
     /// Foreign copies that may be ours: there was no room for their ids.

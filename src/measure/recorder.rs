@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 
+use super::answers::Answers;
 use super::correlate::{Attribution, Correlator, Key};
 use super::ledger::{Arrival, Ledger};
 use super::sent::SentTimes;
 use crate::plan::fan_out::FanOut;
+use crate::plan::schedule::Timetable;
 use crate::units::Nanos;
 
 /// Top of every histogram: one hour. A larger value is counted as saturated.
@@ -94,6 +96,15 @@ pub struct Counts {
     pub unattributable: u64,
 }
 
+/// What is recorded besides where messages have due times.
+#[derive(Debug)]
+pub struct OnSchedule {
+    /// When each message is due.
+    pub timetable: Timetable,
+    /// Latency from sent to copy.
+    pub service: Latencies,
+}
+
 /// One worker's record of one row.
 #[derive(Debug)]
 pub struct Recorder {
@@ -107,8 +118,12 @@ pub struct Recorder {
     pub ledger: Ledger,
     /// Present when the dialect correlates.
     pub correlator: Option<Correlator>,
-    /// Latency from sent to copy, by node.
-    pub service: Vec<Latencies>,
+    /// Latency of the headline class by node: response where there is a timetable, else service.
+    pub headline: Vec<Latencies>,
+    /// Present where messages have due times.
+    pub schedule: Option<OnSchedule>,
+    /// Present where sends wait for answers.
+    pub answers: Option<Answers>,
     /// By message index.
     pub times: Vec<MessageTimes>,
     /// The rest of the account.
@@ -144,13 +159,25 @@ impl Recorder {
             expected,
             ledger,
             correlator: correlates.then(|| Correlator::new(sent.len(), pending)),
-            service: (0..nodes).map(|_| Latencies::new()).collect(),
+            headline: (0..nodes).map(|_| Latencies::new()).collect(),
+            schedule: None,
+            answers: None,
             times: vec![MessageTimes::default(); sent.len()],
             counts: Counts::default(),
             last_copy: Nanos::ZERO,
             seats,
             sent,
         }
+    }
+
+    /// Messages are due as `timetable` says: before the clock.
+    pub fn follow(&mut self, timetable: Timetable) {
+        self.schedule = Some(OnSchedule { timetable, service: Latencies::new() });
+    }
+
+    /// Messages that come back to their sender are noted for it: before the clock.
+    pub fn note_answers(&mut self) {
+        self.answers = Some(Answers::new(self.seats.len()));
     }
 
     /// Everything that arrived so far, of whatever kind: progress.
@@ -227,8 +254,20 @@ impl Recorder {
         self.counts.delivered += 1;
         self.delivered[local as usize] += 1;
         self.last_copy = self.last_copy.max(at);
-        let node = self.seats[local as usize].node as usize;
-        self.service[node].record(at.since(sent));
+        let seat = self.seats[local as usize];
+        let since = match &mut self.schedule {
+            Some(OnSchedule { timetable, service }) => {
+                service.record(at.since(sent));
+                timetable.intended_of(sender, sequence)
+            }
+            None => sent,
+        };
+        self.headline[seat.node as usize].record(at.since(since));
+        if let Some(answers) = &mut self.answers
+            && seat.socket as usize == sender
+        {
+            answers.note(local);
+        }
         let times = &mut self.times[index as usize];
         // Copies that waited for their id are recorded late, with their own, earlier time.
         if times.copies == 0 || at.0 < times.first_ns {

@@ -10,6 +10,7 @@ use super::outcome::{
 use super::recorder::{Latencies, MessageTimes, Recorder};
 use super::sent::SentTimes;
 use crate::plan::Plan;
+use crate::plan::schedule::Timetable;
 use crate::units::Nanos;
 
 /// Streams with missing copies that a report names; the rest is counted.
@@ -30,6 +31,8 @@ pub struct Tally {
     pub opcodes: Opcodes,
     /// Messages that the kernel took whole.
     pub sent: u64,
+    /// Open loop only: how late the worker turned to each message that was due.
+    pub lag: Option<Latencies>,
     /// First submission; `None` when this worker sent nothing.
     pub first_send: Option<Nanos>,
     /// Completion of the last send.
@@ -62,9 +65,7 @@ impl Row<'_> {
         let last_send = tallies.iter().map(|t| t.last_send).max().unwrap_or(start);
         let last_copy = tallies.iter().map(|t| t.recorder.last_copy).max().unwrap_or(start);
         let by_node = self.by_node(&tallies);
-        let mut service = Latencies::new();
-        by_node.iter().for_each(|node| service.add(node));
-        let (completion, spread) = self.completion(&tallies);
+        let classes = self.classes(&tallies, &by_node);
         let (gaps, gaps_total) = gaps(&tallies);
         RunOutcome {
             messages: self.messages,
@@ -76,13 +77,13 @@ impl Row<'_> {
             send_time: last_send.since(start),
             receive_time: last_copy.since(start),
             unattributable: tallies.iter().map(|t| t.recorder.counts.unattributable).sum(),
-            saturated: service.saturated + completion.saturated + spread.saturated,
+            saturated: classes.iter().map(|(_, latencies)| latencies.saturated).sum(),
             matrix: self.matrix(&tallies, by_node),
-            latency_ns: vec![
-                (Class::Service, service.ns),
-                (Class::Completion, completion.ns),
-                (Class::Spread, spread.ns),
-            ],
+            latency_ns: classes
+                .into_iter()
+                .map(|(class, latencies)| (class, latencies.ns))
+                .collect(),
+            lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())).map(|lag| lag.ns),
             gaps,
             gaps_total,
             opcodes: tallies.iter().fold(Opcodes::default(), |sum, t| sum.plus(&t.opcodes)),
@@ -115,7 +116,7 @@ impl Row<'_> {
     fn by_node(&self, tallies: &[Tally]) -> Vec<Latencies> {
         let mut nodes: Vec<_> = self.plan.nodes.iter().map(|_| Latencies::new()).collect();
         for tally in tallies {
-            for (sum, node) in nodes.iter_mut().zip(&tally.recorder.service) {
+            for (sum, node) in nodes.iter_mut().zip(&tally.recorder.headline) {
                 sum.add(node);
             }
         }
@@ -143,8 +144,41 @@ impl Row<'_> {
         by_node.into_iter().enumerate().map(cell).collect()
     }
 
+    /// All classes that the mode has, the headline first.
+    fn classes(&self, tallies: &[Tally], by_node: &[Latencies]) -> Vec<(Class, Latencies)> {
+        let timetable = timetable(tallies);
+        let (completion, spread) = self.completion(tallies, timetable);
+        let headline = sum(by_node.iter()).unwrap_or_default();
+        let mut classes = match timetable {
+            None => vec![(Class::Service, headline)],
+            Some(timetable) => {
+                let services = tallies.iter().filter_map(|t| t.recorder.schedule.as_ref());
+                let service = sum(services.map(|s| &s.service)).unwrap_or_default();
+                let wait = self.wait(timetable);
+                vec![(Class::Response, headline), (Class::Service, service), (Class::Wait, wait)]
+            }
+        };
+        classes.extend([(Class::Completion, completion), (Class::Spread, spread)]);
+        classes
+    }
+
+    /// How much later than due each message was handed to the kernel, for whatever reason.
+    fn wait(&self, timetable: &Timetable) -> Latencies {
+        let mut wait = Latencies::new();
+        for index in 0..self.sent.len() as u32 {
+            let Some(sent) = self.sent.sent(index) else { continue };
+            let (sender, sequence) = self.sent.message(index);
+            wait.record(sent.since(timetable.intended_of(sender, sequence)));
+        }
+        wait
+    }
+
     /// Completion and spread of each message of which every copy came.
-    fn completion(&self, tallies: &[Tally]) -> (Latencies, Latencies) {
+    fn completion(
+        &self,
+        tallies: &[Tally],
+        timetable: Option<&Timetable>,
+    ) -> (Latencies, Latencies) {
         let (mut completion, mut spread) = (Latencies::new(), Latencies::new());
         let copies_each = self.plan.fan_out.copies_each(self.plan.sockets());
         for index in 0..self.sent.len() {
@@ -158,11 +192,29 @@ impl Row<'_> {
             let Some(all) = all.filter(|all| u64::from(all.copies) == copies_each) else {
                 continue;
             };
-            completion.record(Nanos(all.last_ns).since(sent));
+            let since = timetable.map_or(sent, |timetable| {
+                let (sender, sequence) = self.sent.message(index as u32);
+                timetable.intended_of(sender, sequence)
+            });
+            completion.record(Nanos(all.last_ns).since(since));
             spread.record(Nanos(all.last_ns - all.first_ns));
         }
         (completion, spread)
     }
+}
+
+/// The timetable of the row, which all workers share.
+fn timetable(tallies: &[Tally]) -> Option<&Timetable> {
+    tallies.iter().find_map(|t| t.recorder.schedule.as_ref()).map(|schedule| &schedule.timetable)
+}
+
+/// All of them together; `None` of none.
+fn sum<'a>(mut all: impl Iterator<Item = &'a Latencies>) -> Option<Latencies> {
+    let first = all.next()?.clone();
+    Some(all.fold(first, |mut sum, latencies| {
+        sum.add(latencies);
+        sum
+    }))
 }
 
 impl Recorder {

@@ -4,19 +4,24 @@
 //! (`host::facts`, the worker), nor what the *cluster* did wrong: a missing copy is a result, not a
 //! caveat.
 //!
-//! A new rule is a function in `RULES`. Its code is a contract: scripts filter by it. Rules that
-//! need a schedule (lag of the sends against the interval) stand beside `core_busy`, which already
-//! knows both kinds of load.
+//! A new rule is a function in `RULES`. Its code is a contract: scripts filter by it.
+
+use hdrhistogram::Histogram;
 
 use super::outcome::{Caveat, CoreUse, RunOutcome, Trust};
 use super::percentile::Percentile;
 use crate::host::facts::{CpuTicks, HostCounters, TCP_DROPS, TCP_DROPS_LISTEN};
-use crate::units::{Count, Nanos};
+use crate::units::{Count, Nanos, Rate};
 
 /// A core that is busier than this has no reserve to be in time with.
 const BUSY_MAX: f64 = 0.95;
 /// A shorter row is over before a share of its time says anything.
 const BUSY_ROW_MIN: Nanos = Nanos::from_millis(100);
+/// Of the mean interval between messages, the share that the p99 of the schedule lag may reach, as
+/// long as it is also less than the next of the reported p99.
+const LAG_OF_INTERVAL_MAX: f64 = 0.10;
+/// Of the p99 that heads the report, the share that is lost in it.
+const LAG_OF_LATENCY_MAX: f64 = 0.05;
 /// Time taken by the hypervisor that a tail percentile does not feel.
 const STEAL_MAX: f64 = 0.001;
 /// Of the time that our threads wanted to run, the share that they waited for a CPU.
@@ -29,8 +34,8 @@ const RUN_QUEUE_MIN: Nanos = Nanos::from_millis(1);
 pub struct Facts<'a> {
     /// The row. Its own caveats are not looked at.
     pub outcome: &'a RunOutcome,
-    /// Sends follow a schedule; else they go as fast as the sockets take them.
-    pub open_loop: bool,
+    /// The rate of the schedule that sends follow, if they follow one.
+    pub rate: Option<Rate>,
     /// The host at the start of the row.
     pub host_before: &'a HostCounters,
     /// The host at its end.
@@ -48,6 +53,7 @@ const RULES: &[Rule] = &[
     histogram_saturated,
     ids_overflowed,
     core_busy,
+    schedule_lag,
     buffers_exhausted,
     long_turn,
     cpu_steal,
@@ -134,7 +140,7 @@ fn core_busy(facts: &Facts<'_>) -> Option<Caveat> {
     if busiest.busy() <= BUSY_MAX {
         return None;
     }
-    if facts.open_loop {
+    if facts.rate.is_some() {
         let text =
             format!("CPU {cpu} was {busy} busy with our own work: sends and stamps are late");
         return Some(void("core-busy", text, remedy));
@@ -146,6 +152,30 @@ fn core_busy(facts: &Facts<'_>) -> Option<Caveat> {
              own, and a faster cluster would not show"
         );
         degraded("core-busy", text, remedy)
+    })
+}
+
+/// Judged by our own lateness, not by the wait: a cluster that does not read makes messages wait
+/// for their socket, and that is a result.
+fn schedule_lag(facts: &Facts<'_>) -> Option<Caveat> {
+    let (rate, lag) = (facts.rate?, facts.outcome.lag_ns.as_ref()?);
+    let (class, headline) = facts.outcome.latency_ns.first()?;
+    // Of few samples, too: here it is held against a limit, not reported.
+    let p99 = |ns: &Histogram<u64>| Nanos(ns.value_at_quantile(0.99));
+    let interval = Nanos((1e9 / rate.as_f64()) as u64);
+    let (lag, latency) = (p99(lag), p99(headline));
+    let late = lag.0 as f64 > LAG_OF_INTERVAL_MAX * interval.0 as f64;
+    let visible = lag.0 as f64 > LAG_OF_LATENCY_MAX * latency.0 as f64;
+    (late && visible).then(|| {
+        void(
+            "schedule-lag",
+            format!(
+                "the generator itself was late: {lag} at the p99, against an interval of {interval} \
+                 between messages and a {} p99 of {latency}",
+                class.key()
+            ),
+            "give the generator more --cores and leave them to it alone, or lower --rate",
+        )
     })
 }
 
@@ -326,7 +356,7 @@ mod tests {
         run: RunOutcome,
         before: HostCounters,
         after: HostCounters,
-        open_loop: bool,
+        rate: Option<Rate>,
         cpus_allowed: Option<usize>,
         cluster_shares_cores: bool,
     }
@@ -353,6 +383,7 @@ mod tests {
             send_time: Nanos::from_millis(1),
             receive_time: Nanos::from_millis(170),
             latency_ns: vec![(Class::Service, ns)],
+            lag_ns: None,
             saturated: 0,
             unattributable: 0,
             matrix: Vec::new(),
@@ -381,20 +412,31 @@ mod tests {
         after.cpu_each = vec![(0, ticks(10, 6_000)), (1, ticks(40, 6_000))];
         after.sched =
             Some(SchedTime { running: Nanos::from_millis(500), waiting: Nanos::from_millis(91) });
-        Case {
-            run,
-            before,
-            after,
-            open_loop: false,
-            cpus_allowed: Some(2),
-            cluster_shares_cores: false,
-        }
+        Case { run, before, after, rate: None, cpus_allowed: Some(2), cluster_shares_cores: false }
+    }
+
+    /// 1000 messages a second, each noticed so late.
+    fn lagging(case: &mut Case, lag_us: u64) {
+        let mut lag = histogram();
+        lag.record_n(lag_us * 1_000, 100).unwrap();
+        case.run.lag_ns = Some(lag);
+        case.rate = Some(Rate::per_second(1e3));
+    }
+
+    #[test]
+    fn polling_for_a_deadline_is_no_work() {
+        let spinning = codes(|case| {
+            case.rate = Some(Rate::per_second(1e3));
+            case.run.cores[1].cpu_time = Nanos::from_millis(199);
+            case.run.cores[1].spun = Nanos::from_millis(100);
+        });
+        assert_eq!(spinning, []);
     }
 
     fn judged(case: &Case) -> Vec<Caveat> {
         judge(&Facts {
             outcome: &case.run,
-            open_loop: case.open_loop,
+            rate: case.rate,
             host_before: &case.before,
             host_after: &case.after,
             cpus_allowed: case.cpus_allowed,
@@ -417,7 +459,7 @@ mod tests {
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(Change, &str, Trust); 16] = [
+        let table: [(Change, &str, Trust); 17] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
             (|c| c.run.unattributable = 1, "ids-overflowed", Void),
@@ -425,11 +467,13 @@ mod tests {
             (
                 |c| {
                     c.run.cores[1].cpu_time = Nanos::from_millis(191);
-                    c.open_loop = true;
+                    c.rate = Some(Rate::per_second(1e3));
                 },
                 "core-busy",
                 Void,
             ),
+            // Above a tenth of the interval of 1 ms and a twentieth of the p99 of 990 µs.
+            (|c| lagging(c, 101), "schedule-lag", Void),
             (|c| c.run.cores[0].enobufs = 1, "buffers-exhausted", Degraded),
             (|c| c.run.cores[0].longest_turn = Nanos::from_micros(995), "long-turn", Degraded),
             (|c| c.after.cpu_each[1].1.steal += 2, "cpu-steal", Degraded),
@@ -456,9 +500,15 @@ mod tests {
 
     #[test]
     fn thresholds_are_crossed_not_touched() {
-        let at_threshold: [Change; 5] = [
+        let at_threshold: [Change; 7] = [
             |c| c.run.cores[1].cpu_time = Nanos::from_millis(190),
             |c| c.run.cores[1].longest_turn = Nanos::from_micros(990),
+            |c| lagging(c, 99),
+            // Late, but nothing beside what is reported.
+            |c| {
+                lagging(c, 101);
+                c.run.latency_ns[0].1.record_n(2_100_000, 100).unwrap();
+            },
             // One of a thousand ticks.
             |c| c.after.cpu_each[1].1.steal += 1,
             // 11 ms of waiting in 111 ms are less than a tenth.
@@ -478,15 +528,15 @@ mod tests {
 
     #[test]
     fn a_short_burst_may_keep_a_core_busy_but_a_schedule_may_not() {
-        let short = |open_loop| {
+        let short = |rate| {
             codes(move |case| {
-                case.open_loop = open_loop;
+                case.rate = rate;
                 case.run.cores[1].cpu_time = Nanos::from_millis(99);
                 case.run.cores[1].wall = Nanos::from_millis(99);
             })
         };
-        assert_eq!(short(false), []);
-        assert_eq!(short(true), [("core-busy", Trust::Void)]);
+        assert_eq!(short(None), []);
+        assert_eq!(short(Some(Rate::per_second(1e3))), [("core-busy", Trust::Void)]);
     }
 
     #[test]

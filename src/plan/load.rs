@@ -8,6 +8,7 @@ use crate::dialect::text::TextShape;
 use crate::units::{Bytes, Count, Nanos};
 
 use super::fan_out::FanOut;
+use super::schedule::Shape;
 
 /// The tag's sender has 16 bits, of which the last value is reserved.
 pub const MAX_PUSH_SOCKETS: u32 = 65_534;
@@ -28,6 +29,8 @@ pub struct Spec {
     pub receivers_per_node: Option<u32>,
     /// The rows: messages of each run.
     pub messages: Vec<u64>,
+    /// When messages leave.
+    pub shape: Shape,
     /// Length of each message's text.
     pub payload_bytes: u64,
     /// The run ends when no copy has come for so long.
@@ -42,6 +45,8 @@ pub struct Spec {
     pub frame_memory_bytes: u64,
     /// Seed of everything random on our side.
     pub seed: u64,
+    /// See [`super::Plan::test_turn_delay`].
+    pub test_turn_delay: Nanos,
 }
 
 /// Why a load cannot be run. Each is one line that names the flags.
@@ -98,6 +103,18 @@ pub enum LoadError {
          socket that could hear a message"
     )]
     NobodyHears,
+    /// A schedule on which nothing is ever due.
+    #[error("--rate 0: nothing would ever be due; at least 0.000001/s")]
+    ZeroRate,
+    /// A window that never opens.
+    #[error("--in-flight 0: nothing could ever be sent; at least 1")]
+    ZeroInFlight,
+    /// A window opens when a message comes back to its sender.
+    #[error(
+        "--in-flight and --fan-out others: a window opens when a message comes back to the socket \
+         that sent it, which --fan-out others rules out"
+    )]
+    NoAnswers,
     /// A timeout of nothing.
     #[error("{0} must be longer than 0")]
     ZeroDuration(&'static str),
@@ -119,6 +136,7 @@ impl Load {
         let receivers_per_node = receivers(&spec)?;
         push_sockets(&spec)?;
         rows(&spec.messages)?;
+        shape(&spec)?;
         payload(&spec)?;
         durations(&spec)?;
         Ok(Self { spec, receivers_per_node })
@@ -172,6 +190,15 @@ fn rows(messages: &[u64]) -> Result<(), LoadError> {
     })
 }
 
+fn shape(spec: &Spec) -> Result<(), LoadError> {
+    match spec.shape {
+        Shape::Rate { rate, .. } if rate.micro_per_s == 0 => Err(LoadError::ZeroRate),
+        Shape::Window { in_flight: 0 } => Err(LoadError::ZeroInFlight),
+        Shape::Window { .. } if spec.fan_out == FanOut::Others => Err(LoadError::NoAnswers),
+        Shape::Burst | Shape::Window { .. } | Shape::Rate { .. } => Ok(()),
+    }
+}
+
 fn payload(spec: &Spec) -> Result<(), LoadError> {
     let (payload, max) = (spec.payload_bytes, spec.max_message_bytes);
     let too_large = |message| Err(LoadError::LargerThanMax { payload, message, max });
@@ -207,6 +234,7 @@ impl Default for Spec {
             push_sockets: 3,
             receivers_per_node: None,
             messages: vec![10, 100, 1_000, 2_000, 4_000, 8_000],
+            shape: Shape::Burst,
             payload_bytes: 128,
             drain: Nanos::from_secs(10),
             connect_timeout: Nanos::from_secs(5),
@@ -214,18 +242,35 @@ impl Default for Spec {
             max_message_bytes: Bytes::from_mib(16).0,
             frame_memory_bytes: Bytes::from_mib(512).0,
             seed: 42,
+            test_turn_delay: Nanos::ZERO,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::schedule::Arrivals;
     use super::*;
+    use crate::units::Rate;
 
     fn refusal(change: impl FnOnce(&mut Spec)) -> String {
         let mut spec = Spec::default();
         change(&mut spec);
         Load::new(spec).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_shape_that_sends_nothing_is_refused() {
+        let rate =
+            |micro_per_s| Shape::Rate { rate: Rate { micro_per_s }, arrivals: Arrivals::Constant };
+        assert!(refusal(|spec| spec.shape = rate(0)).contains("--rate 0"));
+        let window = Shape::Window { in_flight: 0 };
+        assert!(refusal(|spec| spec.shape = window).contains("--in-flight 0"));
+        let others = refusal(|spec| {
+            spec.shape = Shape::Window { in_flight: 1 };
+            spec.fan_out = FanOut::Others;
+        });
+        assert!(others.contains("--in-flight and --fan-out others"), "{others}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! against a cluster that keeps order takes far less than this says.
 
 use super::Plan;
+use super::schedule::{Arrivals, Shape};
 use crate::dialect::text::TextShape;
 use crate::wire::encode;
 
@@ -20,6 +21,9 @@ const WINDOW_BYTES: u64 = 64 << 10;
 /// When a message was sent, once; its first copy, its last and their number, on every core.
 const SENT_BYTES: u64 = 8;
 const TIMES_BYTES_PER_CORE: u64 = 24;
+
+/// When a message is due, where that is drawn and not computed; once for all cores.
+const DRAWN_BYTES: u64 = 8;
 
 /// The two ends of a stream in the ledger.
 const STREAM_BYTES: u64 = 8;
@@ -39,6 +43,8 @@ pub struct MemoryNeed {
     pub ledger_bytes: u64,
     /// When each message was sent, and when its copies came.
     pub times_bytes: u64,
+    /// When each message is due; 0 where that is computed.
+    pub schedule_bytes: u64,
     /// Ids of the cluster's own, and copies that wait for theirs; 0 where copies carry their text.
     pub ids_bytes: u64,
     /// Latency histograms.
@@ -52,11 +58,12 @@ impl MemoryNeed {
     }
 
     /// By purpose, under a name for people.
-    pub fn parts(&self) -> [(&'static str, u64); 5] {
+    pub fn parts(&self) -> [(&'static str, u64); 6] {
         [
             ("frames", self.frames_bytes),
             ("ledger", self.ledger_bytes),
             ("times", self.times_bytes),
+            ("schedule", self.schedule_bytes),
             ("ids", self.ids_bytes),
             ("histograms", self.histograms_bytes),
         ]
@@ -68,12 +75,15 @@ impl Plan {
     pub fn memory(&self, messages: u64) -> MemoryNeed {
         let (sockets, cores) = (self.sockets(), self.cores.len() as u64);
         let nodes = self.nodes.len() as u64;
+        // An open loop has two more on each core (service, lag), and three more classes.
+        let (each, classes) = if self.shape.is_open_loop() { (nodes + 2, 6) } else { (nodes, 3) };
         // Merging needs one per node and one for each class again.
-        let histograms = cores.saturating_mul(nodes).saturating_add(nodes + 3);
+        let histograms = cores.saturating_mul(each).saturating_add(nodes + classes);
         MemoryNeed {
             frames_bytes: self.frames_bytes(messages),
             ledger_bytes: ledger_bytes(messages, sockets, self.push_sockets.into()),
             times_bytes: messages.saturating_mul(SENT_BYTES + TIMES_BYTES_PER_CORE * cores),
+            schedule_bytes: messages.saturating_mul(self.drawn_bytes()),
             ids_bytes: if self.dialect.correlates() { self.ids_bytes(messages) } else { 0 },
             histograms_bytes: histograms.saturating_mul(HISTOGRAM_BYTES),
         }
@@ -100,6 +110,11 @@ impl Plan {
         encode::frame_len(self.dialect.message_len(text)) as u64
     }
 
+    fn drawn_bytes(&self) -> u64 {
+        let drawn = matches!(self.shape, Shape::Rate { arrivals: Arrivals::Poisson { .. }, .. });
+        if drawn { DRAWN_BYTES } else { 0 }
+    }
+
     fn ids_bytes(&self, messages: u64) -> u64 {
         // At most half full, and with room for other users' ids.
         let places = messages.saturating_mul(2).saturating_add(STRANGERS);
@@ -123,6 +138,7 @@ mod tests {
     use super::super::tests::plan;
     use super::*;
     use crate::dialect::Dialect;
+    use crate::units::Rate;
 
     #[test]
     fn a_histogram_takes_what_hdrhistogram_says() {
@@ -154,6 +170,16 @@ mod tests {
     #[test]
     fn a_dialect_whose_copies_carry_their_text_needs_no_ids() {
         assert_eq!(plan(|spec| spec.dialect = Dialect::raw()).memory(8_000).ids_bytes, 0);
+    }
+
+    #[test]
+    fn only_arrivals_that_are_drawn_need_a_table() {
+        let schedule_bytes = |arrivals| {
+            let shape = Shape::Rate { rate: Rate::per_second(1e3), arrivals };
+            plan(|spec| spec.shape = shape).memory(1_000_000).schedule_bytes
+        };
+        assert_eq!(schedule_bytes(Arrivals::Constant), 0);
+        assert_eq!(schedule_bytes(Arrivals::Poisson { seed: 1 }), 8_000_000);
     }
 
     #[test]

@@ -9,11 +9,13 @@ pub mod fan_out;
 pub mod load;
 pub mod memory;
 pub mod notice;
+pub mod schedule;
 pub mod targets;
 
 use self::engine::Engine;
 use self::fan_out::FanOut;
 use self::load::{Load, Spec};
+use self::schedule::Shape;
 pub use self::targets::Node;
 use self::targets::Targets;
 use crate::dialect::Dialect;
@@ -42,6 +44,8 @@ pub struct Plan {
     pub engine: Engine,
     /// The rows: the number of messages of each run, at least one row, each at least 1.
     pub messages: Vec<u64>,
+    /// When messages leave.
+    pub shape: Shape,
     /// Length of each message's text, at least [`crate::dialect::tag::TAG_LEN`] and its lead-in.
     pub payload_bytes: usize,
     /// The run ends when no copy has come for so long.
@@ -56,6 +60,8 @@ pub struct Plan {
     pub frame_memory_bytes: usize,
     /// Seed of everything random on our side: run nonce, mask keys, upgrade keys.
     pub seed: u64,
+    /// Every turn of a worker takes so much longer. For tests of the verdict only: 0 elsewhere.
+    pub test_turn_delay: Nanos,
 }
 
 /// Why load and targets do not make a plan together.
@@ -95,7 +101,7 @@ impl Plan {
             return Err(PlanError::TooManySockets { sockets, nodes });
         }
         let Load { spec, receivers_per_node } = load;
-        let Spec { dialect, fan_out, push_sockets, messages, drain, seed, .. } = spec;
+        let Spec { dialect, fan_out, push_sockets, messages, shape, drain, seed, .. } = spec;
         // A limit beyond what can be addressed is no limit.
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Ok(Self {
@@ -108,6 +114,7 @@ impl Plan {
             cores,
             engine,
             messages,
+            shape,
             payload_bytes: size(spec.payload_bytes),
             drain,
             connect_timeout: spec.connect_timeout,
@@ -115,6 +122,7 @@ impl Plan {
             max_message_bytes: size(spec.max_message_bytes),
             frame_memory_bytes: size(spec.frame_memory_bytes),
             seed,
+            test_turn_delay: spec.test_turn_delay,
         })
     }
 

@@ -9,6 +9,7 @@ use crate::measure::outcome::{Class, CoreUse, Delivery, Ending, MatrixCell, Opco
 use crate::measure::recorder::histogram;
 use crate::plan::engine::Engine;
 use crate::plan::fan_out::FanOut;
+use crate::plan::schedule::Shape;
 use crate::plan::{Node, Plan};
 use crate::units::{Bytes, Nanos};
 
@@ -32,6 +33,7 @@ pub(super) fn plan(messages: &[u64]) -> Plan {
         cores: vec![1],
         engine: Engine::IoUring,
         messages: messages.to_vec(),
+        shape: Shape::Burst,
         payload_bytes: 150,
         drain: Nanos::from_secs(10),
         connect_timeout: Nanos::from_secs(5),
@@ -39,6 +41,7 @@ pub(super) fn plan(messages: &[u64]) -> Plan {
         max_message_bytes: 1 << 20,
         frame_memory_bytes: 1 << 28,
         seed: 42,
+        test_turn_delay: Nanos::ZERO,
     }
 }
 
@@ -97,6 +100,7 @@ pub(super) fn whole(messages: u64) -> RunOutcome {
             (Class::Completion, ramp(messages, 1_300)),
             (Class::Spread, ramp(messages, 900)),
         ],
+        lag_ns: None,
         saturated: 0,
         unattributable: 0,
         matrix: vec![

@@ -62,6 +62,8 @@ pub struct Deeds {
     pub pongs: u64,
     /// Messages received whole.
     pub messages: u64,
+    /// The most messages of one connection that had come and whose copy had not gone back on it.
+    pub unanswered_max: u64,
 }
 
 /// Simulated time, shared by ring and worker. It moves only while the worker waits.
@@ -95,6 +97,12 @@ struct Link {
     /// Bytes that the far end has not understood yet.
     far: Vec<u8>,
     upgraded: bool,
+    /// Bytes that we have read, and up to which of them the copies of its own messages reach that
+    /// are not read yet: what is unanswered.
+    read: u64,
+    own_copies: VecDeque<u64>,
+    /// Own messages of which the copy was lost.
+    own_lost: u64,
     /// Operations to end after a close.
     cancelled: Vec<Op>,
 }
@@ -209,6 +217,10 @@ impl FakeRing {
             *to = from;
         }
         link.armed = !cancel;
+        link.read += len as u64;
+        while link.own_copies.front().is_some_and(|&end| end <= link.read) {
+            link.own_copies.pop_front();
+        }
         self.ready.push_back(Completion {
             op: Op::Receive,
             slot,
@@ -225,7 +237,7 @@ impl FakeRing {
         }
         while let Some((opcode, payload)) = next_frame(&mut self.links[slot as usize].far) {
             match opcode {
-                OpCode::Data(Data::Text) => self.broadcast(&payload),
+                OpCode::Data(Data::Text) => self.broadcast(slot, &payload),
                 OpCode::Control(Control::Pong) => {
                     self.deeds.pongs += u64::from(payload == b"are you there");
                 }
@@ -255,7 +267,7 @@ impl FakeRing {
         true
     }
 
-    fn broadcast(&mut self, text: &[u8]) {
+    fn broadcast(&mut self, from: Slot, text: &[u8]) {
         self.deeds.messages += 1;
         for slot in 0..self.links.len() {
             if !self.links[slot].upgraded || self.links[slot].reset {
@@ -268,14 +280,22 @@ impl FakeRing {
             }
             if self.chance(self.dials.lose_copy) {
                 self.deeds.lost += 1;
+                self.links[slot].own_lost += u64::from(slot == from as usize);
                 continue;
             }
             let copies = 1 + u64::from(self.chance(self.dials.duplicate_copy));
             self.deeds.duplicated += copies - 1;
-            for _ in 0..copies {
-                write_frame(&mut self.links[slot].inbound, OpCode::Data(Data::Text), text);
+            for copy in 0..copies {
+                let link = &mut self.links[slot];
+                write_frame(&mut link.inbound, OpCode::Data(Data::Text), text);
+                if copy == 0 && slot == from as usize {
+                    link.own_copies.push_back(link.read + link.inbound.len() as u64);
+                }
             }
         }
+        let link = &self.links[from as usize];
+        let unanswered = link.own_copies.len() as u64 + link.own_lost;
+        self.deeds.unanswered_max = self.deeds.unanswered_max.max(unanswered);
     }
 
     fn maybe_reset(&mut self) {

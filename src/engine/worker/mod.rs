@@ -7,6 +7,7 @@
 //! There is one loop. A phase is data handed to it: the script hears messages and gives frames. The
 //! worker runs unchanged on the real ring and on the fake one.
 
+mod conduct;
 mod connect;
 mod probe;
 mod row;
@@ -16,8 +17,9 @@ use std::ops::Range;
 
 use rustix::io::Errno;
 
+pub use self::conduct::{Conductor, Directive, WorkerProgress};
 pub use self::connect::Failure;
-pub use self::row::{Conductor, Directive, RowPlan, WorkerProgress};
+pub use self::row::RowPlan;
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
 use super::session::{Flight, Loss, Outbox, Phase, Session};
 use crate::host::clock::Clock;
@@ -59,6 +61,12 @@ struct Counters {
     short_sends: u64,
     stale: u64,
     longest_turn: Nanos,
+    /// Completions handled.
+    handled: u64,
+    /// Sends handed to the ring.
+    launched: u64,
+    /// Time in turns that polled and found nothing.
+    spun: Nanos,
 }
 
 /// A socket that is gone.
@@ -134,6 +142,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         if !self.outbox.is_empty() {
             self.answer();
         }
+        self.counters.handled += u64::from(handled);
         if handled > 0 {
             let turn = self.clock.now().since(woke);
             self.counters.longest_turn = self.counters.longest_turn.max(turn);
@@ -293,6 +302,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     fn launch(&mut self, slot: Slot, buf: SendBuf, range: Range<usize>, control: bool) {
         let flight = if control { Flight::Control } else { Flight::Messages };
         self.sessions[slot as usize].flight = flight(range.clone());
+        self.counters.launched += 1;
         self.ring.send(slot, buf, range);
     }
 

@@ -7,17 +7,25 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::conduct::{Conductor, Directive, WorkerProgress};
 use super::{Counters, Script, TICK, Worker};
 use crate::dialect::{MessageKind, Scanner, Sighting, TextShape};
 use crate::engine::frames::{FrameShape, SenderFrames};
-use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot, Wait};
+use crate::engine::pacing::{self, Rounds};
+use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot};
 use crate::host::clock::{Clock, thread_cpu_time};
 use crate::measure::outcome::{CoreUse, Opcodes};
-use crate::measure::recorder::Recorder;
+use crate::measure::recorder::{Latencies, Recorder};
 use crate::measure::sent::SentTimes;
 use crate::measure::tally::Tally;
+use crate::plan::Plan;
+use crate::plan::schedule::{Schedule, Shape, Timetable};
 use crate::units::Nanos;
 use crate::wire::decoder::FrameCounts;
+
+/// A poll that finds nothing takes less than a microsecond. In a longer one the kernel worked for us,
+/// or the CPU was another's: neither is polling.
+const POLL_MAX: Nanos = Nanos::from_micros(2);
 
 /// What all workers need to know of a row.
 #[derive(Clone, Debug)]
@@ -32,38 +40,8 @@ pub struct RowPlan {
     pub lay_all: bool,
     /// Where sent times go.
     pub sent: Arc<SentTimes>,
-}
-
-/// How far a worker is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WorkerProgress {
-    /// Arrivals of any kind.
-    pub seen: u64,
-    /// Arrivals that can be copies still awaited: never more than those expected.
-    pub copies: u64,
-    /// Messages that the kernel took.
-    pub sent: u64,
-    /// All that this worker's living sockets can expect is here, and all is sent.
-    pub complete: bool,
-    /// A socket was lost.
-    pub lost: bool,
-}
-
-/// What a worker is to do next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Directive {
-    /// Go on.
-    Continue,
-    /// Send nothing more, but listen.
-    StopSending,
-    /// The phase is over.
-    End,
-}
-
-/// Who is told of progress at every turn, and answers what to do.
-pub trait Conductor {
-    /// One turn is done.
-    fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive;
+    /// When each message is due, in open loop.
+    pub schedule: Option<Arc<Schedule>>,
 }
 
 /// One push socket during a row.
@@ -72,10 +50,33 @@ struct Sender {
     frames: SenderFrames,
     /// First message that was not given to the ring yet.
     next: u32,
+    /// First message that may not leave yet.
+    limit: u32,
+    /// Waits in [`Row::ready`].
+    is_ready: bool,
     in_flight: Range<u32>,
     /// Bytes of the flight that the kernel has taken.
     taken_bytes: usize,
     lost: bool,
+}
+
+/// What lets messages leave.
+enum Pace {
+    /// Nothing holds them back.
+    Burst,
+    /// Answers.
+    Window(u32),
+    /// Their due times.
+    Rate(Box<Due>),
+}
+
+/// The schedule as this worker follows it.
+struct Due {
+    rounds: Rounds,
+    timetable: Timetable,
+    /// When our next message is due.
+    next_due: Option<Nanos>,
+    lag: Latencies,
 }
 
 struct Row<C> {
@@ -85,18 +86,33 @@ struct Row<C> {
     recorder: Recorder,
     /// By slot: push sockets are a worker's first slots.
     senders: Vec<Sender>,
+    pace: Pace,
+    /// Senders with messages that may leave since this turn.
+    ready: Vec<Slot>,
     times: Arc<SentTimes>,
     clock: C,
     sent: u64,
     first_send: Option<Nanos>,
     last_send: Nanos,
     stopped: bool,
+    /// Sends handed to the ring before this turn.
+    launched: u64,
     expected: u64,
     /// Slots of lost sockets: what they did not receive will not come.
     dead: Vec<Slot>,
 }
 
 impl<C> Row<C> {
+    /// The schedule starts at `start`.
+    fn begin(&mut self, start: Nanos) {
+        let Pace::Rate(due) = &mut self.pace else { return };
+        due.timetable.begin(start);
+        due.next_due = due.rounds.next().map(|message| due.timetable.intended(message));
+        if let Some(schedule) = &mut self.recorder.schedule {
+            schedule.timetable.begin(start);
+        }
+    }
+
     fn complete(&self) -> bool {
         self.recorder.counts.delivered + self.written_off() >= self.expected && self.all_sent()
     }
@@ -119,11 +135,55 @@ impl<C> Row<C> {
         delivered + perhaps.min(self.expected.saturating_sub(delivered))
     }
 
+    /// When our next message is due, if any is still to be sent.
+    fn next_due(&self) -> Option<Nanos> {
+        match &self.pace {
+            Pace::Rate(due) if !self.stopped => due.next_due,
+            Pace::Rate(_) | Pace::Burst | Pace::Window(_) => None,
+        }
+    }
+
+    /// Moves the limits of all senders to where time and answers allow them to be.
+    fn release(&mut self, now: Nanos) {
+        match &mut self.pace {
+            Pace::Burst => {}
+            Pace::Window(in_flight) => {
+                let Some(answers) = &mut self.recorder.answers else { return };
+                while let Some((local, answered)) = answers.take() {
+                    let limit = answered.saturating_add(*in_flight);
+                    allow(&mut self.senders, &mut self.ready, local as usize, limit);
+                }
+            }
+            Pace::Rate(due) => {
+                if self.stopped || due.next_due.is_none_or(|next| now < next) {
+                    return;
+                }
+                let total = due.timetable.due(now);
+                while let Some((message, local)) = due.rounds.take(total) {
+                    due.lag.record(now.since(due.timetable.intended(message)));
+                    let limit = self.senders[local].limit + 1;
+                    allow(&mut self.senders, &mut self.ready, local, limit);
+                }
+                due.next_due = due.rounds.next().map(|message| due.timetable.intended(message));
+            }
+        }
+    }
+
     fn all_sent(&self) -> bool {
         let done = |s: &Sender| {
             s.lost || (s.in_flight.is_empty() && (self.stopped || s.next == s.frames.count()))
         };
         self.senders.iter().all(done)
+    }
+}
+
+/// Lets a sender's messages before `limit` leave.
+fn allow(senders: &mut [Sender], ready: &mut Vec<Slot>, local: usize, limit: u32) {
+    // Answers are noted for all sockets that may push in some plan; only senders have messages.
+    let Some(sender) = senders.get_mut(local) else { return };
+    sender.limit = limit;
+    if !std::mem::replace(&mut sender.is_ready, true) {
+        ready.push(local as Slot);
     }
 }
 
@@ -150,7 +210,7 @@ impl<C: Clock> Script for Row<C> {
         if self.stopped {
             return None;
         }
-        let chunk = sender.frames.take(sender.next, u32::MAX)?;
+        let chunk = sender.frames.take(sender.next, sender.limit)?;
         // Read here, not at the start of the turn: the copies of this chunk are timed from it.
         let at = self.clock.now();
         self.times.stamp(sender.sender.into(), chunk.sequence.start, chunk.sequence.end, at);
@@ -201,25 +261,25 @@ struct Before {
 }
 
 impl<R: Ring, C: Clock> Worker<'_, R, C> {
-    /// Runs one row. `ready` is called when all is laid out: it returns when every worker is.
+    /// Runs one row. `ready` is called when all is laid out: it returns when every worker is, and
+    /// says at which instant the schedule starts.
     ///
     /// # Errors
     /// The ring failed.
     pub fn row(
         &mut self,
         plan: &RowPlan,
-        ready: impl FnOnce(),
+        ready: impl FnOnce() -> Nanos,
         conductor: &mut impl Conductor,
     ) -> io::Result<Tally> {
         let mut row = self.lay_out(plan);
-        ready();
+        row.begin(ready());
         let before = self.before();
-        for slot in 0..row.senders.len() as Slot {
-            self.prompt(&mut row, slot, before.at);
-        }
+        let mut now = before.at;
+        self.release(&mut row, now);
         let mut finished = None;
         loop {
-            let now = self.turn(&mut row, Wait { want: 1, timeout: TICK })?;
+            now = self.paced_turn(&mut row, now)?;
             let complete = row.complete();
             if complete && finished.is_none() {
                 finished = Some((now, thread_cpu_time()));
@@ -241,6 +301,42 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         Ok(self.tally(row, &before, finished))
     }
 
+    /// One turn that ends in time for the next message, and the sends that are due after it.
+    fn paced_turn(&mut self, row: &mut Row<C>, before: Nanos) -> io::Result<Nanos> {
+        let wait = pacing::wait(before, row.next_due(), TICK);
+        let handled = self.counters.handled;
+        // What was launched since the last turn began is handed to the kernel in this one: work.
+        let submits = std::mem::replace(&mut row.launched, self.counters.launched) != row.launched;
+        let now = self.turn(row, wait)?;
+        if wait.want == 0 && !submits && self.counters.handled == handled {
+            self.counters.spun = self.counters.spun.plus(now.since(before).min(POLL_MAX));
+        }
+        let now = self.dawdle(now);
+        self.release(row, now);
+        Ok(now)
+    }
+
+    /// The test dial that makes a slow generator; the time after it.
+    fn dawdle(&self, now: Nanos) -> Nanos {
+        let until = now.plus(self.plan.test_turn_delay);
+        let mut now = now;
+        while now < until {
+            now = self.clock.now();
+        }
+        now
+    }
+
+    /// Sends what may leave by now.
+    fn release(&mut self, row: &mut Row<C>, now: Nanos) {
+        row.release(now);
+        for place in 0..row.ready.len() {
+            let slot = row.ready[place];
+            row.senders[slot as usize].is_ready = false;
+            self.prompt(row, slot, now);
+        }
+        row.ready.clear();
+    }
+
     fn lay_out(&mut self, plan: &RowPlan) -> Row<C> {
         let dialect = &self.plan.dialect;
         let shape = FrameShape::new(dialect.clone(), plan.text.clone(), plan.run);
@@ -252,12 +348,14 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 sender,
                 frames: SenderFrames::new(&shape, sender, count, plan.lay_all, &mut self.rng),
                 next: 0,
+                limit: first_limit(self.plan.shape),
+                is_ready: true,
                 in_flight: 0..0,
                 taken_bytes: 0,
                 lost: false,
             });
         }
-        let recorder = Recorder::new(
+        let mut recorder = Recorder::new(
             seats,
             self.plan.nodes.len(),
             &plan.counts,
@@ -265,12 +363,15 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             dialect.correlates(),
             Arc::clone(&plan.sent),
         );
+        let pace = pace(self.plan, plan, &senders, &mut recorder);
         let mut row = Row {
             scanner: Scanner::new(dialect, &plan.text, plan.run),
             hears: [MessageKind::Text, MessageKind::Binary].map(|kind| dialect.hears(kind)),
             expected: recorder.expected.iter().sum(),
             recorder,
+            ready: (0..senders.len() as Slot).collect(),
             senders,
+            pace,
             times: Arc::clone(&plan.sent),
             clock: self.clock.clone(),
             sent: 0,
@@ -278,6 +379,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             last_send: Nanos::ZERO,
             stopped: false,
             dead: Vec::with_capacity(self.sessions.len()),
+            launched: 0,
         };
         // Sockets that an earlier row lost cannot deliver anything in this one.
         for slot in 0..self.sessions.len() as Slot {
@@ -306,6 +408,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             sockets: self.sessions.len() as u64,
             copies: row.recorder.seen(),
             cpu_time: cpu.since(before.cpu),
+            spun: counters.spun.since(before.counters.spun),
             wall: end.since(before.at),
             cq_overflow: ring.cq_overflow - before.ring.cq_overflow,
             enobufs: counters.enobufs - before.counters.enobufs,
@@ -323,8 +426,40 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             sent: row.sent,
             first_send: row.first_send,
             last_send: row.last_send,
+            lag: match row.pace {
+                Pace::Rate(due) => Some(due.lag),
+                Pace::Burst | Pace::Window(_) => None,
+            },
             recorder: row.recorder,
         }
+    }
+}
+
+/// How many messages of each sender may leave before anything has happened.
+const fn first_limit(shape: Shape) -> u32 {
+    match shape {
+        Shape::Burst => u32::MAX,
+        Shape::Window { in_flight } => in_flight,
+        Shape::Rate { .. } => 0,
+    }
+}
+
+/// What lets the messages of these senders leave, and what is recorded for it.
+fn pace(plan: &Plan, row: &RowPlan, senders: &[Sender], recorder: &mut Recorder) -> Pace {
+    if let Some(schedule) = &row.schedule {
+        let timetable = Timetable::new(Arc::clone(schedule), plan.push_sockets);
+        recorder.follow(timetable.clone());
+        let ours = senders.iter().map(|sender| sender.sender.into()).collect();
+        let rounds = Rounds::new(ours, plan.push_sockets, schedule.messages());
+        let lag = Latencies::new();
+        return Pace::Rate(Box::new(Due { rounds, timetable, next_due: None, lag }));
+    }
+    match plan.shape {
+        Shape::Window { in_flight } => {
+            recorder.note_answers();
+            Pace::Window(in_flight)
+        }
+        Shape::Burst | Shape::Rate { .. } => Pace::Burst,
     }
 }
 

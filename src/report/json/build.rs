@@ -12,6 +12,7 @@ use crate::measure::percentile::Percentile;
 use crate::plan::Plan;
 use crate::plan::engine::Engine;
 use crate::plan::fan_out::FanOut;
+use crate::plan::schedule::{Arrivals, Shape};
 use crate::report::{Invocation, VERSION};
 use crate::units::Nanos;
 
@@ -65,9 +66,26 @@ fn numbers(cpus: Vec<usize>) -> Vec<u64> {
 }
 
 fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
+    let (mode, rate_per_s, arrivals, in_flight) = match plan.shape {
+        Shape::Burst => (doc::Mode::Burst, None, None, None),
+        Shape::Window { in_flight } => (doc::Mode::Window, None, None, Some(in_flight.into())),
+        Shape::Rate { rate, arrivals } => {
+            let arrivals = match arrivals {
+                Arrivals::Constant => doc::Arrivals::Constant,
+                Arrivals::Poisson { .. } => doc::Arrivals::Poisson,
+            };
+            (doc::Mode::Rate, Some(rate.as_f64()), Some(arrivals), None)
+        }
+    };
     doc::Plan {
-        mode: doc::Mode::Burst,
-        headline_latency: row::LatencyClass::Service,
+        mode,
+        rate_per_s,
+        arrivals,
+        in_flight,
+        headline_latency: match mode {
+            doc::Mode::Rate => row::LatencyClass::Response,
+            doc::Mode::Burst | doc::Mode::Window => row::LatencyClass::Service,
+        },
         cluster: invocation.cluster.clone(),
         nodes: plan.nodes.iter().map(|node| doc::Node { url: node.url.clone() }).collect(),
         push_node: plan.push_node as u64,
@@ -118,7 +136,10 @@ fn run(run: &RunOutcome) -> row::Run {
         gaps_total: run.gaps_total,
         lost_sockets: run.lost.iter().map(lost_socket).collect(),
         opcodes: opcodes(&run.opcodes),
-        generator: row::Generator { cores: run.cores.iter().map(core).collect() },
+        generator: row::Generator {
+            cores: run.cores.iter().map(core).collect(),
+            schedule_lag_us: run.lag_ns.as_ref().map(latency),
+        },
         verdict: row::Verdict {
             trust: trust(run.trust()),
             caveats: run.caveats.iter().map(caveat).collect(),
@@ -231,6 +252,7 @@ fn core(core: &CoreUse) -> row::Core {
         copies: core.copies,
         busy: rounded(core.busy()),
         cpu_s: core.cpu_time.as_secs_f64(),
+        spun_s: core.spun.as_secs_f64(),
         wall_s: core.wall.as_secs_f64(),
         cpu_ns_per_copy: (core.copies > 0).then(|| rounded(core.cpu_ns_per_copy())),
         cq_overflow: core.cq_overflow,
@@ -269,7 +291,7 @@ fn headline(outcome: &Outcome) -> Option<&RunOutcome> {
 fn summary(outcome: &Outcome) -> doc::Summary {
     let sum = |of: fn(&RunOutcome) -> u64| outcome.runs.iter().map(of).sum();
     let shown = headline(outcome);
-    let service = shown.and_then(|run| run.latency_ns.first()).map(|(_, ns)| ns);
+    let headline = shown.and_then(|run| run.latency_ns.first()).map(|(_, ns)| ns);
     let completion = shown.and_then(|run| of_class(run, Class::Completion));
     let millis = |ns: Option<&Latencies>, p: Percentile| p.of(ns?).map(|ns| ns.0 as f64 / 1e6);
     let worst = outcome.runs.iter().map(RunOutcome::trust).max().unwrap_or(Trust::Void);
@@ -291,10 +313,10 @@ fn summary(outcome: &Outcome) -> doc::Summary {
         receive_s: shown.map(|run| run.receive_time.as_secs_f64()),
         sent_per_s: shown.map(|run| rounded(run.sent_per_s())),
         copies_per_s: shown.map(|run| rounded(run.copies_per_s())),
-        p50_ms: millis(service, Percentile::P50),
-        p99_ms: millis(service, Percentile::P99),
-        p99_9_ms: millis(service, Percentile::P999),
-        max_ms: service.filter(|ns| !ns.is_empty()).map(|ns| ns.max() as f64 / 1e6),
+        p50_ms: millis(headline, Percentile::P50),
+        p99_ms: millis(headline, Percentile::P99),
+        p99_9_ms: millis(headline, Percentile::P999),
+        max_ms: headline.filter(|ns| !ns.is_empty()).map(|ns| ns.max() as f64 / 1e6),
         completion_p50_ms: millis(completion, Percentile::P50),
         completion_p99_ms: millis(completion, Percentile::P99),
         cpu_ns_per_copy: shown.and_then(cpu_ns_per_copy),
@@ -306,7 +328,7 @@ fn of_class(run: &RunOutcome, class: Class) -> Option<&Latencies> {
 }
 
 fn cpu_ns_per_copy(run: &RunOutcome) -> Option<f64> {
-    let cpu_ns: u64 = run.cores.iter().map(|core| core.cpu_time.0).sum();
+    let cpu_ns: u64 = run.cores.iter().map(|core| core.work().0).sum();
     let copies: u64 = run.cores.iter().map(|core| core.copies).sum();
     (copies > 0).then(|| rounded(cpu_ns as f64 / copies as f64))
 }

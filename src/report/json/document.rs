@@ -83,9 +83,20 @@ pub struct Host {
 /// What was to be run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
-    /// Shape of the load. `burst`: all messages as fast as the sockets take them.
+    /// Shape of the load. `burst`: all messages as fast as the sockets take them. `window`: at most
+    /// `in_flight` messages of a push socket under way. `rate`: each when it is due.
     pub mode: Mode,
-    /// The class that heads the report: `service` in burst, where no message has a due time.
+    /// Mode `rate`: messages due in a second, over all push sockets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_per_s: Option<f64>,
+    /// Mode `rate`: how they are spread over time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrivals: Option<Arrivals>,
+    /// Mode `window`: messages of a push socket whose copy has not come back to it, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u64>,
+    /// The class that heads the report: `response` in mode `rate`; `service` in the others, where no
+    /// message has a due time.
     pub headline_latency: LatencyClass,
     /// Where the nodes come from.
     pub cluster: String,
@@ -127,6 +138,20 @@ pub struct Plan {
 pub enum Mode {
     /// All messages as fast as the sockets take them.
     Burst,
+    /// The next message when another has come back: closed loop.
+    Window,
+    /// Each message when it is due: open loop.
+    Rate,
+}
+
+/// How the messages of a rate are spread over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrivals {
+    /// At even distances.
+    Constant,
+    /// At exponential distances, drawn from the seed.
+    Poisson,
 }
 
 /// What a worker asks the kernel through.

@@ -115,7 +115,8 @@ pub enum LatencyClass {
     Spread,
 }
 
-/// Latency by class. In a burst no message has a due time: `response` and `wait` are absent.
+/// Latency by class. Only in mode `rate` do messages have due times: in the others `response` and
+/// `wait` are absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LatencyByClass {
     /// From the send to each copy.
@@ -124,7 +125,7 @@ pub struct LatencyByClass {
     /// From the due time to each copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Latency>,
-    /// From the due time to the send: lateness of our own.
+    /// From the due time to the send: lateness of our own, and waits for a socket that takes nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Latency>,
     /// From the send, or the due time where there is one, to the last of a message's copies; of
@@ -238,6 +239,10 @@ pub struct Opcodes {
 pub struct Generator {
     /// Each core with a worker.
     pub cores: Vec<Core>,
+    /// Mode `rate`: how late the generator turned to each message that was due. Unlike `wait` it does
+    /// not grow when a cluster that reads nothing blocks its socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_lag_us: Option<Latency>,
 }
 
 /// What a worker's core did during a row.
@@ -249,13 +254,15 @@ pub struct Core {
     pub sockets: u64,
     /// Copies seen by the worker.
     pub copies: u64,
-    /// CPU time over wall time, 0 to 1.
+    /// CPU time without `spun_s`, over wall time, 0 to 1.
     pub busy: f64,
     /// CPU time of the worker's thread.
     pub cpu_s: f64,
+    /// Part of it that was spent polling for a due time, with nothing to do.
+    pub spun_s: f64,
     /// Wall time of the row.
     pub wall_s: f64,
-    /// CPU time over copies; null without copies.
+    /// CPU time without `spun_s`, over copies; null without copies.
     pub cpu_ns_per_copy: Option<f64>,
     /// Completions that found the queue full.
     pub cq_overflow: u64,

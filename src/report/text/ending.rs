@@ -6,6 +6,7 @@ use super::account::{self, row_name};
 use super::page::Page;
 use super::rows::{PERCENTILES, latency_cells};
 use crate::measure::outcome::{Caveat, Class, CoreUse, Delivery, Outcome, RunOutcome, Trust};
+use crate::plan::schedule::Shape;
 use crate::report::format::{
     Cell, Column, INDENT, Ink, counted, percent, table, trust_word, wrapped,
 };
@@ -36,6 +37,15 @@ const fn meaning(class: Class) -> &'static str {
     }
 }
 
+/// From when times are counted.
+const fn clock(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Burst => "a burst has no due times: the clock starts at the send",
+        Shape::Window { .. } => "closed loop, no due times: the clock starts at the send",
+        Shape::Rate { .. } => "open loop: the clock starts when a message is due, sent or not",
+    }
+}
+
 fn latency(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
     let cells = |class: &(Class, hdrhistogram::Histogram<u64>)| {
         let mut cells: Vec<Cell> = vec![class.0.key().into(), Count(class.1.len()).into()];
@@ -47,8 +57,7 @@ fn latency(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result
     let mut columns = vec![Column::left("", 10), Column::right("samples", 9)];
     columns.extend(PERCENTILES.map(|p| Column::right(p.label(), Nanos::WIDTH)));
     columns.extend([Column::right("max", Nanos::WIDTH), Column::left("", 0)]);
-    // Other modes will have a class that starts at a due time; what stands here must say which.
-    let clock = "a burst has no due times: the clock starts at the send";
+    let clock = clock(page.plan.shape);
     page.heading(out, &format!("Latency, {} ({clock})", row_name(run)))?;
     table(out, page.paint, columns, &rows)?;
     if run.matrix.len() > 1 && run.delivery.missing == 0 && run.lost.is_empty() {

@@ -6,6 +6,7 @@ use super::page::Page;
 use crate::host::facts::HostFacts;
 use crate::plan::Plan;
 use crate::plan::fan_out::FanOut;
+use crate::plan::schedule::{Arrivals, Shape};
 use crate::report::VERSION;
 use crate::report::format::{INDENT, Ink, counted, whole_seconds, wrapped};
 use crate::units::Count;
@@ -44,7 +45,21 @@ fn labelled(out: &mut dyn Write, label: &str, line: &str) -> io::Result<()> {
 fn load(plan: &Plan) -> String {
     let counts: Vec<_> = plan.messages.iter().map(|&m| Count(m).to_string()).collect();
     let one = plan.messages == [1];
-    format!("a burst of {} {}", counts.join(", "), if one { "message" } else { "messages" })
+    let messages = if one { "message" } else { "messages" };
+    let messages = format!("{} {messages}", counts.join(", "));
+    match plan.shape {
+        Shape::Burst => format!("a burst of {messages}"),
+        Shape::Window { in_flight } => {
+            format!("{messages}, at most {} under way on a push socket", Count(in_flight.into()))
+        }
+        Shape::Rate { rate, arrivals } => {
+            let arrivals = match arrivals {
+                Arrivals::Constant => "evenly spread".to_owned(),
+                Arrivals::Poisson { seed } => format!("Poisson arrivals of seed {seed}"),
+            };
+            format!("{messages} at {rate}, {arrivals} (open loop)")
+        }
+    }
 }
 
 fn counted_nodes(plan: &Plan) -> String {

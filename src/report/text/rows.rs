@@ -22,8 +22,12 @@ const BEFORE_LATENCY: usize = 5;
 pub(super) fn headings(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     let columns = columns(page.plan);
     let before: usize = columns[..BEFORE_LATENCY].iter().map(|column| column.width + 2).sum();
-    // Burst has no schedule: latency can only begin when a frame is handed over.
-    writeln!(out, "{}service: from the send to each copy", " ".repeat(before))?;
+    // Without a schedule latency can only begin when a frame is handed over.
+    let headline = match page.plan.shape.is_open_loop() {
+        true => "response: from the due time to each copy",
+        false => "service: from the send to each copy",
+    };
+    writeln!(out, "{}{headline}", " ".repeat(before))?;
     format::headings(out, page.paint, &columns)
 }
 

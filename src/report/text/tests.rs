@@ -1,7 +1,8 @@
 //! Whole reports, as a person sees them.
 
 use super::*;
-use crate::measure::outcome::{Caveat, Delivery, Ending, LostSocket, StreamGap, Trust};
+use crate::measure::outcome::{Caveat, Class, Delivery, Ending, LostSocket, StreamGap, Trust};
+use crate::plan::schedule::{Arrivals, Shape};
 use crate::report::fixture::{cell, invocation, plan, whole};
 use crate::units::Nanos;
 
@@ -169,6 +170,33 @@ fn colour_adds_nothing_but_colour() {
         coloured = coloured.replace(code, "");
     }
     assert!(after_header(&plan, &outcome).ends_with(&coloured), "{coloured}");
+}
+
+#[test]
+fn an_open_loop_leads_with_response_and_says_from_when_it_counts() {
+    let mut plan = plan(&[1_000]);
+    let rate = "50k/s".parse().unwrap();
+    plan.shape = Shape::Rate { rate, arrivals: Arrivals::Poisson { seed: 42 } };
+    let mut run = whole(1_000);
+    run.latency_ns.insert(0, (Class::Response, run.latency_ns[0].1.clone()));
+    run.latency_ns.insert(2, (Class::Wait, run.latency_ns[2].1.clone()));
+    let report = report(&plan, &outcome(vec![run]));
+    for line in [
+        "fanstorm 0.1.0: 1 000 messages at 50 000/s, Poisson arrivals of seed 42 (open loop)\n",
+        "  response: from the due time to each copy\n",
+        "Latency, m = 1 000 (open loop: the clock starts when a message is due, sent or not)\n",
+        "ms  from the due time to each copy\n  service ",
+        "ms  from the due time to the send\n  completion ",
+    ] {
+        assert!(report.contains(line), "{line}{report}");
+    }
+    plan.shape = Shape::Window { in_flight: 16 };
+    let report = self::report(&plan, &outcome(vec![whole(1_000)]));
+    assert!(report.contains("1 000 messages, at most 16 under way on a push socket\n"), "{report}");
+    assert!(
+        report.contains("(closed loop, no due times: the clock starts at the send)"),
+        "{report}"
+    );
 }
 
 #[test]

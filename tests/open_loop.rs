@@ -1,0 +1,171 @@
+//! What an open loop shows and a closed one hides: against real nodes that stall, and with a
+//! generator that is slow on purpose.
+//!
+//! Bounds are arithmetic on the plan. A host that is busy only makes things later, so the lower ones
+//! are exact; the upper ones leave room for 100 ms of it.
+
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use fanstorm::cluster::{Cluster, ClusterConfig};
+use fanstorm::dialect::Dialect;
+use fanstorm::engine::{self, Progress, Stop, Surroundings, Watch};
+use fanstorm::measure::outcome::{Class, RunOutcome, Trust};
+use fanstorm::measure::percentile::Percentile;
+use fanstorm::plan::Plan;
+use fanstorm::plan::engine::Engine;
+use fanstorm::plan::fan_out::FanOut;
+use fanstorm::plan::schedule::{Arrivals, Shape};
+use fanstorm::plan::targets::Node;
+use fanstorm::units::{Nanos, Rate};
+use serde_json::Value;
+
+const PER_S: u64 = 500;
+const MESSAGES: u64 = 1_500;
+const PUSH: u64 = 3;
+/// Copies of each message: 3 push sockets and one receive socket to each of 2 nodes.
+const COPIES: u64 = 5;
+const STALL_MS: u64 = 400;
+/// A latency that only the stall can cause.
+const LONG_MS: u64 = 200;
+
+/// All runs of this file share CPUs: one at a time, or each would be the other's noise.
+fn alone() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Quiet;
+
+impl Watch for Quiet {
+    fn progress(&mut self, _: &Progress) {}
+    fn row(&mut self, _: &Plan, _: &RunOutcome) {}
+}
+
+/// A row against two nodes, of which the first stops once for [`STALL_MS`].
+fn stalled(shape: Shape) -> RunOutcome {
+    let _alone = alone();
+    let cluster = Cluster::start(&ClusterConfig {
+        nodes: 2,
+        faults: vec![format!("0:stall={STALL_MS}ms@300").parse().unwrap()],
+        executable: Some(env!("CARGO_BIN_EXE_fanstorm").into()),
+        ..ClusterConfig::default()
+    })
+    .unwrap();
+    let node = |url: &String| {
+        let addr = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
+        Node { url: url.clone(), addr: addr.parse().unwrap(), host: addr, target: "/".into() }
+    };
+    let plan = Plan {
+        nodes: cluster.node_urls().iter().map(node).collect(),
+        push_node: 0,
+        dialect: Dialect::dsatter(),
+        fan_out: FanOut::All,
+        push_sockets: PUSH as u32,
+        receivers_per_node: 1,
+        cores: vec![0],
+        messages: vec![MESSAGES],
+        shape,
+        engine: Engine::IoUring,
+        payload_bytes: 128,
+        drain: Nanos::from_secs(10),
+        connect_timeout: Nanos::from_secs(5),
+        ready_timeout: Nanos::from_secs(10),
+        max_message_bytes: 1 << 20,
+        frame_memory_bytes: 1 << 28,
+        seed: 1,
+        test_turn_delay: Nanos::ZERO,
+    };
+    let outcome = engine::run(&plan, Surroundings::default(), &Stop::default(), &mut Quiet);
+    let mut runs = outcome.unwrap().runs;
+    assert!(runs[0].complete(), "{:?}", runs[0].delivery);
+    runs.remove(0)
+}
+
+fn class(run: &RunOutcome, class: Class) -> &hdrhistogram::Histogram<u64> {
+    &run.latency_ns.iter().find(|(found, _)| *found == class).unwrap().1
+}
+
+fn long(run: &RunOutcome, of: Class) -> u64 {
+    let ns = class(run, of);
+    ns.len() - ns.count_between(0, LONG_MS * 1_000_000)
+}
+
+#[test]
+fn at_a_rate_a_stall_is_seen_by_every_message_that_was_due_in_it() {
+    let rate = Rate { micro_per_s: PER_S * 1_000_000 };
+    let run = stalled(Shape::Rate { rate, arrivals: Arrivals::Constant });
+    // A message that is due t before the end of the stall takes longer than t. One is due every 2 ms:
+    // of those due more than 200 ms before the end there are (400 - 200) / 2.
+    let due = (STALL_MS - LONG_MS) * PER_S / 1_000;
+    let noise = 100 * PER_S / 1_000;
+    for (of, each) in [(Class::Response, COPIES), (Class::Completion, 1)] {
+        let long = long(&run, of);
+        // One less for what shares a bucket of the histogram with the limit itself.
+        assert!(long >= (due - 1) * each, "{of:?}: {long} of {}", due * each);
+        assert!(long <= (due + noise) * each, "{of:?}: {long} of {}", due * each);
+    }
+    // The hundredth part with the longest latency are 15 messages, due in the first 30 ms.
+    let first_ms = MESSAGES / 100 * 1_000 / PER_S;
+    for of in [Class::Response, Class::Completion] {
+        let (p99, max) = (Percentile::P99.of(class(&run, of)).unwrap(), class(&run, of).max());
+        assert!(p99 >= Nanos::from_millis(STALL_MS - first_ms - 1), "{of:?}: {p99}");
+        assert!(max >= (STALL_MS - 3) * 1_000_000, "{of:?}: {max}");
+    }
+    // The cluster did it, and not the generator; a host that gave us no CPU would be named too.
+    let codes: Vec<_> = run.caveats.iter().map(|caveat| (caveat.code, caveat.severity)).collect();
+    let blamed = codes.iter().any(|(_, severity)| *severity == Trust::Void);
+    assert!(!blamed || codes.iter().any(|(code, _)| *code == "run-queue-wait"), "{codes:?}");
+}
+
+#[test]
+fn in_closed_loop_a_stall_is_seen_only_by_the_few_messages_in_flight() {
+    let in_flight = 4;
+    let run = stalled(Shape::Window { in_flight });
+    let long = long(&run, Class::Completion);
+    assert!((1..=u64::from(in_flight) * PUSH).contains(&long), "{long} messages");
+    assert!(class(&run, Class::Service).value_at_quantile(0.98) < LONG_MS * 1_000_000);
+}
+
+fn fanstorm(flags: &[&str]) -> (Option<i32>, Value) {
+    let _alone = alone();
+    let output = Command::new(env!("CARGO_BIN_EXE_fanstorm"))
+        .args(["--json", "-", "--quiet", "--nodes", "2"])
+        .args(flags)
+        .output()
+        .unwrap();
+    let result = serde_json::from_slice(&output.stdout);
+    (output.status.code(), result.unwrap_or_else(|e| panic!("{e}: {output:?}")))
+}
+
+#[test]
+fn a_generator_that_is_slow_itself_makes_the_row_void() {
+    let (code, result) =
+        fanstorm(&["--rate", "1k", "--messages", "1000", "--test-turn-delay", "5ms"]);
+    assert_eq!(code, Some(5), "{result}");
+    let run = &result["runs"][0];
+    let caveats = run["verdict"]["caveats"].as_array().unwrap();
+    let lag = caveats.iter().find(|caveat| caveat["code"] == "schedule-lag");
+    assert_eq!(lag.expect("lag is named")["severity"], "void");
+    // A message is due every millisecond, and looked for every five.
+    assert!(run["generator"]["schedule_lag_us"]["p99"].as_f64().unwrap() >= 4_000.0);
+}
+
+#[test]
+fn a_result_says_which_shape_it_has_and_leads_with_what_that_makes_meaningful() {
+    let (_, rate) = fanstorm(&["--rate", "2k", "--duration", "50ms", "--arrivals", "poisson"]);
+    let plan = &rate["plan"];
+    assert_eq!((&plan["mode"], &plan["arrivals"]), (&"rate".into(), &"poisson".into()));
+    assert_eq!((&plan["rate_per_s"], &plan["messages"][0]), (&2_000.0.into(), &100.into()));
+    assert_eq!(plan["headline_latency"], "response");
+    let response = &rate["runs"][0]["latency_us"]["response"];
+    let (p50_ms, p50_us) = (&rate["summary"]["p50_ms"], &response["p50"]);
+    // The same nanoseconds, rounded once in each unit.
+    assert!((p50_ms.as_f64().unwrap() * 1e3 - p50_us.as_f64().unwrap()).abs() < 1e-3);
+    let (_, window) = fanstorm(&["--in-flight", "4", "--messages", "100"]);
+    let plan = &window["plan"];
+    assert_eq!((&plan["mode"], &plan["in_flight"]), (&"window".into(), &4.into()));
+    assert_eq!(plan["headline_latency"], "service");
+    assert!(window["runs"][0]["latency_us"].get("response").is_none());
+    assert!(plan.get("rate_per_s").is_none() && rate["plan"].get("in_flight").is_none());
+}
