@@ -344,9 +344,20 @@ impl Coordinator<'_> {
                 continue;
             }
             let run = nonce.wrapping_add(1 + index as u32);
-            let row = self.row(messages, text, run)?;
-            self.watch.row(plan, &row);
-            outcome.runs.push(row);
+            match self.row(messages, text, run) {
+                Ok(row) => {
+                    self.watch.row(plan, &row);
+                    outcome.runs.push(row);
+                }
+                Err(error) if outcome.runs.is_empty() => return Err(error),
+                // A worker is gone, but what was measured before stays: it is reported, and why
+                // there is no more of it.
+                Err(error) => {
+                    let rest = plan.messages[index..].iter();
+                    outcome.skipped.extend(rest.map(|&messages| (messages, error.to_string())));
+                    break;
+                }
+            }
         }
         outcome.interrupted = self.stop.requested();
         Ok(outcome)
