@@ -9,6 +9,8 @@
 #[path = "common/blaster.rs"]
 mod blaster;
 mod common;
+#[path = "../tests/common/plan.rs"]
+mod plan;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -23,9 +25,8 @@ use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProg
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::measure::recorder::{Recorder, Seat};
 use fanstorm::measure::sent::SentTimes;
-use fanstorm::plan::engine::Engine;
 use fanstorm::plan::fan_out::FanOut;
-use fanstorm::plan::{Node, Plan};
+use fanstorm::plan::load::Spec;
 use fanstorm::units::Nanos;
 use fanstorm::wire::decoder::{BufferPool, Decoder, FrameCounts, Item};
 use fanstorm::wire::upgrade;
@@ -125,28 +126,15 @@ impl Conductor for Patient {
 
 /// The real worker on some ring.
 fn worker<R: Ring>(ring: R, shape: Shape, mut blaster: Blaster) -> Nanos {
-    let url = format!("ws://{}/", blaster.addr);
-    let node = Node { addr: blaster.addr, host: blaster.addr.to_string(), target: "/".into(), url };
-    let plan = Plan {
-        nodes: vec![node],
-        push_node: 0,
+    let spec = Spec {
         dialect: Dialect::raw(),
-        fan_out: FanOut::All,
         push_sockets: 1,
-        receivers_per_node: shape.sockets,
-        cores: vec![0],
-        engine: Engine::IoUring,
+        receivers_per_node: Some(shape.sockets),
         messages: vec![shape.frames],
-        shape: fanstorm::plan::schedule::Shape::Burst,
-        payload_bytes: PAYLOAD,
-        drain: Nanos::from_secs(10),
-        connect_timeout: Nanos::from_secs(10),
-        ready_timeout: Nanos::from_secs(10),
-        max_message_bytes: 1 << 20,
-        frame_memory_bytes: 1 << 30,
-        seed: 42,
-        test_turn_delay: Nanos::ZERO,
+        payload_bytes: PAYLOAD as u64,
+        ..Spec::default()
     };
+    let plan = plan::plan(&[format!("ws://{}/", blaster.addr)], spec);
     let rng = fastrand::Rng::with_seed(1);
     let mut worker = Worker::new(&plan, ring, Monotonic, &seats(shape), rng);
     assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);

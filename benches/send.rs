@@ -11,6 +11,8 @@
 //! `cargo bench --bench send` (add `-- due64` for one shape)
 
 mod common;
+#[path = "../tests/common/plan.rs"]
+mod plan;
 #[path = "common/sink.rs"]
 mod sink;
 
@@ -27,9 +29,8 @@ use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProg
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::measure::recorder::Seat;
 use fanstorm::measure::sent::{SentTimes, share};
-use fanstorm::plan::engine::Engine;
-use fanstorm::plan::fan_out::FanOut;
-use fanstorm::plan::{Node, Plan};
+use fanstorm::plan::Plan;
+use fanstorm::plan::load::Spec;
 use fanstorm::units::Nanos;
 use futures_util::SinkExt as _;
 use rustix::net::SendFlags;
@@ -173,27 +174,15 @@ impl Conductor for UntilSent {
 }
 
 fn plan(shape: Shape, sink: &Sink) -> Plan {
-    let url = format!("ws://{}/", sink.addr);
-    Plan {
-        nodes: vec![Node { addr: sink.addr, host: sink.addr.to_string(), target: "/".into(), url }],
-        push_node: 0,
+    let spec = Spec {
         dialect: Dialect::raw(),
-        fan_out: FanOut::All,
         push_sockets: shape.sockets,
-        receivers_per_node: 0,
-        cores: vec![0],
-        engine: Engine::IoUring,
+        receivers_per_node: Some(0),
         messages: vec![shape.messages],
-        shape: fanstorm::plan::schedule::Shape::Burst,
-        payload_bytes: PAYLOAD,
-        drain: Nanos::from_secs(10),
-        connect_timeout: Nanos::from_secs(10),
-        ready_timeout: Nanos::from_secs(10),
-        max_message_bytes: 1 << 20,
-        frame_memory_bytes: 1 << 30,
-        seed: 42,
-        test_turn_delay: Nanos::ZERO,
-    }
+        payload_bytes: PAYLOAD as u64,
+        ..Spec::default()
+    };
+    plan::plan(&[format!("ws://{}/", sink.addr)], spec)
 }
 
 fn uring(shape: Shape) -> UringRing {

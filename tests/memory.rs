@@ -1,5 +1,8 @@
 //! What a plan says it takes in memory against what its workers lay out.
 
+#[path = "common/plan.rs"]
+mod common;
+
 use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
@@ -8,18 +11,13 @@ use fanstorm::measure::correlate::Correlator;
 use fanstorm::measure::recorder::{MessageTimes, Recorder};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::plan::Plan;
-use fanstorm::plan::engine::Engine;
-use fanstorm::plan::load::{Load, Spec};
-use fanstorm::plan::targets::{PushNode, Targets};
+use fanstorm::plan::load::Spec;
 
 const MESSAGES: u64 = 1_003;
 
 fn plan(spec: Spec, nodes: u16, cores: usize) -> Plan {
-    let urls: Vec<_> =
-        (1..=nodes).map(|port| format!("ws://127.0.0.1:{port}/").parse().unwrap()).collect();
-    let no_names = |_: &str, _: u16| unreachable!("addresses only");
-    let targets = Targets::new(&urls, &PushNode::First, &no_names, &mut Vec::new()).unwrap();
-    Plan::new(Load::new(spec).unwrap(), targets, (0..cores).collect(), Engine::IoUring).unwrap()
+    let urls: Vec<_> = (1..=nodes).map(|port| format!("ws://127.0.0.1:{port}/")).collect();
+    Plan { cores: (0..cores).collect(), ..common::plan(&urls, spec) }
 }
 
 /// What every worker of the plan records into.

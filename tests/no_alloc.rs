@@ -3,6 +3,9 @@
 
 #![expect(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
 
+#[path = "common/plan.rs"]
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -19,10 +22,8 @@ use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProg
 use fanstorm::host::clock::{Clock, Monotonic};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::plan::Plan;
-use fanstorm::plan::engine::Engine;
-use fanstorm::plan::fan_out::FanOut;
+use fanstorm::plan::load::Spec;
 use fanstorm::plan::schedule::{Arrivals, Shape};
-use fanstorm::plan::targets::Node;
 use fanstorm::units::{Nanos, Rate};
 
 thread_local! {
@@ -72,31 +73,15 @@ fn allocations() -> u64 {
 
 const MESSAGES: u64 = 5_000;
 
-fn plan(cluster: &Cluster, dialect: Dialect, frame_memory_bytes: usize) -> Plan {
-    let node = |url: &String| {
-        let addr = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
-        Node { url: url.clone(), addr: addr.parse().unwrap(), host: addr, target: "/".into() }
-    };
-    Plan {
-        nodes: cluster.node_urls().iter().map(node).collect(),
-        push_node: 0,
+fn plan(cluster: &Cluster, dialect: Dialect, frame_memory_bytes: u64) -> Plan {
+    let spec = Spec {
         dialect,
-        fan_out: FanOut::All,
-        push_sockets: 3,
-        receivers_per_node: 2,
-        cores: vec![0],
-        engine: Engine::IoUring,
+        receivers_per_node: Some(2),
         messages: vec![MESSAGES],
-        shape: Shape::Burst,
-        payload_bytes: 128,
-        drain: Nanos::from_secs(5),
-        connect_timeout: Nanos::from_secs(5),
-        ready_timeout: Nanos::from_secs(5),
-        max_message_bytes: 1 << 20,
         frame_memory_bytes,
-        seed: 1,
-        test_turn_delay: Nanos::ZERO,
-    }
+        ..Spec::default()
+    };
+    common::plan(cluster.node_urls(), spec)
 }
 
 /// Ends phases as the fleet would, and notes the count when the last copy is in.
@@ -175,7 +160,7 @@ fn cluster(relay: bool) -> Cluster {
 #[test]
 fn a_row_allocates_nothing_on_io_uring_with_correlation_and_patched_frames() {
     let cluster = cluster(false);
-    for frame_memory in [usize::MAX, 0] {
+    for frame_memory in [u64::MAX, 0] {
         let plan = plan(&cluster, Dialect::dsatter(), frame_memory);
         assert_eq!(allocations_of_a_row(&plan, uring(plan.sockets())), 0);
     }
@@ -195,7 +180,7 @@ fn a_schedule_and_a_window_allocate_nothing_either() {
 #[test]
 fn a_row_allocates_nothing_on_epoll() {
     let cluster = cluster(true);
-    let plan = plan(&cluster, Dialect::raw(), usize::MAX);
+    let plan = plan(&cluster, Dialect::raw(), u64::MAX);
     let ring = EpollRing::new(size(plan.sockets())).unwrap();
     assert_eq!(allocations_of_a_row(&plan, ring), 0);
 }

@@ -4,19 +4,19 @@
 //! Bounds are arithmetic on the plan. A host that is busy only makes things later, so the lower ones
 //! are exact; the upper ones leave room for 100 ms of it.
 
+#[path = "common/plan.rs"]
+mod common;
+
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
-use fanstorm::dialect::Dialect;
 use fanstorm::engine::{self, Progress, Stop, Surroundings, Watch};
 use fanstorm::measure::outcome::{Class, RunOutcome, Trust};
 use fanstorm::measure::percentile::Percentile;
 use fanstorm::plan::Plan;
-use fanstorm::plan::engine::Engine;
-use fanstorm::plan::fan_out::FanOut;
+use fanstorm::plan::load::Spec;
 use fanstorm::plan::schedule::{Arrivals, Shape};
-use fanstorm::plan::targets::Node;
 use fanstorm::units::{Nanos, Rate};
 use serde_json::Value;
 
@@ -52,30 +52,9 @@ fn stalled(shape: Shape) -> RunOutcome {
         ..ClusterConfig::default()
     })
     .unwrap();
-    let node = |url: &String| {
-        let addr = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
-        Node { url: url.clone(), addr: addr.parse().unwrap(), host: addr, target: "/".into() }
-    };
-    let plan = Plan {
-        nodes: cluster.node_urls().iter().map(node).collect(),
-        push_node: 0,
-        dialect: Dialect::dsatter(),
-        fan_out: FanOut::All,
-        push_sockets: PUSH as u32,
-        receivers_per_node: 1,
-        cores: vec![0],
-        messages: vec![MESSAGES],
-        shape,
-        engine: Engine::IoUring,
-        payload_bytes: 128,
-        drain: Nanos::from_secs(10),
-        connect_timeout: Nanos::from_secs(5),
-        ready_timeout: Nanos::from_secs(10),
-        max_message_bytes: 1 << 20,
-        frame_memory_bytes: 1 << 28,
-        seed: 1,
-        test_turn_delay: Nanos::ZERO,
-    };
+    let spec =
+        Spec { push_sockets: PUSH as u32, messages: vec![MESSAGES], shape, ..Spec::default() };
+    let plan = common::plan(cluster.node_urls(), spec);
     let outcome = engine::run(&plan, Surroundings::default(), &Stop::default(), &mut Quiet);
     let mut runs = outcome.unwrap().runs;
     assert!(runs[0].complete(), "{:?}", runs[0].delivery);

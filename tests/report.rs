@@ -1,6 +1,9 @@
 //! The result file is a contract: its schema is published, what is produced keeps to it, and its
 //! sums agree with each other whatever a cluster did to the copies.
 
+#[path = "common/plan.rs"]
+mod common;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,10 +16,8 @@ use fanstorm::measure::outcome::{
 use fanstorm::measure::recorder::{Recorder, Seat};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::tally::{Row, Tally};
-use fanstorm::plan::engine::Engine;
-use fanstorm::plan::fan_out::FanOut;
-use fanstorm::plan::schedule::Shape;
-use fanstorm::plan::{Node, Plan};
+use fanstorm::plan::Plan;
+use fanstorm::plan::load::Spec;
 use fanstorm::report::json;
 use fanstorm::report::text::Text;
 use fanstorm::report::{Invocation, json::document::Document};
@@ -27,32 +28,11 @@ use serde_json::Value;
 const SCHEMA_FILE: &str = "docs/schema/fanstorm.result-1.json";
 
 fn plan(push_sockets: u32, receivers_per_node: u32, nodes: usize, messages: Vec<u64>) -> Plan {
-    let node = |i: usize| Node {
-        url: format!("ws://127.0.0.1:{}/", 7101 + i),
-        addr: ([127, 0, 0, 1], 7101 + i as u16).into(),
-        host: "127.0.0.1".to_owned(),
-        target: "/".to_owned(),
-    };
-    Plan {
-        nodes: (0..nodes).map(node).collect(),
-        push_node: 0,
-        dialect: Dialect::raw(),
-        fan_out: FanOut::All,
-        push_sockets,
-        receivers_per_node,
-        cores: vec![0, 1],
-        engine: Engine::IoUring,
-        messages,
-        shape: Shape::Burst,
-        payload_bytes: 150,
-        drain: Nanos::from_secs(10),
-        connect_timeout: Nanos::from_secs(5),
-        ready_timeout: Nanos::from_secs(10),
-        max_message_bytes: 1 << 20,
-        frame_memory_bytes: 1 << 28,
-        seed: 42,
-        test_turn_delay: Nanos::ZERO,
-    }
+    let urls: Vec<_> = (0..nodes).map(|i| format!("ws://127.0.0.1:{}/", 7101 + i)).collect();
+    let receivers_per_node = Some(receivers_per_node);
+    let dialect = Dialect::raw();
+    let spec = Spec { dialect, push_sockets, receivers_per_node, messages, ..Spec::default() };
+    Plan { cores: vec![0, 1], ..common::plan(&urls, spec) }
 }
 
 fn invocation() -> Invocation {

@@ -3,7 +3,9 @@
 //! Every run is a function of its seed, which a failure prints. The oracle is what the far end says
 //! that it did (`Deeds`); it parses our frames with tungstenite.
 
-use std::net::SocketAddr;
+#[path = "common/plan.rs"]
+mod common;
+
 use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
@@ -16,43 +18,26 @@ use fanstorm::host::clock::Clock;
 use fanstorm::measure::outcome::{Class, Ending, RunOutcome};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::tally::Row;
-use fanstorm::plan::engine::Engine;
-use fanstorm::plan::fan_out::FanOut;
+use fanstorm::plan::Plan;
+use fanstorm::plan::load::Spec;
 use fanstorm::plan::schedule::{Arrivals, Shape};
-use fanstorm::plan::{Node, Plan};
 use fanstorm::units::{Nanos, Rate};
 
 const PUSH: u32 = 3;
 const RECEIVERS: u32 = 5;
 const MESSAGES: u64 = 200;
 
-fn plan(frame_memory_bytes: usize) -> Plan {
-    let node = Node {
-        url: "ws://fake/".into(),
-        addr: SocketAddr::from(([127, 0, 0, 1], 1)),
-        host: "fake".into(),
-        target: "/".into(),
-    };
-    Plan {
-        nodes: vec![node],
-        push_node: 0,
+fn plan(frame_memory_bytes: u64) -> Plan {
+    let spec = Spec {
         dialect: Dialect::raw(),
-        fan_out: FanOut::All,
         push_sockets: PUSH,
-        receivers_per_node: RECEIVERS,
-        cores: vec![0],
-        engine: Engine::IoUring,
+        receivers_per_node: Some(RECEIVERS),
         messages: vec![MESSAGES],
-        shape: Shape::Burst,
         payload_bytes: 64,
-        drain: Nanos::from_secs(10),
-        connect_timeout: Nanos::from_secs(5),
-        ready_timeout: Nanos::from_secs(10),
-        max_message_bytes: 1 << 20,
         frame_memory_bytes,
-        seed: 42,
-        test_turn_delay: Nanos::ZERO,
-    }
+        ..Spec::default()
+    };
+    common::plan(&["ws://127.0.0.1:1/"], spec)
 }
 
 /// Ends a phase by itself, as the fleet's coordinator would.
@@ -185,7 +170,7 @@ fn a_rough_kernel_loses_and_doubles_nothing() {
     for seed in 0..200 {
         let mut rng = fastrand::Rng::with_seed(seed);
         // Half of the seeds send from a window of patched frames.
-        let plan = plan(if rng.bool() { usize::MAX } else { 0 });
+        let plan = plan(if rng.bool() { u64::MAX } else { 0 });
         let dials = rough_kernel(&mut rng);
         let (run, deeds) = Fixture::ready(&plan, dials, seed).row(dials);
         assert_conserved(&run, seed);
@@ -201,7 +186,7 @@ fn a_rough_kernel_loses_and_doubles_nothing() {
 fn the_account_is_exactly_what_a_faulty_cluster_did() {
     for seed in 200..400 {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let plan = plan(usize::MAX);
+        let plan = plan(u64::MAX);
         let kernel = rough_kernel(&mut rng);
         let faulty = Dials {
             lose_copy: rng.f64() * 0.1,
@@ -223,7 +208,7 @@ fn resets_are_named_and_what_they_cost_is_missing() {
     let mut resets = 0;
     for seed in 400..600 {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let plan = plan(if rng.bool() { usize::MAX } else { 0 });
+        let plan = plan(if rng.bool() { u64::MAX } else { 0 });
         let kernel = rough_kernel(&mut rng);
         let (run, deeds) = Fixture::ready(&plan, kernel, seed).row(Dials { reset: 0.02, ..kernel });
         assert_conserved(&run, seed);
@@ -248,7 +233,7 @@ fn samples(run: &RunOutcome) -> Vec<(Class, u64)> {
 fn a_schedule_on_a_rough_kernel_sends_everything_once_and_nothing_before_it_is_due() {
     for seed in 600..750 {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let mut plan = plan(if rng.bool() { usize::MAX } else { 0 });
+        let mut plan = plan(if rng.bool() { u64::MAX } else { 0 });
         // 100/s to 1M/s: from long sleeps to more than the simulated kernel can keep up with.
         let rate = Rate { micro_per_s: 10_u64.pow(rng.u32(8..12)) * rng.u64(1..10) + rng.u64(..7) };
         let arrivals =
@@ -278,7 +263,7 @@ fn a_schedule_on_a_rough_kernel_sends_everything_once_and_nothing_before_it_is_d
 #[test]
 fn where_nothing_is_in_the_way_messages_leave_within_one_turn_of_their_due_time() {
     for rate in ["100/s", "1k/s", "7k/s"] {
-        let mut plan = plan(usize::MAX);
+        let mut plan = plan(u64::MAX);
         plan.shape = Shape::Rate { rate: rate.parse().unwrap(), arrivals: Arrivals::Constant };
         let schedule = plan.shape.schedule(MESSAGES).unwrap();
         let (run, _, sent) =
@@ -295,7 +280,7 @@ fn where_nothing_is_in_the_way_messages_leave_within_one_turn_of_their_due_time(
 
 #[test]
 fn messages_that_wait_for_a_blocked_socket_are_late_by_no_fault_of_ours_and_move_no_other() {
-    let mut plan = plan(usize::MAX);
+    let mut plan = plan(u64::MAX);
     plan.shape = Shape::Rate { rate: "200/s".parse().unwrap(), arrivals: Arrivals::Constant };
     // An operation takes 50 turns, of up to 5 ms: longer than from one message of a sender to the next.
     let slow = Dials { delay: 0.98, ..Dials::default() };
@@ -311,7 +296,7 @@ fn a_window_is_never_exceeded_and_everything_is_sent() {
     let mut full = 0;
     for seed in 750..900 {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let mut plan = plan(if rng.bool() { usize::MAX } else { 0 });
+        let mut plan = plan(if rng.bool() { u64::MAX } else { 0 });
         let in_flight = rng.u32(1..20);
         plan.shape = Shape::Window { in_flight };
         let dials = rough_kernel(&mut rng);
@@ -331,7 +316,7 @@ fn a_window_is_never_exceeded_and_everything_is_sent() {
 
 #[test]
 fn a_lost_answer_closes_its_place_in_the_window_and_the_drain_ends_the_row() {
-    let mut plan = plan(usize::MAX);
+    let mut plan = plan(u64::MAX);
     plan.shape = Shape::Window { in_flight: 4 };
     let lossy = Dials { lose_copy: 0.2, ..Dials::default() };
     let (run, deeds) = Fixture::ready(&plan, Dials::default(), 9).row(lossy);

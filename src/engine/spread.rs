@@ -35,40 +35,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dialect::Dialect;
-    use crate::plan::engine::Engine;
-    use crate::plan::fan_out::FanOut;
-    use crate::plan::schedule::Shape;
-    use crate::plan::targets::Node;
-    use crate::units::Nanos;
+    use crate::plan::fixture;
 
     fn plan(nodes: usize, push_sockets: u32, receivers_per_node: u32, workers: usize) -> Plan {
-        let node = |i: usize| Node {
-            url: format!("ws://127.0.0.1:{}/", 9000 + i),
-            addr: ([127, 0, 0, 1], 9000 + i as u16).into(),
-            host: "127.0.0.1".into(),
-            target: "/".into(),
-        };
-        Plan {
-            nodes: (0..nodes).map(node).collect(),
-            push_node: nodes / 2,
-            dialect: Dialect::dsatter(),
-            fan_out: FanOut::All,
-            push_sockets,
-            receivers_per_node,
-            cores: (0..workers).collect(),
-            engine: Engine::IoUring,
-            messages: vec![1],
-            shape: Shape::Burst,
-            payload_bytes: 64,
-            drain: Nanos::ZERO,
-            connect_timeout: Nanos::ZERO,
-            ready_timeout: Nanos::ZERO,
-            max_message_bytes: 1 << 20,
-            frame_memory_bytes: 0,
-            seed: 0,
-            test_turn_delay: Nanos::ZERO,
-        }
+        let ports: Vec<_> = (0..nodes).map(|i| 9000 + i as u16).collect();
+        let plan = fixture::plan(&ports, |spec| {
+            spec.push_sockets = push_sockets;
+            spec.receivers_per_node = Some(receivers_per_node);
+        });
+        Plan { push_node: nodes / 2, cores: (0..workers).collect(), ..plan }
     }
 
     proptest! {

@@ -6,6 +6,8 @@
 pub mod discovery;
 pub mod engine;
 pub mod fan_out;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod load;
 pub mod memory;
 pub mod notice;
@@ -161,9 +163,7 @@ mod tests {
 
     /// A plan for three nodes on loopback and one core.
     pub(super) fn plan(change: impl FnOnce(&mut Spec)) -> Plan {
-        let mut spec = Spec::default();
-        change(&mut spec);
-        Plan::new(Load::new(spec).unwrap(), three_nodes(), vec![0], Engine::IoUring).unwrap()
+        Plan { push_node: 1, ..fixture::plan(&[1, 2, 3], change) }
     }
 
     fn three_nodes() -> Targets {

@@ -3,46 +3,18 @@
 use hdrhistogram::Histogram;
 
 use super::Invocation;
-use crate::dialect::Dialect;
 use crate::host::facts::HostFacts;
 use crate::measure::outcome::{Class, CoreUse, Delivery, Ending, MatrixCell, Opcodes, RunOutcome};
 use crate::measure::recorder::histogram;
-use crate::plan::engine::Engine;
-use crate::plan::fan_out::FanOut;
-use crate::plan::schedule::Shape;
-use crate::plan::{Node, Plan};
+use crate::plan::{Plan, fixture};
 use crate::units::{Bytes, Nanos};
 
-fn node(port: u16) -> Node {
-    Node {
-        url: format!("ws://127.0.0.1:{port}/"),
-        addr: ([127, 0, 0, 1], port).into(),
-        host: format!("127.0.0.1:{port}"),
-        target: "/".to_owned(),
-    }
-}
-
 pub(super) fn plan(messages: &[u64]) -> Plan {
-    Plan {
-        nodes: [7101, 7102, 7103].map(node).to_vec(),
-        push_node: 0,
-        dialect: Dialect::dsatter(),
-        fan_out: FanOut::All,
-        push_sockets: 3,
-        receivers_per_node: 1,
-        cores: vec![1],
-        engine: Engine::IoUring,
-        messages: messages.to_vec(),
-        shape: Shape::Burst,
-        payload_bytes: 150,
-        drain: Nanos::from_secs(10),
-        connect_timeout: Nanos::from_secs(5),
-        ready_timeout: Nanos::from_secs(10),
-        max_message_bytes: 1 << 20,
-        frame_memory_bytes: 1 << 28,
-        seed: 42,
-        test_turn_delay: Nanos::ZERO,
-    }
+    let plan = fixture::plan(&[7101, 7102, 7103], |spec| {
+        spec.messages = messages.to_vec();
+        spec.payload_bytes = 150;
+    });
+    Plan { cores: vec![1], ..plan }
 }
 
 pub(super) fn invocation() -> Invocation {

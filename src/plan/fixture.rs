@@ -1,0 +1,17 @@
+//! Plans for the unit tests of this crate.
+
+use super::Plan;
+use super::engine::Engine;
+use super::load::{Load, Spec};
+use super::targets::{PushNode, Targets};
+
+/// A plan for nodes on these ports of 127.0.0.1 and one core; the first takes the pushes.
+pub(crate) fn plan(ports: &[u16], change: impl FnOnce(&mut Spec)) -> Plan {
+    let mut spec = Spec::default();
+    change(&mut spec);
+    let url = |port| format!("ws://127.0.0.1:{port}/").parse().unwrap();
+    let urls: Vec<_> = ports.iter().map(url).collect();
+    let no_names = |_: &str, _: u16| unreachable!("addresses only");
+    let targets = Targets::new(&urls, &PushNode::First, &no_names, &mut Vec::new()).unwrap();
+    Plan::new(Load::new(spec).unwrap(), targets, vec![0], Engine::IoUring).unwrap()
+}
