@@ -1,15 +1,13 @@
-//! What every section of a text report needs: the plan, and how to write.
+//! What every section of a text report needs: the document, and how to write.
 
 use std::io::{self, Write};
 
-use crate::plan::Plan;
-use crate::report::Invocation;
+use crate::report::document::Document;
 use crate::report::format::{Ink, Paint};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Page<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) invocation: &'a Invocation,
+    pub(super) document: &'a Document,
     pub(super) paint: Paint,
 }
 
@@ -20,8 +18,9 @@ impl Page<'_> {
     }
 
     /// `node 2 ws://…`.
-    pub(super) fn node(&self, index: usize) -> String {
-        let url = self.plan.nodes.get(index).map_or("", |node| &node.url);
+    pub(super) fn node(&self, index: u64) -> String {
+        let node = usize::try_from(index).ok().and_then(|at| self.document.plan.nodes.get(at));
+        let url = node.map_or("", |node| &node.url);
         format!("node {index} {url}")
     }
 }

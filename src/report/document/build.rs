@@ -1,7 +1,7 @@
 //! Plan and outcome as a document. Every struct is taken apart by name, so that a new field that is
 //! forgotten here does not compile.
 
-use super::document as doc;
+use super as doc;
 use super::row;
 use crate::host::facts::HostFacts;
 use crate::measure::outcome::{
@@ -18,19 +18,34 @@ use crate::units::Nanos;
 
 type Latencies = hdrhistogram::Histogram<u64>;
 
-pub(super) fn document(plan: &Plan, invocation: &Invocation, outcome: &Outcome) -> doc::Document {
-    let skipped = outcome.skipped.iter();
-    doc::Document {
-        schema: doc::SCHEMA.to_owned(),
-        tool: tool(plan, invocation),
-        host: host(&invocation.host),
-        plan: self::plan(plan, invocation),
-        runs: outcome.runs.iter().map(run).collect(),
-        skipped: skipped
-            .map(|(messages, reason)| doc::Skipped { messages: *messages, reason: reason.clone() })
-            .collect(),
-        interrupted: outcome.interrupted,
-        summary: summary(outcome),
+impl doc::Document {
+    /// What is known before the first row: who runs what on which machine.
+    pub fn begun(plan: &Plan, invocation: &Invocation) -> Self {
+        Self {
+            schema: doc::SCHEMA.to_owned(),
+            tool: tool(plan, invocation),
+            host: host(&invocation.host),
+            plan: self::plan(plan, invocation),
+            runs: Vec::new(),
+            skipped: Vec::new(),
+            interrupted: false,
+            summary: summary(&Outcome::default()),
+        }
+    }
+
+    /// With everything that came of it.
+    pub fn ended(self, outcome: &Outcome) -> Self {
+        let skipped = |(messages, reason): &(u64, String)| doc::Skipped {
+            messages: *messages,
+            reason: reason.clone(),
+        };
+        Self {
+            runs: outcome.runs.iter().map(row::Run::of).collect(),
+            skipped: outcome.skipped.iter().map(skipped).collect(),
+            interrupted: outcome.interrupted,
+            summary: summary(outcome),
+            ..self
+        }
     }
 }
 
@@ -66,21 +81,20 @@ fn numbers(cpus: Vec<usize>) -> Vec<u64> {
 }
 
 fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
-    let (mode, rate_per_s, arrivals, in_flight) = match plan.shape {
-        Shape::Burst => (doc::Mode::Burst, None, None, None),
-        Shape::Window { in_flight } => (doc::Mode::Window, None, None, Some(in_flight.into())),
-        Shape::Rate { rate, arrivals } => {
-            let arrivals = match arrivals {
-                Arrivals::Constant => doc::Arrivals::Constant,
-                Arrivals::Poisson { .. } => doc::Arrivals::Poisson,
-            };
-            (doc::Mode::Rate, Some(rate.as_f64()), Some(arrivals), None)
-        }
+    let (mode, rate, in_flight) = match plan.shape {
+        Shape::Burst => (doc::Mode::Burst, None, None),
+        Shape::Window { in_flight } => (doc::Mode::Window, None, Some(in_flight.into())),
+        Shape::Rate { rate, arrivals } => (doc::Mode::Rate, Some((rate, arrivals)), None),
     };
+    let arrivals = rate.map(|(_, arrivals)| match arrivals {
+        Arrivals::Constant => (doc::Arrivals::Constant, None),
+        Arrivals::Poisson { seed } => (doc::Arrivals::Poisson, Some(seed)),
+    });
     doc::Plan {
         mode,
-        rate_per_s,
-        arrivals,
+        rate_per_s: rate.map(|(rate, _)| rate.as_f64()),
+        arrivals: arrivals.map(|(arrivals, _)| arrivals),
+        arrivals_seed: arrivals.and_then(|(_, seed)| seed),
         in_flight,
         headline_latency: match mode {
             doc::Mode::Rate => row::LatencyClass::Response,
@@ -112,38 +126,41 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
     }
 }
 
-fn run(run: &RunOutcome) -> row::Run {
-    row::Run {
-        messages: run.messages,
-        sent: run.sent,
-        push_sockets: run.push_sockets,
-        receive_sockets: run.receive_sockets,
-        nodes: run.nodes as u64,
-        ending: ending(run.ending),
-        delivery: delivery(&run.delivery),
-        time: row::Time {
-            send_s: run.send_time.as_secs_f64(),
-            receive_s: run.receive_time.as_secs_f64(),
-        },
-        throughput: row::Throughput {
-            sent_per_s: rounded(run.sent_per_s()),
-            copies_per_s: rounded(run.copies_per_s()),
-        },
-        latency_us: latency_by_class(run),
-        saturated: run.saturated,
-        matrix: run.matrix.iter().map(matrix_cell).collect(),
-        gaps: run.gaps.iter().map(gap).collect(),
-        gaps_total: run.gaps_total,
-        lost_sockets: run.lost.iter().map(lost_socket).collect(),
-        opcodes: opcodes(&run.opcodes),
-        generator: row::Generator {
-            cores: run.cores.iter().map(core).collect(),
-            schedule_lag_us: run.lag_ns.as_ref().map(latency),
-        },
-        verdict: row::Verdict {
-            trust: trust(run.trust()),
-            caveats: run.caveats.iter().map(caveat).collect(),
-        },
+impl row::Run {
+    /// One row.
+    pub fn of(run: &RunOutcome) -> Self {
+        Self {
+            messages: run.messages,
+            sent: run.sent,
+            push_sockets: run.push_sockets,
+            receive_sockets: run.receive_sockets,
+            nodes: run.nodes as u64,
+            ending: ending(run.ending),
+            delivery: delivery(&run.delivery),
+            time: row::Time {
+                send_s: run.send_time.as_secs_f64(),
+                receive_s: run.receive_time.as_secs_f64(),
+            },
+            throughput: row::Throughput {
+                sent_per_s: rounded(run.sent_per_s()),
+                copies_per_s: rounded(run.copies_per_s()),
+            },
+            latency_us: latency_by_class(run),
+            saturated: run.saturated,
+            matrix: run.matrix.iter().map(matrix_cell).collect(),
+            gaps: run.gaps.iter().map(gap).collect(),
+            gaps_total: run.gaps_total,
+            lost_sockets: run.lost.iter().map(lost_socket).collect(),
+            opcodes: opcodes(&run.opcodes),
+            generator: row::Generator {
+                cores: run.cores.iter().map(core).collect(),
+                schedule_lag_us: run.lag_ns.as_ref().map(latency),
+            },
+            verdict: row::Verdict {
+                trust: trust(run.trust()),
+                caveats: run.caveats.iter().map(caveat).collect(),
+            },
+        }
     }
 }
 
