@@ -10,6 +10,7 @@ use super::args::{Embedded, RunArgs, Source};
 use super::discover;
 use super::exit::{Exit, exit_code};
 use super::output::{JsonTarget, Pipe, ResultFile};
+use super::plots::Plots;
 use super::signals::Signals;
 use super::view::View;
 use crate::cluster::{Cluster, ClusterError};
@@ -58,6 +59,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     notice.iter().chain(&notices).for_each(|notice| warn(&notice.to_string()));
 
     let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, &plan));
+    let mut plots = Plots::open(args.hgrm(), &begun)?;
     let mut view = View::begin(&begun, args.sheet());
     signals.stop_the_run_first();
     let outcome = engine::run(&plan, surroundings, &stop, &mut view)?;
@@ -69,6 +71,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
         let result = json::to_bytes(&document).expect("a document is made of numbers and text");
         write_result(target, result_file.as_mut(), &result);
     }
+    plots.write(&document).iter().for_each(|error| warn(&error.to_string()));
     if let Err(error) = shown {
         warn(&format!("the report could not be written: {error}"));
     }
@@ -184,7 +187,7 @@ fn invocation(started_unix_ms: u64, cluster: String, plan: &Plan) -> Invocation 
 
 fn open_result(args: &RunArgs) -> Result<Option<ResultFile>, RunError> {
     match args.json() {
-        Some(JsonTarget::File(path)) => Ok(Some(ResultFile::open(path)?)),
+        Some(JsonTarget::File(path)) => Ok(Some(ResultFile::open("--json", path)?)),
         _ => Ok(None),
     }
 }

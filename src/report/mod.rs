@@ -9,8 +9,11 @@ pub mod document;
 #[cfg(test)]
 mod fixture;
 mod format;
+pub mod hgrm;
 pub mod json;
 pub mod progress;
+pub mod saved;
+pub mod selection;
 mod silence;
 pub mod text;
 

@@ -2,7 +2,7 @@
 //! forgotten here does not compile.
 
 use super as doc;
-use super::row;
+use super::{histogram, row};
 use crate::host::facts::HostFacts;
 use crate::measure::outcome::{
     Caveat, Class, CoreUse, Delivery, Ending, LostSocket, MatrixCell, Opcodes, Outcome, RunOutcome,
@@ -29,8 +29,9 @@ impl doc::Document {
             runs: Vec::new(),
             skipped: Vec::new(),
             interrupted: false,
-            summary: summary(&Outcome::default()),
+            summary: doc::Summary::default(),
         }
+        .summed_up()
     }
 
     /// With everything that came of it.
@@ -43,9 +44,9 @@ impl doc::Document {
             runs: outcome.runs.iter().map(row::Run::of).collect(),
             skipped: outcome.skipped.iter().map(skipped).collect(),
             interrupted: outcome.interrupted,
-            summary: summary(outcome),
             ..self
         }
+        .summed_up()
     }
 }
 
@@ -146,6 +147,7 @@ impl row::Run {
                 copies_per_s: rounded(run.copies_per_s()),
             },
             latency_us: latency_by_class(run),
+            latency_histograms: histogram_by_class(run),
             saturated: run.saturated,
             matrix: run.matrix.iter().map(matrix_cell).collect(),
             gaps: run.gaps.iter().map(gap).collect(),
@@ -182,6 +184,17 @@ const fn delivery(delivery: &Delivery) -> row::Delivery {
 fn latency_by_class(run: &RunOutcome) -> row::LatencyByClass {
     let of = |class| of_class(run, class).map(latency);
     row::LatencyByClass {
+        service: of(Class::Service),
+        response: of(Class::Response),
+        wait: of(Class::Wait),
+        completion: of(Class::Completion),
+        spread: of(Class::Spread),
+    }
+}
+
+fn histogram_by_class(run: &RunOutcome) -> row::HistogramByClass {
+    let of = |class| of_class(run, class).map(histogram::encode);
+    row::HistogramByClass {
         service: of(Class::Service),
         response: of(Class::Response),
         wait: of(Class::Wait),
@@ -299,53 +312,6 @@ fn caveat(caveat: &Caveat) -> row::Caveat {
     }
 }
 
-/// The row whose times a summary gives: the largest complete one, else the last.
-fn headline(outcome: &Outcome) -> Option<&RunOutcome> {
-    let complete = outcome.runs.iter().filter(|run| run.complete());
-    complete.max_by_key(|run| run.messages).or_else(|| outcome.runs.last())
-}
-
-fn summary(outcome: &Outcome) -> doc::Summary {
-    let sum = |of: fn(&RunOutcome) -> u64| outcome.runs.iter().map(of).sum();
-    let shown = headline(outcome);
-    let headline = shown.and_then(|run| run.latency_ns.first()).map(|(_, ns)| ns);
-    let completion = shown.and_then(|run| of_class(run, Class::Completion));
-    let millis = |ns: Option<&Latencies>, p: Percentile| p.of(ns?).map(|ns| ns.0 as f64 / 1e6);
-    let worst = outcome.runs.iter().map(RunOutcome::trust).max().unwrap_or(Trust::Void);
-    doc::Summary {
-        complete: !outcome.runs.is_empty()
-            && outcome.skipped.is_empty()
-            && outcome.runs.iter().all(RunOutcome::complete),
-        trust: trust(worst),
-        expected: sum(|run| run.delivery.expected),
-        delivered: sum(|run| run.delivery.delivered),
-        missing: sum(|run| run.delivery.missing),
-        duplicate: sum(|run| run.delivery.duplicate),
-        out_of_order: sum(|run| run.delivery.out_of_order),
-        foreign: sum(|run| run.delivery.foreign),
-        corrupt: sum(|run| run.delivery.corrupt),
-        lost_sockets: sum(|run| run.lost.len() as u64),
-        messages: shown.map(|run| run.messages),
-        send_s: shown.map(|run| run.send_time.as_secs_f64()),
-        receive_s: shown.map(|run| run.receive_time.as_secs_f64()),
-        sent_per_s: shown.map(|run| rounded(run.sent_per_s())),
-        copies_per_s: shown.map(|run| rounded(run.copies_per_s())),
-        p50_ms: millis(headline, Percentile::P50),
-        p99_ms: millis(headline, Percentile::P99),
-        p99_9_ms: millis(headline, Percentile::P999),
-        max_ms: headline.filter(|ns| !ns.is_empty()).map(|ns| ns.max() as f64 / 1e6),
-        completion_p50_ms: millis(completion, Percentile::P50),
-        completion_p99_ms: millis(completion, Percentile::P99),
-        cpu_ns_per_copy: shown.and_then(cpu_ns_per_copy),
-    }
-}
-
 fn of_class(run: &RunOutcome, class: Class) -> Option<&Latencies> {
     run.latency_ns.iter().find(|(found, _)| *found == class).map(|(_, ns)| ns)
-}
-
-fn cpu_ns_per_copy(run: &RunOutcome) -> Option<f64> {
-    let cpu_ns: u64 = run.cores.iter().map(|core| core.work().0).sum();
-    let copies: u64 = run.cores.iter().map(|core| core.copies).sum();
-    (copies > 0).then(|| rounded(cpu_ns as f64 / copies as f64))
 }

@@ -2,7 +2,12 @@
 //!
 //! Belongs here: arithmetic on what a document holds. Does not: words and layout (`text`).
 
-use super::row::{Core, Delivery, Latency, LatencyByClass, LatencyClass, MatrixCell, Run, Trust};
+use hdrhistogram::Histogram;
+
+use super::histogram::{self, NoHistogram};
+use super::row::{
+    Core, Delivery, HistogramByClass, Latency, LatencyByClass, LatencyClass, MatrixCell, Run, Trust,
+};
 use super::{Document, FanOut, Plan};
 use crate::plan::fan_out;
 use crate::units::Nanos;
@@ -111,6 +116,25 @@ impl LatencyByClass {
     }
 }
 
+impl HistogramByClass {
+    /// Of a result that was written before there were any.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// A class, if it is there.
+    pub fn of(&self, class: LatencyClass) -> Option<&str> {
+        let text = match class {
+            LatencyClass::Service => &self.service,
+            LatencyClass::Response => &self.response,
+            LatencyClass::Wait => &self.wait,
+            LatencyClass::Completion => &self.completion,
+            LatencyClass::Spread => &self.spread,
+        };
+        text.as_deref()
+    }
+}
+
 impl MatrixCell {
     /// 99th percentile of the headline class, with enough samples.
     pub fn p99(&self) -> Option<Nanos> {
@@ -128,4 +152,9 @@ impl Core {
     pub fn work_per_copy(&self) -> Nanos {
         Nanos(self.cpu_ns_per_copy.unwrap_or(0.0).round() as u64)
     }
+}
+
+/// The histogram of a class, where the row carries it.
+pub fn histogram_of(run: &Run, class: LatencyClass) -> Option<Result<Histogram<u64>, NoHistogram>> {
+    run.latency_histograms.of(class).map(histogram::decode)
 }

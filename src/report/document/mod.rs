@@ -10,7 +10,10 @@
 
 mod build;
 pub mod figures;
+pub mod histogram;
 pub mod row;
+pub mod sound;
+mod summary;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -207,7 +210,7 @@ pub struct Skipped {
 ///
 /// Counts and `trust` are over all rows, so that a check of them misses none. Times and rates are
 /// those of one row, which `messages` names: the largest that delivered every copy, else the last.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// Every planned row ran and delivered every copy, once and unaltered.
     pub complete: bool,

@@ -130,6 +130,10 @@ fn tell_silence(
 
 /// Copies and latency by receiving node.
 pub(super) fn nodes(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
+    let headline = page.document.plan.headline_latency;
+    if page.class != headline {
+        writeln!(out, "{INDENT}{} by receiving node:", headline.key())?;
+    }
     let mut worst_first: Vec<&MatrixCell> = run.matrix.iter().collect();
     if worst_first.len() > NODES_MAX {
         worst_first.sort_by_key(|cell| std::cmp::Reverse((cell.missing, cell.p99())));

@@ -21,7 +21,7 @@ use std::io::{self, Write};
 
 use self::page::Page;
 use super::document::Document;
-use super::document::row::Run;
+use super::document::row::{LatencyClass, Run};
 use super::format::{Paint, wants_colour};
 
 /// A text report, at once ([`all`](Self::all)) or piece by piece: [`header`](Self::header) before the
@@ -37,7 +37,12 @@ impl<'a> Text<'a> {
     /// `NO_COLOR`, is set and not empty.
     pub fn new(document: &'a Document, is_terminal: bool, no_color: Option<&OsStr>) -> Self {
         let paint = Paint { colour: wants_colour(is_terminal, no_color) };
-        Self { page: Page { document, paint } }
+        Self { page: Page { document, class: document.plan.headline_latency, paint } }
+    }
+
+    /// The same with another latency class in the rows.
+    pub const fn of_class(self, class: LatencyClass) -> Self {
+        Self { page: Page { class, ..self.page } }
     }
 
     /// The whole report.

@@ -3,11 +3,14 @@
 use std::io::{self, Write};
 
 use crate::report::document::Document;
+use crate::report::document::row::LatencyClass;
 use crate::report::format::{Ink, Paint};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Page<'a> {
     pub(super) document: &'a Document,
+    /// The class of the rows' columns: the document's headline, unless another is asked for.
+    pub(super) class: LatencyClass,
     pub(super) paint: Paint,
 }
 

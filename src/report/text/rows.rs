@@ -20,8 +20,7 @@ pub(super) fn headings(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     let columns = columns(&page.document.plan);
     let before: usize = columns[..BEFORE_LATENCY].iter().map(|column| column.width + 2).sum();
     // Without a schedule latency can only begin when a frame is handed over.
-    let class = page.document.plan.headline_latency;
-    let headline = format!("{}: {}", class.key(), meaning(class));
+    let headline = format!("{}: {}", page.class.key(), meaning(page.class));
     writeln!(out, "{}{headline}", " ".repeat(before))?;
     format::headings(out, page.paint, &columns)
 }
@@ -40,7 +39,7 @@ pub(super) const fn meaning(class: LatencyClass) -> &'static str {
 /// One row.
 pub(super) fn row(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
     let plan = &page.document.plan;
-    format::line(out, page.paint, &columns(plan), &cells(run, plan.headline_latency))
+    format::line(out, page.paint, &columns(plan), &cells(run, page.class))
 }
 
 /// Wide enough for the largest row, so that each can be written as it ends.
@@ -62,7 +61,7 @@ fn columns(plan: &Plan) -> Vec<Column> {
     ]
 }
 
-fn cells(run: &Run, headline: LatencyClass) -> Vec<Cell> {
+fn cells(run: &Run, class: LatencyClass) -> Vec<Cell> {
     let delivery = &run.delivery;
     let copies = format!("{} / {}", Count(delivery.delivered), Count(delivery.expected));
     let copies_ink = if delivery.missing == 0 { Ink::Plain } else { Ink::Bad };
@@ -73,7 +72,7 @@ fn cells(run: &Run, headline: LatencyClass) -> Vec<Cell> {
         seconds(run.time.receive_s).into(),
         Count(run.throughput.copies_per_s.round() as u64).into(),
     ];
-    cells.extend(latency_cells(run, run.latency_us.of(headline)));
+    cells.extend(latency_cells(run, run.latency_us.of(class)));
     cells.push(verdict_cell(run));
     cells
 }
