@@ -161,6 +161,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE|-", help_heading = REPORT)]
     json: Option<JsonTarget>,
 
+    /// Write each run's latency as percentile distributions that the HdrHistogram plotter takes, in
+    /// milliseconds: PREFIX.M.CLASS.hgrm, or M.CLASS.hgrm in a directory
+    #[arg(long, value_name = "PREFIX", help_heading = REPORT)]
+    hgrm: Option<PathBuf>,
+
     /// No progress and no report: errors, warnings, --json and the exit code say it all
     #[arg(long, short, help_heading = REPORT)]
     quiet: bool,
@@ -433,6 +438,11 @@ impl RunArgs {
     /// How long a discovery may take.
     pub fn connect_timeout(&self) -> Nanos {
         self.connect_timeout
+    }
+
+    /// Where distributions go.
+    pub fn hgrm(&self) -> Option<&Path> {
+        self.hgrm.as_deref()
     }
 
     /// Where the result goes, besides the report.
