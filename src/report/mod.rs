@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod fixture;
 mod format;
+pub mod hlog;
 pub mod json;
 pub mod progress;
 mod silence;
