@@ -159,6 +159,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE|-", help_heading = REPORT)]
     json: Option<JsonTarget>,
 
+    /// Write each run's latency as percentile distributions that the HdrHistogram plotter takes, in
+    /// milliseconds: PREFIX.M.CLASS.hgrm, or M.CLASS.hgrm in a directory
+    #[arg(long, value_name = "PREFIX", help_heading = REPORT)]
+    hgrm: Option<PathBuf>,
+
     /// Write an interval log for HdrHistogram's tools: each second and class as a histogram
     #[arg(long, value_name = "FILE", help_heading = REPORT)]
     hlog: Option<PathBuf>,
@@ -435,6 +440,11 @@ impl RunArgs {
     /// How long a discovery may take.
     pub fn connect_timeout(&self) -> Nanos {
         self.connect_timeout
+    }
+
+    /// Where distributions go.
+    pub fn hgrm(&self) -> Option<&Path> {
+        self.hgrm.as_deref()
     }
 
     /// Where the result goes, besides the report.

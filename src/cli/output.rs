@@ -30,6 +30,7 @@ impl FromStr for JsonTarget {
 #[derive(Debug, thiserror::Error)]
 #[error("{flag} {}: {source}", path.display())]
 pub struct UnwritableError {
+    /// The flag that names it.
     flag: &'static str,
     path: PathBuf,
     source: io::Error,
@@ -47,8 +48,7 @@ pub struct ResultFile {
 }
 
 impl ResultFile {
-    /// Opens the `path` of a flag for writing. An earlier result stays in it until the new one is
-    /// there.
+    /// Opens `path`, which `flag` names, for writing. An earlier result stays in it until the new one is there.
     ///
     /// # Errors
     /// When it cannot be opened: missing directory, no permission, a directory.

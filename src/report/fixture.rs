@@ -3,6 +3,7 @@
 use hdrhistogram::Histogram;
 
 use super::Invocation;
+use super::document::Document;
 use crate::host::facts::HostFacts;
 use crate::measure::outcome::{Class, CoreUse, Delivery, Ending, MatrixCell, Opcodes, RunOutcome};
 use crate::measure::recorder::histogram;
@@ -38,6 +39,11 @@ pub(super) fn invocation() -> Invocation {
             container: Some("docker".to_owned()),
         },
     }
+}
+
+/// Before the first row.
+pub(super) fn begun(messages: &[u64]) -> Document {
+    Document::begun(&plan(messages), &invocation())
 }
 
 /// `count` latencies, evenly from one step to `count` steps.

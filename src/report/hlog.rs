@@ -19,7 +19,7 @@ use hdrhistogram::serialization::interval_log::{
 };
 use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
 
-use super::{Invocation, VERSION};
+use super::VERSION;
 use crate::measure::outcome::{Class, Interval, Outcome, RunOutcome, Track};
 use crate::plan::Plan;
 
@@ -30,24 +30,24 @@ const NS_PER_MS: f64 = 1e6;
 const LEGEND: &str =
     r#""StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram""#;
 
-/// Writes the log of all rows, one after another.
+/// Writes the log of all rows, one after another, of a run that began at `started_unix_ms`.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn write(
     out: &mut dyn Write,
     plan: &Plan,
-    invocation: &Invocation,
+    started_unix_ms: u64,
     outcome: &Outcome,
 ) -> io::Result<()> {
     let mut out = out;
-    header(out, invocation.started_unix_ms)?;
+    header(out, started_unix_ms)?;
     let mut serializer = V2DeflateSerializer::new();
     let mut log = IntervalLogWriterBuilder::new()
         .with_max_value_divisor(NS_PER_MS)
         .begin_log_with(&mut out, &mut serializer)?;
     for run in &outcome.runs {
-        let after_ms = run.started_unix_ms.saturating_sub(invocation.started_unix_ms);
+        let after_ms = run.started_unix_ms.saturating_sub(started_unix_ms);
         for interval in &run.intervals {
             rows(&mut log, plan, run, interval, Duration::from_millis(after_ms))?;
         }
@@ -148,6 +148,7 @@ mod tests {
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
     use proptest::prelude::*;
 
+    use super::super::document::histogram::decode;
     use super::super::fixture;
     use super::*;
     use crate::measure::recorder::histogram;
@@ -187,11 +188,9 @@ mod tests {
         let mut run = fixture::whole(10);
         run.started_unix_ms = 1_441_812_279_474 + 2_000;
         run.intervals = intervals;
-        let mut invocation = fixture::invocation();
-        invocation.started_unix_ms = 1_441_812_279_474;
         let outcome = Outcome { runs: vec![run], ..Outcome::default() };
         let mut out = Vec::new();
-        write(&mut out, &fixture::plan(&[10]), &invocation, &outcome).unwrap();
+        write(&mut out, &fixture::plan(&[10]), 1_441_812_279_474, &outcome).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -244,28 +243,9 @@ mod tests {
             let tag = row.tag().unwrap().to_string();
             let (starts, sum) = tags.entry(tag).or_insert_with(|| (Vec::new(), histogram()));
             starts.push(row.start_timestamp());
-            sum.add(decoded(row.encoded_histogram())).unwrap();
+            sum.add(decode(row.encoded_histogram()).unwrap()).unwrap();
         }
         tags
-    }
-
-    fn decoded(base64: &str) -> Histogram<u64> {
-        let digit = |c: u8| match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => panic!("not base64: {c}"),
-        };
-        let digits: Vec<u8> = base64.trim_end_matches('=').bytes().map(digit).collect();
-        let bytes = digits.chunks(4).flat_map(|four| {
-            let bits = four.iter().fold(0_u32, |bits, &digit| bits << 6 | u32::from(digit));
-            let bits = bits << (6 * (4 - four.len()) + 8);
-            bits.to_be_bytes().into_iter().take(four.len() * 6 / 8)
-        });
-        let bytes: Vec<u8> = bytes.collect();
-        Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap()
     }
 
     proptest! {
