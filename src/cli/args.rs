@@ -146,6 +146,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "NUMBER", default_value = "42", help_heading = GENERATOR)]
     seed: u64,
 
+    /// First run the same plan against a null cluster on loopback, and show the generator's own floor
+    /// beside the result
+    #[arg(long, help_heading = GENERATOR)]
+    calibrate: bool,
+
     /// For tests of the verdict: every turn of a worker takes so much longer.
     #[arg(long, value_name = "TIME", hide = true)]
     test_turn_delay: Option<Nanos>,
@@ -417,6 +422,11 @@ impl RunArgs {
     /// How long a discovery may take.
     pub fn connect_timeout(&self) -> Nanos {
         self.connect_timeout
+    }
+
+    /// Whether the null cluster is to be run against first.
+    pub const fn calibrate(&self) -> bool {
+        self.calibrate
     }
 
     /// Where distributions go.

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 pub mod args;
+pub mod calibrate;
 pub mod cluster;
 pub mod contradiction;
 pub mod discover;

@@ -13,6 +13,7 @@
 
 pub mod answers;
 pub mod correlate;
+pub mod floor;
 pub mod ledger;
 pub mod outcome;
 pub mod percentile;
