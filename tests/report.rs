@@ -69,6 +69,7 @@ fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> RunOutcome {
             lost: Vec::new(),
             opcodes: Opcodes { text: recorder.seen(), ..Opcodes::default() },
             lag: None,
+            stamps: None,
             sent: counts.iter().skip(worker).step_by(workers).map(|&n| u64::from(n)).sum(),
             first_send: Some(Nanos(1_000)),
             last_send: Nanos(2_000),

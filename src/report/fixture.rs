@@ -79,6 +79,7 @@ pub(super) fn whole(messages: u64) -> RunOutcome {
             (Class::Spread, ramp(messages, 900)),
         ],
         lag_ns: None,
+        stamps_ns: None,
         saturated: 0,
         unattributable: 0,
         matrix: vec![
