@@ -72,6 +72,7 @@ fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> RunOutcome {
             lost: Vec::new(),
             opcodes: Opcodes { text: recorder.seen(), ..Opcodes::default() },
             lag: None,
+            stamps: None,
             warmup_lag: None,
             rest,
             sent,

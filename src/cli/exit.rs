@@ -90,6 +90,7 @@ mod tests {
             intervals: Vec::new(),
             reordering: Reordering::default(),
             lag_ns: None,
+            stamps_ns: None,
             saturated: 0,
             unattributable: 0,
             matrix: Vec::new(),

@@ -42,6 +42,8 @@ pub struct Tally {
     pub sent: u64,
     /// Open loop only: how late the worker turned to each message that was due.
     pub lag: Option<Latencies>,
+    /// How late a sample of reads was stamped.
+    pub stamps: Option<Latencies>,
     /// The same of messages due in the warm-up, where there is one.
     pub warmup_lag: Option<Latencies>,
     /// What was not handed over while the clock ran; its records are the recorder's.
@@ -119,6 +121,7 @@ impl Row<'_> {
             warmup,
             intervals,
             reordering: reordering(&tallies),
+            stamps_ns: sum(tallies.iter().filter_map(|t| t.stamps.as_ref())).map(|late| late.ns),
             lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())).map(|lag| lag.ns),
             gaps,
             gaps_total,

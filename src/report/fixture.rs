@@ -84,6 +84,7 @@ pub(super) fn whole(messages: u64) -> RunOutcome {
         intervals: Vec::new(),
         reordering: Reordering::default(),
         lag_ns: None,
+        stamps_ns: None,
         saturated: 0,
         unattributable: 0,
         matrix: vec![

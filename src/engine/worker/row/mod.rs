@@ -16,7 +16,7 @@ use super::conduct::{Conductor, Directive, WorkerProgress};
 use super::{Counters, Script, TICK, Worker};
 use crate::dialect::{MessageKind, Scanner, Sighting, TextShape};
 use crate::engine::frames::{FrameShape, SenderFrames};
-use crate::engine::pacing;
+use crate::engine::pacing::{self, Moment};
 use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot};
 use crate::host::clock::{Clock, thread_cpu_time};
 use crate::measure::interval::{Intervals, Sent};
@@ -68,6 +68,8 @@ struct Row<C> {
     stopped: bool,
     /// Sends handed to the ring before this turn.
     launched: u64,
+    /// When something last came or left.
+    active: Nanos,
     expected: u64,
     /// Slots of lost sockets: what they did not receive will not come.
     dead: Vec<Slot>,
@@ -251,12 +253,15 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
 
     /// One turn that ends in time for the next message, and the sends that are due after it.
     fn paced_turn(&mut self, row: &mut Row<C>, before: Nanos) -> io::Result<Nanos> {
-        let wait = pacing::wait(before, row.next_due(), TICK);
+        let moment = Moment { now: before, active: row.active, next_due: row.next_due() };
+        let wait = pacing::wait(self.plan.wait, moment, TICK);
         let handled = self.counters.handled;
         // What was launched since the last turn began is handed to the kernel in this one: work.
         let submits = std::mem::replace(&mut row.launched, self.counters.launched) != row.launched;
         let now = self.turn(row, wait)?;
-        if wait.want == 0 && !submits && self.counters.handled == handled {
+        if submits || self.counters.handled != handled {
+            row.active = now;
+        } else if wait.want == 0 {
             self.counters.spun = self.counters.spun.plus(now.since(before).min(POLL_MAX));
         }
         let now = self.dawdle(now);
@@ -317,6 +322,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             stopped: false,
             dead: Vec::with_capacity(self.sessions.len()),
             launched: 0,
+            active: Nanos::ZERO,
         };
         // Sockets that an earlier row lost cannot deliver anything in this one.
         for slot in 0..self.sessions.len() as Slot {
@@ -348,6 +354,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
 
     fn before(&mut self, row: &Row<C>) -> Before {
         self.counters.longest_turn = Nanos::ZERO;
+        self.stamps.begin();
         Before {
             at: self.clock.now(),
             seen: row.recorder.seen(),
@@ -389,6 +396,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             sent: row.sent,
             first_send: row.first_send,
             last_send: row.last_send,
+            stamps: self.stamps.take(),
             lag,
             warmup_lag,
             rest: row.intervals.rest(),
