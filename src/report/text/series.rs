@@ -7,7 +7,7 @@ use super::page::Page;
 use crate::report::document::figures::{micros, seconds};
 use crate::report::document::row::Run;
 use crate::report::document::series::Interval;
-use crate::report::format::{Cell, Column, INDENT, counted, or_na, table, wrapped};
+use crate::report::format::{Cell, Column, INDENT, counted, or_na, table, whole_seconds, wrapped};
 use crate::units::{Count, Nanos, Rate};
 
 /// More seconds are not read one by one: the worst of them are shown.
@@ -54,8 +54,9 @@ fn height(interval: &Interval) -> f64 {
 fn rows(page: &Page<'_>, out: &mut dyn Write, intervals: &[&Interval]) -> io::Result<()> {
     let columns = vec![
         Column::right("from", Nanos::WIDTH),
-        Column::right("sent/s", 9),
-        Column::right("copies/s", 10),
+        // Not rates: of the last moments of a row they would be wild.
+        Column::right("sent", 9),
+        Column::right("copies", 10),
         Column::right("p50", Nanos::WIDTH),
         Column::right("p99", Nanos::WIDTH),
         Column::right("max", Nanos::WIDTH),
@@ -69,9 +70,9 @@ fn rows(page: &Page<'_>, out: &mut dyn Write, intervals: &[&Interval]) -> io::Re
 fn cells(interval: &Interval) -> Vec<Cell> {
     let figure = |us: Option<f64>| or_na(us.map(micros));
     vec![
-        seconds(interval.start_s).into(),
-        Count(per_s(interval, interval.sent)).into(),
-        Count(per_s(interval, interval.copies)).into(),
+        whole_seconds(seconds(interval.start_s)).into(),
+        Count(interval.sent).into(),
+        Count(interval.copies).into(),
         figure(interval.p50_us).into(),
         figure(interval.p99_us).into(),
         figure(interval.max_us).into(),
@@ -81,13 +82,9 @@ fn cells(interval: &Interval) -> Vec<Cell> {
     ]
 }
 
-fn per_s(interval: &Interval, count: u64) -> u64 {
-    if interval.length_s > 0.0 { (count as f64 / interval.length_s).round() as u64 } else { 0 }
-}
-
 /// What the last second was like, while the row runs.
 pub fn glance(interval: &Interval) -> String {
-    let rate = |count| Rate::per_second(per_s(interval, count) as f64);
+    let rate = |count: u64| Rate::per_second(count as f64 / interval.length_s.max(1e-3));
     let warmup = if interval.warmup { "warm-up, " } else { "" };
     let (p99, max) = (interval.p99_us.map(micros), interval.max_us.map(micros));
     let tail = match (p99, max) {
