@@ -3,25 +3,23 @@
 //! Belongs here: flags, their help, and which of them exclude each other. Does not: acting on them
 //! (`cli::run`).
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::contradiction::Contradiction;
 use super::output::JsonTarget;
+use super::source::{Embedded, Source};
+use super::values::{ArrivalsArg, EngineArg, FanOutArg, WaitArg, dialects, small_count};
 use super::view::Sheet;
-use crate::cluster::{ClusterConfig, FaultSpec};
+use crate::cluster::FaultSpec;
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
 use crate::plan::discovery::DiscoveryUrl;
 use crate::plan::engine::{Engine, Wish};
-use crate::plan::fan_out::FanOut;
 use crate::plan::load::Spec;
 use crate::plan::schedule::{Arrivals, Shape, messages_within};
 use crate::plan::targets::{NodeUrl, PushNode};
-use crate::plan::wait::WaitMode;
 use crate::units::{Bytes, Count, Nanos, Rate};
 
 /// The most nodes of an embedded cluster: each is a process.
@@ -92,6 +90,11 @@ pub struct RunArgs {
     /// With --rate: send for so long [default: 10s, without --messages]
     #[arg(long, value_name = "TIME", help_heading = LOAD)]
     duration: Option<Nanos>,
+
+    /// With --rate: send for so long before the measured part; what is due in it is accounted for as
+    /// all else, and its times are reported apart
+    #[arg(long, value_name = "TIME", help_heading = LOAD)]
+    warmup: Option<Nanos>,
 
     /// With --rate: at even distances, or as many independent users would [default: constant]
     #[arg(long, value_name = "HOW", help_heading = LOAD)]
@@ -171,113 +174,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "PREFIX", help_heading = REPORT)]
     hgrm: Option<PathBuf>,
 
+    /// Write an interval log for HdrHistogram's tools: each second and class as a histogram
+    #[arg(long, value_name = "FILE", help_heading = REPORT)]
+    hlog: Option<PathBuf>,
+
     /// No progress and no report: errors, warnings, --json and the exit code say it all
     #[arg(long, short, help_heading = REPORT)]
     quiet: bool,
-}
-
-/// `--engine`, as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum EngineArg {
-    /// io_uring; epoll, with a notice, where seccomp or an old kernel withholds it
-    Auto,
-    /// io_uring or nothing
-    #[value(name = "io_uring")]
-    IoUring,
-    /// A system call for each read and send
-    Epoll,
-}
-
-/// `--wait`, as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum WaitArg {
-    /// As the load asks for
-    Auto,
-    /// Poll while copies follow each other, else sleep
-    Latency,
-    /// Poll without pause
-    Spin,
-    /// Sleep until many copies are there
-    Throughput,
-}
-
-/// `--fan-out`, as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FanOutArg {
-    /// Every socket, the pushing one included
-    All,
-    /// Every socket but the pushing one
-    Others,
-    /// The pushing socket alone: an echo server
-    Own,
-}
-
-/// `--arrivals`, as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ArrivalsArg {
-    /// At even distances
-    Constant,
-    /// At exponential distances, drawn from --seed
-    Poisson,
-}
-
-fn dialects() -> impl TypedValueParser<Value = Dialect> {
-    PossibleValuesParser::new(["dsatter", "raw"])
-        .map(|name| Dialect::by_name(&name).expect("only existing dialects are possible values"))
-}
-
-/// A number of sockets: `3`, `10k`.
-fn small_count(text: &str) -> Result<u32, String> {
-    let count: Count = text.parse().map_err(|e: crate::units::ScanError| e.to_string())?;
-    count.0.try_into().map_err(|_| format!("at most {}", Count(u32::MAX.into())))
-}
-
-/// Where the nodes come from.
-#[derive(Clone, Copy, Debug)]
-pub enum Source<'a> {
-    /// A discovery lists them.
-    Discovery(&'a DiscoveryUrl),
-    /// The user does.
-    Nodes(&'a [NodeUrl]),
-    /// We start them.
-    Embedded(Embedded<'a>),
-}
-
-/// The embedded cluster, as asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Embedded<'a> {
-    /// How many nodes.
-    pub nodes: u16,
-    /// They pass on bytes without reading them.
-    pub relay: bool,
-    /// What they do wrong.
-    pub faults: &'a [FaultSpec],
-    /// Where they write what they did.
-    pub fault_log: Option<&'a Path>,
-    /// Seed of the faults.
-    pub seed: u64,
-}
-
-impl Embedded<'_> {
-    /// What to start, on these CPUs.
-    pub fn config(&self, cpus: &[usize]) -> ClusterConfig {
-        ClusterConfig {
-            nodes: self.nodes.into(),
-            relay: self.relay,
-            faults: self.faults.to_vec(),
-            seed: self.seed,
-            cpus: cpus.to_vec(),
-            fault_log: self.fault_log.map(ToOwned::to_owned),
-            ..ClusterConfig::default()
-        }
-    }
-}
-
-impl fmt::Display for Embedded<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.relay { "embedded relay" } else { "embedded" })?;
-        self.faults.iter().try_for_each(|fault| write!(f, ", fault {fault}"))
-    }
 }
 
 impl RunArgs {
@@ -295,6 +198,8 @@ impl RunArgs {
             messages: self.rows(),
             shape: self.shape(),
             wait: self.wait.into(),
+            warmup: self.warmup(),
+            keep_intervals: self.hlog.is_some(),
             payload_bytes: self.payload_bytes.0,
             drain: self.drain,
             connect_timeout: self.connect_timeout,
@@ -316,6 +221,9 @@ impl RunArgs {
             (None, _) if self.arrivals.is_some() => {
                 return Err(Contradiction::NoSchedule("--arrivals"));
             }
+            (None, _) if self.warmup.is_some() => {
+                return Err(Contradiction::NoSchedule("--warmup"));
+            }
             (None, _) => {}
         }
         match self.duration {
@@ -330,10 +238,19 @@ impl RunArgs {
             ([], None) => Spec::default().messages,
             // Whether there may be a rate of 0 is for the load to say.
             ([], Some(rate)) => {
-                vec![messages_within(rate, self.duration.unwrap_or(DURATION)).max(1)]
+                let duration = self.duration.unwrap_or(DURATION);
+                vec![messages_within(rate, duration.plus(self.warmup())).max(1)]
             }
-            (given, _) => given.iter().map(|count| count.0).collect(),
+            (given, rate) => {
+                // What is asked for is what is measured.
+                let warmup = rate.map_or(0, |rate| messages_within(rate, self.warmup()));
+                given.iter().map(|count| count.0.saturating_add(warmup)).collect()
+            }
         }
+    }
+
+    fn warmup(&self) -> Nanos {
+        self.warmup.unwrap_or_default()
     }
 
     fn shape(&self) -> Shape {
@@ -460,6 +377,11 @@ impl RunArgs {
         self.json.as_ref()
     }
 
+    /// Where the interval log goes.
+    pub fn hlog(&self) -> Option<&Path> {
+        self.hlog.as_deref()
+    }
+
     /// Where the report goes.
     pub fn sheet(&self) -> Sheet {
         match (self.quiet, &self.json) {
@@ -470,32 +392,13 @@ impl RunArgs {
     }
 }
 
-impl From<FanOutArg> for FanOut {
-    fn from(arg: FanOutArg) -> Self {
-        match arg {
-            FanOutArg::All => Self::All,
-            FanOutArg::Others => Self::Others,
-            FanOutArg::Own => Self::Own,
-        }
-    }
-}
-
-impl From<WaitArg> for Option<WaitMode> {
-    fn from(arg: WaitArg) -> Self {
-        match arg {
-            WaitArg::Auto => None,
-            WaitArg::Latency => Some(WaitMode::Latency),
-            WaitArg::Spin => Some(WaitMode::Spin),
-            WaitArg::Throughput => Some(WaitMode::Throughput),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::plan::fan_out::FanOut;
+    use crate::plan::wait::WaitMode;
 
     #[derive(Parser)]
     struct Alone {
@@ -523,7 +426,8 @@ mod tests {
         let spec = args(
             "--dialect raw --fan-out others --push-sockets 1k --receivers-per-node 2 \
              --messages 10,1.5k,2M --payload-bytes 4KiB --drain 1m30s --connect-timeout 250ms \
-             --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --seed 7 --wait spin",
+             --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --seed 7 --wait spin \
+             --hlog run.hlog",
         )
         .spec()
         .unwrap();
@@ -535,6 +439,8 @@ mod tests {
             messages: vec![10, 1_500, 2_000_000],
             shape: Shape::Burst,
             wait: Some(WaitMode::Spin),
+            warmup: Nanos::ZERO,
+            keep_intervals: true,
             payload_bytes: 4_096,
             drain: Nanos::from_secs(90),
             connect_timeout: Nanos::from_millis(250),
@@ -571,12 +477,25 @@ mod tests {
     }
 
     #[test]
+    fn a_warm_up_comes_before_what_is_asked_for() {
+        for (words, messages) in [
+            ("--rate 1k --warmup 2s --duration 3s", &[5_000][..]),
+            ("--rate 1k --warmup 500ms", &[10_500]),
+            ("--rate 1k --warmup 2s --messages 10,20", &[2_010, 2_020]),
+        ] {
+            assert_eq!(args(words).spec().unwrap().messages, messages, "{words}");
+        }
+    }
+
+    #[test]
     fn shapes_that_exclude_each_other_are_both_named_in_one_line() {
         for (words, names) in [
             ("--rate 1k --in-flight 4", &["--rate", "--in-flight"][..]),
             ("--duration 5s", &["--duration", "--rate"]),
             ("--in-flight 4 --duration 5s", &["--duration", "--rate"]),
             ("--arrivals poisson", &["--arrivals", "--rate"]),
+            ("--warmup 1s", &["--warmup", "--rate"]),
+            ("--in-flight 4 --warmup 1s", &["--warmup", "--rate"]),
             ("--rate 1k --duration 5s --messages 10", &["--duration", "--messages"]),
             ("--rate 1k --duration 0s", &["--duration", "longer than 0"]),
         ] {

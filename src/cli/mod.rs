@@ -18,6 +18,8 @@ pub mod plots;
 pub mod report;
 pub mod run;
 pub mod signals;
+pub mod source;
+mod values;
 pub mod view;
 
 use self::args::RunArgs;

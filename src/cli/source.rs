@@ -1,0 +1,58 @@
+//! Where the nodes come from: others, or a cluster of our own.
+//!
+//! Belongs here: the choice as a type. Does not: making it (`args`), starting anything (`run`).
+
+use std::fmt;
+use std::path::Path;
+
+use crate::cluster::{ClusterConfig, FaultSpec};
+use crate::plan::discovery::DiscoveryUrl;
+use crate::plan::targets::NodeUrl;
+
+/// Where the nodes come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// A discovery lists them.
+    Discovery(&'a DiscoveryUrl),
+    /// The user does.
+    Nodes(&'a [NodeUrl]),
+    /// We start them.
+    Embedded(Embedded<'a>),
+}
+
+/// The embedded cluster, as asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Embedded<'a> {
+    /// How many nodes.
+    pub nodes: u16,
+    /// They pass on bytes without reading them.
+    pub relay: bool,
+    /// What they do wrong.
+    pub faults: &'a [FaultSpec],
+    /// Where they write what they did.
+    pub fault_log: Option<&'a Path>,
+    /// Seed of the faults.
+    pub seed: u64,
+}
+
+impl Embedded<'_> {
+    /// What to start, on these CPUs.
+    pub fn config(&self, cpus: &[usize]) -> ClusterConfig {
+        ClusterConfig {
+            nodes: self.nodes.into(),
+            relay: self.relay,
+            faults: self.faults.to_vec(),
+            seed: self.seed,
+            cpus: cpus.to_vec(),
+            fault_log: self.fault_log.map(ToOwned::to_owned),
+            ..ClusterConfig::default()
+        }
+    }
+}
+
+impl fmt::Display for Embedded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.relay { "embedded relay" } else { "embedded" })?;
+        self.faults.iter().try_for_each(|fault| write!(f, ", fault {fault}"))
+    }
+}
