@@ -3,20 +3,20 @@
 //! Belongs here: flags, their help, and which of them exclude each other. Does not: acting on them
 //! (`cli::run`).
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::contradiction::Contradiction;
 use super::output::JsonTarget;
-use super::source::{Embedded, Source};
-use super::values::{ArrivalsArg, EngineArg, FanOutArg, WaitArg, dialects, small_count};
 use super::view::Sheet;
-use crate::cluster::FaultSpec;
+use super::words::{ArrivalsArg, EngineArg, FanOutArg, WaitArg, dialects, small_count};
+use crate::cluster::{ClusterConfig, FaultSpec};
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
 use crate::plan::discovery::DiscoveryUrl;
-use crate::plan::engine::{Engine, Wish};
+use crate::plan::engine::Wish;
 use crate::plan::load::Spec;
 use crate::plan::schedule::{Arrivals, Shape, messages_within};
 use crate::plan::targets::{NodeUrl, PushNode};
@@ -181,6 +181,54 @@ pub struct RunArgs {
     /// No progress and no report: errors, warnings, --json and the exit code say it all
     #[arg(long, short, help_heading = REPORT)]
     quiet: bool,
+}
+
+/// Where the nodes come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// A discovery lists them.
+    Discovery(&'a DiscoveryUrl),
+    /// The user does.
+    Nodes(&'a [NodeUrl]),
+    /// We start them.
+    Embedded(Embedded<'a>),
+}
+
+/// The embedded cluster, as asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Embedded<'a> {
+    /// How many nodes.
+    pub nodes: u16,
+    /// They pass on bytes without reading them.
+    pub relay: bool,
+    /// What they do wrong.
+    pub faults: &'a [FaultSpec],
+    /// Where they write what they did.
+    pub fault_log: Option<&'a Path>,
+    /// Seed of the faults.
+    pub seed: u64,
+}
+
+impl Embedded<'_> {
+    /// What to start, on these CPUs.
+    pub fn config(&self, cpus: &[usize]) -> ClusterConfig {
+        ClusterConfig {
+            nodes: self.nodes.into(),
+            relay: self.relay,
+            faults: self.faults.to_vec(),
+            seed: self.seed,
+            cpus: cpus.to_vec(),
+            fault_log: self.fault_log.map(ToOwned::to_owned),
+            ..ClusterConfig::default()
+        }
+    }
+}
+
+impl fmt::Display for Embedded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.relay { "embedded relay" } else { "embedded" })?;
+        self.faults.iter().try_for_each(|fault| write!(f, ", fault {fault}"))
+    }
 }
 
 impl RunArgs {
@@ -350,11 +398,7 @@ impl RunArgs {
 
     /// What the workers are to stand on.
     pub fn engine(&self) -> Wish {
-        match self.engine {
-            EngineArg::Auto => Wish::Auto,
-            EngineArg::IoUring => Wish::Only(Engine::IoUring),
-            EngineArg::Epoll => Wish::Only(Engine::Epoll),
-        }
+        self.engine.into()
     }
 
     /// How long a discovery may take.
@@ -397,6 +441,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::plan::engine::Engine;
     use crate::plan::fan_out::FanOut;
     use crate::plan::wait::WaitMode;
 

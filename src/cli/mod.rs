@@ -18,9 +18,8 @@ pub mod plots;
 pub mod report;
 pub mod run;
 pub mod signals;
-pub mod source;
-mod values;
 pub mod view;
+mod words;
 
 use self::args::RunArgs;
 use self::cluster::ClusterArgs;

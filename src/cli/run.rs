@@ -6,14 +6,13 @@
 use std::io::{self, Write};
 use std::net::ToSocketAddrs;
 
-use super::args::RunArgs;
+use super::args::{Embedded, RunArgs, Source};
 use super::calibrate::calibrate;
 use super::discover;
 use super::exit::{Exit, exit_code};
 use super::output::{JsonTarget, Pipe, ResultFile};
 use super::plots::Plots;
 use super::signals::Signals;
-use super::source::{Embedded, Source};
 use super::view::View;
 use crate::cluster::{Cluster, ClusterError};
 use crate::engine::ring::RingConfig;

@@ -7,8 +7,6 @@
 //! of what the tool adds to a figure, and tight only where the null cluster is fast. Hence a row is
 //! never void for it: the generator's own lateness has rules of its own (`verdict`).
 
-use hdrhistogram::Histogram;
-
 use super::outcome::{Caveat, RunOutcome, Trust};
 use super::percentile::Percentile;
 use crate::units::Nanos;
@@ -43,10 +41,13 @@ impl Floor {
         run.caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));
     }
 
+    /// The 99th percentiles of the class that heads the report are compared; where one of the two has
+    /// too few samples, the medians.
     fn near(&self, run: &RunOutcome) -> Option<Caveat> {
-        let (_, floor) = self.of(run.messages)?.latency_ns.first()?;
-        let (_, row) = run.latency_ns.first()?;
-        let (percentile, own, all) = compared(floor, row)?;
+        let floor = self.of(run.messages)?;
+        let of = |run: &RunOutcome, p: Percentile| p.of(&run.latency_ns.first()?.1);
+        let both = |p: Percentile| Some((p, of(floor, p)?, of(run, p)?));
+        let (percentile, own, all) = both(Percentile::P99).or_else(|| both(Percentile::P50))?;
         let share = own.0 as f64 / all.0.max(1) as f64;
         (share > SHARE_MAX).then(|| self.caveat(percentile, own, all, share))
     }
@@ -73,36 +74,65 @@ impl Floor {
     }
 }
 
-/// The 99th percentiles of floor and row; where one of the two has too few samples, the medians; where
-/// even those, nothing.
-fn compared(floor: &Histogram<u64>, row: &Histogram<u64>) -> Option<(Percentile, Nanos, Nanos)> {
-    let both =
-        |percentile: Percentile| Some((percentile, percentile.of(floor)?, percentile.of(row)?));
-    both(Percentile::P99).or_else(|| both(Percentile::P50))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::outcome::{Class, Delivery};
     use crate::measure::recorder::histogram;
 
-    /// So many samples, half of them of 1 µs, the others of 9.
-    fn samples(count: u64) -> Histogram<u64> {
+    /// A row of so many copies that all took as long.
+    fn run(copies: u64, latency_ns: u64) -> RunOutcome {
         let mut ns = histogram();
-        ns.record_n(1_000, count / 2 + 1).unwrap();
-        ns.record_n(9_000, count / 2).unwrap();
-        ns
+        ns.record_n(latency_ns, copies).unwrap();
+        RunOutcome {
+            messages: 100,
+            sent: 100,
+            delivery: Delivery {
+                expected: copies,
+                delivered: copies,
+                seen: copies,
+                ..Delivery::default()
+            },
+            latency_ns: vec![(Class::Service, ns)],
+            ..RunOutcome::nothing()
+        }
+    }
+
+    fn held(floor: RunOutcome, mut run: RunOutcome) -> Vec<&'static str> {
+        let floor = Floor { runs: vec![floor], ..Floor::default() };
+        floor.hold(&mut run);
+        run.caveats.iter().map(|caveat| caveat.code).collect()
+    }
+
+    #[test]
+    fn a_tenth_is_said_and_less_is_not() {
+        assert_eq!(held(run(2_000, 90_000), run(2_000, 1_000_000)), [""; 0]);
+        assert_eq!(held(run(2_000, 110_000), run(2_000, 1_000_000)), ["near-own-floor"]);
+        // Faster than the null cluster: nothing of it is the target's.
+        assert_eq!(held(run(2_000, 2_000_000), run(2_000, 1_000_000)), ["near-own-floor"]);
     }
 
     #[test]
     fn with_few_samples_the_medians_are_compared_and_with_fewer_nothing() {
-        let value = |floor, row| {
-            let (percentile, own, _) = compared(&samples(floor), &samples(row))?;
-            Some((percentile.label(), own.0 / 1_000))
-        };
-        assert_eq!(value(2_000, 2_000), Some(("p99", 9)));
-        assert_eq!(value(100, 2_000), Some(("p50", 1)));
-        assert_eq!(value(2_000, 100), Some(("p50", 1)));
-        assert_eq!(value(10, 2_000), None);
+        assert_eq!(held(run(50, 500_000), run(2_000, 1_000_000)), ["near-own-floor"]);
+        assert_eq!(held(run(10, 500_000), run(10, 1_000_000)), [""; 0]);
+    }
+
+    #[test]
+    fn a_calibration_with_a_deficit_or_of_another_size_bounds_nothing() {
+        let mut short = run(2_000, 900_000);
+        short.delivery.missing = 1;
+        assert_eq!(held(short, run(2_000, 1_000_000)), [""; 0]);
+        let mut other = run(2_000, 900_000);
+        other.messages = 99;
+        assert_eq!(held(other, run(2_000, 1_000_000)), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_void_stays_first() {
+        let mut void = run(2_000, 1_000_000);
+        let (text, remedy) = (String::new(), String::new());
+        void.caveats = vec![Caveat { code: "void", severity: Trust::Void, text, remedy }];
+        assert_eq!(held(run(2_000, 900_000), void), ["void", "near-own-floor"]);
     }
 }

@@ -242,32 +242,6 @@ fn the_floor_stands_beside_the_row_and_too_near_to_it_is_a_caveat() {
     assert!(report.starts_with("\nOur own floor, m = 2 000 (the same plan against 3 relays on CPU 0)\n  not whole: interrupted\n\nverdict: ok"), "{report}");
 }
 
-/// Codes of a row's caveats after it was held against a floor of so many steps of the row's ramp.
-fn held(
-    change: impl FnOnce(&mut RunOutcome),
-    steps: u64,
-    mut run: RunOutcome,
-) -> Vec<&'static str> {
-    let mut floor = calibration(None);
-    floor.runs[0].latency_ns[0].1 = whole(steps).latency_ns[0].1.clone();
-    change(&mut floor.runs[0]);
-    floor.hold(&mut run);
-    run.caveats.iter().map(|caveat| caveat.code).collect()
-}
-
-#[test]
-fn a_tenth_is_near_the_floor_and_less_is_not() {
-    // 10 % of 2000 messages' latencies, and one more.
-    let row = || RunOutcome { messages: 1_000, ..whole(2_000) };
-    assert_eq!(held(|_| {}, 190, row()), [""; 0]);
-    assert_eq!(held(|_| {}, 210, row()), ["near-own-floor"]);
-    assert_eq!(held(|_| {}, 4_000, row()), ["near-own-floor"], "nothing of it is the target's");
-    assert_eq!(held(|floor| floor.messages = 999, 210, row()), [""; 0], "another row's floor");
-    assert_eq!(held(|floor| floor.delivery.missing = 1, 210, row()), [""; 0], "it bounds nothing");
-    let void = || RunOutcome { messages: 1_000, ..overflowing() };
-    assert_eq!(held(|_| {}, 8_000, void()), ["cq-overflow", "core-busy", "near-own-floor"]);
-}
-
 #[test]
 fn one_copy_is_not_called_all_copies() {
     let mut run = whole(1);

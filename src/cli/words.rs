@@ -1,11 +1,12 @@
-//! Values of flags as they are written, and what they become.
+//! The words that flags take, and what they mean to the plan.
 //!
-//! Belongs here: words that stand for a type of another room. Does not: the flags (`args`).
+//! Belongs here: values of flags as they are written. Does not: the flags themselves (`cli::args`).
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::dialect::Dialect;
+use crate::plan::engine::{Engine, Wish};
 use crate::plan::fan_out::FanOut;
 use crate::plan::wait::WaitMode;
 use crate::units::Count;
@@ -55,7 +56,6 @@ pub(super) enum ArrivalsArg {
     Poisson,
 }
 
-/// The names of `--dialect`.
 pub(super) fn dialects() -> impl TypedValueParser<Value = Dialect> {
     PossibleValuesParser::new(["dsatter", "raw"])
         .map(|name| Dialect::by_name(&name).expect("only existing dialects are possible values"))
@@ -73,6 +73,16 @@ impl From<FanOutArg> for FanOut {
             FanOutArg::All => Self::All,
             FanOutArg::Others => Self::Others,
             FanOutArg::Own => Self::Own,
+        }
+    }
+}
+
+impl From<EngineArg> for Wish {
+    fn from(arg: EngineArg) -> Self {
+        match arg {
+            EngineArg::Auto => Self::Auto,
+            EngineArg::IoUring => Self::Only(Engine::IoUring),
+            EngineArg::Epoll => Self::Only(Engine::Epoll),
         }
     }
 }
