@@ -6,6 +6,7 @@
 //! - [`sent`]: when each message was handed over
 //! - [`ledger`], [`correlate`]: which copies came
 //! - [`answers`]: which push sockets heard themselves
+//! - [`latencies`]: a histogram that knows its ends exactly
 //! - [`recorder`]: one worker's record of a row
 //! - [`tally`]: all workers' records become one
 //! - [`outcome`]: the result, plain data
@@ -13,6 +14,7 @@
 
 pub mod answers;
 pub mod correlate;
+pub mod latencies;
 pub mod ledger;
 pub mod outcome;
 pub mod percentile;

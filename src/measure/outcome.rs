@@ -2,8 +2,7 @@
 //!
 //! Belongs here: the types that `report` renders. Does not: how they were recorded (`tally`).
 
-use hdrhistogram::Histogram;
-
+use super::latencies::Latencies;
 use crate::units::Nanos;
 
 /// A latency class, as the design defines it. A class that has no meaning in a mode is absent.
@@ -120,7 +119,7 @@ pub struct MatrixCell {
     /// Copies delivered over the node's sockets.
     pub delivered: u64,
     /// Their latency (service or response, as the mode leads with).
-    pub latency_ns: Histogram<u64>,
+    pub latency_ns: Latencies,
 }
 
 /// What one worker's core did.
@@ -228,11 +227,11 @@ pub struct RunOutcome {
     /// First submission to last copy.
     pub receive_time: Nanos,
     /// Histograms of nanoseconds, headline class first.
-    pub latency_ns: Vec<(Class, Histogram<u64>)>,
+    pub latency_ns: Vec<(Class, Latencies)>,
     /// Schedule lag (open loop only): how late *we* were in turning to each message that was due.
     /// Unlike the wait it does not grow when a cluster that reads nothing blocks its socket.
-    pub lag_ns: Option<Histogram<u64>>,
-    /// Values above the top of a histogram, over all classes: they void the maximum.
+    pub lag_ns: Option<Latencies>,
+    /// Values above the top of a histogram, over all classes: they void its high percentiles.
     pub saturated: u64,
     /// Foreign copies that may be ours: there was no room for their ids.
     pub unattributable: u64,

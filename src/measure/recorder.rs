@@ -5,59 +5,14 @@
 
 use std::sync::Arc;
 
-use hdrhistogram::Histogram;
-
 use super::answers::Answers;
 use super::correlate::{Attribution, Correlator, Key};
+use super::latencies::Latencies;
 use super::ledger::{Arrival, Ledger};
 use super::sent::SentTimes;
 use crate::plan::fan_out::FanOut;
 use crate::plan::schedule::Timetable;
 use crate::units::Nanos;
-
-/// Top of every histogram: one hour. A larger value is counted as saturated.
-const TOP_NS: u64 = 3_600_000_000_000;
-
-/// An empty latency histogram: nanoseconds, three significant digits, of fixed size.
-pub fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, TOP_NS, 3).expect("constant bounds are valid")
-}
-
-/// A histogram that counts what it cannot hold.
-#[derive(Clone, Debug)]
-pub struct Latencies {
-    /// The values.
-    pub ns: Histogram<u64>,
-    /// How many were above the top.
-    pub saturated: u64,
-}
-
-impl Latencies {
-    /// Empty.
-    pub fn new() -> Self {
-        Self { ns: histogram(), saturated: 0 }
-    }
-
-    /// Records one value.
-    #[inline]
-    pub fn record(&mut self, value: Nanos) {
-        if self.ns.record(value.0).is_err() {
-            self.saturated += 1;
-        }
-    }
-
-    /// Adds another's values.
-    pub fn add(&mut self, other: &Self) {
-        self.ns.add(&other.ns).expect("all latency histograms have the same bounds");
-        self.saturated += other.saturated;
-    }
-}
-
-impl Default for Latencies {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// When the copies of one message came, as one worker saw it.
 #[derive(Clone, Copy, Debug, Default)]

@@ -4,10 +4,11 @@
 //! the numbers are worth (`verdict`).
 
 use super::correlate::Key;
+use super::latencies::Latencies;
 use super::outcome::{
     Class, CoreUse, Delivery, Ending, LostSocket, MatrixCell, Opcodes, RunOutcome, StreamGap,
 };
-use super::recorder::{Latencies, MessageTimes, Recorder};
+use super::recorder::{MessageTimes, Recorder};
 use super::sent::SentTimes;
 use crate::plan::Plan;
 use crate::plan::schedule::Timetable;
@@ -77,13 +78,10 @@ impl Row<'_> {
             send_time: last_send.since(start),
             receive_time: last_copy.since(start),
             unattributable: tallies.iter().map(|t| t.recorder.counts.unattributable).sum(),
-            saturated: classes.iter().map(|(_, latencies)| latencies.saturated).sum(),
+            saturated: classes.iter().map(|(_, latencies)| latencies.saturated()).sum(),
             matrix: self.matrix(&tallies, by_node),
-            latency_ns: classes
-                .into_iter()
-                .map(|(class, latencies)| (class, latencies.ns))
-                .collect(),
-            lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())).map(|lag| lag.ns),
+            latency_ns: classes,
+            lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())),
             gaps,
             gaps_total,
             opcodes: tallies.iter().fold(Opcodes::default(), |sum, t| sum.plus(&t.opcodes)),
@@ -130,7 +128,7 @@ impl Row<'_> {
                 to,
                 expected: 0,
                 delivered: 0,
-                latency_ns: latencies.ns,
+                latency_ns: latencies,
             };
             for recorder in tallies.iter().map(|t| &t.recorder) {
                 let here = |local: &usize| recorder.seats[*local].node as usize == to;

@@ -6,8 +6,7 @@
 //!
 //! A new rule is a function in `RULES`. Its code is a contract: scripts filter by it.
 
-use hdrhistogram::Histogram;
-
+use super::latencies::Latencies;
 use super::outcome::{Caveat, CoreUse, RunOutcome, Trust};
 use super::percentile::Percentile;
 use crate::host::facts::{CpuTicks, HostCounters, TCP_DROPS, TCP_DROPS_LISTEN};
@@ -102,15 +101,13 @@ fn cq_overflow(facts: &Facts<'_>) -> Option<Caveat> {
 
 fn histogram_saturated(facts: &Facts<'_>) -> Option<Caveat> {
     let saturated = facts.outcome.saturated;
-    let top = facts.outcome.latency_ns.first().map_or(0, |(_, histogram)| histogram.high());
     (saturated > 0).then(|| {
         void(
             "histogram-saturated",
             format!(
-                "{} latencies were above {} and are in no histogram: maximum and high percentiles \
-                 are too low",
+                "{} latencies were above {} and are in no histogram: high percentiles are too low",
                 Count(saturated),
-                Nanos(top)
+                Latencies::TOP
             ),
             "a copy that late is better counted as missing: lower --drain",
         )
@@ -161,7 +158,7 @@ fn schedule_lag(facts: &Facts<'_>) -> Option<Caveat> {
     let (rate, lag) = (facts.rate?, facts.outcome.lag_ns.as_ref()?);
     let (class, headline) = facts.outcome.latency_ns.first()?;
     // Of few samples, too: here it is held against a limit, not reported.
-    let p99 = |ns: &Histogram<u64>| Nanos(ns.value_at_quantile(0.99));
+    let p99 = |ns: &Latencies| ns.at_quantile(0.99);
     let interval = Nanos((1e9 / rate.as_f64()) as u64);
     let (lag, latency) = (p99(lag), p99(headline));
     let late = lag.0 as f64 > LAG_OF_INTERVAL_MAX * interval.0 as f64;
@@ -345,10 +342,11 @@ fn grown_tcp_drops(facts: &Facts<'_>, which: std::ops::Range<usize>) -> Option<S
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
     use crate::host::facts::{SchedTime, Throttle};
     use crate::measure::outcome::{Class, Delivery, Ending, Opcodes};
-    use crate::measure::recorder::histogram;
 
     /// A row of 200 ms on CPU 1 with a p99 of 990 µs, and a host that did nothing to it.
     #[derive(Clone)]
@@ -364,8 +362,7 @@ mod tests {
     type Change = fn(&mut Case);
 
     fn quiet() -> Case {
-        let mut ns = histogram();
-        (1..=1_000).for_each(|i| ns.record(i * 1_000).unwrap());
+        let ns = (1..=1_000).map(Nanos::from_micros).collect();
         let core = CoreUse {
             cpu: 1,
             cpu_time: Nanos::from_millis(100),
@@ -417,9 +414,7 @@ mod tests {
 
     /// 1000 messages a second, each noticed so late.
     fn lagging(case: &mut Case, lag_us: u64) {
-        let mut lag = histogram();
-        lag.record_n(lag_us * 1_000, 100).unwrap();
-        case.run.lag_ns = Some(lag);
+        case.run.lag_ns = Some(iter::repeat_n(Nanos::from_micros(lag_us), 100).collect());
         case.rate = Some(Rate::per_second(1e3));
     }
 
@@ -507,7 +502,7 @@ mod tests {
             // Late, but nothing beside what is reported.
             |c| {
                 lagging(c, 101);
-                c.run.latency_ns[0].1.record_n(2_100_000, 100).unwrap();
+                (0..100).for_each(|_| c.run.latency_ns[0].1.record(Nanos(2_100_000)));
             },
             // One of a thousand ticks.
             |c| c.after.cpu_each[1].1.steal += 1,
@@ -542,8 +537,7 @@ mod tests {
     #[test]
     fn a_long_turn_is_held_against_a_p99_only_where_there_is_one() {
         let few = codes(|case| {
-            case.run.latency_ns[0].1 = histogram();
-            case.run.latency_ns[0].1.record_n(1_000, 999).unwrap();
+            case.run.latency_ns[0].1 = iter::repeat_n(Nanos(1_000), 999).collect();
             case.run.cores[1].longest_turn = Nanos::from_secs(1);
         });
         assert_eq!(few, []);

@@ -1,11 +1,9 @@
 //! A plan and rows for the tests of reports: 3 push sockets, 3 nodes with one receive socket each.
 
-use hdrhistogram::Histogram;
-
 use super::Invocation;
 use crate::host::facts::HostFacts;
+use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{Class, CoreUse, Delivery, Ending, MatrixCell, Opcodes, RunOutcome};
-use crate::measure::recorder::histogram;
 use crate::plan::{Plan, fixture};
 use crate::units::{Bytes, Nanos};
 
@@ -40,10 +38,8 @@ pub(super) fn invocation() -> Invocation {
 }
 
 /// `count` latencies, evenly from one step to `count` steps.
-fn ramp(count: u64, step_ns: u64) -> Histogram<u64> {
-    let mut ns = histogram();
-    (1..=count).for_each(|i| ns.record(i * step_ns).unwrap());
-    ns
+fn ramp(count: u64, step_ns: u64) -> Latencies {
+    (1..=count).map(|i| Nanos(i * step_ns)).collect()
 }
 
 pub(super) fn cell(to: usize, expected: u64, delivered: u64) -> MatrixCell {

@@ -4,6 +4,7 @@
 use super::document as doc;
 use super::row;
 use crate::host::facts::HostFacts;
+use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
     Caveat, Class, CoreUse, Delivery, Ending, LostSocket, MatrixCell, Opcodes, Outcome, RunOutcome,
     StreamGap, Trust,
@@ -15,8 +16,6 @@ use crate::plan::fan_out::FanOut;
 use crate::plan::schedule::{Arrivals, Shape};
 use crate::report::{Invocation, VERSION};
 use crate::units::Nanos;
-
-type Latencies = hdrhistogram::Histogram<u64>;
 
 pub(super) fn document(plan: &Plan, invocation: &Invocation, outcome: &Outcome) -> doc::Document {
     let skipped = outcome.skipped.iter();
@@ -177,20 +176,15 @@ fn latency(ns: &Latencies) -> row::Latency {
     let percentile = |percentile: Percentile| percentile.of(ns).map(micros);
     row::Latency {
         count: ns.len(),
-        min: any(ns, ns.min()),
-        mean: (!ns.is_empty()).then(|| rounded(ns.mean() / 1e3)),
+        min: ns.min().map(micros),
+        mean: ns.mean_ns().map(|mean| rounded(mean / 1e3)),
         p50: percentile(Percentile::P50),
         p90: percentile(Percentile::P90),
         p99: percentile(Percentile::P99),
         p99_9: percentile(Percentile::P999),
         p99_99: percentile(Percentile::P9999),
-        max: any(ns, ns.max()),
+        max: ns.max().map(micros),
     }
-}
-
-/// A figure of a distribution that has any samples, in microseconds.
-fn any(ns: &Latencies, value: u64) -> Option<f64> {
-    (!ns.is_empty()).then(|| micros(Nanos(value)))
 }
 
 fn micros(duration: Nanos) -> f64 {
@@ -212,7 +206,7 @@ fn matrix_cell(cell: &MatrixCell) -> row::MatrixCell {
         missing: expected.saturating_sub(*delivered),
         p50_us: Percentile::P50.of(latency_ns).map(micros),
         p99_us: Percentile::P99.of(latency_ns).map(micros),
-        max_us: any(latency_ns, latency_ns.max()),
+        max_us: latency_ns.max().map(micros),
     }
 }
 
@@ -316,7 +310,7 @@ fn summary(outcome: &Outcome) -> doc::Summary {
         p50_ms: millis(headline, Percentile::P50),
         p99_ms: millis(headline, Percentile::P99),
         p99_9_ms: millis(headline, Percentile::P999),
-        max_ms: headline.filter(|ns| !ns.is_empty()).map(|ns| ns.max() as f64 / 1e6),
+        max_ms: headline.and_then(Latencies::max).map(|ns| ns.0 as f64 / 1e6),
         completion_p50_ms: millis(completion, Percentile::P50),
         completion_p99_ms: millis(completion, Percentile::P99),
         cpu_ns_per_copy: shown.and_then(cpu_ns_per_copy),

@@ -26,8 +26,8 @@ pub struct Run {
     pub throughput: Throughput,
     /// Latency by class, in microseconds. Classes that do not exist in a mode are absent.
     pub latency_us: LatencyByClass,
-    /// Latencies too large for their histogram, over all classes. If not 0, maxima and high
-    /// percentiles are too low.
+    /// Latencies too large for their histogram, over all classes. If not 0, high
+    /// percentiles are too low (maxima are not).
     pub saturated: u64,
     /// Copies and latency by receiving node.
     pub matrix: Vec<MatrixCell>,

@@ -172,14 +172,13 @@ pub(super) fn nodes(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> i
 
 fn node_cells(page: &Page<'_>, cell: &MatrixCell) -> Vec<Cell> {
     let ns = &cell.latency_ns;
-    let max = (!ns.is_empty()).then(|| Nanos(ns.max()));
     vec![
         page.node(cell.to).into(),
         Count(cell.delivered).into(),
         Cell::fault(cell.expected.saturating_sub(cell.delivered)),
         or_na(Percentile::P50.of(ns)).into(),
         or_na(Percentile::P99.of(ns)).into(),
-        or_na(max).into(),
+        or_na(ns.max()).into(),
     ]
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::account::{self, row_name};
 use super::page::Page;
 use super::rows::{PERCENTILES, latency_cells};
+use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{Caveat, Class, CoreUse, Delivery, Outcome, RunOutcome, Trust};
 use crate::plan::schedule::Shape;
 use crate::report::format::{
@@ -47,9 +48,9 @@ const fn clock(shape: Shape) -> &'static str {
 }
 
 fn latency(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
-    let cells = |class: &(Class, hdrhistogram::Histogram<u64>)| {
+    let cells = |class: &(Class, Latencies)| {
         let mut cells: Vec<Cell> = vec![class.0.key().into(), Count(class.1.len()).into()];
-        cells.extend(latency_cells(run, Some(class)));
+        cells.extend(latency_cells(Some(class)));
         cells.push(meaning(class.0).into());
         cells
     };

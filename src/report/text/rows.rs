@@ -2,9 +2,8 @@
 
 use std::io::{self, Write};
 
-use hdrhistogram::Histogram;
-
 use super::page::Page;
+use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{Class, RunOutcome, Trust};
 use crate::measure::percentile::Percentile;
 use crate::plan::Plan;
@@ -66,7 +65,7 @@ fn cells(run: &RunOutcome) -> Vec<Cell> {
         run.receive_time.into(),
         Count(run.copies_per_s().round() as u64).into(),
     ];
-    cells.extend(latency_cells(run, run.latency_ns.first()));
+    cells.extend(latency_cells(run.latency_ns.first()));
     cells.push(verdict_cell(run));
     cells
 }
@@ -82,16 +81,11 @@ fn verdict_cell(run: &RunOutcome) -> Cell {
 }
 
 /// The percentiles of a class and its maximum.
-pub(super) fn latency_cells(
-    run: &RunOutcome,
-    class: Option<&(Class, Histogram<u64>)>,
-) -> Vec<Cell> {
+pub(super) fn latency_cells(class: Option<&(Class, Latencies)>) -> Vec<Cell> {
     let mut cells: Vec<Cell> = PERCENTILES
         .iter()
         .map(|percentile| or_na(class.and_then(|(_, ns)| percentile.of(ns))).into())
         .collect();
-    let max = class.filter(|(_, ns)| !ns.is_empty()).map(|(_, ns)| Nanos(ns.max()));
-    let above = if run.saturated > 0 && max.is_some() { ">" } else { "" };
-    cells.push(format!("{above}{}", or_na(max)).into());
+    cells.push(or_na(class.and_then(|(_, ns)| ns.max())).into());
     cells
 }
