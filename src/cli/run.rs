@@ -18,6 +18,7 @@ use crate::engine::ring::uring::UringRing;
 use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
+use crate::host::topology::{Nic, Topology};
 use crate::host::{HostError, clock, io_uring, limits};
 use crate::plan::Plan;
 use crate::plan::engine::{self as engine_choice, EngineRefused};
@@ -51,6 +52,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let surroundings = Surroundings {
         cpus_allowed: Some(cpus::allowed().len()),
         cluster_shares_cores: placement.shared,
+        smt_siblings: placement.siblings,
     };
     let plan = Plan::new(load, targets, placement.workers, engine)?;
     limits::check(&limits::Facts::read(), &need(&plan)).map_err(HostError::from)?;
@@ -97,7 +99,7 @@ fn stage(args: &RunArgs, source: Source<'_>, load: &Load) -> Result<Stage, RunEr
 
 fn on_embedded(args: &RunArgs, embedded: &Embedded<'_>, load: &Load) -> Result<Stage, RunError> {
     let mut notices = Vec::new();
-    let placement = place(args, load, embedded.nodes.into(), true, &mut notices)?;
+    let placement = place(args, load, embedded.nodes.into(), None, &mut notices)?;
     let cluster = Cluster::start(&embedded.config(&placement.cluster))?;
     let url = cluster.discovery_url().parse().expect("the cluster makes a URL");
     let mut urls = discover::nodes(&url, args.connect_timeout())?;
@@ -122,7 +124,7 @@ fn on_others(
 ) -> Result<Stage, RunError> {
     let mut notices = Vec::new();
     let targets = targets(args, urls, &mut notices)?;
-    let placement = place(args, load, targets.len(), false, &mut notices)?;
+    let placement = place(args, load, targets.len(), Some(&targets), &mut notices)?;
     Ok(Stage { cluster: None, cluster_is, targets, placement, notices })
 }
 
@@ -135,16 +137,21 @@ fn targets(
     Targets::new(urls, &args.push_node(), &resolver, notices)
 }
 
+/// `others` are the nodes, where they are not our own.
 fn place(
     args: &RunArgs,
     load: &Load,
     nodes: usize,
-    embedded: bool,
+    others: Option<&Targets>,
     notices: &mut Vec<Notice>,
 ) -> Result<Placement, RunError> {
-    let demand =
-        Demand { sockets: load.sockets(nodes), most_workers: load.most_workers(nodes), embedded };
-    let placement = cpus::place(&cpus::allowed(), &args.cores(), demand)?;
+    let demand = Demand {
+        sockets: load.sockets(nodes),
+        most_workers: load.most_workers(nodes),
+        embedded: others.is_none(),
+        nic: others.and_then(|targets| Nic::towards(targets.push_addr().ip())),
+    };
+    let placement = cpus::place(&cpus::allowed(), &Topology::read(), &args.cores(), &demand)?;
     if placement.dropped > 0 {
         let taken = placement.workers.len();
         let asked = taken + placement.dropped;

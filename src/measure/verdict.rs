@@ -43,6 +43,8 @@ pub struct Facts<'a> {
     pub cpus_allowed: Option<usize>,
     /// The cluster runs on this host and may use CPUs that carry workers.
     pub cluster_shares_cores: bool,
+    /// CPUs of workers that are two threads of one core.
+    pub smt_siblings: &'a [(usize, usize)],
 }
 
 type Rule = fn(&Facts<'_>) -> Option<Caveat>;
@@ -63,6 +65,7 @@ const RULES: &[Rule] = &[
     softnet_drops,
     single_cpu,
     shared_cores,
+    smt_siblings,
 ];
 
 /// The caveats of a row, worst first.
@@ -328,6 +331,21 @@ fn shared_cores(facts: &Facts<'_>) -> Option<Caveat> {
     })
 }
 
+fn smt_siblings(facts: &Facts<'_>) -> Option<Caveat> {
+    let pairs = facts.smt_siblings.iter().map(|(a, b)| format!("{a} and {b}"));
+    let pairs: Vec<_> = pairs.collect();
+    (!pairs.is_empty()).then(|| {
+        degraded(
+            "smt-siblings",
+            format!(
+                "the workers on CPU {} are threads of one core: each is slower while the other works",
+                pairs.join(", on ")
+            ),
+            "give --cores one thread of each core (lscpu -e), or a number no larger than the cores",
+        )
+    })
+}
+
 fn sum(facts: &Facts<'_>, of: impl Fn(&CoreUse) -> u64) -> u64 {
     facts.outcome.cores.iter().map(of).sum()
 }
@@ -357,6 +375,7 @@ mod tests {
         rate: Option<Rate>,
         cpus_allowed: Option<usize>,
         cluster_shares_cores: bool,
+        smt_siblings: Vec<(usize, usize)>,
     }
 
     type Change = fn(&mut Case);
@@ -409,7 +428,15 @@ mod tests {
         after.cpu_each = vec![(0, ticks(10, 6_000)), (1, ticks(40, 6_000))];
         after.sched =
             Some(SchedTime { running: Nanos::from_millis(500), waiting: Nanos::from_millis(91) });
-        Case { run, before, after, rate: None, cpus_allowed: Some(2), cluster_shares_cores: false }
+        Case {
+            run,
+            before,
+            after,
+            rate: None,
+            cpus_allowed: Some(2),
+            cluster_shares_cores: false,
+            smt_siblings: Vec::new(),
+        }
     }
 
     /// 1000 messages a second, each noticed so late.
@@ -436,6 +463,7 @@ mod tests {
             host_after: &case.after,
             cpus_allowed: case.cpus_allowed,
             cluster_shares_cores: case.cluster_shares_cores,
+            smt_siblings: &case.smt_siblings,
         })
     }
 
@@ -454,7 +482,7 @@ mod tests {
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(Change, &str, Trust); 17] = [
+        let table: [(Change, &str, Trust); 18] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
             (|c| c.run.unattributable = 1, "ids-overflowed", Void),
@@ -484,6 +512,7 @@ mod tests {
             (|c| c.after.softnet_dropped = Some(6), "softnet-drops", Degraded),
             (|c| c.cpus_allowed = Some(1), "single-cpu", Degraded),
             (|c| c.cluster_shares_cores = true, "shared-cores", Degraded),
+            (|c| c.smt_siblings = vec![(0, 8)], "smt-siblings", Degraded),
         ];
         for (change, code, severity) in table {
             assert_eq!(codes(change), [(code, severity)]);
