@@ -70,9 +70,23 @@ pub enum Op {
     Send,
 }
 
-/// A received buffer, to be given back with [`Ring::recycle`].
+/// Where the bytes of a receive are; to be given back with [`Ring::recycle`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BufferId(pub u16);
+pub struct Filled {
+    /// Number of the buffer.
+    pub buffer: u16,
+    /// Where in it the bytes start: a ring may fill one buffer in several reads, of any sockets.
+    pub start: u32,
+    /// No later read goes to this buffer: given back, it is free.
+    pub last: bool,
+}
+
+impl Filled {
+    /// A buffer with one read in it.
+    pub const fn whole(buffer: u16) -> Self {
+        Self { buffer, start: 0, last: true }
+    }
+}
 
 /// One completion.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +100,7 @@ pub struct Completion {
     /// The receive stays armed; when false it must be armed again.
     pub more: bool,
     /// Where the received bytes are.
-    pub buffer: Option<BufferId>,
+    pub buffer: Option<Filled>,
 }
 
 /// How to wait for completions.
@@ -166,10 +180,11 @@ pub trait Ring {
     fn next_completion(&mut self) -> Option<Completion>;
 
     /// The bytes of a receive completion.
-    fn received(&self, buffer: BufferId, len: usize) -> &[u8];
+    fn received(&self, filled: Filled, len: usize) -> &[u8];
 
-    /// Gives a buffer back for further receives.
-    fn recycle(&mut self, buffer: BufferId);
+    /// Gives bytes back, in the order in which they came; a buffer whose last they were is free for
+    /// further receives.
+    fn recycle(&mut self, filled: Filled);
 
     /// Counters since the ring was built.
     fn counters(&self) -> RingCounters;

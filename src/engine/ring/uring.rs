@@ -29,9 +29,14 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
 
 use super::buffers::BufferRing;
-use super::{BufferId, Completion, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
+use super::{Completion, Filled, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
 use crate::units::Nanos;
 
+/// `IOU_PBUF_RING_INC`: the kernel consumes a buffer in several reads.
+const PBUF_INC: u16 = 2;
+/// Buffers that are filled in several reads, and the size of each.
+const INCREMENTAL: u16 = 64;
+const INCREMENTAL_BYTES: usize = 64 << 10;
 /// Buffer group of the one buffer ring.
 const GROUP: u16 = 0;
 /// Token of operations whose completion nobody waits for (cancellations).
@@ -97,19 +102,8 @@ impl UringRing {
             .setup_cqsize(completions)
             .dontfork()
             .build(SUBMISSIONS)?;
-        let buffers = BufferRing::new(config.buffers, config.buffer_bytes)?;
-        // SAFETY: the entries are page-aligned and live in `buffers`, which `Drop` frees only when
-        // no receive is in flight, and leaks otherwise.
-        unsafe {
-            ring.submitter().register_buf_ring_with_flags(
-                buffers.address(),
-                buffers.count(),
-                GROUP,
-                0,
-            )?;
-        }
         Ok(Self {
-            buffers: Some(buffers),
+            buffers: Some(provide(&ring, config)?),
             sockets: (0..config.slots).map(|_| Socket::default()).collect(),
             addresses: HashMap::new(),
             ready: Vec::with_capacity(completions as usize),
@@ -167,8 +161,14 @@ impl UringRing {
         // What does not fit waits in the kernel's queue: `ready` must not grow after the start.
         let room = self.ready.capacity() - self.ready.len();
         let (sockets, in_flight) = (&mut self.sockets, &mut self.in_flight);
+        let buffers = &mut self.buffers;
         for entry in self.ring.completion().take(room) {
-            let Some(completion) = decode(&entry) else { continue };
+            let Some(mut completion) = decode(&entry) else { continue };
+            if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
+                let more = cqueue::buffer_more(entry.flags());
+                let len = completion.result.max(0) as u32;
+                completion.buffer = buffers.as_mut().map(|b| b.fill(buffer, len, more));
+            }
             if !completion.more {
                 sockets[completion.slot as usize].in_flight -= 1;
                 *in_flight -= 1;
@@ -295,13 +295,15 @@ impl Ring for UringRing {
     }
 
     #[inline]
-    fn received(&self, buffer: BufferId, len: usize) -> &[u8] {
-        self.buffers.as_ref().expect("buffers live until drop").filled(buffer, len)
+    fn received(&self, filled: Filled, len: usize) -> &[u8] {
+        self.buffers.as_ref().expect("buffers live until drop").filled(filled, len)
     }
 
     #[inline]
-    fn recycle(&mut self, buffer: BufferId) {
-        self.buffers().give(buffer);
+    fn recycle(&mut self, filled: Filled) {
+        if filled.last {
+            self.buffers().give(filled.buffer);
+        }
     }
 
     fn counters(&self) -> RingCounters {
@@ -325,6 +327,27 @@ const fn token(op: Op, slot: Slot) -> u64 {
     (op as u64) << 32 | slot as u64
 }
 
+/// Gives the kernel buffers to receive into: large ones that it fills read by read, so that a small
+/// read takes little and the next goes to memory that is still in the cache; where it cannot (before
+/// 6.12), one for each read.
+fn provide(ring: &IoUring, config: RingConfig) -> io::Result<BufferRing> {
+    let incremental = register(ring, BufferRing::new(INCREMENTAL, INCREMENTAL_BYTES)?, PBUF_INC);
+    match incremental {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
+            register(ring, BufferRing::new(config.buffers, config.buffer_bytes)?, 0)
+        }
+        done => done,
+    }
+}
+
+fn register(ring: &IoUring, buffers: BufferRing, flags: u16) -> io::Result<BufferRing> {
+    let (address, count) = (buffers.address(), buffers.count());
+    // SAFETY: the entries are page-aligned and live in `buffers`, which the ring's `Drop` frees only
+    // when no receive is in flight, and leaks otherwise.
+    unsafe { ring.submitter().register_buf_ring_with_flags(address, count, GROUP, flags)? };
+    Ok(buffers)
+}
+
 /// A completion from its queue entry; `None` for operations that nobody waits for.
 fn decode(entry: &cqueue::Entry) -> Option<Completion> {
     let token = entry.user_data();
@@ -342,7 +365,7 @@ fn decode(entry: &cqueue::Entry) -> Option<Completion> {
         slot: token as u32,
         result: entry.result(),
         more: cqueue::more(entry.flags()),
-        buffer: cqueue::buffer_select(entry.flags()).map(BufferId),
+        buffer: None,
     })
 }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::ops::Range;
 
 use super::{Conductor, Directive, Phase, Script, TICK, Worker, WorkerProgress, describe};
-use crate::engine::ring::{BufferId, Completion, Ring, SendBuf, Slot, Wait};
+use crate::engine::ring::{Completion, Filled, Ring, SendBuf, Slot, Wait};
 use crate::engine::session::{Loss, Upgrade};
 use crate::host::clock::Clock;
 use crate::measure::recorder::Seat;
@@ -144,12 +144,12 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         &mut self,
         script: &mut S,
         slot: Slot,
-        (buffer, len): (BufferId, usize),
+        (filled, len): (Filled, usize),
         now: Nanos,
     ) {
         let session = &mut self.sessions[slot as usize];
         let Some(mut state) = session.upgrade.take() else { return };
-        state.response.extend_from_slice(self.ring.received(buffer, len));
+        state.response.extend_from_slice(self.ring.received(filled, len));
         match upgrade::parse_response(&state.response, &state.accept) {
             Ok(None) => session.upgrade = Some(state),
             Ok(Some(consumed)) => {
