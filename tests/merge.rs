@@ -179,6 +179,7 @@ impl Case {
             opcodes: Opcodes::default(),
             sent: 0,
             lag: None,
+            stamps: None,
             first_send: Some(START),
             last_send: START,
         }

@@ -16,6 +16,11 @@ use crate::units::Nanos;
 /// ends at 73 minutes) is counted as saturated.
 const TOP_NS: u64 = 3_600_000_000_000;
 
+/// An empty histogram of nanoseconds: three significant digits, of fixed size.
+pub fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, TOP_NS, 3).expect("constant bounds are valid")
+}
+
 /// Values in nanoseconds: three significant digits of each, the least and the largest exactly.
 #[derive(Clone, Debug)]
 pub struct Latencies {
@@ -31,8 +36,7 @@ impl Latencies {
 
     /// Empty, and of fixed size: no value makes it grow.
     pub fn new() -> Self {
-        let ns = Histogram::new_with_bounds(1, TOP_NS, 3).expect("constant bounds are valid");
-        Self { ns, saturated: 0, min_ns: u64::MAX, max_ns: 0 }
+        Self { ns: histogram(), saturated: 0, min_ns: u64::MAX, max_ns: 0 }
     }
 
     /// Records one value.
@@ -51,6 +55,12 @@ impl Latencies {
         self.saturated += other.saturated;
         self.min_ns = self.min_ns.min(other.min_ns);
         self.max_ns = self.max_ns.max(other.max_ns);
+    }
+
+    /// Forgets all values; the memory stays.
+    pub fn clear(&mut self) {
+        self.ns.reset();
+        (self.saturated, self.min_ns, self.max_ns) = (0, u64::MAX, 0);
     }
 
     /// Values in buckets.
@@ -135,6 +145,15 @@ mod tests {
         assert_eq!(one.max(), Some(Nanos(1_234_567)));
         assert_eq!(one.at_quantile(0.5), Nanos(1_234_567));
         assert_eq!(one.mean_ns(), Some(1_234_567.0));
+    }
+
+    #[test]
+    fn what_was_cleared_is_as_new() {
+        let mut cleared = of(&[7, 2 * TOP_NS]);
+        cleared.clear();
+        assert_eq!((cleared.len(), cleared.saturated(), cleared.max()), (0, 0, None));
+        cleared.record(Nanos(9));
+        assert_eq!((cleared.min(), cleared.max()), (Some(Nanos(9)), Some(Nanos(9))));
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct Tally {
     pub sent: u64,
     /// Open loop only: how late the worker turned to each message that was due.
     pub lag: Option<Latencies>,
+    /// How late a sample of reads was stamped.
+    pub stamps: Option<Latencies>,
     /// First submission; `None` when this worker sent nothing.
     pub first_send: Option<Nanos>,
     /// Completion of the last send.
@@ -81,6 +83,7 @@ impl Row<'_> {
             saturated: classes.iter().map(|(_, latencies)| latencies.saturated()).sum(),
             matrix: self.matrix(&tallies, by_node),
             latency_ns: classes,
+            stamps_ns: sum(tallies.iter().filter_map(|t| t.stamps.as_ref())),
             lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())),
             gaps,
             gaps_total,

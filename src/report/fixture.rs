@@ -1,6 +1,7 @@
 //! A plan and rows for the tests of reports: 3 push sockets, 3 nodes with one receive socket each.
 
 use super::Invocation;
+use super::document::Document;
 use crate::host::facts::HostFacts;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{Class, CoreUse, Delivery, Ending, MatrixCell, Opcodes, RunOutcome};
@@ -37,6 +38,11 @@ pub(super) fn invocation() -> Invocation {
     }
 }
 
+/// Before the first row.
+pub(super) fn begun(messages: &[u64]) -> Document {
+    Document::begun(&plan(messages), &invocation())
+}
+
 /// `count` latencies, evenly from one step to `count` steps.
 fn ramp(count: u64, step_ns: u64) -> Latencies {
     (1..=count).map(|i| Nanos(i * step_ns)).collect()
@@ -69,6 +75,7 @@ pub(super) fn whole(messages: u64) -> RunOutcome {
             (Class::Spread, ramp(messages, 900)),
         ],
         lag_ns: None,
+        stamps_ns: None,
         saturated: 0,
         unattributable: 0,
         matrix: vec![

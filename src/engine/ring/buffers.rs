@@ -120,7 +120,7 @@ impl BufferRing {
         let filled = &mut self.filled[usize::from(buffer)];
         let start = *filled;
         *filled = if more { start + len } else { 0 };
-        Filled { buffer, start, last: !more }
+        Filled { buffer, timed: false, start, last: !more }
     }
 
     /// `len` bytes that the kernel has put into a buffer and that were not given back.
