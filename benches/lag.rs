@@ -229,8 +229,7 @@ fn sleep_until(mut ring: UringRing) -> impl FnMut(Nanos) {
     move |due| {
         let left = due.since(Monotonic.now());
         if left > Nanos::ZERO {
-            ring.wait(Wait { want: 1, timeout: left, linger: Nanos::ZERO })
-                .expect("the ring works");
+            ring.wait(Wait::first(left)).expect("the ring works");
         }
     }
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
 use fanstorm::engine::spread::spread;
+use fanstorm::measure::interval::Rest;
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::outcome::{Class, CoreUse, Delivery, Ending, Opcodes, RunOutcome};
 use fanstorm::measure::percentile::Percentile;
@@ -158,7 +159,7 @@ impl Case {
             Arc::clone(sent),
         );
         if let Some(timetable) = self.timetable(plan) {
-            recorder.follow(timetable);
+            recorder.follow(timetable, false);
         }
         for arrival in arrivals {
             let Some(local) = local(arrival.seat.socket) else { continue };
@@ -179,6 +180,8 @@ impl Case {
             opcodes: Opcodes::default(),
             sent: 0,
             lag: None,
+            warmup_lag: None,
+            rest: Rest { began: START, ..Rest::default() },
             stamps: None,
             first_send: Some(START),
             last_send: START,

@@ -51,16 +51,27 @@ impl Latencies {
 
     /// Adds another's values.
     pub fn add(&mut self, other: &Self) {
-        self.ns.add(&other.ns).expect("all latency histograms have the same bounds");
+        // An empty one may never have been touched: reading it would be the first to.
+        if !other.ns.is_empty() {
+            self.ns.add(&other.ns).expect("all latency histograms have the same bounds");
+        }
         self.saturated += other.saturated;
         self.min_ns = self.min_ns.min(other.min_ns);
         self.max_ns = self.max_ns.max(other.max_ns);
     }
 
-    /// Forgets all values; the memory stays.
+    /// Forgets everything and keeps the room. A histogram that is empty is left alone: clearing it
+    /// would back pages that nobody has touched.
     pub fn clear(&mut self) {
-        self.ns.reset();
+        if !self.ns.is_empty() {
+            self.ns.reset();
+        }
         (self.saturated, self.min_ns, self.max_ns) = (0, u64::MAX, 0);
+    }
+
+    /// How many values were recorded, with a bucket or without.
+    pub fn count(&self) -> u64 {
+        self.ns.len() + self.saturated
     }
 
     /// Values in buckets.
