@@ -58,11 +58,12 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
         cluster_shares_cores: placement.shared,
         smt_siblings: placement.siblings,
     };
+    let why = (placement.why, placement.cluster);
     let plan = Plan::new(load, targets, placement.workers, engine)?;
     limits::check(&limits::Facts::read(), &need(&plan)).map_err(HostError::from)?;
     notice.iter().chain(&notices).for_each(|notice| warn(&notice.to_string()));
 
-    let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, &plan));
+    let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, why, &plan));
     let mut plots = Plots::open(args.hgrm(), &begun)?;
     let mut view = View::begin(&begun, args.sheet());
     signals.stop_the_run_first();
@@ -187,11 +188,18 @@ fn need(plan: &Plan) -> limits::Need {
     }
 }
 
-fn invocation(started_unix_ms: u64, cluster: String, plan: &Plan) -> Invocation {
+fn invocation(
+    started_unix_ms: u64,
+    cluster: String,
+    (placement, cluster_cpus): (String, Vec<usize>),
+    plan: &Plan,
+) -> Invocation {
     Invocation {
         args: std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect(),
         started_unix_ms,
         cluster,
+        placement,
+        cluster_cpus,
         memory: Bytes(plan.largest_memory().total()),
         host: HostFacts::read(),
     }

@@ -22,6 +22,8 @@ pub(super) fn invocation() -> Invocation {
         args: Vec::new(),
         started_unix_ms: 0,
         cluster: "embedded, discovery http://127.0.0.1:7100/api/clients".to_owned(),
+        placement: "each on a core of its own; the cluster on CPU 0".to_owned(),
+        cluster_cpus: vec![0],
         memory: Bytes(3_500_000),
         host: HostFacts {
             kernel: Some("6.18.44".to_owned()),

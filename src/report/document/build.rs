@@ -112,6 +112,8 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         push_sockets: plan.push_sockets.into(),
         receivers_per_node: plan.receivers_per_node.into(),
         cores: numbers(plan.cores.clone()),
+        placement: Some(invocation.placement.clone()),
+        cluster_cpus: numbers(invocation.cluster_cpus.clone()),
         engine: match plan.engine {
             Engine::IoUring => doc::Engine::IoUring,
             Engine::Epoll => doc::Engine::Epoll,

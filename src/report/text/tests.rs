@@ -231,6 +231,7 @@ fanstorm 0.1.0: a burst of 10, 100, 1 000, 8 000 messages
             node 1 ws://127.0.0.1:7102/
             node 2 ws://127.0.0.1:7103/
   sockets   3 push + 3 receive (1 to each node) = 6, on 1 worker (CPU 1), io_uring
+  cores     each on a core of its own; the cluster on CPU 0
   message   dialect dsatter, text of 150 bytes, seed 42
   expected  messages x (3 push + 3 receive) copies: each message comes back on every socket
   times     send: until the kernel has taken the last frame; receive: until the last copy
