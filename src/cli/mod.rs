@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 pub mod args;
+pub mod calibrate;
 pub mod cluster;
 pub mod contradiction;
 pub mod discover;
@@ -18,6 +19,7 @@ pub mod report;
 pub mod run;
 pub mod signals;
 pub mod view;
+mod words;
 
 use self::args::RunArgs;
 use self::cluster::ClusterArgs;

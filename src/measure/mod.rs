@@ -17,6 +17,7 @@
 
 pub mod answers;
 pub mod correlate;
+pub mod floor;
 pub mod interval;
 pub mod latencies;
 pub mod ledger;
