@@ -426,6 +426,7 @@ impl Coordinator<'_> {
             host_after: &host_after,
             cpus_allowed: self.surroundings.cpus_allowed,
             cluster_shares_cores: self.surroundings.cluster_shares_cores,
+            smt_siblings: &self.surroundings.smt_siblings,
         });
         Ok(run)
     }

@@ -8,6 +8,7 @@ pub mod cpus;
 pub mod facts;
 pub mod io_uring;
 pub mod limits;
+pub mod topology;
 
 /// Why this host cannot run the plan. One line each, with the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

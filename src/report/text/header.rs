@@ -24,6 +24,9 @@ pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     labelled(out, "cluster", &cluster)?;
     nodes(page, out)?;
     labelled(out, "sockets", &sockets(plan))?;
+    if let Some(placement) = &plan.placement {
+        labelled(out, "cores", placement)?;
+    }
     labelled(out, "message", &message(plan, tool.seed))?;
     labelled(out, "expected", &expectation(plan))?;
     if let Some(warmup_s) = plan.warmup_s {
