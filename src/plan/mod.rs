@@ -126,7 +126,7 @@ impl Plan {
             engine,
             messages,
             shape,
-            wait: spec.wait.unwrap_or(WaitMode::for_shape(shape)),
+            wait: spec.wait.unwrap_or_else(|| WaitMode::for_shape(shape)),
             warmup: spec.warmup,
             keep_intervals: spec.keep_intervals,
             payload_bytes: size(spec.payload_bytes),
