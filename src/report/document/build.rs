@@ -15,6 +15,7 @@ use crate::plan::Plan;
 use crate::plan::engine::Engine;
 use crate::plan::fan_out::FanOut;
 use crate::plan::schedule::{Arrivals, Shape};
+use crate::plan::wait::WaitMode;
 use crate::report::{Invocation, VERSION};
 use crate::units::Nanos;
 
@@ -132,6 +133,11 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
             Engine::IoUring => doc::Engine::IoUring,
             Engine::Epoll => doc::Engine::Epoll,
         },
+        wait: Some(match plan.wait {
+            WaitMode::Latency => doc::Wait::Latency,
+            WaitMode::Spin => doc::Wait::Spin,
+            WaitMode::Throughput => doc::Wait::Throughput,
+        }),
         messages: plan.messages.clone(),
         payload_bytes: plan.payload_bytes as u64,
         drain_s: plan.drain.as_secs_f64(),
@@ -175,6 +181,7 @@ impl row::Run {
             generator: row::Generator {
                 cores: run.cores.iter().map(core).collect(),
                 schedule_lag_us: run.lag_ns.as_ref().map(latency),
+                stamp_lateness_us: run.stamps_ns.as_ref().map(latency),
             },
             verdict: row::Verdict {
                 trust: trust(run.trust()),

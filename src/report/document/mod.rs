@@ -152,6 +152,9 @@ pub struct Plan {
     pub cores: Vec<u64>,
     /// What the workers asked the kernel through.
     pub engine: Engine,
+    /// How the workers waited for copies while the clock ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
     /// The rows.
     pub messages: Vec<u64>,
     /// Length of each message's text.
@@ -198,6 +201,18 @@ pub enum Engine {
     IoUring,
     /// Readiness, and a system call for each read and send.
     Epoll,
+}
+
+/// How a worker waits for copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// Polls while copies follow each other, sleeps until the next one otherwise.
+    Latency,
+    /// Polls without pause.
+    Spin,
+    /// Sleeps until many are there or a moment has passed.
+    Throughput,
 }
 
 /// Who hears a message.

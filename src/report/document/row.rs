@@ -304,6 +304,11 @@ pub struct Generator {
     /// not grow when a cluster that reads nothing blocks its socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_lag_us: Option<Latency>,
+    /// How late copies were stamped, by a sample of reads (one socket in 16, at most 8 of a worker):
+    /// from the kernel's receive timestamp of the last byte of a read to our stamp. It is part of every
+    /// latency. Absent where the kernel does not tell (`epoll`, before Linux 6.7).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp_lateness_us: Option<Latency>,
 }
 
 /// What a worker's core did during a row.

@@ -91,7 +91,25 @@ fn generator(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> 
         Column::right("overflow", 8),
     ];
     page.heading(out, &format!("Our own cost, {}", row_name(run)))?;
-    table(out, page.paint, columns, &rows)
+    table(out, page.paint, columns, &rows)?;
+    match &run.generator.stamp_lateness_us {
+        Some(late) => stamps(out, late),
+        None => Ok(()),
+    }
+}
+
+/// What every latency contains of ourselves.
+fn stamps(out: &mut dyn Write, late: &Latency) -> io::Result<()> {
+    let known = [("p50", late.p50), ("p99", late.p99), ("max", late.max)];
+    let figures =
+        known.iter().filter_map(|(name, us)| Some(format!("{} ({name})", micros((*us)?))));
+    let line = format!(
+        "stamps are late by {}: from a copy's arrival at this host to our look at it, in {} sampled \
+         reads",
+        figures.collect::<Vec<_>>().join(", "),
+        Count(late.count)
+    );
+    wrapped(out, INDENT, INDENT.len(), &line)
 }
 
 fn core_cells(core: &Core) -> Vec<Cell> {
