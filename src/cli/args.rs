@@ -10,6 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::contradiction::Contradiction;
+use super::dial::DialArgs;
 use super::output::JsonTarget;
 use super::view::Sheet;
 use crate::cluster::{ClusterConfig, FaultSpec};
@@ -142,6 +143,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "SIZE", default_value = "16MiB", help_heading = GENERATOR)]
     max_message_bytes: Bytes,
 
+    #[command(flatten)]
+    dial: DialArgs,
+
     /// Seed of everything random: mask keys, faults of the embedded cluster
     #[arg(long, value_name = "NUMBER", default_value = "42", help_heading = GENERATOR)]
     seed: u64,
@@ -271,6 +275,7 @@ impl RunArgs {
             max_message_bytes: self.max_message_bytes.0,
             frame_memory_bytes: self.frame_memory.0,
             seed: self.seed,
+            dialing: self.dial.dialing(),
             test_turn_delay: self.test_turn_delay.unwrap_or_default(),
         })
     }
@@ -444,6 +449,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::plan::dialing::Dialing;
 
     #[derive(Parser)]
     struct Alone {
@@ -489,6 +495,7 @@ mod tests {
             max_message_bytes: 1 << 20,
             frame_memory_bytes: 2 << 30,
             seed: 7,
+            dialing: Dialing::default(),
             test_turn_delay: Nanos::ZERO,
         };
         assert_eq!(format!("{spec:?}"), format!("{expected:?}"));

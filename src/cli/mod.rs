@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 pub mod args;
 pub mod cluster;
 pub mod contradiction;
+pub mod dial;
 pub mod discover;
 pub mod exit;
 pub mod output;

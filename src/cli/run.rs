@@ -18,11 +18,13 @@ use crate::engine::ring::uring::UringRing;
 use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
+use crate::host::ports::{LocalPorts, check_source};
 use crate::host::{HostError, clock, io_uring, limits};
 use crate::plan::Plan;
 use crate::plan::engine::{self as engine_choice, EngineRefused};
 use crate::plan::load::Load;
 use crate::plan::notice::Notice;
+use crate::plan::origins::OriginError;
 use crate::plan::targets::{NodeUrl, TargetError, Targets};
 use crate::report::{Invocation, json};
 use crate::units::Bytes;
@@ -53,6 +55,8 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
         cluster_shares_cores: placement.shared,
     };
     let plan = Plan::new(load, targets, placement.workers, engine)?;
+    let plan = plan.from_ports(LocalPorts::read())?;
+    plan.source_samples().into_iter().try_for_each(check_source).map_err(HostError::from)?;
     limits::check(&limits::Facts::read(), &need(&plan)).map_err(HostError::from)?;
     notice.iter().chain(&notices).for_each(|notice| warn(&notice.to_string()));
 
@@ -167,6 +171,7 @@ fn need(plan: &Plan) -> limits::Need {
         sockets: plan.sockets(),
         sockets_to_busiest: plan.sockets_to(busiest),
         busiest: plan.nodes[busiest].url.clone(),
+        own_origins: plan.sources_to(busiest).is_some(),
         memory: plan.largest_memory().parts().to_vec(),
     }
 }
@@ -220,6 +225,8 @@ pub enum RunError {
     Load(#[from] crate::plan::load::LoadError),
     /// The load does not fit the targets.
     Plan(#[from] crate::plan::PlanError),
+    /// The sources do not suit the nodes.
+    Origin(#[from] OriginError),
     /// The CPUs asked for are not there.
     Cores(#[from] cpus::CoresError),
     /// There is no such node.
@@ -244,10 +251,12 @@ pub enum RunError {
 impl RunError {
     fn exit(&self) -> Exit {
         match self {
+            Self::Origin(OriginError::Ports { .. }) => Exit::Host,
             Self::Target(TargetError::Unresolved { .. }) | Self::Discover(_) => Exit::Unreachable,
             Self::Contradiction(_)
             | Self::Load(_)
             | Self::Plan(_)
+            | Self::Origin(_)
             | Self::Cores(_)
             | Self::Target(_)
             | Self::Unwritable(_) => Exit::Usage,

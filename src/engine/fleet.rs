@@ -19,11 +19,12 @@ use super::ring::epoll::EpollRing;
 use super::ring::uring::UringRing;
 use super::ring::{Ring, RingConfig};
 use super::spread::spread;
-use super::worker::{Directive, Failure, RowPlan, Worker};
+use super::worker::{Directive, Lane, RowPlan, Worker};
 use super::{DeafNode, EngineError, NodeFailure, Phase, Progress, Stop, Surroundings, Watch};
 use crate::dialect::text::TextShape;
 use crate::host::clock::{Clock, Monotonic};
 use crate::host::facts::HostCounters;
+use crate::measure::connecting::{Connecting, Dialled, FailedSockets, Failure};
 use crate::measure::outcome::{Ending, Outcome, RunOutcome};
 use crate::measure::recorder::Seat;
 use crate::measure::sent::{SentTimes, share};
@@ -52,7 +53,7 @@ enum Command {
 /// What a worker answers.
 enum Report {
     Built,
-    Connected(Vec<Failure>),
+    Connected(Vec<Failure>, Box<Dialled>),
     Probed { unseen: Vec<Seat>, failures: Vec<Failure> },
     Ready,
     Done(Box<Tally>),
@@ -129,7 +130,8 @@ impl Thread<'_> {
     fn work<R: Ring>(&self, cpu: usize, ring: R) -> io::Result<()> {
         let mut rng = fastrand::Rng::with_seed(self.plan.seed);
         let rng = (0..=self.index).map(|_| rng.fork()).last().unwrap_or(rng);
-        let mut worker = Worker::new(self.plan, ring, Monotonic, self.seats, rng);
+        let mut worker = Worker::new(self.plan, ring, Monotonic, self.seats, rng)
+            .in_lane(Lane { index: self.index, of: self.plan.cores.len() });
         self.tell(Report::Built);
         loop {
             let command = match self.inbox.try_recv() {
@@ -144,7 +146,7 @@ impl Thread<'_> {
             match command {
                 Command::Connect => {
                     let failures = worker.connect(&mut remote)?;
-                    self.tell(Report::Connected(failures));
+                    self.tell(Report::Connected(failures, Box::new(worker.take_dialled())));
                 }
                 Command::Probe { text, run } => {
                     let unseen = worker.probe(&text, run, &mut remote)?;
@@ -210,7 +212,7 @@ impl Coordinator<'_> {
 
     fn phases(&mut self) -> Result<Outcome, EngineError> {
         self.await_all(|_, _| None, |report| matches!(report, Report::Built).then_some(()))?;
-        self.connect()?;
+        let mut connecting = self.connect()?;
         let text = TextShape::new(self.plan.payload_bytes).map_err(|error| EngineError::Host {
             doing: "--payload-bytes".into(),
             source: io::Error::other(error.to_string()),
@@ -218,8 +220,9 @@ impl Coordinator<'_> {
         // Not from --seed: two invocations must not take each other's messages for their own, and a
         // cluster may replay an earlier one's from its database.
         let nonce = fastrand::Rng::new().u32(..);
-        self.probe(&text, nonce)?;
-        self.rows(&text, nonce)
+        self.probe(&text, nonce, &mut connecting)?;
+        let outcome = self.rows(&text, nonce)?;
+        Ok(Outcome { connecting: Some(connecting), ..outcome })
     }
 
     fn tell(&self, command: impl Fn() -> Command) {
@@ -256,8 +259,9 @@ impl Coordinator<'_> {
         Ok(answers.into_iter().flatten().collect())
     }
 
-    fn connect(&mut self) -> Result<(), EngineError> {
+    fn connect(&mut self) -> Result<Connecting, EngineError> {
         self.board.reset();
+        let start = Monotonic.now();
         self.tell(|| Command::Connect);
         let total = self.plan.sockets();
         let look = |this: &mut Self, _| {
@@ -265,34 +269,41 @@ impl Coordinator<'_> {
             this.watch.progress(&Progress { phase: Phase::Connecting, done, total });
             this.stop.requested().then_some(Directive::End)
         };
-        let failures = self.await_all(look, |report| match report {
-            Report::Connected(failures) => Some(failures),
+        let answers = self.await_all(look, |report| match report {
+            Report::Connected(failures, dialled) => Some((failures, *dialled)),
             _ => None,
         })?;
         self.interrupted()?;
-        self.fail(failures.into_iter().flatten())
+        let (failures, dialled): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+        let connecting = Connecting::merge(total, start, &dialled, &failures.concat());
+        self.enough(&connecting)?;
+        Ok(connecting)
     }
 
     fn interrupted(&self) -> Result<(), EngineError> {
         if self.stop.requested() { Err(EngineError::Interrupted) } else { Ok(()) }
     }
 
-    fn fail(&self, failures: impl Iterator<Item = Failure>) -> Result<(), EngineError> {
-        let mut counts: BTreeMap<(u32, &'static str, String), u64> = BTreeMap::new();
-        for Failure { seat, phase, reason } in failures {
-            *counts.entry((seat.node, phase, reason)).or_default() += 1;
-        }
-        if counts.is_empty() {
+    /// Whether the sockets that are there are as many as there must be.
+    fn enough(&self, connecting: &Connecting) -> Result<(), EngineError> {
+        if connecting.failures.is_empty() {
             return Ok(());
         }
-        let failure = |((node, phase, reason), sockets): ((u32, _, _), _)| {
-            let url = self.plan.nodes[node as usize].url.clone();
-            NodeFailure { url, phase, reason, sockets }
+        let failure = |failed: &FailedSockets| NodeFailure {
+            url: self.plan.nodes[failed.node].url.clone(),
+            phase: failed.phase,
+            reason: failed.reason.clone(),
+            sockets: failed.sockets,
         };
-        Err(EngineError::Unreachable(counts.into_iter().map(failure).collect()))
+        Err(EngineError::Unreachable(connecting.failures.iter().map(failure).collect()))
     }
 
-    fn probe(&mut self, text: &TextShape, nonce: u32) -> Result<(), EngineError> {
+    fn probe(
+        &mut self,
+        text: &TextShape,
+        nonce: u32,
+        connecting: &mut Connecting,
+    ) -> Result<(), EngineError> {
         self.board.reset();
         self.tell(|| Command::Probe { text: text.clone(), run: nonce });
         let start = Monotonic.now();
@@ -312,7 +323,8 @@ impl Coordinator<'_> {
         })?;
         self.interrupted()?;
         let (unseen, failures): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
-        self.fail(failures.into_iter().flatten())?;
+        connecting.lose(&failures.concat());
+        self.enough(connecting)?;
         self.deaf(unseen.into_iter().flatten())
     }
 

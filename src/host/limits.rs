@@ -25,6 +25,8 @@ pub struct Need {
     pub sockets_to_busiest: u64,
     /// The URL of that node.
     pub busiest: String,
+    /// Addresses and ports are dealt by the plan, which has checked them (`plan::origins`).
+    pub own_origins: bool,
     /// Memory by purpose, in bytes.
     pub memory: Vec<(&'static str, u64)>,
 }
@@ -85,7 +87,8 @@ pub enum LimitError {
     #[error(
         "too few local ports: {} sockets go to {node}, but net.ipv4.ip_local_port_range={} {} \
          leaves {}: {}",
-        Count(*.sockets), .ports.0, .ports.1, Count(*.available), port_remedy(*.sockets)
+        Count(*.sockets), .ports.0, .ports.1, Count(*.available),
+        port_remedy(*.sockets, *.available)
     )]
     Ports {
         /// Sockets to the node.
@@ -113,11 +116,14 @@ pub enum LimitError {
     },
 }
 
-fn port_remedy(sockets: u64) -> &'static str {
+/// Addresses that hold so many sockets to one node with about half of their ports.
+fn port_remedy(sockets: u64, available: u64) -> String {
+    let wanted = sockets.div_ceil((available / 2).max(1));
+    let sources = format!("give --source-ip {} of this host's addresses", Count(wanted));
     if sockets <= WIDEST_PORTS {
-        "run `sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'`"
+        format!("{sources}, or run `sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'`")
     } else {
-        "no range holds so many from one address: spread them over more nodes"
+        format!("{sources}, or spread the sockets over more nodes")
     }
 }
 
@@ -159,7 +165,7 @@ fn ports(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     let (low, high) = facts.ports;
     let range = u64::from(high).saturating_sub(u64::from(low)) + 1;
     let available = range.saturating_sub(facts.reserved_ports);
-    if need.sockets_to_busiest <= available {
+    if need.own_origins || need.sockets_to_busiest <= available {
         return Ok(());
     }
     Err(LimitError::Ports {
@@ -249,7 +255,8 @@ mod tests {
 
     fn need(sockets: u64, sockets_to_busiest: u64) -> Need {
         let memory = vec![("frames", 1 << 20), ("ledger", 2 << 20)];
-        Need { sockets, sockets_to_busiest, busiest: "ws://10.0.0.7:1/".to_owned(), memory }
+        let busiest = "ws://10.0.0.7:1/".to_owned();
+        Need { sockets, sockets_to_busiest, busiest, own_origins: false, memory }
     }
 
     fn refusal(facts: &Facts, need: &Need) -> String {
@@ -284,13 +291,16 @@ mod tests {
         assert_eq!(
             refusal(&facts, &need(28_233, 28_233)),
             "too few local ports: 28 233 sockets go to ws://10.0.0.7:1/, but \
-             net.ipv4.ip_local_port_range=32768 60999 leaves 28 232: run \
-             `sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'`"
+             net.ipv4.ip_local_port_range=32768 60999 leaves 28 232: give --source-ip 3 of this \
+             host's addresses, or run `sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'`"
         );
         let wide = Facts { ports: (1_024, 65_535), ..facts };
         assert_eq!(check(&wide, &need(64_512, 64_512)), Ok(()));
         let text = refusal(&wide, &need(64_513, 64_513));
-        assert!(text.contains("spread them over more nodes"), "{text}");
+        assert!(text.contains("give --source-ip 3 of"), "{text}");
+        assert!(text.contains("spread the sockets over more nodes"), "{text}");
+        let own_origins = Need { own_origins: true, ..need(84_696, 84_696) };
+        assert_eq!(check(&facts, &own_origins), Ok(()), "the plan has counted its addresses");
     }
 
     #[test]

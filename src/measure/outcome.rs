@@ -4,6 +4,7 @@
 
 use hdrhistogram::Histogram;
 
+use super::connecting::Connecting;
 use crate::units::Nanos;
 
 /// A latency class, as the design defines it. A class that has no meaning in a mode is absent.
@@ -284,6 +285,8 @@ fn per_second(count: u64, time: Nanos) -> f64 {
 /// All rows of one invocation.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
+    /// How the sockets were connected; none where that was not to be told.
+    pub connecting: Option<Connecting>,
     /// Rows that ran, in order.
     pub runs: Vec<RunOutcome>,
     /// Rows that did not run, and why.

@@ -3,6 +3,7 @@
 //! Belongs here: targets, load, expectation, and the arithmetic on them. Does not: clap (`cli`),
 //! sockets (`engine`), the machine's limits (`host`).
 
+pub mod dialing;
 pub mod discovery;
 pub mod engine;
 pub mod fan_out;
@@ -11,12 +12,16 @@ pub(crate) mod fixture;
 pub mod load;
 pub mod memory;
 pub mod notice;
+pub mod origins;
 pub mod schedule;
+pub mod sources;
 pub mod targets;
 
+use self::dialing::Dialing;
 use self::engine::Engine;
 use self::fan_out::FanOut;
 use self::load::{Load, Spec};
+use self::origins::Origins;
 use self::schedule::Shape;
 pub use self::targets::Node;
 use self::targets::Targets;
@@ -62,6 +67,10 @@ pub struct Plan {
     pub frame_memory_bytes: usize,
     /// Seed of everything random on our side: run nonce, mask keys, upgrade keys.
     pub seed: u64,
+    /// How sockets are connected.
+    pub dialing: Dialing,
+    /// From where; the kernel's choice until [`Plan::from_ports`].
+    pub origins: Origins,
     /// Every turn of a worker takes so much longer. For tests of the verdict only: 0 elsewhere.
     pub test_turn_delay: Nanos,
 }
@@ -124,6 +133,8 @@ impl Plan {
             max_message_bytes: size(spec.max_message_bytes),
             frame_memory_bytes: size(spec.frame_memory_bytes),
             seed,
+            dialing: spec.dialing,
+            origins: Origins::Kernel,
             test_turn_delay: spec.test_turn_delay,
         })
     }

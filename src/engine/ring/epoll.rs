@@ -194,7 +194,7 @@ impl Ring for EpollRing {
         let fd = open(to, from, SocketFlags::NONBLOCK)?;
         let connected = rustix::net::connect(&fd, &to);
         let socket = &mut self.sockets[slot as usize];
-        socket.fd = Some(fd);
+        *socket = Socket { fd: Some(fd), ..Socket::default() };
         match connected {
             Err(Errno::INPROGRESS) => {
                 socket.connecting = true;

@@ -137,10 +137,11 @@ impl RingConfig {
 /// A queue pair with a kernel, or something that behaves like one.
 pub trait Ring {
     /// Opens a socket in `slot` and starts connecting it to `to`, from `from` when given. Answered
-    /// by [`Op::Connect`].
+    /// by [`Op::Connect`]. After one that failed it may be asked again for the same slot.
     ///
     /// # Errors
-    /// The socket could not be made: descriptors, memory, a source address that is not ours.
+    /// The socket could not be made: descriptors, memory, a source address that is not ours
+    /// (`EADDRNOTAVAIL`) or a port that another holds (`EADDRINUSE`).
     fn connect(&mut self, slot: Slot, to: SocketAddr, from: Option<SocketAddr>) -> io::Result<()>;
 
     /// Arms a multishot receive. Answered by any number of [`Op::Receive`], the last without `more`.
@@ -183,6 +184,8 @@ fn open(to: SocketAddr, from: Option<SocketAddr>, flags: SocketFlags) -> io::Res
     // Frames must leave when they are submitted; Nagle would hold small ones for an ACK.
     sockopt::set_tcp_nodelay(&fd, true)?;
     if let Some(from) = from {
+        // One port serves a connection to each node: without this the first would keep it.
+        sockopt::set_socket_reuseaddr(&fd, true)?;
         rustix::net::bind(&fd, &from)?;
     }
     Ok(fd)

@@ -10,6 +10,7 @@
 mod conduct;
 mod connect;
 mod probe;
+mod ramp;
 mod row;
 
 use std::io;
@@ -18,7 +19,8 @@ use std::ops::Range;
 use rustix::io::Errno;
 
 pub use self::conduct::{Conductor, Directive, WorkerProgress};
-pub use self::connect::Failure;
+use self::connect::Dial;
+pub use self::ramp::Lane;
 pub use self::row::RowPlan;
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
 use super::session::{Flight, Loss, Outbox, Phase, Session};
@@ -92,6 +94,7 @@ pub struct Worker<'a, R, C> {
     /// Receives that ended and must be armed again.
     rearm: Vec<Slot>,
     counters: Counters,
+    dial: Dial,
     rng: fastrand::Rng,
 }
 
@@ -112,6 +115,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             lost: Vec::with_capacity(seats.len()),
             rearm: Vec::with_capacity(seats.len()),
             counters: Counters::default(),
+            dial: Dial::new(plan.nodes.len()),
             rng,
         }
     }
@@ -371,6 +375,9 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     fn note_loss<S: Script>(&mut self, script: &mut S, slot: Slot, loss: Loss, now: Nanos) {
         let session = &mut self.sessions[slot as usize];
         session.decoder.release(&mut self.pool);
+        if session.under_way() {
+            self.dial.settle(now);
+        }
         self.lost.push(Lost { loss, seat: session.seat, at: now, phase: session.phase });
         script.lost(slot);
     }
@@ -459,8 +466,8 @@ fn describe(doing: &str, errno: Errno) -> String {
         Errno::PIPE => "the node had closed the connection (EPIPE)".into(),
         Errno::CONNREFUSED => "connection refused (ECONNREFUSED): nothing listens there".into(),
         Errno::TIMEDOUT => format!("{doing} timed out in the kernel (ETIMEDOUT)"),
-        Errno::ADDRNOTAVAIL => "no free local port to this node (EADDRNOTAVAIL): widen \
-             net.ipv4.ip_local_port_range"
+        Errno::ADDRNOTAVAIL => "no free local port to this node (EADDRNOTAVAIL): give \
+             --source-ip more addresses, or widen net.ipv4.ip_local_port_range"
             .into(),
         errno => format!("{doing} failed: {errno}"),
     }

@@ -19,7 +19,7 @@ fn report(plan: &Plan, outcome: &Outcome) -> String {
 }
 
 fn outcome(runs: Vec<RunOutcome>) -> Outcome {
-    Outcome { runs, skipped: Vec::new(), interrupted: false }
+    Outcome { runs, ..Outcome::default() }
 }
 
 /// The link to node 2 is cut after a third of the messages; node 1 drops a few.
@@ -118,6 +118,7 @@ fn interrupted() -> Outcome {
         runs: vec![whole(3_000), run],
         skipped: vec![(8_000, "interrupted".to_owned())],
         interrupted: true,
+        connecting: None,
     }
 }
 
