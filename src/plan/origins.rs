@@ -13,27 +13,9 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::Plan;
-use super::sources::{SourceRange, Sources};
+use super::sources::{Origins, SourceRange, Sources};
 use crate::host::ports::LocalPorts;
 use crate::units::Count;
-
-/// Where sockets come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origins {
-    /// The kernel chooses address and port of each.
-    Kernel,
-    /// We choose.
-    Ours {
-        /// IPv4 addresses.
-        v4: Option<Sources>,
-        /// IPv6 addresses.
-        v6: Option<Sources>,
-        /// The ports of each.
-        ports: LocalPorts,
-        /// Nobody asked: one address would not do, and on loopback there are more.
-        automatic: bool,
-    },
-}
 
 /// Why the sources do not suit the nodes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,7 +7,7 @@ use std::io;
 use std::net::IpAddr;
 use std::ops::Range;
 
-use super::ramp::{Lane, Ramp};
+use super::ramp::{BLACK_HOLE, Lane, Ramp};
 use super::{Conductor, Directive, Phase, Script, TICK, Worker, WorkerProgress, describe};
 use crate::engine::ring::{BufferId, Completion, Ring, SendBuf, Slot, Wait};
 use crate::engine::session::{Loss, Upgrade};
@@ -17,50 +17,8 @@ use crate::units::Nanos;
 use crate::wire::upgrade;
 use rustix::io::Errno;
 
-/// A node that has let so many sockets in a row run into --connect-timeout and has not taken a single
-/// one is not waited for any more: a black hole must not hold up the sockets of the others.
-const BLACK_HOLE: u32 = 64;
 /// Ports that are tried for a socket: others may hold some, or have just let go of them.
 const PORTS_TRIED: u8 = 64;
-
-/// What a worker knows of connecting.
-#[derive(Debug)]
-pub(super) struct Dial {
-    lane: Lane,
-    /// Sockets that are ready or given up.
-    settled: u64,
-    nodes: Vec<NodeRecord>,
-    dialled: Dialled,
-}
-
-/// How a node has answered so far.
-#[derive(Clone, Copy, Debug, Default)]
-struct NodeRecord {
-    has_opened: bool,
-    timeouts: u32,
-}
-
-impl Dial {
-    pub(super) fn new(nodes: usize) -> Self {
-        Self {
-            lane: Lane::ALONE,
-            settled: 0,
-            nodes: vec![NodeRecord::default(); nodes],
-            dialled: Dialled::default(),
-        }
-    }
-
-    /// A socket is ready, or given up.
-    pub(super) fn settle(&mut self, at: Nanos) {
-        self.settled += 1;
-        self.dialled.settled_at = at;
-    }
-
-    fn is_black_hole(&self, node: u32) -> bool {
-        let record = self.nodes[node as usize];
-        !record.has_opened && record.timeouts >= BLACK_HOLE
-    }
-}
 
 /// Nothing to say, and whatever is heard was not asked for.
 struct Silence;
@@ -215,7 +173,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 return;
             }
             if errno == Errno::TIMEDOUT {
-                self.dial.nodes[self.sessions[slot as usize].seat.node as usize].timeouts += 1;
+                self.dial.note_timeout(self.sessions[slot as usize].seat.node);
             }
             return self.lose(script, slot, Loss::plain(describe("connect", errno)), now);
         }
@@ -249,9 +207,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             Ok(None) => session.upgrade = Some(state),
             Ok(Some(consumed)) => {
                 session.phase = Phase::Open;
-                self.dial.settle(now);
-                self.dial.dialled.upgrade.record(now.since(state.since));
-                self.dial.nodes[session.seat.node as usize].has_opened = true;
+                self.dial.note_open(session.seat.node, now.since(state.since), now);
                 let tail = &state.response[consumed..];
                 let memory = (&mut self.pool, &mut self.opcodes, &mut self.outbox);
                 let fed = super::feed(session, (slot, tail), memory, script, now);
@@ -275,7 +231,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 Phase::Connecting => format!("no answer to the TCP connect within {waited} s"),
                 _ => format!("no answer to the upgrade request within {waited} s"),
             };
-            self.dial.nodes[session.seat.node as usize].timeouts += 1;
+            self.dial.note_timeout(session.seat.node);
             self.lose(&mut Silence, slot, Loss::plain(reason), now);
         }
     }

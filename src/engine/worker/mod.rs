@@ -19,7 +19,7 @@ use std::ops::Range;
 use rustix::io::Errno;
 
 pub use self::conduct::{Conductor, Directive, WorkerProgress};
-use self::connect::Dial;
+use self::ramp::Dial;
 pub use self::ramp::Lane;
 pub use self::row::RowPlan;
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};

@@ -1,11 +1,12 @@
 //! When which socket may be begun: how many connects are under way, and how fast they follow.
 //!
-//! Belongs here: counting, and the pace of `--connect-rate`, as pure functions of time. Does not:
-//! connecting (`connect`).
+//! Belongs here: counting, which nodes are not worth waiting for, and the pace of `--connect-rate`, as
+//! pure functions of time. Does not: connecting (`connect`).
 
 use std::collections::VecDeque;
 
 use crate::engine::ring::Slot;
+use crate::measure::connecting::Dialled;
 use crate::units::{Nanos, Rate};
 
 /// Connects under way at once over all workers: enough to fill the path, few enough for a listen
@@ -18,6 +19,10 @@ const UNDER_WAY_LEAST: usize = 16;
 /// What was missed for longer than this, because too many were under way, is not made up for: the
 /// rate is a bound, and a node that has just recovered is not to be met with a flood.
 const SLACK: Nanos = Nanos::from_millis(10);
+
+/// A node that has let so many sockets in a row run into --connect-timeout and has not taken a single
+/// one is not waited for any more: a black hole must not hold up the sockets of the others.
+pub(super) const BLACK_HOLE: u32 = 64;
 
 /// Nanoseconds over millionths of an event a second.
 const NS_PER_MICRO_EVENT: u128 = 1_000_000_000_000_000;
@@ -34,6 +39,57 @@ pub struct Lane {
 impl Lane {
     /// The only one.
     pub const ALONE: Self = Self { index: 0, of: 1 };
+}
+
+/// What a worker knows of connecting.
+#[derive(Debug)]
+pub(super) struct Dial {
+    pub(super) lane: Lane,
+    /// Sockets that are ready or given up.
+    pub(super) settled: u64,
+    pub(super) dialled: Dialled,
+    nodes: Vec<NodeRecord>,
+}
+
+/// How a node has answered so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct NodeRecord {
+    has_opened: bool,
+    timeouts: u32,
+}
+
+impl Dial {
+    pub(super) fn new(nodes: usize) -> Self {
+        Self {
+            lane: Lane::ALONE,
+            settled: 0,
+            nodes: vec![NodeRecord::default(); nodes],
+            dialled: Dialled::default(),
+        }
+    }
+
+    /// A socket is ready, or given up.
+    pub(super) fn settle(&mut self, at: Nanos) {
+        self.settled += 1;
+        self.dialled.settled_at = at;
+    }
+
+    /// A socket to `node` was accepted so long after it asked.
+    pub(super) fn note_open(&mut self, node: u32, waited: Nanos, at: Nanos) {
+        self.settle(at);
+        self.dialled.upgrade.record(waited);
+        self.nodes[node as usize].has_opened = true;
+    }
+
+    /// A socket to `node` has waited in vain.
+    pub(super) fn note_timeout(&mut self, node: u32) {
+        self.nodes[node as usize].timeouts += 1;
+    }
+
+    pub(super) fn is_black_hole(&self, node: u32) -> bool {
+        let record = self.nodes[node as usize];
+        !record.has_opened && record.timeouts >= BLACK_HOLE
+    }
 }
 
 /// Where a worker is in beginning its sockets.
@@ -162,6 +218,18 @@ mod tests {
             settled += 1;
         }
         assert_eq!(begun, 1_000);
+    }
+
+    #[test]
+    fn a_node_that_never_answers_is_a_black_hole_and_one_that_has_answered_is_not() {
+        let mut dial = Dial::new(2);
+        dial.note_open(1, Nanos(3), Nanos(9));
+        for _ in 0..BLACK_HOLE {
+            assert!(!dial.is_black_hole(0));
+            (0..2).for_each(|node| dial.note_timeout(node));
+        }
+        assert_eq!([0, 1].map(|node| dial.is_black_hole(node)), [true, false]);
+        assert_eq!((dial.settled, dial.dialled.settled_at), (1, Nanos(9)));
     }
 
     #[test]
