@@ -115,12 +115,13 @@ impl Thread<'_> {
     }
 
     fn serve(&self) -> io::Result<()> {
-        let cpu = self.plan.cores[self.index];
+        let cpu = self.plan.cpu_of(self.index);
         if !core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
             return Err(io::Error::other(format!("CPU {cpu} of --cores is not ours to use")));
         }
         // On this very thread: a ring belongs to the one that builds it.
         let size = RingConfig::for_sockets(self.seats.len() as u32);
+        let size = if self.plan.direct { size.direct(self.plan.rings_per_core) } else { size };
         match self.plan.engine {
             Engine::IoUring => self.work(cpu, UringRing::new(size)?),
             Engine::Epoll => self.work(cpu, EpollRing::new(size)?),
@@ -131,7 +132,7 @@ impl Thread<'_> {
         let mut rng = fastrand::Rng::with_seed(self.plan.seed);
         let rng = (0..=self.index).map(|_| rng.fork()).last().unwrap_or(rng);
         let mut worker = Worker::new(self.plan, ring, Monotonic, self.seats, rng)
-            .in_lane(Lane { index: self.index, of: self.plan.cores.len() });
+            .in_lane(Lane { index: self.index, of: self.plan.workers() });
         self.tell(Report::Built);
         loop {
             let command = match self.inbox.try_recv() {

@@ -88,7 +88,7 @@ impl Row<'_> {
             gaps_total,
             opcodes: tallies.iter().fold(Opcodes::default(), |sum, t| sum.plus(&t.opcodes)),
             lost: tallies.iter().flat_map(|t| t.lost.iter().cloned()).collect(),
-            cores: tallies.into_iter().map(|t| t.core).collect(),
+            cores: by_cpu(tallies.into_iter().map(|t| t.core)),
             ending: self.ending,
             caveats: Vec::new(),
         }
@@ -298,6 +298,37 @@ fn ranges(numbers: impl Iterator<Item = u32>) -> (Vec<(u64, u64)>, u64) {
         }
     }
     (ranges, count)
+}
+
+/// What the workers of each CPU did together: one that carries several is as busy as all of them.
+fn by_cpu(workers: impl Iterator<Item = CoreUse>) -> Vec<CoreUse> {
+    let mut cores: Vec<CoreUse> = Vec::new();
+    for worker in workers {
+        match cores.iter_mut().find(|core| core.cpu == worker.cpu) {
+            Some(core) => core.add(&worker),
+            None => cores.push(worker),
+        }
+    }
+    cores
+}
+
+impl CoreUse {
+    /// Adds another worker on the same CPU.
+    fn add(&mut self, other: &Self) {
+        let Self { cpu: _, sockets, copies, cpu_time, spun, wall, .. } = *other;
+        self.sockets += sockets;
+        self.copies += copies;
+        self.cpu_time = self.cpu_time.plus(cpu_time);
+        self.spun = self.spun.plus(spun);
+        self.wall = self.wall.max(wall);
+        self.cq_overflow += other.cq_overflow;
+        self.enobufs += other.enobufs;
+        self.short_sends += other.short_sends;
+        self.stale += other.stale;
+        self.enters += other.enters;
+        self.reads += other.reads;
+        self.longest_turn = self.longest_turn.max(other.longest_turn);
+    }
 }
 
 impl Opcodes {

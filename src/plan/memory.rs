@@ -73,7 +73,7 @@ impl MemoryNeed {
 impl Plan {
     /// What a row of `messages` takes at most. Saturates instead of wrapping.
     pub fn memory(&self, messages: u64) -> MemoryNeed {
-        let (sockets, cores) = (self.sockets(), self.cores.len() as u64);
+        let (sockets, cores) = (self.sockets(), self.workers() as u64);
         let nodes = self.nodes.len() as u64;
         // An open loop has two more on each core (service, lag), and three more classes.
         let (each, classes) = if self.shape.is_open_loop() { (nodes + 2, 6) } else { (nodes, 3) };
@@ -119,7 +119,7 @@ impl Plan {
         // At most half full, and with room for other users' ids.
         let places = messages.saturating_mul(2).saturating_add(STRANGERS);
         let places = places.checked_next_power_of_two().unwrap_or(u64::MAX);
-        let tables = places.saturating_mul(ID_PLACE_BYTES).saturating_mul(self.cores.len() as u64);
+        let tables = places.saturating_mul(ID_PLACE_BYTES).saturating_mul(self.workers() as u64);
         let waiting = self.expected_copies(messages).saturating_mul(WAITING_COPY_BYTES);
         tables.saturating_add(waiting)
     }

@@ -3,6 +3,7 @@
 //! Belongs here: targets, load, expectation, and the arithmetic on them. Does not: clap (`cli`),
 //! sockets (`engine`), the machine's limits (`host`).
 
+pub mod descriptors;
 pub mod dialing;
 pub mod discovery;
 pub mod engine;
@@ -45,8 +46,13 @@ pub struct Plan {
     pub push_sockets: u32,
     /// Receive sockets to each node. May be 0 (then only the push sockets receive).
     pub receivers_per_node: u32,
-    /// The CPUs that carry a worker each; at least one.
+    /// The CPUs that carry workers; at least one, each once.
     pub cores: Vec<usize>,
+    /// Workers, each with a ring, on every one of them: 1, unless a ring's table of descriptors is
+    /// too small for the sockets of a core.
+    pub rings_per_core: usize,
+    /// Sockets live in the rings' tables of descriptors, not in the process's.
+    pub direct: bool,
     /// What the workers ask the kernel through.
     pub engine: Engine,
     /// The rows: the number of messages of each run, at least one row, each at least 1.
@@ -123,6 +129,8 @@ impl Plan {
             push_sockets,
             receivers_per_node,
             cores,
+            rings_per_core: 1,
+            direct: false,
             engine,
             messages,
             shape,
@@ -137,6 +145,17 @@ impl Plan {
             origins: Origins::Kernel,
             test_turn_delay: spec.test_turn_delay,
         })
+    }
+
+    /// Workers over all cores.
+    pub fn workers(&self) -> usize {
+        self.cores.len() * self.rings_per_core
+    }
+
+    /// The CPU of a worker: they go round the cores, so that the first ones, which have the push
+    /// sockets, are not all on one.
+    pub fn cpu_of(&self, worker: usize) -> usize {
+        self.cores[worker % self.cores.len()]
     }
 
     /// Sockets to one node.

@@ -56,7 +56,7 @@ impl EpollRing {
     /// # Errors
     /// `EMFILE`, `ENFILE`, `ENOMEM`.
     pub fn new(config: RingConfig) -> io::Result<Self> {
-        let RingConfig { slots, buffers, buffer_bytes } = config;
+        let RingConfig { slots, buffers, buffer_bytes, direct: _ } = config;
         Ok(Self {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             sockets: (0..slots).map(|_| Socket::default()).collect(),

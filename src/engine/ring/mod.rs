@@ -119,6 +119,8 @@ pub struct RingConfig {
     pub buffers: u16,
     /// Size of each.
     pub buffer_bytes: usize,
+    /// Sockets live in the ring's own table of descriptors (io_uring only).
+    pub direct: bool,
 }
 
 impl RingConfig {
@@ -130,7 +132,15 @@ impl RingConfig {
             slots: sockets,
             buffers: buffers as u16,
             buffer_bytes: (RECEIVE_BYTES / buffers).clamp(2048, 32 << 10),
+            direct: false,
         }
+    }
+
+    /// Sockets in the ring's own table, and `rings` of its kind on one core, of which one runs at a
+    /// time: they share the cache, so each has its part of the buffers.
+    pub fn direct(self, rings: usize) -> Self {
+        let buffers = (usize::from(self.buffers) / rings.max(1)).next_power_of_two().max(256);
+        Self { direct: true, buffers: buffers.min(self.buffers.into()) as u16, ..self }
     }
 }
 

@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::types::{CancelBuilder, Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
@@ -47,10 +47,43 @@ fn completions(slots: u32) -> u32 {
     slots.saturating_mul(4).next_power_of_two().clamp(8192, 1 << 18)
 }
 
+/// Where a socket is found.
+enum Handle {
+    /// In the process's table.
+    Process(OwnedFd),
+    /// In the ring's own, at the number of its slot.
+    Direct,
+}
+
+/// A handle as a submission entry takes it.
+enum Aim {
+    Process(Fd),
+    Direct(Fixed),
+}
+
+/// An entry for either kind of handle: the crate tells them apart by type.
+macro_rules! aimed {
+    ($aim:expr, |$fd:ident| $entry:expr) => {
+        match $aim {
+            Aim::Process($fd) => $entry,
+            Aim::Direct($fd) => $entry,
+        }
+    };
+}
+
+impl Handle {
+    fn aim(&self, slot: Slot) -> Aim {
+        match self {
+            Self::Process(fd) => Aim::Process(Fd(fd.as_raw_fd())),
+            Self::Direct => Aim::Direct(Fixed(slot)),
+        }
+    }
+}
+
 /// One socket.
 #[derive(Default)]
 struct Socket {
-    fd: Option<OwnedFd>,
+    handle: Option<Handle>,
     /// The buffer of the send in flight, or of the one that completed last.
     sending: Option<SendBuf>,
     /// Operations that the kernel still holds.
@@ -71,6 +104,8 @@ pub struct UringRing {
     cursor: usize,
     in_flight: usize,
     counters: RingCounters,
+    /// Sockets live in the ring's own table.
+    direct: bool,
     ring: IoUring,
 }
 
@@ -79,14 +114,15 @@ pub struct UringRing {
 /// # Errors
 /// The kernel's errno: `EPERM` (sysctl or seccomp), `ENOSYS` (no io_uring), `EINVAL` (too old).
 pub fn probe() -> io::Result<()> {
-    UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 64 }).map(drop)
+    UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 64, direct: false }).map(drop)
 }
 
 impl UringRing {
     /// Builds a ring; the calling thread must be the one that uses it.
     ///
     /// # Errors
-    /// As [`probe`], and `ENOMEM` (memory, or `RLIMIT_MEMLOCK` on kernels before 5.12).
+    /// As [`probe`], and `ENOMEM` (memory, or `RLIMIT_MEMLOCK` on kernels before 5.12); with direct
+    /// descriptors `EMFILE` for more slots than `RLIMIT_NOFILE`, which holds for each ring's table.
     pub fn new(config: RingConfig) -> io::Result<Self> {
         let completions = completions(config.slots);
         let ring = IoUring::builder()
@@ -108,8 +144,12 @@ impl UringRing {
                 0,
             )?;
         }
+        if config.direct {
+            ring.submitter().register_files_sparse(config.slots)?;
+        }
         Ok(Self {
             buffers: Some(buffers),
+            direct: config.direct,
             sockets: (0..config.slots).map(|_| Socket::default()).collect(),
             addresses: HashMap::new(),
             ready: Vec::with_capacity(completions as usize),
@@ -126,10 +166,33 @@ impl UringRing {
 
     /// None once the socket is closing: what is armed behind the cancellation would never be
     /// cancelled, and keep the connection open.
-    fn fd(&self, slot: Slot) -> Option<Fd> {
+    fn aim(&self, slot: Slot) -> Option<Aim> {
         let socket = &self.sockets[slot as usize];
-        let fd = socket.fd.as_ref().filter(|_| !socket.closing);
-        fd.map(|fd| Fd(fd.as_raw_fd()))
+        let handle = socket.handle.as_ref().filter(|_| !socket.closing);
+        handle.map(|handle| handle.aim(slot))
+    }
+
+    /// Takes a socket over for a slot. What the slot held before is closed.
+    fn adopt(&mut self, slot: Slot, fd: OwnedFd) -> io::Result<Aim> {
+        let handle = if self.direct {
+            // Its options are set and it is bound; from here on the ring's table keeps it alive, and
+            // the process's has its place back.
+            self.ring.submitter().register_files_update(slot, &[fd.as_raw_fd()])?;
+            Handle::Direct
+        } else {
+            Handle::Process(fd)
+        };
+        let aim = handle.aim(slot);
+        self.sockets[slot as usize].handle = Some(handle);
+        Ok(aim)
+    }
+
+    /// Closes what nobody uses any more.
+    fn release(&mut self, slot: Slot) {
+        if let Some(Handle::Direct) = self.sockets[slot as usize].handle.take() {
+            let entry = opcode::Close::new(Fixed(slot)).build().user_data(UNWATCHED);
+            self.push(entry);
+        }
     }
 
     /// Queues an operation on a slot and accounts for it.
@@ -185,8 +248,8 @@ impl UringRing {
         let socket = &mut self.sockets[completion.slot as usize];
         socket.send_in_flight &= completion.op != Op::Send;
         if socket.closing && socket.in_flight == 0 {
-            socket.fd = None;
             socket.sending = None;
+            self.release(completion.slot);
         }
     }
 
@@ -230,27 +293,27 @@ impl UringRing {
 impl Ring for UringRing {
     fn connect(&mut self, slot: Slot, to: SocketAddr, from: Option<SocketAddr>) -> io::Result<()> {
         let fd = open(to, from, SocketFlags::empty())?;
+        let aim = self.adopt(slot, fd)?;
         let address = self.addresses.entry(slot).or_insert_with(|| Box::new(to.into()));
-        let entry =
-            opcode::Connect::new(Fd(fd.as_raw_fd()), address.as_ptr().cast(), address.addr_len())
-                .build();
-        self.sockets[slot as usize].fd = Some(fd);
+        let (at, len) = (address.as_ptr().cast(), address.addr_len());
+        let entry = aimed!(aim, |fd| opcode::Connect::new(fd, at, len).build());
         self.submit(Op::Connect, slot, entry);
         Ok(())
     }
 
     fn receive(&mut self, slot: Slot) {
-        let Some(fd) = self.fd(slot) else { return };
-        self.submit(Op::Receive, slot, opcode::RecvMulti::new(fd, GROUP).build());
+        let Some(aim) = self.aim(slot) else { return };
+        let entry = aimed!(aim, |fd| opcode::RecvMulti::new(fd, GROUP).build());
+        self.submit(Op::Receive, slot, entry);
     }
 
     fn send(&mut self, slot: Slot, buf: SendBuf, part: Range<usize>) {
-        let Some(fd) = self.fd(slot) else { return };
+        let Some(aim) = self.aim(slot) else { return };
         let bytes = &buf.as_slice()[part];
         // A heap address, the same after `buf` has moved: `Bytes` and `Vec` point to their bytes.
-        let entry = opcode::Send::new(fd, bytes.as_ptr(), bytes.len() as u32)
-            .flags(SendFlags::NOSIGNAL.bits() as i32)
-            .build();
+        let (at, len) = (bytes.as_ptr(), bytes.len() as u32);
+        let flags = SendFlags::NOSIGNAL.bits() as i32;
+        let entry = aimed!(aim, |fd| opcode::Send::new(fd, at, len).flags(flags).build());
         let socket = &mut self.sockets[slot as usize];
         assert!(!socket.send_in_flight, "one send in flight for each socket");
         socket.send_in_flight = true;
@@ -267,12 +330,11 @@ impl Ring for UringRing {
     fn close(&mut self, slot: Slot) {
         let socket = &mut self.sockets[slot as usize];
         socket.closing = true;
-        let Some(fd) = &socket.fd else { return };
+        let Some(handle) = &socket.handle else { return };
         if socket.in_flight == 0 {
-            socket.fd = None;
-            return;
+            return self.release(slot);
         }
-        let cancel = CancelBuilder::fd(Fd(fd.as_raw_fd())).all();
+        let cancel = aimed!(handle.aim(slot), |fd| CancelBuilder::fd(fd)).all();
         let entry = opcode::AsyncCancel2::new(cancel).build().user_data(UNWATCHED);
         self.push(entry);
     }

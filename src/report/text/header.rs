@@ -92,7 +92,7 @@ fn sockets(plan: &Plan) -> String {
         Count(plan.push_sockets.into()),
         Count(plan.receive_sockets()),
         Count(plan.sockets()),
-        counted(cpus.len() as u64, "worker", "workers"),
+        counted(plan.workers() as u64, "worker", "workers"),
         cpus.join(", "),
         plan.engine.name()
     )
