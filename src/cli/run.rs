@@ -282,7 +282,9 @@ impl RunError {
                 | ClusterError::Silent { .. } => Exit::Host,
             },
             Self::Engine(error) => match error {
-                EngineError::Unreachable(_) | EngineError::NotReady(..) => Exit::Unreachable,
+                EngineError::Unreachable(_)
+                | EngineError::TooFew { .. }
+                | EngineError::NotReady(..) => Exit::Unreachable,
                 EngineError::Interrupted => Exit::Interrupted,
                 EngineError::Host { .. } => Exit::Host,
             },

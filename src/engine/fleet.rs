@@ -31,8 +31,9 @@ use crate::measure::sent::{SentTimes, share};
 use crate::measure::tally::{Row, Tally};
 use crate::measure::verdict;
 use crate::plan::Plan;
+use crate::plan::dialing::Least;
 use crate::plan::engine::Engine;
-use crate::units::Nanos;
+use crate::units::{Count, Nanos};
 
 /// How often the coordinator looks at the workers: often enough to end a row without a pause that a
 /// person feels, seldom enough to cost a shared core nothing.
@@ -86,7 +87,23 @@ pub fn run(
         drop(report);
         let board = &board;
         let _end = EndAll(board);
-        Coordinator { plan, surroundings, stop, watch, board, commands, reports }.drive()
+        let hears = |seats: &Vec<Seat>| {
+            seats.iter().filter(|seat| seat.node as usize == plan.push_node).count()
+        };
+        let hearing = slices.iter().map(hears).collect();
+        let connecting = Connecting::default();
+        Coordinator {
+            plan,
+            surroundings,
+            stop,
+            watch,
+            board,
+            commands,
+            reports,
+            hearing,
+            connecting,
+        }
+        .drive()
     })
 }
 
@@ -199,6 +216,9 @@ struct Coordinator<'a> {
     board: &'a Board,
     commands: Vec<Sender<Command>>,
     reports: Receiver<(usize, Report)>,
+    /// Sockets of each worker that hear the text of every message.
+    hearing: Vec<usize>,
+    connecting: Connecting,
 }
 
 impl Coordinator<'_> {
@@ -213,7 +233,7 @@ impl Coordinator<'_> {
 
     fn phases(&mut self) -> Result<Outcome, EngineError> {
         self.await_all(|_, _| None, |report| matches!(report, Report::Built).then_some(()))?;
-        let mut connecting = self.connect()?;
+        self.connect()?;
         let text = TextShape::new(self.plan.payload_bytes).map_err(|error| EngineError::Host {
             doing: "--payload-bytes".into(),
             source: io::Error::other(error.to_string()),
@@ -221,9 +241,8 @@ impl Coordinator<'_> {
         // Not from --seed: two invocations must not take each other's messages for their own, and a
         // cluster may replay an earlier one's from its database.
         let nonce = fastrand::Rng::new().u32(..);
-        self.probe(&text, nonce, &mut connecting)?;
-        let outcome = self.rows(&text, nonce)?;
-        Ok(Outcome { connecting: Some(connecting), ..outcome })
+        self.probe(&text, nonce)?;
+        self.rows(&text, nonce)
     }
 
     fn tell(&self, command: impl Fn() -> Command) {
@@ -260,7 +279,7 @@ impl Coordinator<'_> {
         Ok(answers.into_iter().flatten().collect())
     }
 
-    fn connect(&mut self) -> Result<Connecting, EngineError> {
+    fn connect(&mut self) -> Result<(), EngineError> {
         self.board.reset();
         let start = Monotonic.now();
         self.tell(|| Command::Connect);
@@ -276,18 +295,24 @@ impl Coordinator<'_> {
         })?;
         self.interrupted()?;
         let (failures, dialled): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
-        let connecting = Connecting::merge(total, start, &dialled, &failures.concat());
-        self.enough(&connecting)?;
-        Ok(connecting)
+        self.connecting = Connecting::merge(self.plan, start, &dialled, &[]);
+        self.enough(&failures)
     }
 
     fn interrupted(&self) -> Result<(), EngineError> {
         if self.stop.requested() { Err(EngineError::Interrupted) } else { Ok(()) }
     }
 
-    /// Whether the sockets that are there are as many as there must be.
-    fn enough(&self, connecting: &Connecting) -> Result<(), EngineError> {
-        if connecting.failures.is_empty() {
+    /// Whether the sockets that are there are as many as there must be. `failures` are the new ones,
+    /// by worker.
+    fn enough(&mut self, failures: &[Vec<Failure>]) -> Result<(), EngineError> {
+        self.connecting.lose(self.plan, &failures.concat());
+        for (worker, failures) in failures.iter().enumerate() {
+            let hears = |failure: &&Failure| failure.seat.node as usize == self.plan.push_node;
+            self.hearing[worker] -= failures.iter().filter(hears).count();
+        }
+        let Connecting { sockets, connected, push_failed, ref failures, .. } = self.connecting;
+        if failures.is_empty() {
             return Ok(());
         }
         let failure = |failed: &FailedSockets| NodeFailure {
@@ -296,26 +321,39 @@ impl Coordinator<'_> {
             reason: failed.reason.clone(),
             sockets: failed.sockets,
         };
-        Err(EngineError::Unreachable(connecting.failures.iter().map(failure).collect()))
+        let failures = failures.iter().map(failure).collect();
+        let least = self.plan.dialing.least;
+        let there = format!("{} of {} sockets are connected", Count(connected), Count(sockets));
+        let why = if least == Least::All {
+            return Err(EngineError::Unreachable(failures));
+        } else if connected < least.of(sockets) {
+            format!("{there}: fewer than --min-connected {least}")
+        } else if push_failed > 0 {
+            format!("{there}, but not {push_failed} of the push sockets: they are the load itself")
+        } else if self.plan.dialect.correlates() && self.hearing.contains(&0) {
+            format!(
+                "{there}, but none to the push node on one of the workers, which this dialect \
+                 needs: give fewer --cores"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(EngineError::TooFew { failures, why })
     }
 
-    fn probe(
-        &mut self,
-        text: &TextShape,
-        nonce: u32,
-        connecting: &mut Connecting,
-    ) -> Result<(), EngineError> {
+    fn probe(&mut self, text: &TextShape, nonce: u32) -> Result<(), EngineError> {
         self.board.reset();
         self.tell(|| Command::Probe { text: text.clone(), run: nonce });
         let start = Monotonic.now();
         let total = self.plan.sockets();
+        let all = self.plan.dialing.least == Least::All;
         let mut settle = DrainWatch::new(Nanos::MAX, start);
         let look = |this: &mut Self, now: Nanos| {
             let progress = this.board.progress();
             let phase = Phase::Probing;
             this.watch.progress(&Progress { phase, done: progress.seen, total });
             let late = now.since(start) >= this.plan.ready_timeout;
-            let over = settle.look(progress, now).is_some() || progress.lost || late;
+            let over = settle.look(progress, now).is_some() || (progress.lost && all) || late;
             (over || this.stop.requested()).then_some(Directive::End)
         };
         let answers = self.await_all(look, |report| match report {
@@ -324,8 +362,7 @@ impl Coordinator<'_> {
         })?;
         self.interrupted()?;
         let (unseen, failures): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
-        connecting.lose(&failures.concat());
-        self.enough(connecting)?;
+        self.enough(&failures)?;
         self.deaf(unseen.into_iter().flatten())
     }
 
@@ -349,7 +386,8 @@ impl Coordinator<'_> {
     }
 
     fn rows(&mut self, text: &TextShape, nonce: u32) -> Result<Outcome, EngineError> {
-        let mut outcome = Outcome::default();
+        let mut outcome =
+            Outcome { connecting: Some(self.connecting.clone()), ..Outcome::default() };
         let plan = self.plan;
         for (index, &messages) in plan.messages.iter().enumerate() {
             if let Some(reason) = self.reason_to_skip(&outcome) {
@@ -427,6 +465,8 @@ impl Coordinator<'_> {
             cpus_allowed: self.surroundings.cpus_allowed,
             cluster_shares_cores: self.surroundings.cluster_shares_cores,
         });
+        run.caveats.extend(verdict::left_out(&self.connecting, self.plan.dialing.least));
+        run.caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));
         Ok(run)
     }
 
@@ -435,7 +475,7 @@ impl Coordinator<'_> {
         messages: u64,
         last_due: Nanos,
     ) -> Result<(Vec<Tally>, Ending), EngineError> {
-        let total = self.plan.expected_copies(messages);
+        let total = self.plan.expected_copies_without(messages, self.connecting.failed());
         let mut drain = DrainWatch::new(self.plan.drain, Monotonic.now()).not_before(last_due);
         let mut ending = None;
         let look = |this: &mut Self, now: Nanos| {

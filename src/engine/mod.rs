@@ -96,6 +96,14 @@ pub enum EngineError {
     /// Sockets could not be connected, upgraded or opened.
     #[error("{}", unreachable_text(.0))]
     Unreachable(Vec<NodeFailure>),
+    /// Fewer sockets than there must be could be connected.
+    #[error("{}\n{why}", unreachable_text(.failures))]
+    TooFew {
+        /// What became of the others.
+        failures: Vec<NodeFailure>,
+        /// One sentence with the figures.
+        why: String,
+    },
     /// A probe did not come to every socket in time.
     #[error("{}", not_ready_text(.0, *.1))]
     NotReady(Vec<DeafNode>, f64),

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::recorder::{Latencies, Seat};
+use crate::plan::Plan;
 use crate::units::Nanos;
 
 /// A socket that could not be made ready.
@@ -60,13 +61,16 @@ pub struct Connecting {
     pub upgrade: Latencies,
     /// See [`Dialled::ports_passed_over`].
     pub ports_passed_over: u64,
+    /// Push sockets among those that are not there.
+    pub push_failed: u64,
     /// The sockets that are not there, by node, phase and reason.
     pub failures: Vec<FailedSockets>,
 }
 
 impl Connecting {
     /// Merges what the workers saw; it began at `start`.
-    pub fn merge(sockets: u64, start: Nanos, shares: &[Dialled], failures: &[Failure]) -> Self {
+    pub fn merge(plan: &Plan, start: Nanos, shares: &[Dialled], failures: &[Failure]) -> Self {
+        let sockets = plan.sockets();
         let mut all = Self { sockets, connected: sockets, ..Self::default() };
         for share in shares {
             all.connect.add(&share.connect);
@@ -74,12 +78,14 @@ impl Connecting {
             all.wall = all.wall.max(share.settled_at.since(start));
             all.ports_passed_over += share.ports_passed_over;
         }
-        all.lose(failures);
+        all.lose(plan, failures);
         all
     }
 
     /// Further sockets are not there.
-    pub fn lose(&mut self, failures: &[Failure]) {
+    pub fn lose(&mut self, plan: &Plan, failures: &[Failure]) {
+        let pushing = failures.iter().filter(|failure| failure.seat.socket < plan.push_sockets);
+        self.push_failed += pushing.count() as u64;
         let mut counts: BTreeMap<(usize, &'static str, &str), u64> = BTreeMap::new();
         for known in &self.failures {
             *counts.entry((known.node, known.phase, &known.reason)).or_default() += known.sockets;
@@ -109,9 +115,10 @@ impl Connecting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::fixture;
 
     fn failure(node: u32, phase: &'static str, reason: &str) -> Failure {
-        Failure { seat: Seat { socket: 0, node }, phase, reason: reason.to_owned() }
+        Failure { seat: Seat { socket: 2 + node, node }, phase, reason: reason.to_owned() }
     }
 
     #[test]
@@ -120,11 +127,14 @@ mod tests {
         let first = [refused(), refused(), failure(0, "connect", "refused")];
         let mut share = Dialled { settled_at: Nanos(1_500), ..Dialled::default() };
         share.connect.record(Nanos(10));
-        let mut all = Connecting::merge(10, Nanos(500), &[share.clone(), share], &first);
-        all.lose(&[refused(), failure(1, "session", "reset")]);
+        let plan = fixture::plan(&[1, 2], |spec| {
+            (spec.push_sockets, spec.receivers_per_node) = (3, Some(5));
+        });
+        let mut all = Connecting::merge(&plan, Nanos(500), &[share.clone(), share], &first);
+        all.lose(&plan, &[refused(), failure(1, "session", "reset")]);
         let counted: Vec<_> = all.failures.iter().map(|f| (f.node, f.phase, f.sockets)).collect();
         assert_eq!(counted, [(0, "connect", 1), (1, "connect", 3), (1, "session", 1)]);
-        assert_eq!((all.connected, all.failed()), (5, 5));
+        assert_eq!((all.connected, all.failed(), all.push_failed), (8, 5, 1));
         assert_eq!(all.failures.iter().map(|f| f.sockets).sum::<u64>(), all.failed());
         assert_eq!((all.connect.ns.len(), all.wall), (2, Nanos(1_000)));
     }

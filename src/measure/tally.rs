@@ -60,7 +60,8 @@ impl Row<'_> {
     /// could be believed.
     pub fn merge(&self, mut tallies: Vec<Tally>) -> RunOutcome {
         attribute_leftovers(&mut tallies);
-        let delivery = self.delivery(&tallies);
+        let left_out = tallies.iter().map(|t| t.recorder.left_out).sum::<u64>();
+        let delivery = self.delivery(&tallies, left_out);
         let start = tallies.iter().filter_map(|t| t.first_send).min().unwrap_or(Nanos::ZERO);
         let last_send = tallies.iter().map(|t| t.last_send).max().unwrap_or(start);
         let last_copy = tallies.iter().map(|t| t.recorder.last_copy).max().unwrap_or(start);
@@ -71,7 +72,7 @@ impl Row<'_> {
             messages: self.messages,
             sent: tallies.iter().map(|t| t.sent).sum(),
             push_sockets: self.plan.push_sockets.into(),
-            receive_sockets: self.plan.receive_sockets(),
+            receive_sockets: self.plan.receive_sockets() - left_out,
             nodes: self.plan.nodes.len(),
             delivery,
             send_time: last_send.since(start),
@@ -94,10 +95,10 @@ impl Row<'_> {
         }
     }
 
-    fn delivery(&self, tallies: &[Tally]) -> Delivery {
+    fn delivery(&self, tallies: &[Tally], left_out: u64) -> Delivery {
         let sum = |of: fn(&Recorder) -> u64| tallies.iter().map(|t| of(&t.recorder)).sum::<u64>();
         let delivery = Delivery {
-            expected: self.plan.expected_copies(self.messages),
+            expected: self.plan.expected_copies_without(self.messages, left_out),
             delivered: sum(|r| r.counts.delivered),
             missing: sum(Recorder::missing),
             duplicate: sum(|r| r.counts.duplicate),
@@ -180,7 +181,8 @@ impl Row<'_> {
         timetable: Option<&Timetable>,
     ) -> (Latencies, Latencies) {
         let (mut completion, mut spread) = (Latencies::new(), Latencies::new());
-        let copies_each = self.plan.fan_out.copies_each(self.plan.sockets());
+        let left_out = tallies.iter().map(|t| t.recorder.left_out).sum::<u64>();
+        let copies_each = self.plan.fan_out.copies_each(self.plan.sockets() - left_out);
         for index in 0..self.sent.len() {
             let Some(sent) = self.sent.sent(index as u32) else { continue };
             let seen = tallies.iter().map(|t| t.recorder.times[index]).filter(|t| t.copies > 0);

@@ -182,7 +182,12 @@ impl Plan {
 
     /// What must come back for a row of `messages`: `m * (s + r)` where everybody hears everything.
     pub fn expected_copies(&self, messages: u64) -> u64 {
-        messages * self.fan_out.copies_each(self.sockets())
+        self.expected_copies_without(messages, 0)
+    }
+
+    /// The same when so many receive sockets are not there (`--min-connected`).
+    pub fn expected_copies_without(&self, messages: u64, left_out: u64) -> u64 {
+        messages * self.fan_out.copies_each(self.sockets() - left_out)
     }
 }
 

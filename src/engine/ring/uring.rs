@@ -42,9 +42,12 @@ const TEARDOWN: Nanos = Nanos::from_secs(1);
 /// Submission entries: enough for the sends and re-arms of one turn; more are submitted early.
 const SUBMISSIONS: u32 = 2048;
 
+/// The kernel's own bound, `IORING_MAX_CQ_ENTRIES`: more are EINVAL.
+const COMPLETIONS_MAX: u32 = 1 << 16;
+
 /// Completion entries: a burst may complete a read on every socket several times in one turn.
 fn completions(slots: u32) -> u32 {
-    slots.saturating_mul(4).next_power_of_two().clamp(8192, 1 << 18)
+    slots.saturating_mul(4).next_power_of_two().clamp(8192, COMPLETIONS_MAX)
 }
 
 /// Where a socket is found.
@@ -86,9 +89,8 @@ struct Socket {
     handle: Option<Handle>,
     /// The buffer of the send in flight, or of the one that completed last.
     sending: Option<SendBuf>,
-    /// Operations that the kernel still holds.
+    /// Operations that the kernel still holds: a bit for each kind, of which there is one at a time.
     in_flight: u8,
-    send_in_flight: bool,
     closing: bool,
 }
 
@@ -197,7 +199,7 @@ impl UringRing {
 
     /// Queues an operation on a slot and accounts for it.
     fn submit(&mut self, op: Op, slot: Slot, entry: squeue::Entry) {
-        self.sockets[slot as usize].in_flight += 1;
+        self.sockets[slot as usize].in_flight |= bit(op);
         self.in_flight += 1;
         self.push(entry.user_data(token(op, slot)));
     }
@@ -233,7 +235,7 @@ impl UringRing {
         for entry in self.ring.completion().take(room) {
             let Some(completion) = decode(&entry) else { continue };
             if !completion.more {
-                sockets[completion.slot as usize].in_flight -= 1;
+                sockets[completion.slot as usize].in_flight &= !bit(completion.op);
                 *in_flight -= 1;
             }
             self.ready.push(completion);
@@ -246,7 +248,6 @@ impl UringRing {
             self.addresses.remove(&completion.slot);
         }
         let socket = &mut self.sockets[completion.slot as usize];
-        socket.send_in_flight &= completion.op != Op::Send;
         if socket.closing && socket.in_flight == 0 {
             socket.sending = None;
             self.release(completion.slot);
@@ -315,8 +316,7 @@ impl Ring for UringRing {
         let flags = SendFlags::NOSIGNAL.bits() as i32;
         let entry = aimed!(aim, |fd| opcode::Send::new(fd, at, len).flags(flags).build());
         let socket = &mut self.sockets[slot as usize];
-        assert!(!socket.send_in_flight, "one send in flight for each socket");
-        socket.send_in_flight = true;
+        assert!(socket.in_flight & bit(Op::Send) == 0, "one send in flight for each socket");
         socket.sending = Some(buf);
         self.submit(Op::Send, slot, entry);
     }
@@ -324,19 +324,24 @@ impl Ring for UringRing {
     fn take_sent(&mut self, slot: Slot) -> Option<SendBuf> {
         let socket = &mut self.sockets[slot as usize];
         // The kernel reads from it until the completion: it must not leave before.
-        if socket.send_in_flight { None } else { socket.sending.take() }
+        if socket.in_flight & bit(Op::Send) == 0 { socket.sending.take() } else { None }
     }
 
     fn close(&mut self, slot: Slot) {
         let socket = &mut self.sockets[slot as usize];
         socket.closing = true;
-        let Some(handle) = &socket.handle else { return };
-        if socket.in_flight == 0 {
+        let in_flight = socket.in_flight;
+        if in_flight == 0 {
             return self.release(slot);
         }
-        let cancel = aimed!(handle.aim(slot), |fd| CancelBuilder::fd(fd)).all();
-        let entry = opcode::AsyncCancel2::new(cancel).build().user_data(UNWATCHED);
-        self.push(entry);
+        // By token, one for each: to find what a descriptor has in flight the kernel would look at
+        // every operation of the ring, and the end of 10 000 sockets takes seconds.
+        for op in [Op::Connect, Op::Receive, Op::Send] {
+            if in_flight & bit(op) != 0 {
+                let entry = opcode::AsyncCancel::new(token(op, slot)).build();
+                self.push(entry.user_data(UNWATCHED));
+            }
+        }
     }
 
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
@@ -383,6 +388,10 @@ impl Drop for UringRing {
     }
 }
 
+const fn bit(op: Op) -> u8 {
+    1 << op as u8
+}
+
 const fn token(op: Op, slot: Slot) -> u64 {
     (op as u64) << 32 | slot as u64
 }
@@ -411,6 +420,11 @@ fn decode(entry: &cqueue::Entry) -> Option<Completion> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_worker_asks_for_no_more_completions_than_the_kernel_gives() {
+        assert_eq!([1, 3_000, 16_667, u32::MAX].map(completions), [8_192, 16_384, 65_536, 65_536]);
+    }
 
     #[test]
     fn a_token_carries_operation_and_slot() {

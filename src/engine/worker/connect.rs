@@ -76,8 +76,9 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         self.turn(&mut Silence, Wait { want: 1, timeout: TICK }).map(drop)
     }
 
-    /// Sockets lost since the last row or phase.
+    /// Sockets lost before the first row, since the last call. They are left out of what is expected.
     pub fn take_failures(&mut self) -> Vec<Failure> {
+        self.absent.extend(self.lost.iter().map(|lost| lost.slot));
         let failure = |lost: super::Lost| Failure {
             seat: lost.seat,
             phase: lost.phase.name(),

@@ -76,6 +76,7 @@ struct Counters {
 /// A socket that is gone.
 struct Lost {
     loss: Loss,
+    slot: Slot,
     seat: Seat,
     at: Nanos,
     phase: Phase,
@@ -91,6 +92,8 @@ pub struct Worker<'a, R, C> {
     outbox: Outbox,
     opcodes: FrameCounts,
     lost: Vec<Lost>,
+    /// Sockets that were lost before the first row: nothing is expected of them.
+    absent: Vec<Slot>,
     /// Receives that ended and must be armed again.
     rearm: Vec<Slot>,
     counters: Counters,
@@ -113,6 +116,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             outbox: Outbox::new(rng.fork()),
             opcodes: FrameCounts::default(),
             lost: Vec::with_capacity(seats.len()),
+            absent: Vec::new(),
             rearm: Vec::with_capacity(seats.len()),
             counters: Counters::default(),
             dial: Dial::new(plan.nodes.len()),
@@ -378,7 +382,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         if session.under_way() {
             self.dial.settle(now);
         }
-        self.lost.push(Lost { loss, seat: session.seat, at: now, phase: session.phase });
+        self.lost.push(Lost { loss, slot, seat: session.seat, at: now, phase: session.phase });
         script.lost(slot);
     }
 
