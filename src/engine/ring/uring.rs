@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use io_uring::types::{CancelBuilder, Fd, Fixed, SubmitArgs, Timespec};
+use io_uring::types::{Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
@@ -272,16 +272,34 @@ impl UringRing {
         }
     }
 
+    /// Cancels what a slot has in flight.
+    ///
+    /// By token, one for each operation: to find what a descriptor has, or all there is, the kernel
+    /// goes through every operation of the ring for each that it finds, and the end of 10 000 sockets
+    /// takes seconds.
+    fn cancel(&mut self, slot: Slot) {
+        let in_flight = self.sockets[slot as usize].in_flight;
+        for op in [Op::Connect, Op::Receive, Op::Send] {
+            if in_flight & bit(op) != 0 {
+                let entry = opcode::AsyncCancel::new(token(op, slot)).build();
+                self.push(entry.user_data(UNWATCHED));
+            }
+        }
+    }
+
     /// Cancels everything and waits until the kernel holds nothing of ours.
     fn quiesce(&mut self) -> bool {
-        let entry = opcode::AsyncCancel2::new(CancelBuilder::any()).build().user_data(UNWATCHED);
-        self.push(entry);
+        for slot in 0..self.sockets.len() as Slot {
+            self.cancel(slot);
+        }
         let steps = 50;
         for _ in 0..steps {
             if self.in_flight == 0 {
                 return true;
             }
-            if self.enter(1, Nanos(TEARDOWN.0 / steps)).is_err() {
+            // One at a time would take an `enter` for every few of them.
+            let want = self.in_flight.min(COMPLETIONS_MAX as usize / 8) as u32;
+            if self.enter(want, Nanos(TEARDOWN.0 / steps)).is_err() {
                 return false;
             }
             self.cursor = self.ready.len();
@@ -330,18 +348,10 @@ impl Ring for UringRing {
     fn close(&mut self, slot: Slot) {
         let socket = &mut self.sockets[slot as usize];
         socket.closing = true;
-        let in_flight = socket.in_flight;
-        if in_flight == 0 {
+        if socket.in_flight == 0 {
             return self.release(slot);
         }
-        // By token, one for each: to find what a descriptor has in flight the kernel would look at
-        // every operation of the ring, and the end of 10 000 sockets takes seconds.
-        for op in [Op::Connect, Op::Receive, Op::Send] {
-            if in_flight & bit(op) != 0 {
-                let entry = opcode::AsyncCancel::new(token(op, slot)).build();
-                self.push(entry.user_data(UNWATCHED));
-            }
-        }
+        self.cancel(slot);
     }
 
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
