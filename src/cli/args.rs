@@ -11,13 +11,14 @@ use clap::{Args, ValueEnum};
 
 use super::contradiction::Contradiction;
 use super::dial::DialArgs;
+use super::engine::{EngineArg, WaitArg};
 use super::output::JsonTarget;
 use super::view::Sheet;
 use crate::cluster::{ClusterConfig, FaultSpec};
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
 use crate::plan::discovery::DiscoveryUrl;
-use crate::plan::engine::{Engine, Wish};
+use crate::plan::engine::Wish;
 use crate::plan::fan_out::FanOut;
 use crate::plan::load::Spec;
 use crate::plan::schedule::{Arrivals, Shape, messages_within};
@@ -135,6 +136,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", default_value = "auto", help_heading = GENERATOR)]
     engine: EngineArg,
 
+    /// How workers wait for copies: for latency (poll while they follow each other, else sleep), spin
+    /// (poll without pause), for throughput (sleep until many are there; io_uring of Linux 6.12), or as
+    /// the load asks for: throughput in a burst, else latency (auto)
+    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = GENERATOR)]
+    wait: WaitArg,
+
     /// Lay all frames out before the clock up to so much memory; beyond it, patch them in place
     #[arg(long, value_name = "SIZE", default_value = "512MiB", help_heading = GENERATOR)]
     frame_memory: Bytes,
@@ -158,21 +165,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE|-", help_heading = REPORT)]
     json: Option<JsonTarget>,
 
+    /// Write each run's latency as percentile distributions that the HdrHistogram plotter takes, in
+    /// milliseconds: PREFIX.M.CLASS.hgrm, or M.CLASS.hgrm in a directory
+    #[arg(long, value_name = "PREFIX", help_heading = REPORT)]
+    hgrm: Option<PathBuf>,
+
     /// No progress and no report: errors, warnings, --json and the exit code say it all
     #[arg(long, short, help_heading = REPORT)]
     quiet: bool,
-}
-
-/// `--engine`, as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum EngineArg {
-    /// io_uring; epoll, with a notice, where seccomp or an old kernel withholds it
-    Auto,
-    /// io_uring or nothing
-    #[value(name = "io_uring")]
-    IoUring,
-    /// A system call for each read and send
-    Epoll,
 }
 
 /// `--fan-out`, as written.
@@ -268,6 +268,7 @@ impl RunArgs {
             receivers_per_node: self.receivers_per_node,
             messages: self.rows(),
             shape: self.shape(),
+            wait: self.wait.into(),
             payload_bytes: self.payload_bytes.0,
             drain: self.drain,
             connect_timeout: self.connect_timeout,
@@ -407,16 +408,17 @@ impl RunArgs {
 
     /// What the workers are to stand on.
     pub fn engine(&self) -> Wish {
-        match self.engine {
-            EngineArg::Auto => Wish::Auto,
-            EngineArg::IoUring => Wish::Only(Engine::IoUring),
-            EngineArg::Epoll => Wish::Only(Engine::Epoll),
-        }
+        self.engine.into()
     }
 
     /// How long a discovery may take.
     pub fn connect_timeout(&self) -> Nanos {
         self.connect_timeout
+    }
+
+    /// Where distributions go.
+    pub fn hgrm(&self) -> Option<&Path> {
+        self.hgrm.as_deref()
     }
 
     /// Where the result goes, besides the report.
@@ -450,6 +452,8 @@ mod tests {
 
     use super::*;
     use crate::plan::dialing::Dialing;
+    use crate::plan::engine::Engine;
+    use crate::plan::wait::WaitMode;
 
     #[derive(Parser)]
     struct Alone {
@@ -477,7 +481,7 @@ mod tests {
         let spec = args(
             "--dialect raw --fan-out others --push-sockets 1k --receivers-per-node 2 \
              --messages 10,1.5k,2M --payload-bytes 4KiB --drain 1m30s --connect-timeout 250ms \
-             --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --seed 7",
+             --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --seed 7 --wait spin",
         )
         .spec()
         .unwrap();
@@ -488,6 +492,7 @@ mod tests {
             receivers_per_node: Some(2),
             messages: vec![10, 1_500, 2_000_000],
             shape: Shape::Burst,
+            wait: Some(WaitMode::Spin),
             payload_bytes: 4_096,
             drain: Nanos::from_secs(90),
             connect_timeout: Nanos::from_millis(250),
@@ -509,7 +514,7 @@ mod tests {
             ("--rate 200/s", &[2_000], 200_000_000, Arrivals::Constant),
             ("--rate 0.1/s --duration 1s --arrivals constant", &[1], 100_000, Arrivals::Constant),
             (
-                "--rate 90/min --messages 10,20 --arrivals poisson --seed 7",
+                "--rate 90/min --messages 10,20 --arrivals poisson --seed 7 --wait spin",
                 &[10, 20],
                 1_500_000,
                 Arrivals::Poisson { seed: 7 },

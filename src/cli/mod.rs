@@ -12,8 +12,11 @@ pub mod cluster;
 pub mod contradiction;
 pub mod dial;
 pub mod discover;
+pub mod engine;
 pub mod exit;
 pub mod output;
+pub mod plots;
+pub mod report;
 pub mod run;
 pub mod signals;
 pub mod view;
@@ -21,6 +24,7 @@ pub mod view;
 use self::args::RunArgs;
 use self::cluster::ClusterArgs;
 use self::exit::Exit;
+use self::report::ReportArgs;
 
 /// Load generator for WebSocket fan-out clusters.
 ///
@@ -50,6 +54,9 @@ pub enum Command {
     /// Runs a load (what happens without a command).
     #[command(after_long_help = after_long_help(), max_term_width = 100)]
     Run(Box<RunArgs>),
+    /// Presents a saved result again: as text, as a distribution to plot, as JSON.
+    #[command(max_term_width = 100)]
+    Report(ReportArgs),
     /// Runs the embedded cluster alone, until Ctrl-C.
     Cluster(ClusterArgs),
     /// A process of the embedded cluster: started by it, never by hand.
@@ -83,6 +90,8 @@ Examples:
       against the nodes that a discovery lists
   fanstorm --node ws://10.0.0.7:9001/ --node ws://10.0.0.8:9001/ --json result.json
       against two nodes; pushes go to the first
+  fanstorm report result.json
+      the same report again, from the file
   fanstorm --node ws://[::1]:8080/echo --dialect raw --fan-out own --push-sockets 64
       against an echo server
 

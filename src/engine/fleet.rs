@@ -15,16 +15,17 @@ use std::time::Duration;
 
 use super::board::{Board, EndAll, Remote};
 use super::drain::DrainWatch;
+use super::quorum;
 use super::ring::epoll::EpollRing;
 use super::ring::uring::UringRing;
 use super::ring::{Ring, RingConfig};
 use super::spread::spread;
 use super::worker::{Directive, Lane, RowPlan, Worker};
-use super::{DeafNode, EngineError, NodeFailure, Phase, Progress, Stop, Surroundings, Watch};
+use super::{DeafNode, EngineError, Phase, Progress, Stop, Surroundings, Watch};
 use crate::dialect::text::TextShape;
 use crate::host::clock::{Clock, Monotonic};
 use crate::host::facts::HostCounters;
-use crate::measure::connecting::{Connecting, Dialled, FailedSockets, Failure};
+use crate::measure::connecting::{Connecting, Dialled, Failure};
 use crate::measure::outcome::{Ending, Outcome, RunOutcome};
 use crate::measure::recorder::Seat;
 use crate::measure::sent::{SentTimes, share};
@@ -33,7 +34,7 @@ use crate::measure::verdict;
 use crate::plan::Plan;
 use crate::plan::dialing::Least;
 use crate::plan::engine::Engine;
-use crate::units::{Count, Nanos};
+use crate::units::Nanos;
 
 /// How often the coordinator looks at the workers: often enough to end a row without a pause that a
 /// person feels, seldom enough to cost a shared core nothing.
@@ -311,34 +312,7 @@ impl Coordinator<'_> {
             let hears = |failure: &&Failure| failure.seat.node as usize == self.plan.push_node;
             self.hearing[worker] -= failures.iter().filter(hears).count();
         }
-        let Connecting { sockets, connected, push_failed, ref failures, .. } = self.connecting;
-        if failures.is_empty() {
-            return Ok(());
-        }
-        let failure = |failed: &FailedSockets| NodeFailure {
-            url: self.plan.nodes[failed.node].url.clone(),
-            phase: failed.phase,
-            reason: failed.reason.clone(),
-            sockets: failed.sockets,
-        };
-        let failures = failures.iter().map(failure).collect();
-        let least = self.plan.dialing.least;
-        let there = format!("{} of {} sockets are connected", Count(connected), Count(sockets));
-        let why = if least == Least::All {
-            return Err(EngineError::Unreachable(failures));
-        } else if connected < least.of(sockets) {
-            format!("{there}: fewer than --min-connected {least}")
-        } else if push_failed > 0 {
-            format!("{there}, but not {push_failed} of the push sockets: they are the load itself")
-        } else if self.plan.dialect.correlates() && self.hearing.contains(&0) {
-            format!(
-                "{there}, but none to the push node on one of the workers, which this dialect \
-                 needs: give fewer --cores"
-            )
-        } else {
-            return Ok(());
-        };
-        Err(EngineError::TooFew { failures, why })
+        quorum::reached(self.plan, &self.connecting, &self.hearing)
     }
 
     fn probe(&mut self, text: &TextShape, nonce: u32) -> Result<(), EngineError> {

@@ -10,6 +10,7 @@
 //! - `pacing`: how to be in time
 //! - [`drain`]: when a row is over
 //! - [`spread`]: which socket lives on which core
+//! - `quorum`: whether enough sockets are there
 //! - `board`: what workers tell and are told while they run
 //! - [`fleet`]: all cores, the phases of a run
 
@@ -24,6 +25,7 @@ pub mod drain;
 pub mod fleet;
 pub mod frames;
 mod pacing;
+mod quorum;
 pub mod ring;
 mod session;
 pub mod spread;

@@ -17,6 +17,7 @@ pub mod origins;
 pub mod schedule;
 pub mod sources;
 pub mod targets;
+pub mod wait;
 
 use self::dialing::Dialing;
 use self::engine::Engine;
@@ -26,6 +27,7 @@ use self::schedule::Shape;
 use self::sources::Origins;
 pub use self::targets::Node;
 use self::targets::Targets;
+use self::wait::WaitMode;
 use crate::dialect::Dialect;
 use crate::dialect::text::TextShape;
 use crate::units::{Count, Nanos};
@@ -59,6 +61,8 @@ pub struct Plan {
     pub messages: Vec<u64>,
     /// When messages leave.
     pub shape: Shape,
+    /// How workers wait while the clock runs.
+    pub wait: WaitMode,
     /// Length of each message's text, at least [`crate::dialect::tag::TAG_LEN`] and its lead-in.
     pub payload_bytes: usize,
     /// The run ends when no copy has come for so long.
@@ -134,6 +138,7 @@ impl Plan {
             engine,
             messages,
             shape,
+            wait: spec.wait.unwrap_or(WaitMode::for_shape(shape)),
             payload_bytes: size(spec.payload_bytes),
             drain,
             connect_timeout: spec.connect_timeout,

@@ -23,17 +23,30 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use io_uring::types::{Fd, Fixed, SubmitArgs, Timespec};
+use io_uring::types::{Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
 
+use super::arrival::{self, Header};
 use super::buffers::BufferRing;
-use super::{BufferId, Completion, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
+use super::handle::{Aim, Handle, aimed};
+use super::{Completion, Filled, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
 use crate::units::Nanos;
 
-/// Buffer group of the one buffer ring.
+/// `IOU_PBUF_RING_INC`: the kernel consumes a buffer in several reads.
+const PBUF_INC: u16 = 2;
+/// Buffers that are filled in several reads, and the size of each.
+const INCREMENTAL: u16 = 64;
+const INCREMENTAL_BYTES: usize = 64 << 10;
+/// Buffer group of most sockets.
 const GROUP: u16 = 0;
+/// Buffer group of timed sockets: each read fills a buffer of its own, since a read needs room for what
+/// comes before its payload, and the rest of a shared buffer may be too short for that.
+const TIMED_GROUP: u16 = 1;
+/// Buffers of timed sockets, and the size of each.
+const TIMED: u16 = 64;
+const TIMED_BYTES: usize = 16 << 10;
 /// Token of operations whose completion nobody waits for (cancellations).
 const UNWATCHED: u64 = u64::MAX;
 /// How long the end of a ring may take before its memory is leaked rather than freed.
@@ -47,40 +60,7 @@ const COMPLETIONS_MAX: u32 = 1 << 16;
 
 /// Completion entries: a burst may complete a read on every socket several times in one turn.
 fn completions(slots: u32) -> u32 {
-    slots.saturating_mul(4).next_power_of_two().clamp(8192, COMPLETIONS_MAX)
-}
-
-/// Where a socket is found.
-enum Handle {
-    /// In the process's table.
-    Process(OwnedFd),
-    /// In the ring's own, at the number of its slot.
-    Direct,
-}
-
-/// A handle as a submission entry takes it.
-enum Aim {
-    Process(Fd),
-    Direct(Fixed),
-}
-
-/// An entry for either kind of handle: the crate tells them apart by type.
-macro_rules! aimed {
-    ($aim:expr, |$fd:ident| $entry:expr) => {
-        match $aim {
-            Aim::Process($fd) => $entry,
-            Aim::Direct($fd) => $entry,
-        }
-    };
-}
-
-impl Handle {
-    fn aim(&self, slot: Slot) -> Aim {
-        match self {
-            Self::Process(fd) => Aim::Process(Fd(fd.as_raw_fd())),
-            Self::Direct => Aim::Direct(Fixed(slot)),
-        }
-    }
+    slots.saturating_mul(4).clamp(8192, COMPLETIONS_MAX).next_power_of_two()
 }
 
 /// One socket.
@@ -92,12 +72,15 @@ struct Socket {
     /// Operations that the kernel still holds: a bit for each kind, of which there is one at a time.
     in_flight: u8,
     closing: bool,
+    timed: bool,
 }
 
 /// An io_uring and all that it touches.
 pub struct UringRing {
     // An `Option` only so that a teardown that fails can leak it.
     buffers: Option<BufferRing>,
+    /// Present once a socket is timed, and what asks for its timestamps.
+    timed: Option<(BufferRing, Box<Header>)>,
     sockets: Vec<Socket>,
     /// Addresses of connects in flight: the kernel copies one when the entry is submitted, which may
     /// be later than `connect` returns.
@@ -108,6 +91,8 @@ pub struct UringRing {
     counters: RingCounters,
     /// Sockets live in the ring's own table.
     direct: bool,
+    /// The kernel can wait for many, but not for long (`IORING_FEAT_MIN_TIMEOUT`, 6.12).
+    lingers: bool,
     ring: IoUring,
 }
 
@@ -135,23 +120,14 @@ impl UringRing {
             .setup_cqsize(completions)
             .dontfork()
             .build(SUBMISSIONS)?;
-        let buffers = BufferRing::new(config.buffers, config.buffer_bytes)?;
-        // SAFETY: the entries are page-aligned and live in `buffers`, which `Drop` frees only when
-        // no receive is in flight, and leaks otherwise.
-        unsafe {
-            ring.submitter().register_buf_ring_with_flags(
-                buffers.address(),
-                buffers.count(),
-                GROUP,
-                0,
-            )?;
-        }
         if config.direct {
             ring.submitter().register_files_sparse(config.slots)?;
         }
         Ok(Self {
-            buffers: Some(buffers),
             direct: config.direct,
+            buffers: Some(provide(&ring, config)?),
+            timed: None,
+            lingers: ring.params().is_feature_min_timeout(),
             sockets: (0..config.slots).map(|_| Socket::default()).collect(),
             addresses: HashMap::new(),
             ready: Vec::with_capacity(completions as usize),
@@ -164,6 +140,13 @@ impl UringRing {
 
     fn buffers(&mut self) -> &mut BufferRing {
         self.buffers.as_mut().expect("buffers live until drop")
+    }
+
+    fn group(&self, timed: bool) -> &BufferRing {
+        match &self.timed {
+            Some((buffers, _)) if timed => buffers,
+            _ => self.buffers.as_ref().expect("buffers live until drop"),
+        }
     }
 
     /// None once the socket is closing: what is armed behind the cancellation would never be
@@ -232,8 +215,18 @@ impl UringRing {
         // What does not fit waits in the kernel's queue: `ready` must not grow after the start.
         let room = self.ready.capacity() - self.ready.len();
         let (sockets, in_flight) = (&mut self.sockets, &mut self.in_flight);
+        let buffers = &mut self.buffers;
         for entry in self.ring.completion().take(room) {
-            let Some(completion) = decode(&entry) else { continue };
+            let Some(mut completion) = decode(&entry) else { continue };
+            if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
+                if sockets[completion.slot as usize].timed {
+                    unwrap_timed(&mut completion, buffer);
+                } else {
+                    let more = cqueue::buffer_more(entry.flags());
+                    let len = completion.result.max(0) as u32;
+                    completion.buffer = buffers.as_mut().map(|b| b.fill(buffer, len, more));
+                }
+            }
             if !completion.more {
                 sockets[completion.slot as usize].in_flight &= !bit(completion.op);
                 *in_flight -= 1;
@@ -254,14 +247,19 @@ impl UringRing {
         }
     }
 
-    fn enter(&mut self, want: u32, timeout: Nanos) -> io::Result<()> {
+    fn enter(&mut self, wait: Wait) -> io::Result<()> {
+        let Wait { want, linger, timeout } = wait;
         let timespec =
             Timespec::new().sec(timeout.0 / 1_000_000_000).nsec((timeout.0 % 1_000_000_000) as u32);
         let args = SubmitArgs::new().timespec(&timespec);
         self.counters.enters += 1;
         let result = match want {
             0 => self.ring.submit(),
-            _ => self.ring.submitter().submit_with_args(want as usize, &args),
+            2.. if self.lingers => {
+                let args = args.min_wait_usec((linger.0 / 1_000) as u32);
+                self.ring.submitter().submit_with_args(want as usize, &args)
+            }
+            _ => self.ring.submitter().submit_with_args(1, &args),
         };
         match result.map_err(|error| Errno::from_io_error(&error).ok_or(error)) {
             // ETIME: the timeout. EINTR: a signal; its flag is looked at elsewhere. EBUSY: completions
@@ -299,7 +297,8 @@ impl UringRing {
             }
             // One at a time would take an `enter` for every few of them.
             let want = self.in_flight.min(COMPLETIONS_MAX as usize / 8) as u32;
-            if self.enter(want, Nanos(TEARDOWN.0 / steps)).is_err() {
+            let timeout = Nanos(TEARDOWN.0 / steps);
+            if self.enter(Wait { want, ..Wait::first(timeout) }).is_err() {
                 return false;
             }
             self.cursor = self.ready.len();
@@ -322,8 +321,37 @@ impl Ring for UringRing {
 
     fn receive(&mut self, slot: Slot) {
         let Some(aim) = self.aim(slot) else { return };
-        let entry = aimed!(aim, |fd| opcode::RecvMulti::new(fd, GROUP).build());
+        let entry = match &self.timed {
+            Some((_, header)) if self.sockets[slot as usize].timed => {
+                let header: *const Header = &raw const **header;
+                aimed!(aim, |fd| opcode::RecvMsgMulti::new(fd, header.cast(), TIMED_GROUP).build())
+            }
+            _ => aimed!(aim, |fd| opcode::RecvMulti::new(fd, GROUP).build()),
+        };
         self.submit(Op::Receive, slot, entry);
+    }
+
+    fn time_arrivals(&mut self, slot: Slot) {
+        let Some(aim) = self.aim(slot) else { return };
+        if self.timed.is_none() {
+            // What cannot be had is not timed: nothing else depends on it.
+            let buffers = BufferRing::new(TIMED, TIMED_BYTES)
+                .and_then(|buffers| register(&self.ring, buffers, TIMED_GROUP, 0));
+            let Ok(buffers) = buffers else { return };
+            self.timed = Some((buffers, Box::new(Header::new())));
+        }
+        self.sockets[slot as usize].timed = true;
+        let value: *const u32 = &raw const arrival::ON;
+        let (level, name, len) = (arrival::LEVEL, arrival::OPTION, size_of::<u32>() as u32);
+        let option =
+            aimed!(aim, |fd| opcode::SetSockOpt::new(fd, level, name, value.cast(), len).build());
+        self.push(option.user_data(UNWATCHED));
+    }
+
+    fn arrived(&self, completion: &Completion) -> Option<Nanos> {
+        let filled = completion.buffer.filter(|filled| filled.timed)?;
+        let prefix = Filled { start: 0, ..filled };
+        arrival::timestamp(self.group(true).filled(prefix, arrival::PREFIX))
     }
 
     fn send(&mut self, slot: Slot, buf: SendBuf, part: Range<usize>) {
@@ -357,8 +385,10 @@ impl Ring for UringRing {
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
         self.buffers().publish();
         let waiting = self.cursor < self.ready.len();
-        let idle = wait.want == 0 || waiting;
-        self.enter(if idle { 0 } else { wait.want }, wait.timeout)?;
+        if let Some((buffers, _)) = &mut self.timed {
+            buffers.publish();
+        }
+        self.enter(if waiting { Wait::POLL } else { wait })?;
         self.reap();
         Ok(())
     }
@@ -372,13 +402,17 @@ impl Ring for UringRing {
     }
 
     #[inline]
-    fn received(&self, buffer: BufferId, len: usize) -> &[u8] {
-        self.buffers.as_ref().expect("buffers live until drop").filled(buffer, len)
+    fn received(&self, filled: Filled, len: usize) -> &[u8] {
+        self.group(filled.timed).filled(filled, len)
     }
 
     #[inline]
-    fn recycle(&mut self, buffer: BufferId) {
-        self.buffers().give(buffer);
+    fn recycle(&mut self, filled: Filled) {
+        match &mut self.timed {
+            Some((buffers, _)) if filled.timed => buffers.give(filled.buffer),
+            _ if filled.last => self.buffers().give(filled.buffer),
+            _ => {}
+        }
     }
 
     fn counters(&self) -> RingCounters {
@@ -393,6 +427,7 @@ impl Drop for UringRing {
         }
         // The kernel may still write to this memory: a leak is the safe end.
         std::mem::forget(self.buffers.take());
+        std::mem::forget(self.timed.take());
         std::mem::forget(std::mem::take(&mut self.sockets));
         std::mem::forget(std::mem::take(&mut self.addresses));
     }
@@ -404,6 +439,35 @@ const fn bit(op: Op) -> u8 {
 
 const fn token(op: Op, slot: Slot) -> u64 {
     (op as u64) << 32 | slot as u64
+}
+
+/// Takes what comes before the payload of a timed read off it.
+fn unwrap_timed(completion: &mut Completion, buffer: u16) {
+    completion.result = (completion.result - arrival::PREFIX as i32).max(0);
+    completion.buffer =
+        Some(Filled { buffer, timed: true, start: arrival::PREFIX as u32, last: true });
+}
+
+/// Gives the kernel buffers to receive into: large ones that it fills read by read, so that a small
+/// read takes little and the next goes to memory that is still in the cache; where it cannot (before
+/// 6.12), one for each read.
+fn provide(ring: &IoUring, config: RingConfig) -> io::Result<BufferRing> {
+    let incremental =
+        register(ring, BufferRing::new(INCREMENTAL, INCREMENTAL_BYTES)?, GROUP, PBUF_INC);
+    match incremental {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
+            register(ring, BufferRing::new(config.buffers, config.buffer_bytes)?, GROUP, 0)
+        }
+        done => done,
+    }
+}
+
+fn register(ring: &IoUring, buffers: BufferRing, group: u16, flags: u16) -> io::Result<BufferRing> {
+    let (address, count) = (buffers.address(), buffers.count());
+    // SAFETY: the entries are page-aligned and live in `buffers`, which the ring's `Drop` frees only
+    // when no receive is in flight, and leaks otherwise.
+    unsafe { ring.submitter().register_buf_ring_with_flags(address, count, group, flags)? };
+    Ok(buffers)
 }
 
 /// A completion from its queue entry; `None` for operations that nobody waits for.
@@ -423,7 +487,7 @@ fn decode(entry: &cqueue::Entry) -> Option<Completion> {
         slot: token as u32,
         result: entry.result(),
         more: cqueue::more(entry.flags()),
-        buffer: cqueue::buffer_select(entry.flags()).map(BufferId),
+        buffer: None,
     })
 }
 

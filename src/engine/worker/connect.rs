@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use super::ramp::{BLACK_HOLE, Lane, Ramp};
-use super::{Conductor, Directive, Phase, Script, TICK, Worker, WorkerProgress, describe};
-use crate::engine::ring::{BufferId, Completion, Ring, SendBuf, Slot, Wait};
+use super::{Conductor, Directive, Phase, Script, Stamps, TICK, Worker, WorkerProgress, describe};
+use crate::engine::ring::{Completion, Filled, Ring, SendBuf, Slot, Wait};
 use crate::engine::session::{Loss, Upgrade};
 use crate::host::clock::Clock;
 use crate::measure::connecting::{Dialled, Failure};
@@ -53,7 +53,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 self.start(slot, now)?;
             }
             let timeout = Nanos(ramp.until_next(now).0.min(TICK.0));
-            now = self.turn(&mut Silence, Wait { want: 1, timeout })?;
+            now = self.turn(&mut Silence, Wait::first(timeout))?;
             self.give_up_late(&mut ramp, now);
             let progress = WorkerProgress { seen: self.dial.settled, ..WorkerProgress::default() };
             if conductor.turn(progress, now) != Directive::Continue {
@@ -73,7 +73,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// # Errors
     /// The ring failed.
     pub fn idle(&mut self) -> io::Result<()> {
-        self.turn(&mut Silence, Wait { want: 1, timeout: TICK }).map(drop)
+        self.turn(&mut Silence, Wait::first(TICK)).map(drop)
     }
 
     /// Sockets lost before the first row, since the last call. They are left out of what is expected.
@@ -100,7 +100,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         }
         let open = |worker: &Self| worker.sessions.iter().any(|s| s.phase == Phase::Closing);
         while open(self) && self.clock.now() < deadline {
-            self.turn(&mut Silence, Wait { want: 1, timeout: TICK })?;
+            self.turn(&mut Silence, Wait::first(TICK))?;
         }
         Ok(())
     }
@@ -188,6 +188,9 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         self.dial.dialled.connect.record(now.since(session.since));
         let accept = upgrade::accept(&key);
         session.upgrade = Some(Box::new(Upgrade { accept, response: Vec::new(), since: now }));
+        if Stamps::samples(slot, self.sessions.len() as u32) {
+            self.ring.time_arrivals(slot);
+        }
         self.ring.receive(slot);
         let range = 0..request.len();
         self.launch(slot, SendBuf::Owned(request), range, true);
@@ -198,12 +201,12 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         &mut self,
         script: &mut S,
         slot: Slot,
-        (buffer, len): (BufferId, usize),
+        (filled, len): (Filled, usize),
         now: Nanos,
     ) {
         let session = &mut self.sessions[slot as usize];
         let Some(mut state) = session.upgrade.take() else { return };
-        state.response.extend_from_slice(self.ring.received(buffer, len));
+        state.response.extend_from_slice(self.ring.received(filled, len));
         match upgrade::parse_response(&state.response, &state.accept) {
             Ok(None) => session.upgrade = Some(state),
             Ok(Some(consumed)) => {

@@ -12,6 +12,7 @@ mod connect;
 mod probe;
 mod ramp;
 mod row;
+mod stamps;
 
 use std::io;
 use std::ops::Range;
@@ -22,6 +23,7 @@ pub use self::conduct::{Conductor, Directive, WorkerProgress};
 use self::ramp::Dial;
 pub use self::ramp::Lane;
 pub use self::row::RowPlan;
+use self::stamps::Stamps;
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
 use super::session::{Flight, Loss, Outbox, Phase, Session};
 use crate::host::clock::Clock;
@@ -98,6 +100,7 @@ pub struct Worker<'a, R, C> {
     rearm: Vec<Slot>,
     counters: Counters,
     dial: Dial,
+    stamps: Stamps,
     rng: fastrand::Rng,
 }
 
@@ -120,6 +123,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             rearm: Vec::with_capacity(seats.len()),
             counters: Counters::default(),
             dial: Dial::new(plan.nodes.len()),
+            stamps: Stamps::default(),
             rng,
         }
     }
@@ -168,6 +172,9 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         self.counters.reads += 1;
         let phase = self.sessions[slot as usize].phase;
         let stale = matches!(phase, Phase::Closing | Phase::Closed);
+        if let Some(arrived) = self.ring.arrived(&completion) {
+            self.stamps.note(arrived, now);
+        }
         if let (Some(buffer), Ok(len)) = (completion.buffer, usize::try_from(result)) {
             match phase {
                 Phase::Open => self.read(script, completion, len, now),

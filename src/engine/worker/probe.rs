@@ -129,7 +129,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         self.speak_probes(&mut script, moved_at);
         let mut unseen = script.unseen;
         loop {
-            let now = self.turn(&mut script, Wait { want: 1, timeout: TICK })?;
+            let now = self.turn(&mut script, Wait::first(TICK))?;
             if script.unseen < unseen {
                 (unseen, moved_at) = (script.unseen, now);
             }
