@@ -65,7 +65,8 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let facts = limits::Facts::read();
     let plan = plan.within_descriptors(facts.nofile)?;
     limits::check(&facts, &need(&plan, embedded)).map_err(HostError::from)?;
-    notice.iter().chain(&notices).for_each(|notice| warn(&notice.to_string()));
+    let several = several_rings(&plan);
+    notice.iter().chain(&notices).chain(&several).for_each(|notice| warn(&notice.to_string()));
 
     let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, &plan));
     let mut plots = Plots::open(args.hgrm(), &begun)?;
@@ -177,6 +178,11 @@ fn smallest_ring() -> io::Result<()> {
     UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096, direct: false }).map(drop)
 }
 
+fn several_rings(plan: &Plan) -> Option<Notice> {
+    let (sockets, rings, cores) = (plan.sockets(), plan.workers(), plan.cores.len());
+    (plan.rings_per_core > 1).then_some(Notice::SeveralRings { sockets, rings, cores })
+}
+
 fn need(plan: &Plan, embedded: bool) -> limits::Need {
     let busiest = plan.push_node;
     // Nodes listen to each other, one connection in each direction.
@@ -188,7 +194,7 @@ fn need(plan: &Plan, embedded: bool) -> limits::Need {
         sockets_to_busiest: plan.sockets_to(busiest),
         busiest: plan.nodes[busiest].url.clone(),
         own_origins: plan.sources_to(busiest).is_some(),
-        memory: plan.largest_memory().parts().to_vec(),
+        memory: [&plan.largest_memory().parts()[..], &plan.connection_memory(embedded)].concat(),
     }
 }
 

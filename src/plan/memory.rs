@@ -35,6 +35,17 @@ const STRANGERS: u64 = 1 << 16;
 const ID_PLACE_BYTES: u64 = 24;
 const WAITING_COPY_BYTES: u64 = 16;
 
+/// Of ours, for each connection, while it is idle; a test in `engine::worker` holds it.
+pub const CONNECTION_BYTES: u64 = 512;
+
+/// Of the kernel, for each end of a connection that has nothing queued: TCP socket (2368), its inode
+/// (832), file and directory entry (192 each), port (128), and our receive that waits (256). Measured
+/// on Linux 6.18, /proc/slabinfo.
+const KERNEL_BYTES: u64 = 4_096;
+
+/// Of a node of the embedded cluster, for each client (`cluster::node`).
+const NODE_BYTES: u64 = 3_072;
+
 /// Bytes that a row takes at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryNeed {
@@ -93,6 +104,21 @@ impl Plan {
             ids_bytes: if self.dialect.correlates() { self.ids_bytes(messages) } else { 0 },
             histograms_bytes: histograms.saturating_mul(HISTOGRAM_BYTES),
         }
+    }
+
+    /// What the connections take beside any row, by purpose; `embedded` where the far ends are on this
+    /// host, too.
+    pub fn connection_memory(&self, embedded: bool) -> Vec<(&'static str, u64)> {
+        let sockets = self.sockets();
+        let ends = if embedded { 2 } else { 1 };
+        let mut parts = vec![
+            ("connections", sockets.saturating_mul(CONNECTION_BYTES)),
+            ("their sockets in the kernel", sockets.saturating_mul(ends * KERNEL_BYTES)),
+        ];
+        if embedded {
+            parts.push(("the embedded cluster's clients", sockets.saturating_mul(NODE_BYTES)));
+        }
+        parts
     }
 
     /// What the largest row takes at most: rows run one after another.
@@ -186,6 +212,16 @@ mod tests {
         };
         assert_eq!(schedule_bytes(Arrivals::Constant), 0);
         assert_eq!(schedule_bytes(Arrivals::Poisson { seed: 1 }), 8_000_000);
+    }
+
+    #[test]
+    fn both_ends_of_a_connection_are_counted_where_both_are_here() {
+        let plan = plan(|spec| spec.receivers_per_node = Some(66_667));
+        let sum =
+            |embedded| plan.connection_memory(embedded).iter().map(|(_, bytes)| bytes).sum::<u64>();
+        assert_eq!(plan.sockets(), 200_004);
+        assert_eq!(sum(false), 200_004 * (512 + 4_096));
+        assert_eq!(sum(true), 200_004 * (512 + 2 * 4_096 + 3_072));
     }
 
     #[test]

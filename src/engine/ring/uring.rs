@@ -60,7 +60,9 @@ const COMPLETIONS_MAX: u32 = 1 << 16;
 
 /// Completion entries: a burst may complete a read on every socket several times in one turn.
 fn completions(slots: u32) -> u32 {
-    slots.saturating_mul(4).clamp(8192, COMPLETIONS_MAX).next_power_of_two()
+    // Of very many sockets not all can: the kernel hands completions over in small batches.
+    let several = slots.saturating_mul(4).min(16_384).max(slots.saturating_mul(2));
+    several.clamp(8192, COMPLETIONS_MAX).next_power_of_two()
 }
 
 /// One socket.
@@ -73,6 +75,14 @@ struct Socket {
     in_flight: u8,
     closing: bool,
     timed: bool,
+}
+
+/// What a slot of a large ring takes: its state, its share of both completion queues, and its place in
+/// the table of descriptors.
+#[cfg(test)]
+pub(crate) fn bytes_per_slot(slots: u32) -> usize {
+    let queued = size_of::<Completion>() + 16;
+    size_of::<Socket>() + queued * completions(slots) as usize / slots as usize + 8
 }
 
 /// An io_uring and all that it touches.

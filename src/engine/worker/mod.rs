@@ -492,3 +492,24 @@ fn describe(doing: &str, errno: Errno) -> String {
         errno => format!("{doing} failed: {errno}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ring::uring::bytes_per_slot;
+    use crate::plan::memory::CONNECTION_BYTES;
+
+    /// Everything that is there once for each connection, whether it is touched or not: session and
+    /// slot, places in the lists of the worker (lost, to be armed, dead, seen by the probe) and in the
+    /// recorder (seat, expected, delivered), and the fleet's list of seats.
+    #[test]
+    fn an_idle_connection_takes_less_of_ours_than_the_plan_says() {
+        assert_eq!(size_of::<Session>(), 120);
+        let lists = size_of::<Lost>() + 2 * size_of::<Slot>() + size_of::<bool>();
+        let recorder = 2 * size_of::<Seat>() + 2 * size_of::<u64>();
+        for slots in [10_000, 16_384, 20_000] {
+            let all = size_of::<Session>() + bytes_per_slot(slots) + lists + recorder;
+            assert!(all as u64 <= CONNECTION_BYTES, "{all} bytes at {slots} sockets");
+        }
+    }
+}
