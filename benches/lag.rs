@@ -221,7 +221,7 @@ fn connect(sink: &Sink) -> TcpStream {
 
 /// A ring with nothing in it but the timeout of each wait.
 fn timer() -> UringRing {
-    let config = RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096 };
+    let config = RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096, direct: false };
     UringRing::new(config).expect("io_uring")
 }
 

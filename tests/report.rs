@@ -161,7 +161,8 @@ fn ruined(plan: &Plan) -> RunOutcome {
 
 fn edge_cases() -> Vec<(&'static str, Value)> {
     let (small, large) = (plan(1, 0, 1, vec![1]), plan(3, 2, 3, vec![500, 1_000]));
-    let with = |runs, skipped, interrupted| Outcome { runs, skipped, interrupted };
+    let with =
+        |runs, skipped, interrupted| Outcome { runs, skipped, interrupted, connecting: None };
     let skipped = vec![(1_000, "interrupted".to_owned())];
     let mut unsent = row(&small, 1, [100, 0, 0, 0], 1);
     unsent.sent = 0;
@@ -375,7 +376,7 @@ proptest! {
         let runs = runs.collect();
         plan.shape = shape(which, seed);
         let skipped = if interrupted { vec![(u64::MAX, "a \"reason\"".to_owned())] } else { vec![] };
-        let outcome = Outcome { runs, skipped, interrupted };
+        let outcome = Outcome { runs, skipped, interrupted, connecting: None };
         prop_assert_eq!(rendered(&plan, &outcome), printed(&plan, &outcome));
     }
 

@@ -10,6 +10,7 @@ use super::view::View;
 use crate::cluster::{Audience, Cluster, ClusterConfig};
 use crate::engine::{self, Stop, Surroundings};
 use crate::host::cpus::{self, Cores, Demand, Placement};
+use crate::host::ports::LocalPorts;
 use crate::host::topology::Topology;
 use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
@@ -89,5 +90,6 @@ fn against_relays(
     let addresses = |_: &str, _: u16| Err(io::Error::other("relays have addresses, not names"));
     let push_node = PushNode::Index(plan.push_node);
     let targets = Targets::new(&urls, &push_node, &addresses, &mut Vec::new())?;
-    Ok(engine::run(&plan.against(targets), surroundings, stop, &mut view.calibrating())?)
+    let plan = plan.against(targets).from_ports(LocalPorts::read())?;
+    Ok(engine::run(&plan, surroundings, stop, &mut view.calibrating())?)
 }

@@ -11,6 +11,7 @@ pub mod args;
 pub mod calibrate;
 pub mod cluster;
 pub mod contradiction;
+pub mod dial;
 pub mod discover;
 pub mod exit;
 pub mod output;

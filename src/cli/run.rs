@@ -20,14 +20,17 @@ use crate::engine::ring::uring::UringRing;
 use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
+use crate::host::ports::{LocalPorts, check_source};
 use crate::host::topology::{Nic, Topology};
 use crate::host::{HostError, clock, io_uring, limits};
 use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
 use crate::plan::Plan;
+use crate::plan::descriptors::DescriptorError;
 use crate::plan::engine::{self as engine_choice, EngineRefused};
 use crate::plan::load::Load;
 use crate::plan::notice::Notice;
+use crate::plan::origins::OriginError;
 use crate::plan::targets::{NodeUrl, TargetError, Targets};
 use crate::report::document::Document;
 use crate::report::{Invocation, hlog, json};
@@ -62,8 +65,13 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     };
     let why = (placement.why, placement.cluster);
     let plan = Plan::new(load, targets, placement.workers, engine)?;
-    limits::check(&limits::Facts::read(), &need(&plan)).map_err(HostError::from)?;
-    notice.iter().chain(&notices).for_each(|notice| warn(&notice.to_string()));
+    let plan = plan.from_ports(LocalPorts::read())?;
+    plan.source_samples().into_iter().try_for_each(check_source).map_err(HostError::from)?;
+    let facts = limits::Facts::read();
+    let plan = plan.within_descriptors(facts.nofile)?;
+    limits::check(&facts, &need(&plan, embedded)).map_err(HostError::from)?;
+    let several = several_rings(&plan);
+    notice.iter().chain(&notices).chain(&several).for_each(|notice| warn(&notice.to_string()));
 
     let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, why, &plan));
     let mut plots = Plots::open(args.hgrm(), &begun)?;
@@ -197,16 +205,26 @@ fn place(
 
 /// A ring like a worker's, as small as it can be: whether the host lets us.
 fn smallest_ring() -> io::Result<()> {
-    UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096 }).map(drop)
+    UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096, direct: false }).map(drop)
 }
 
-fn need(plan: &Plan) -> limits::Need {
+fn several_rings(plan: &Plan) -> Option<Notice> {
+    let (sockets, rings, cores) = (plan.sockets(), plan.workers(), plan.cores.len());
+    (plan.rings_per_core > 1).then_some(Notice::SeveralRings { sockets, rings, cores })
+}
+
+fn need(plan: &Plan, embedded: bool) -> limits::Need {
     let busiest = plan.push_node;
+    // Nodes listen to each other, one connection in each direction.
+    let connections = plan.sockets_to(busiest) + 2 * plan.nodes.len() as u64;
     limits::Need {
         sockets: plan.sockets(),
+        direct_rings: plan.direct.then(|| plan.workers() as u64),
+        embedded_busiest: embedded.then_some(connections),
         sockets_to_busiest: plan.sockets_to(busiest),
         busiest: plan.nodes[busiest].url.clone(),
-        memory: plan.largest_memory().parts().to_vec(),
+        own_origins: plan.sources_to(busiest).is_some(),
+        memory: [&plan.largest_memory().parts()[..], &plan.connection_memory(embedded)].concat(),
     }
 }
 
@@ -276,6 +294,10 @@ pub enum RunError {
     Load(#[from] crate::plan::load::LoadError),
     /// The load does not fit the targets.
     Plan(#[from] crate::plan::PlanError),
+    /// Descriptors cannot live where they should.
+    Descriptors(#[from] DescriptorError),
+    /// The sources do not suit the nodes.
+    Origin(#[from] OriginError),
     /// The CPUs asked for are not there.
     Cores(#[from] cpus::CoresError),
     /// There is no such node.
@@ -300,10 +322,14 @@ pub enum RunError {
 impl RunError {
     fn exit(&self) -> Exit {
         match self {
+            Self::Origin(OriginError::Ports { .. })
+            | Self::Descriptors(DescriptorError::TooManyRings { .. }) => Exit::Host,
             Self::Target(TargetError::Unresolved { .. }) | Self::Discover(_) => Exit::Unreachable,
             Self::Contradiction(_)
             | Self::Load(_)
             | Self::Plan(_)
+            | Self::Origin(_)
+            | Self::Descriptors(_)
             | Self::Cores(_)
             | Self::Target(_)
             | Self::Unwritable(_) => Exit::Usage,
@@ -318,7 +344,9 @@ impl RunError {
                 | ClusterError::Silent { .. } => Exit::Host,
             },
             Self::Engine(error) => match error {
-                EngineError::Unreachable(_) | EngineError::NotReady(..) => Exit::Unreachable,
+                EngineError::Unreachable(_)
+                | EngineError::TooFew { .. }
+                | EngineError::NotReady(..) => Exit::Unreachable,
                 EngineError::Interrupted => Exit::Interrupted,
                 EngineError::Host { .. } => Exit::Host,
             },

@@ -8,6 +8,7 @@ pub mod cpus;
 pub mod facts;
 pub mod io_uring;
 pub mod limits;
+pub mod ports;
 pub mod topology;
 
 /// Why this host cannot run the plan. One line each, with the remedy.
@@ -16,4 +17,7 @@ pub enum HostError {
     /// Descriptors, ports or memory are too few.
     #[error(transparent)]
     Limit(#[from] limits::LimitError),
+    /// A source address is not one of this host's.
+    #[error(transparent)]
+    Source(#[from] ports::SourceError),
 }

@@ -3,6 +3,7 @@
 //! Belongs here: everything between recognising a copy and showing a number. Does not: rings and
 //! sockets (`engine`), formats (`report`). In the order that data moves:
 //!
+//! - [`connecting`]: how the sockets came to be there
 //! - [`sent`]: when each message was handed over
 //! - [`ledger`], [`correlate`]: which copies came
 //! - [`answers`]: which push sockets heard themselves
@@ -16,6 +17,7 @@
 //! - [`percentile`], [`verdict`]: what may be said of it, and how far to trust it
 
 pub mod answers;
+pub mod connecting;
 pub mod correlate;
 pub mod floor;
 pub mod interval;

@@ -2,6 +2,7 @@
 //!
 //! Belongs here: the types that `report` renders. Does not: how they were recorded (`tally`).
 
+use super::connecting::Connecting;
 use super::latencies::Latencies;
 use super::reordering::Reordering;
 use crate::units::Nanos;
@@ -391,6 +392,8 @@ fn per_second(count: u64, time: Nanos) -> f64 {
 /// All rows of one invocation.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
+    /// How the sockets were connected; none where that was not to be told.
+    pub connecting: Option<Connecting>,
     /// Rows that ran, in order.
     pub runs: Vec<RunOutcome>,
     /// Rows that did not run, and why.

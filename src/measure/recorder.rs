@@ -164,6 +164,8 @@ pub struct Recorder {
     pub reordering: Reordering,
     /// When the last copy came.
     pub last_copy: Nanos,
+    /// Sockets of which nothing is expected: see [`Self::leave_out`].
+    pub left_out: u64,
     sent: Arc<SentTimes>,
 }
 
@@ -200,9 +202,17 @@ impl Recorder {
             times: vec![MessageTimes::default(); sent.len()],
             counts: Counts::default(),
             last_copy: Nanos::ZERO,
+            left_out: 0,
             seats,
             sent,
         }
+    }
+
+    /// Local socket `local` was never connected: nothing is expected of it. Before the clock, once.
+    pub fn leave_out(&mut self, local: u32) {
+        self.expected[local as usize] = 0;
+        self.ledger.leave_out(local as usize);
+        self.left_out += 1;
     }
 
     /// Messages are due as `timetable` says, the first of them in a warm-up perhaps: before the

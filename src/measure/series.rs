@@ -104,6 +104,13 @@ impl Collector {
         (collector, ports)
     }
 
+    /// The same where so many sockets were never connected: they are owed nothing.
+    #[must_use]
+    pub fn without(mut self, left_out: u64) -> Self {
+        self.owed.copies_each = self.owed.copies_each.saturating_sub(left_out);
+        self
+    }
+
     /// The row begins at `start`.
     pub fn begin(&mut self, start: Nanos) {
         self.grid.start = start;

@@ -6,10 +6,12 @@
 //!
 //! A new rule is a function in `RULES`. Its code is a contract: scripts filter by it.
 
+use super::connecting::Connecting;
 use super::latencies::Latencies;
 use super::outcome::{Caveat, CoreUse, RunOutcome, Trust};
 use super::percentile::Percentile;
 use crate::host::facts::{CpuTicks, HostCounters, TCP_DROPS, TCP_DROPS_LISTEN};
+use crate::plan::dialing::Least;
 use crate::units::{Count, Nanos, Rate};
 
 /// A core that is busier than this has no reserve to be in time with.
@@ -67,6 +69,22 @@ const RULES: &[Rule] = &[
     shared_cores,
     smt_siblings,
 ];
+
+/// What a row without some of its sockets is not: the load that was planned.
+pub fn left_out(connecting: &Connecting, least: Least) -> Option<Caveat> {
+    let failed = connecting.failed();
+    (failed > 0).then(|| Caveat {
+        code: "sockets-left-out",
+        severity: Trust::Degraded,
+        text: format!(
+            "{} of {} sockets could not be connected and are left out of what is expected \
+             (--min-connected {least})",
+            Count(failed),
+            Count(connecting.sockets)
+        ),
+        remedy: "see the reasons beside the connections".to_owned(),
+    })
+}
 
 /// The caveats of a row, worst first.
 pub fn judge(facts: &Facts<'_>) -> Vec<Caveat> {

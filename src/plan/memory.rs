@@ -40,6 +40,17 @@ const STRANGERS: u64 = 1 << 16;
 const ID_PLACE_BYTES: u64 = 24;
 const WAITING_COPY_BYTES: u64 = 16;
 
+/// Of ours, for each connection, while it is idle; a test in `engine::worker` holds it.
+pub const CONNECTION_BYTES: u64 = 512;
+
+/// Of the kernel, for each end of a connection that has nothing queued: TCP socket (2368), its inode
+/// (832), file and directory entry (192 each), port (128), and our receive that waits (256). Measured
+/// on Linux 6.18, /proc/slabinfo.
+const KERNEL_BYTES: u64 = 4_096;
+
+/// Of a node of the embedded cluster, for each client (`cluster::node`).
+const NODE_BYTES: u64 = 3_072;
+
 /// Bytes that a row takes at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryNeed {
@@ -79,7 +90,7 @@ impl MemoryNeed {
 impl Plan {
     /// What a row of `messages` takes at most. Saturates instead of wrapping.
     pub fn memory(&self, messages: u64) -> MemoryNeed {
-        let (sockets, cores) = (self.sockets(), self.cores.len() as u64);
+        let (sockets, cores) = (self.sockets(), self.workers() as u64);
         let nodes = self.nodes.len() as u64;
         // An open loop has one more in each set (service), another on each core (lag), and three
         // more classes; a warm-up has everything a second time.
@@ -100,6 +111,21 @@ impl Plan {
                 .saturating_mul(HISTOGRAM_BYTES)
                 .saturating_add(self.kept_bytes(messages, (set + classes) * phases)),
         }
+    }
+
+    /// What the connections take beside any row, by purpose; `embedded` where the far ends are on this
+    /// host, too.
+    pub fn connection_memory(&self, embedded: bool) -> Vec<(&'static str, u64)> {
+        let sockets = self.sockets();
+        let ends = if embedded { 2 } else { 1 };
+        let mut parts = vec![
+            ("connections", sockets.saturating_mul(CONNECTION_BYTES)),
+            ("their sockets in the kernel", sockets.saturating_mul(ends * KERNEL_BYTES)),
+        ];
+        if embedded {
+            parts.push(("the embedded cluster's clients", sockets.saturating_mul(NODE_BYTES)));
+        }
+        parts
     }
 
     /// The histograms of every second, where they are kept: `tracks` of them in each. How many seconds
@@ -150,7 +176,7 @@ impl Plan {
         // At most half full, and with room for other users' ids.
         let places = messages.saturating_mul(2).saturating_add(STRANGERS);
         let places = places.checked_next_power_of_two().unwrap_or(u64::MAX);
-        let tables = places.saturating_mul(ID_PLACE_BYTES).saturating_mul(self.cores.len() as u64);
+        let tables = places.saturating_mul(ID_PLACE_BYTES).saturating_mul(self.workers() as u64);
         let waiting = self.expected_copies(messages).saturating_mul(WAITING_COPY_BYTES);
         tables.saturating_add(waiting)
     }
@@ -227,6 +253,16 @@ mod tests {
         };
         assert_eq!(schedule_bytes(Arrivals::Constant), 0);
         assert_eq!(schedule_bytes(Arrivals::Poisson { seed: 1 }), 8_000_000);
+    }
+
+    #[test]
+    fn both_ends_of_a_connection_are_counted_where_both_are_here() {
+        let plan = plan(|spec| spec.receivers_per_node = Some(66_667));
+        let sum =
+            |embedded| plan.connection_memory(embedded).iter().map(|(_, bytes)| bytes).sum::<u64>();
+        assert_eq!(plan.sockets(), 200_004);
+        assert_eq!(sum(false), 200_004 * (512 + 4_096));
+        assert_eq!(sum(true), 200_004 * (512 + 2 * 4_096 + 3_072));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! forgotten here does not compile.
 
 use super as doc;
+use super::connecting::{ConnectFailure, Connecting, Dialing, SourceAddresses};
 use super::{histogram, row, series};
 use crate::host::facts::HostFacts;
+use crate::measure::connecting as measured;
 use crate::measure::floor::Floor;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
@@ -16,9 +18,10 @@ use crate::plan::Plan;
 use crate::plan::engine::Engine;
 use crate::plan::fan_out::FanOut;
 use crate::plan::schedule::{Arrivals, Shape};
+use crate::plan::sources::Origins;
 use crate::plan::wait::WaitMode;
 use crate::report::{Invocation, VERSION};
-use crate::units::Nanos;
+use crate::units::{Nanos, Rate};
 
 impl doc::Document {
     /// What is known before the first row: who runs what on which machine.
@@ -28,6 +31,8 @@ impl doc::Document {
             tool: tool(plan, invocation),
             host: host(&invocation.host),
             plan: self::plan(plan, invocation),
+            dialing: Some(dialing(plan)),
+            connecting: None,
             runs: Vec::new(),
             skipped: Vec::new(),
             interrupted: false,
@@ -55,6 +60,7 @@ impl doc::Document {
             reason: reason.clone(),
         };
         Self {
+            connecting: outcome.connecting.as_ref().map(self::connecting),
             runs: outcome.runs.iter().map(row::Run::of).collect(),
             skipped: outcome.skipped.iter().map(skipped).collect(),
             interrupted: outcome.interrupted,
@@ -205,6 +211,44 @@ const fn delivery(delivery: &Delivery) -> row::Delivery {
     let Delivery { expected, delivered, missing, duplicate, out_of_order, foreign, corrupt, seen } =
         *delivery;
     row::Delivery { expected, delivered, missing, duplicate, out_of_order, foreign, corrupt, seen }
+}
+
+fn dialing(plan: &Plan) -> Dialing {
+    let automatic = matches!(plan.origins, Origins::Ours { automatic: true, .. });
+    let of_node = |node| plan.sources_to(node).map(|sources| (sources.count(), sources));
+    // Nodes of both families have sources of their own: those of the busiest are told.
+    let sources = of_node(plan.push_node).map(|(addresses, sources)| SourceAddresses {
+        addresses,
+        ranges: sources.to_string(),
+        automatic,
+    });
+    Dialing {
+        sources,
+        rate_per_s: plan.dialing.rate.map(Rate::as_f64),
+        min_connected: plan.dialing.least.of(plan.sockets()),
+        workers: plan.workers() as u64,
+        direct_descriptors: plan.direct,
+    }
+}
+
+fn connecting(connecting: &measured::Connecting) -> Connecting {
+    let failure = |failed: &measured::FailedSockets| ConnectFailure {
+        node: failed.node as u64,
+        phase: failed.phase.to_owned(),
+        reason: failed.reason.clone(),
+        sockets: failed.sockets,
+    };
+    Connecting {
+        sockets: connecting.sockets,
+        connected: connecting.connected,
+        failed: connecting.failed(),
+        wall_s: connecting.wall.as_secs_f64(),
+        rate_per_s: (connecting.wall.0 > 0).then(|| rounded(connecting.rate_per_s())),
+        connect_us: latency(&connecting.connect),
+        upgrade_us: latency(&connecting.upgrade),
+        ports_passed_over: connecting.ports_passed_over,
+        failures: connecting.failures.iter().map(failure).collect(),
+    }
 }
 
 fn latency_by_class(classes: &[(Class, Latencies)]) -> row::LatencyByClass {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::account::{self, row_name};
+use super::connecting;
 use super::floor;
 use super::page::Page;
 use super::rows::{PERCENTILES, latency_cells, meaning};
@@ -19,6 +20,7 @@ use crate::units::{Count, Nanos};
 
 pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     let Document { runs, .. } = page.document;
+    connecting::write(page, out)?;
     if let Some(last) = runs.last() {
         account::delivery(page, out)?;
         for run in runs {

@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::measure::floor::Floor;
+use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
     Caveat, Class, Delivery, Ending, Interval, LostSocket, Outcome, RunOutcome, StreamGap, Trust,
     WarmUp,
 };
-use crate::measure::latencies::Latencies;
 use crate::plan::Plan;
 use crate::plan::schedule::{Arrivals, Shape};
 use crate::report::fixture::{cell, invocation, plan, whole};
@@ -27,7 +27,7 @@ fn report(plan: &Plan, outcome: &Outcome) -> String {
 }
 
 fn outcome(runs: Vec<RunOutcome>) -> Outcome {
-    Outcome { runs, skipped: Vec::new(), interrupted: false }
+    Outcome { runs, ..Outcome::default() }
 }
 
 /// The link to node 2 is cut after a third of the messages; node 1 drops a few.
@@ -126,6 +126,7 @@ fn interrupted() -> Outcome {
         runs: vec![whole(3_000), run],
         skipped: vec![(8_000, "interrupted".to_owned())],
         interrupted: true,
+        connecting: None,
     }
 }
 
