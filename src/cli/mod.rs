@@ -8,11 +8,11 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 pub mod args;
+pub mod calibrate;
 pub mod cluster;
 pub mod contradiction;
 pub mod dial;
 pub mod discover;
-pub mod engine;
 pub mod exit;
 pub mod output;
 pub mod plots;
@@ -20,6 +20,7 @@ pub mod report;
 pub mod run;
 pub mod signals;
 pub mod view;
+mod words;
 
 use self::args::RunArgs;
 use self::cluster::ClusterArgs;

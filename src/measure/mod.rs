@@ -18,6 +18,7 @@
 pub mod answers;
 pub mod connecting;
 pub mod correlate;
+pub mod floor;
 pub mod interval;
 pub mod ledger;
 pub mod messages;

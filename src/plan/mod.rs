@@ -143,7 +143,7 @@ impl Plan {
             engine,
             messages,
             shape,
-            wait: spec.wait.unwrap_or(WaitMode::for_shape(shape)),
+            wait: spec.wait.unwrap_or_else(|| WaitMode::for_shape(shape)),
             warmup: spec.warmup,
             keep_intervals: spec.keep_intervals,
             payload_bytes: size(spec.payload_bytes),
@@ -168,6 +168,11 @@ impl Plan {
     /// sockets, are not all on one.
     pub fn cpu_of(&self, worker: usize) -> usize {
         self.cores[worker % self.cores.len()]
+    }
+
+    /// The same load by the same workers on other nodes.
+    pub fn against(&self, targets: Targets) -> Self {
+        Self { nodes: targets.nodes, push_node: targets.push_node, ..self.clone() }
     }
 
     /// Sockets to one node.

@@ -13,6 +13,7 @@ pub mod connecting;
 pub mod figures;
 pub mod histogram;
 pub mod row;
+pub mod series;
 pub mod sound;
 mod summary;
 
@@ -53,8 +54,26 @@ pub struct Document {
     pub skipped: Vec<Skipped>,
     /// A signal ended the invocation early.
     pub interrupted: bool,
+    /// The same plan against a null cluster, where that was asked for: the generator's own floor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// The most wanted figures without nesting, for continuous integration.
     pub summary: Summary,
+}
+
+/// The generator's own floor: the same load over the same sockets, run first against relays on
+/// loopback that read nothing. Generator, loopback and relays are all in it, so it is an upper bound
+/// of what the tool adds to a figure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Calibration {
+    /// Against what.
+    pub cluster: String,
+    /// The relays had no CPU of their own, which makes the floor higher than it need be.
+    pub shared_cores: bool,
+    /// Its rows, of the same sizes as those of the result.
+    pub runs: Vec<Run>,
+    /// Why rows are missing or cut short; null if none is.
+    pub failure: Option<String>,
 }
 
 /// Who measured.
@@ -117,6 +136,9 @@ pub struct Plan {
     /// Mode `window`: messages of a push socket whose copy has not come back to it, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<u64>,
+    /// Mode `rate`: what is due so early in a row is sent and accounted for, but timed apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup_s: Option<f64>,
     /// The class that heads the report: `response` in mode `rate`; `service` in the others, where no
     /// message has a due time.
     pub headline_latency: LatencyClass,
@@ -138,6 +160,9 @@ pub struct Plan {
     pub cores: Vec<u64>,
     /// What the workers asked the kernel through.
     pub engine: Engine,
+    /// How the workers waited for copies while the clock ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
     /// The rows.
     pub messages: Vec<u64>,
     /// Length of each message's text.
@@ -184,6 +209,18 @@ pub enum Engine {
     IoUring,
     /// Readiness, and a system call for each read and send.
     Epoll,
+}
+
+/// How a worker waits for copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// Polls while copies follow each other, sleeps until the next one otherwise.
+    Latency,
+    /// Polls without pause.
+    Spin,
+    /// Sleeps until many are there or a moment has passed.
+    Throughput,
 }
 
 /// Who hears a message.

@@ -4,13 +4,17 @@ use std::io::{self, Write};
 
 use super::account::{self, row_name};
 use super::connecting;
+use super::floor;
 use super::page::Page;
 use super::rows::{PERCENTILES, latency_cells, meaning};
-use crate::report::document::figures::micros;
-use crate::report::document::row::{Caveat, Core, Delivery, Latency, LatencyClass, Run, Trust};
+use super::series;
+use crate::report::document::figures::{micros, seconds};
+use crate::report::document::row::{
+    Caveat, Core, Delivery, Latency, LatencyClass, Run, Trust, WarmUp,
+};
 use crate::report::document::{Document, Mode};
 use crate::report::format::{
-    Cell, Column, INDENT, Ink, counted, percent, table, trust_word, wrapped,
+    Cell, Column, INDENT, Ink, counted, percent, table, trust_word, whole_seconds, wrapped,
 };
 use crate::units::{Count, Nanos};
 
@@ -23,7 +27,9 @@ pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
             account::deficit(page, out, run)?;
         }
         latency(page, out, last)?;
+        series::write(page, out, last)?;
         generator(page, out, last)?;
+        floor::write(page, out, last)?;
     }
     caveats(page, out, runs)?;
     skipped(page, out)?;
@@ -46,7 +52,8 @@ fn latency(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
         cells.push(meaning(class).into());
         cells
     };
-    let rows: Vec<_> = run.latency_us.present().map(cells).collect();
+    let mut rows: Vec<_> = run.latency_us.present().map(cells).collect();
+    rows.extend(run.warmup.as_ref().and_then(|warmup| warmup_cells(page, run, warmup)));
     let mut columns = vec![Column::left("", 10), Column::right("samples", 9)];
     columns.extend(PERCENTILES.map(|p| Column::right(p, Nanos::WIDTH)));
     columns.extend([Column::right("max", Nanos::WIDTH), Column::left("", 0)]);
@@ -61,6 +68,19 @@ fn latency(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
     Ok(())
 }
 
+/// The headline class of what was due in the warm-up, which is in no other line.
+fn warmup_cells(page: &Page<'_>, run: &Run, warmup: &WarmUp) -> Option<Vec<Cell>> {
+    let class = page.document.plan.headline_latency;
+    let latency = warmup.latency_us.of(class)?;
+    let mut cells: Vec<Cell> = vec!["warm-up".into(), Count(latency.count).into()];
+    cells.extend(latency_cells(run, Some(latency)));
+    cells.push(
+        format!("{} of the first {}", class.key(), whole_seconds(seconds(warmup.duration_s)))
+            .into(),
+    );
+    Some(cells)
+}
+
 fn generator(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
     let rows: Vec<_> = run.generator.cores.iter().map(core_cells).collect();
     let columns = vec![
@@ -73,7 +93,25 @@ fn generator(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> 
         Column::right("overflow", 8),
     ];
     page.heading(out, &format!("Our own cost, {}", row_name(run)))?;
-    table(out, page.paint, columns, &rows)
+    table(out, page.paint, columns, &rows)?;
+    match &run.generator.stamp_lateness_us {
+        Some(late) => stamps(out, late),
+        None => Ok(()),
+    }
+}
+
+/// What every latency contains of ourselves.
+fn stamps(out: &mut dyn Write, late: &Latency) -> io::Result<()> {
+    let known = [("p50", late.p50), ("p99", late.p99), ("max", late.max)];
+    let figures =
+        known.iter().filter_map(|(name, us)| Some(format!("{} ({name})", micros((*us)?))));
+    let line = format!(
+        "stamps are late by {}: from a copy's arrival at this host to our look at it, in {} sampled \
+         reads",
+        figures.collect::<Vec<_>>().join(", "),
+        Count(late.count)
+    );
+    wrapped(out, INDENT, INDENT.len(), &line)
 }
 
 fn core_cells(core: &Core) -> Vec<Cell> {
@@ -166,16 +204,24 @@ fn verdict(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
         0 => String::new(),
         rows => format!("{} did not run; ", counted(rows, "row", "rows")),
     };
-    let sentence = format!("{}; {skipped}{}", delivered(&total), trust(worst, &document.runs));
+    let unsent = document.runs.iter().map(Run::unsent_copies).fold(0, u64::saturating_add);
+    let delivered = delivered(&total, unsent);
+    let sentence = format!("{delivered}; {skipped}{}", trust(worst, &document.runs));
     wrapped(out, &first, 4, &sentence)
 }
 
-fn delivered(delivery: &Delivery) -> String {
+fn delivered(delivery: &Delivery, unsent: u64) -> String {
     let Delivery { expected, missing, duplicate, corrupt, .. } = *delivery;
-    let mut sentence = match missing {
-        0 => format!("all {} came", counted(expected, "copy", "copies")),
-        _ => format!("{} of {} missing", Count(missing), counted(expected, "copy", "copies")),
+    let due = expected.saturating_sub(unsent);
+    let mut sentence = match (due, missing.saturating_sub(unsent)) {
+        (0, 0) => "nothing was sent".to_owned(),
+        (1, 0) => "the one copy came".to_owned(),
+        (_, 0) => format!("all {} copies came", Count(due)),
+        (_, lost) => format!("{} of {} missing", Count(lost), counted(due, "copy", "copies")),
     };
+    if unsent > 0 && due > 0 {
+        sentence += &format!(" ({} more belong to messages that were not sent)", Count(unsent));
+    }
     for (count, word) in [(duplicate, "duplicate"), (corrupt, "corrupt")] {
         if count > 0 {
             sentence += &format!(", {} {word}", Count(count));
