@@ -303,7 +303,8 @@ fn a_run_that_fails_leaves_no_empty_result_behind() {
 #[test]
 fn too_few_descriptors_are_refused_with_the_arithmetic_and_the_command() {
     // On io_uring sockets would go to the tables of more rings.
-    let limited = r#"ulimit -n 50 && exec "$0" --engine epoll --node ws://127.0.0.1:1/ --push-sockets 200"#;
+    let limited =
+        r#"ulimit -n 50 && exec "$0" --engine epoll --node ws://127.0.0.1:1/ --push-sockets 200"#;
     let mut command = Command::new("sh");
     command.args(["-c", limited, env!("CARGO_BIN_EXE_fanstorm")]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
