@@ -20,6 +20,7 @@ use crate::engine::ring::uring::UringRing;
 use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
+use crate::host::limits::LimitError;
 use crate::host::topology::{Nic, Topology};
 use crate::host::{HostError, clock, io_uring, limits};
 use crate::measure::floor::Floor;
@@ -62,7 +63,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     };
     let why = (placement.why, placement.cluster);
     let plan = Plan::new(load, targets, placement.workers, engine)?;
-    limits::check(&limits::Facts::read(), &need(&plan)).map_err(HostError::from)?;
+    limits::check(&limits::Facts::read(), &need(&plan)).map_err(|error| too_large(error, &plan))?;
     notice.iter().chain(&notices).for_each(|notice| warn(&notice.to_string()));
 
     let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, why, &plan));
@@ -200,6 +201,15 @@ fn smallest_ring() -> io::Result<()> {
     UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096 }).map(drop)
 }
 
+/// With what would fit, where memory is what there is too little of.
+fn too_large(error: LimitError, plan: &Plan) -> RunError {
+    let LimitError::Memory { available, .. } = &error else { return HostError::from(error).into() };
+    let messages = plan.messages_within(*available);
+    let lasts = plan.shape.rate().map(|rate| (messages as f64 / rate.as_f64()) as u64);
+    let lasts = lasts.map(|s| format!(", or --duration {s}s at this rate")).unwrap_or_default();
+    RunError::TooLarge { error, fits: format!("--messages {messages} would fit{lasts}") }
+}
+
 fn need(plan: &Plan) -> limits::Need {
     let busiest = plan.push_node;
     limits::Need {
@@ -286,6 +296,14 @@ pub enum RunError {
     Refused(#[from] EngineRefused),
     /// The host cannot run it.
     Host(#[from] HostError),
+    /// A row that does not fit into memory, and how large a one would.
+    #[error("{error}; with all else as it is, {fits}")]
+    TooLarge {
+        /// What takes it.
+        error: LimitError,
+        /// As flags.
+        fits: String,
+    },
     /// The discovery names no nodes.
     Discover(#[from] discover::DiscoverError),
     /// The cluster cannot be reached, or the run broke down.
@@ -307,7 +325,9 @@ impl RunError {
             | Self::Cores(_)
             | Self::Target(_)
             | Self::Unwritable(_) => Exit::Usage,
-            Self::Refused(_) | Self::Host(_) | Self::Signals(_) => Exit::Host,
+            Self::Refused(_) | Self::Host(_) | Self::TooLarge { .. } | Self::Signals(_) => {
+                Exit::Host
+            }
             Self::Cluster(error) => match error {
                 ClusterError::NoNodes
                 | ClusterError::NoSuchNode { .. }
