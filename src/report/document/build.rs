@@ -2,15 +2,16 @@
 //! forgotten here does not compile.
 
 use super as doc;
-use super::{histogram, row};
+use super::{histogram, row, series};
 use crate::host::facts::HostFacts;
 use crate::measure::floor::Floor;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
-    Caveat, Class, CoreUse, Delivery, Ending, LostSocket, MatrixCell, Opcodes, Outcome, RunOutcome,
-    StreamGap, Trust,
+    Caveat, Class, CoreUse, Delivery, Ending, Interval, LostSocket, MatrixCell, Opcodes, Outcome,
+    RunOutcome, StreamGap, Trust, WarmUp,
 };
 use crate::measure::percentile::Percentile;
+use crate::measure::reordering::Reordering;
 use crate::plan::Plan;
 use crate::plan::engine::Engine;
 use crate::plan::fan_out::FanOut;
@@ -110,6 +111,7 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         arrivals: arrivals.map(|(arrivals, _)| arrivals),
         arrivals_seed: arrivals.and_then(|(_, seed)| seed),
         in_flight,
+        warmup_s: (plan.warmup > Nanos::ZERO).then(|| plan.warmup.as_secs_f64()),
         headline_latency: match mode {
             doc::Mode::Rate => row::LatencyClass::Response,
             doc::Mode::Burst | doc::Mode::Window => row::LatencyClass::Service,
@@ -166,8 +168,11 @@ impl row::Run {
                 sent_per_s: rounded(run.sent_per_s()),
                 copies_per_s: rounded(run.copies_per_s()),
             },
-            latency_us: latency_by_class(run),
-            latency_histograms: histogram_by_class(run),
+            latency_us: latency_by_class(&run.latency_ns),
+            latency_histograms: histogram_by_class(&run.latency_ns),
+            warmup: run.warmup.as_ref().map(warmup),
+            intervals: intervals(&run.intervals),
+            reordering: (run.reordering.max > 0).then(|| reordering(&run.reordering)),
             saturated: run.saturated,
             matrix: run.matrix.iter().map(matrix_cell).collect(),
             gaps: run.gaps.iter().map(gap).collect(),
@@ -202,8 +207,8 @@ const fn delivery(delivery: &Delivery) -> row::Delivery {
     row::Delivery { expected, delivered, missing, duplicate, out_of_order, foreign, corrupt, seen }
 }
 
-fn latency_by_class(run: &RunOutcome) -> row::LatencyByClass {
-    let of = |class| of_class(run, class).map(latency);
+fn latency_by_class(classes: &[(Class, Latencies)]) -> row::LatencyByClass {
+    let of = |class| of_class(classes, class).map(latency);
     row::LatencyByClass {
         service: of(Class::Service),
         response: of(Class::Response),
@@ -213,14 +218,78 @@ fn latency_by_class(run: &RunOutcome) -> row::LatencyByClass {
     }
 }
 
-fn histogram_by_class(run: &RunOutcome) -> row::HistogramByClass {
-    let of = |class| of_class(run, class).map(|ns| histogram::encode(ns.histogram()));
+fn histogram_by_class(classes: &[(Class, Latencies)]) -> row::HistogramByClass {
+    let of = |class| of_class(classes, class).map(|ns| histogram::encode(ns.histogram()));
     row::HistogramByClass {
         service: of(Class::Service),
         response: of(Class::Response),
         wait: of(Class::Wait),
         completion: of(Class::Completion),
         spread: of(Class::Spread),
+    }
+}
+
+fn warmup(warmup: &WarmUp) -> row::WarmUp {
+    let WarmUp { duration, messages, expected, delivered, latency_ns, lag_ns } = warmup;
+    row::WarmUp {
+        duration_s: duration.as_secs_f64(),
+        messages: *messages,
+        expected: *expected,
+        copies: *delivered,
+        latency_us: latency_by_class(latency_ns),
+        latency_histograms: histogram_by_class(latency_ns),
+        schedule_lag_us: latency(lag_ns),
+    }
+}
+
+/// A row that is over within a second has no course.
+fn intervals(intervals: &[Interval]) -> Vec<series::Interval> {
+    if intervals.len() == 1 {
+        Vec::new()
+    } else {
+        intervals.iter().map(series::Interval::of).collect()
+    }
+}
+
+impl series::Interval {
+    /// One interval.
+    pub fn of(interval: &Interval) -> Self {
+        // Its tracks go into a log of their own.
+        let Interval {
+            start,
+            length,
+            warmup,
+            sent,
+            copies,
+            missing_so_far,
+            p50,
+            p99,
+            max,
+            tracks: _,
+        } = *interval;
+        Self {
+            start_s: start.as_secs_f64(),
+            length_s: length.as_secs_f64(),
+            warmup,
+            sent,
+            copies,
+            missing_so_far,
+            p50_us: p50.map(micros),
+            p99_us: p99.map(micros),
+            max_us: max.map(micros),
+        }
+    }
+}
+
+fn reordering(reordering: &Reordering) -> series::Reordering {
+    let distances = |(first, last, copies): (u32, u32, u64)| series::Distances {
+        first: first.into(),
+        last: last.into(),
+        copies,
+    };
+    series::Reordering {
+        max_distance: reordering.max.into(),
+        distances: reordering.ranges().map(distances).collect(),
     }
 }
 
@@ -328,6 +397,6 @@ fn caveat(caveat: &Caveat) -> row::Caveat {
     }
 }
 
-fn of_class(run: &RunOutcome, class: Class) -> Option<&Latencies> {
-    run.latency_ns.iter().find(|(found, _)| *found == class).map(|(_, ns)| ns)
+fn of_class(classes: &[(Class, Latencies)], class: Class) -> Option<&Latencies> {
+    classes.iter().find(|(found, _)| *found == class).map(|(_, ns)| ns)
 }

@@ -12,6 +12,7 @@ mod build;
 pub mod figures;
 pub mod histogram;
 pub mod row;
+pub mod series;
 pub mod sound;
 mod summary;
 
@@ -127,6 +128,9 @@ pub struct Plan {
     /// Mode `window`: messages of a push socket whose copy has not come back to it, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<u64>,
+    /// Mode `rate`: what is due so early in a row is sent and accounted for, but timed apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup_s: Option<f64>,
     /// The class that heads the report: `response` in mode `rate`; `service` in the others, where no
     /// message has a due time.
     pub headline_latency: LatencyClass,

@@ -6,11 +6,14 @@ use super::account::{self, row_name};
 use super::floor;
 use super::page::Page;
 use super::rows::{PERCENTILES, latency_cells, meaning};
-use crate::report::document::figures::micros;
-use crate::report::document::row::{Caveat, Core, Delivery, Latency, LatencyClass, Run, Trust};
+use super::series;
+use crate::report::document::figures::{micros, seconds};
+use crate::report::document::row::{
+    Caveat, Core, Delivery, Latency, LatencyClass, Run, Trust, WarmUp,
+};
 use crate::report::document::{Document, Mode};
 use crate::report::format::{
-    Cell, Column, INDENT, Ink, counted, percent, table, trust_word, wrapped,
+    Cell, Column, INDENT, Ink, counted, percent, table, trust_word, whole_seconds, wrapped,
 };
 use crate::units::{Count, Nanos};
 
@@ -22,6 +25,7 @@ pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
             account::deficit(page, out, run)?;
         }
         latency(page, out, last)?;
+        series::write(page, out, last)?;
         generator(page, out, last)?;
         floor::write(page, out, last)?;
     }
@@ -46,7 +50,8 @@ fn latency(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
         cells.push(meaning(class).into());
         cells
     };
-    let rows: Vec<_> = run.latency_us.present().map(cells).collect();
+    let mut rows: Vec<_> = run.latency_us.present().map(cells).collect();
+    rows.extend(run.warmup.as_ref().and_then(|warmup| warmup_cells(page, warmup)));
     let mut columns = vec![Column::left("", 10), Column::right("samples", 9)];
     columns.extend(PERCENTILES.map(|p| Column::right(p, Nanos::WIDTH)));
     columns.extend([Column::right("max", Nanos::WIDTH), Column::left("", 0)]);
@@ -59,6 +64,19 @@ fn latency(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
         account::nodes(page, out, run)?;
     }
     Ok(())
+}
+
+/// The headline class of what was due in the warm-up, which is in no other line.
+fn warmup_cells(page: &Page<'_>, warmup: &WarmUp) -> Option<Vec<Cell>> {
+    let class = page.document.plan.headline_latency;
+    let latency = warmup.latency_us.of(class)?;
+    let mut cells: Vec<Cell> = vec!["warm-up".into(), Count(latency.count).into()];
+    cells.extend(latency_cells(Some(latency)));
+    cells.push(
+        format!("{} of the first {}", class.key(), whole_seconds(seconds(warmup.duration_s)))
+            .into(),
+    );
+    Some(cells)
 }
 
 fn generator(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {

@@ -29,6 +29,13 @@ pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     labelled(out, "message", &message(plan, tool.seed))?;
     labelled(out, "expected", &expectation(plan))?;
+    if let Some(warmup_s) = plan.warmup_s {
+        let line = format!(
+            "what is due in the first {} of a row is sent and accounted for, but timed apart",
+            whole_seconds(seconds(warmup_s))
+        );
+        labelled(out, "warm-up", &line)?;
+    }
     labelled(out, "times", TIMES)?;
     if let Some(wait) = plan.wait {
         labelled(out, "waiting", waiting(wait))?;
