@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::measure::floor::Floor;
+use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
     Caveat, Class, Delivery, Ending, Interval, LostSocket, Outcome, RunOutcome, StreamGap, Trust,
     WarmUp,
@@ -241,7 +242,7 @@ fn a_row_of_a_few_seconds_is_told_second_by_second_and_the_warm_up_apart() {
         expected: 3_000,
         delivered: 3_000,
         latency_ns: whole(500).latency_ns,
-        lag_ns: crate::measure::latencies::Latencies::new(),
+        lag_ns: Latencies::new(),
     });
     let text = report(&plan, &outcome(vec![run]));
     let course = section(&text, "Second by second");
