@@ -51,7 +51,10 @@ impl Plan {
     /// # Errors
     /// See [`DescriptorError`].
     pub fn within_descriptors(self, limit: u64) -> Result<Self, DescriptorError> {
-        let fits = self.sockets().saturating_add(OWN) <= limit;
+        let rings = self.sockets().div_ceil(limit.clamp(1, TABLE_MAX));
+        // Where not even the rings fit, their tables are no way out: the limit is to be raised.
+        let helps = OWN.saturating_add(rings) <= limit;
+        let fits = self.sockets().saturating_add(OWN) <= limit || !helps;
         match (self.dialing.descriptors, self.engine) {
             (Descriptors::Direct, Engine::Epoll) => Err(DescriptorError::NoRings),
             (Descriptors::Direct, Engine::IoUring) => self.in_rings(limit),
@@ -98,6 +101,7 @@ mod tests {
         assert_eq!(placed(plan(1, 19_933, 1, Descriptors::Auto), 20_000), (false, 1));
         assert_eq!(placed(plan(1, 19_933, 1, Descriptors::Direct), 20_000), (true, 1));
         assert_eq!(placed(plan(1, 50_000, 1, Descriptors::Process), 20_000), (false, 1));
+        assert_eq!(placed(plan(1, 198, 1, Descriptors::Auto), 50), (false, 1), "no room for rings");
     }
 
     #[test]
