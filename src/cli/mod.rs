@@ -8,16 +8,20 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 pub mod args;
+pub mod audit;
 pub mod cluster;
 pub mod contradiction;
 pub mod discover;
 pub mod exit;
+pub mod fix;
+pub mod need;
 pub mod output;
 pub mod run;
 pub mod signals;
 pub mod view;
 
 use self::args::RunArgs;
+use self::audit::AuditArgs;
 use self::cluster::ClusterArgs;
 use self::exit::Exit;
 
@@ -49,6 +53,9 @@ pub enum Command {
     /// Runs a load (what happens without a command).
     #[command(after_long_help = after_long_help(), max_term_width = 100)]
     Run(Box<RunArgs>),
+    /// Says what of this host stands in the way of a run, and what to do; runs and changes nothing.
+    #[command(after_long_help = audit::EXAMPLES, max_term_width = 100)]
+    Audit(Box<AuditArgs>),
     /// Runs the embedded cluster alone, until Ctrl-C.
     Cluster(ClusterArgs),
     /// A process of the embedded cluster: started by it, never by hand.

@@ -9,6 +9,7 @@ use std::net::ToSocketAddrs;
 use super::args::{Embedded, RunArgs, Source};
 use super::discover;
 use super::exit::{Exit, exit_code};
+use super::need;
 use super::output::{JsonTarget, Pipe, ResultFile};
 use super::signals::Signals;
 use super::view::View;
@@ -18,7 +19,7 @@ use crate::engine::ring::uring::UringRing;
 use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
-use crate::host::{HostError, clock, io_uring, limits};
+use crate::host::{HostError, audit, clock, io_uring, limits};
 use crate::plan::Plan;
 use crate::plan::engine::{self as engine_choice, EngineRefused};
 use crate::plan::load::Load;
@@ -30,10 +31,13 @@ use crate::units::Bytes;
 /// Runs what the flags ask for. Whatever happens, the answer is an exit code and, if it is no
 /// success, at least one line that says what is wrong, where, and what to do.
 pub fn run(args: &RunArgs) -> Exit {
-    attempt(args).unwrap_or_else(|error| {
-        let _ = writeln!(io::stderr(), "error: {error}");
-        error.exit()
-    })
+    attempt(args).unwrap_or_else(|error| fail(&error))
+}
+
+/// Says what is wrong, and gives the exit code for it.
+pub(super) fn fail(error: &RunError) -> Exit {
+    let _ = writeln!(io::stderr(), "error: {error}");
+    error.exit()
 }
 
 fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
@@ -48,12 +52,15 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     limits::raise_descriptors();
 
     let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
+    let shared = placement.shared;
+    let plan = Plan::new(load, targets, placement.workers, engine)?;
+    let need = need::of(&plan, embedded, args.engine());
+    limits::check(&limits::Facts::read(), &need.limits).map_err(HostError::from)?;
     let surroundings = Surroundings {
         cpus_allowed: Some(cpus::allowed().len()),
-        cluster_shares_cores: placement.shared,
+        cluster_shares_cores: shared,
+        shortfalls: audit::audit(&audit::facts::Facts::read(), &need).shortfalls(),
     };
-    let plan = Plan::new(load, targets, placement.workers, engine)?;
-    limits::check(&limits::Facts::read(), &need(&plan)).map_err(HostError::from)?;
     notice.iter().chain(&notices).for_each(|notice| warn(&notice.to_string()));
 
     let invocation = invocation(started_unix_ms, cluster_is, &plan);
@@ -126,7 +133,7 @@ fn on_others(
     Ok(Stage { cluster: None, cluster_is, targets, placement, notices })
 }
 
-fn targets(
+pub(super) fn targets(
     args: &RunArgs,
     urls: &[NodeUrl],
     notices: &mut Vec<Notice>,
@@ -135,7 +142,7 @@ fn targets(
     Targets::new(urls, &args.push_node(), &resolver, notices)
 }
 
-fn place(
+pub(super) fn place(
     args: &RunArgs,
     load: &Load,
     nodes: usize,
@@ -157,18 +164,8 @@ fn place(
 }
 
 /// A ring like a worker's, as small as it can be: whether the host lets us.
-fn smallest_ring() -> io::Result<()> {
+pub(super) fn smallest_ring() -> io::Result<()> {
     UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096 }).map(drop)
-}
-
-fn need(plan: &Plan) -> limits::Need {
-    let busiest = plan.push_node;
-    limits::Need {
-        sockets: plan.sockets(),
-        sockets_to_busiest: plan.sockets_to(busiest),
-        busiest: plan.nodes[busiest].url.clone(),
-        memory: plan.largest_memory().parts().to_vec(),
-    }
 }
 
 fn invocation(started_unix_ms: u64, cluster: String, plan: &Plan) -> Invocation {
@@ -181,7 +178,7 @@ fn invocation(started_unix_ms: u64, cluster: String, plan: &Plan) -> Invocation 
     }
 }
 
-fn open_result(args: &RunArgs) -> Result<Option<ResultFile>, RunError> {
+pub(super) fn open_result(args: &RunArgs) -> Result<Option<ResultFile>, RunError> {
     match args.json() {
         Some(JsonTarget::File(path)) => Ok(Some(ResultFile::open(path)?)),
         _ => Ok(None),
@@ -189,7 +186,7 @@ fn open_result(args: &RunArgs) -> Result<Option<ResultFile>, RunError> {
 }
 
 /// A result is never lost: where its file fails it, it goes to standard output.
-fn write_result(target: &JsonTarget, file: Option<&mut ResultFile>, result: &[u8]) {
+pub(super) fn write_result(target: &JsonTarget, file: Option<&mut ResultFile>, result: &[u8]) {
     let written = match (target, file) {
         (JsonTarget::File(_), Some(file)) => file.write(result),
         _ => return print(result),
@@ -206,7 +203,7 @@ fn print(result: &[u8]) {
     }
 }
 
-fn warn(text: &str) {
+pub(super) fn warn(text: &str) {
     let _ = writeln!(io::stderr(), "warning: {text}");
 }
 
@@ -236,6 +233,8 @@ pub enum RunError {
     Engine(#[from] EngineError),
     /// The embedded cluster does not start.
     Cluster(#[from] ClusterError),
+    /// A file of the audit has nowhere to go.
+    Fix(#[from] super::fix::FixError),
     /// Handlers cannot be installed.
     #[error("cannot take signals: {0}")]
     Signals(io::Error),
@@ -250,7 +249,8 @@ impl RunError {
             | Self::Plan(_)
             | Self::Cores(_)
             | Self::Target(_)
-            | Self::Unwritable(_) => Exit::Usage,
+            | Self::Unwritable(_)
+            | Self::Fix(_) => Exit::Usage,
             Self::Refused(_) | Self::Host(_) | Self::Signals(_) => Exit::Host,
             Self::Cluster(error) => match error {
                 ClusterError::NoNodes

@@ -26,7 +26,7 @@ pub enum Sheet {
 }
 
 impl Sheet {
-    fn open(self) -> (Box<dyn Write>, bool) {
+    pub(super) fn open(self) -> (Box<dyn Write>, bool) {
         match self {
             Self::Stdout => (Box::new(Pipe::new(io::stdout())), io::stdout().is_terminal()),
             Self::Stderr => (Box::new(Pipe::new(io::stderr())), io::stderr().is_terminal()),

@@ -413,6 +413,7 @@ impl Coordinator<'_> {
             host_after: &host_after,
             cpus_allowed: self.surroundings.cpus_allowed,
             cluster_shares_cores: self.surroundings.cluster_shares_cores,
+            shortfalls: &self.surroundings.shortfalls,
         });
         Ok(run)
     }

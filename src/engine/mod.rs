@@ -16,6 +16,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::host::audit::Shortfall;
 use crate::measure::outcome::RunOutcome;
 use crate::plan::Plan;
 
@@ -156,10 +157,12 @@ fn not_ready_text(nodes: &[DeafNode], waited_s: f64) -> String {
 }
 
 /// What a verdict must know of where the run takes place.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// CPUs that this process may use, where known.
     pub cpus_allowed: Option<usize>,
     /// The cluster runs on this host and may use CPUs that carry workers.
     pub cluster_shares_cores: bool,
+    /// Settings of this host that this plan needs otherwise.
+    pub shortfalls: Vec<Shortfall>,
 }

@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 
 use super::outcome::{Caveat, CoreUse, RunOutcome, Trust};
 use super::percentile::Percentile;
+use crate::host::audit::Shortfall;
 use crate::host::facts::{CpuTicks, HostCounters, TCP_DROPS, TCP_DROPS_LISTEN};
 use crate::units::{Count, Nanos, Rate};
 
@@ -44,6 +45,8 @@ pub struct Facts<'a> {
     pub cpus_allowed: Option<usize>,
     /// The cluster runs on this host and may use CPUs that carry workers.
     pub cluster_shares_cores: bool,
+    /// Settings of this host that this plan needs otherwise, as the audit found them.
+    pub shortfalls: &'a [Shortfall],
 }
 
 type Rule = fn(&Facts<'_>) -> Option<Caveat>;
@@ -64,6 +67,7 @@ const RULES: &[Rule] = &[
     softnet_drops,
     single_cpu,
     shared_cores,
+    host_untuned,
 ];
 
 /// The caveats of a row, worst first.
@@ -331,6 +335,16 @@ fn shared_cores(facts: &Facts<'_>) -> Option<Caveat> {
     })
 }
 
+/// The audit's own warnings, and only those that figures may suffer by.
+fn host_untuned(facts: &Facts<'_>) -> Option<Caveat> {
+    let texts: Vec<_> = facts.shortfalls.iter().map(|s| s.text.as_str()).collect();
+    let remedies: Vec<_> = facts.shortfalls.iter().map(|s| s.remedy.as_str()).collect();
+    let all = "`fanstorm audit` with the same flags shows all of it";
+    (!texts.is_empty()).then(|| {
+        degraded("host-untuned", texts.join("; "), &format!("{}; {all}", remedies.join("; ")))
+    })
+}
+
 fn sum(facts: &Facts<'_>, of: impl Fn(&CoreUse) -> u64) -> u64 {
     facts.outcome.cores.iter().map(of).sum()
 }
@@ -359,6 +373,7 @@ mod tests {
         rate: Option<Rate>,
         cpus_allowed: Option<usize>,
         cluster_shares_cores: bool,
+        shortfalls: Vec<Shortfall>,
     }
 
     type Change = fn(&mut Case);
@@ -412,7 +427,15 @@ mod tests {
         after.cpu_each = vec![(0, ticks(10, 6_000)), (1, ticks(40, 6_000))];
         after.sched =
             Some(SchedTime { running: Nanos::from_millis(500), waiting: Nanos::from_millis(91) });
-        Case { run, before, after, rate: None, cpus_allowed: Some(2), cluster_shares_cores: false }
+        Case {
+            run,
+            before,
+            after,
+            rate: None,
+            cpus_allowed: Some(2),
+            cluster_shares_cores: false,
+            shortfalls: Vec::new(),
+        }
     }
 
     /// 1000 messages a second, each noticed so late.
@@ -441,6 +464,7 @@ mod tests {
             host_after: &case.after,
             cpus_allowed: case.cpus_allowed,
             cluster_shares_cores: case.cluster_shares_cores,
+            shortfalls: &case.shortfalls,
         })
     }
 
@@ -455,11 +479,17 @@ mod tests {
         assert_eq!(codes(|_| {}), []);
     }
 
+    fn untuned(case: &mut Case) {
+        case.shortfalls = ["net.ipv4.tcp_mem", "swap"]
+            .map(|knob| Shortfall { text: format!("{knob} is 1"), remedy: format!("set {knob}") })
+            .to_vec();
+    }
+
     #[test]
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(Change, &str, Trust); 17] = [
+        let table: [(Change, &str, Trust); 18] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
             (|c| c.run.unattributable = 1, "ids-overflowed", Void),
@@ -489,6 +519,7 @@ mod tests {
             (|c| c.after.softnet_dropped = Some(6), "softnet-drops", Degraded),
             (|c| c.cpus_allowed = Some(1), "single-cpu", Degraded),
             (|c| c.cluster_shares_cores = true, "shared-cores", Degraded),
+            (untuned, "host-untuned", Degraded),
         ];
         for (change, code, severity) in table {
             assert_eq!(codes(change), [(code, severity)]);
@@ -574,6 +605,7 @@ mod tests {
         let mut case = quiet();
         case.cluster_shares_cores = true;
         case.run.saturated = 1_200;
+        untuned(&mut case);
         case.after.tcp_drops.as_mut().unwrap()[1] += 3;
         case.after.throttle = Some(Throttle { periods: 9, time: Nanos::from_millis(95) });
         let caveats = judged(&case);
@@ -588,5 +620,6 @@ mod tests {
         said("listen-drops", "ListenDrops +3");
         said("cpu-throttled", "in 2 periods, and we stood still for 25.0 ms");
         said("shared-cores", "CPU 0, 1");
+        said("host-untuned", "net.ipv4.tcp_mem is 1; swap is 1");
     }
 }

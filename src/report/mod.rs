@@ -4,6 +4,7 @@
 //! deciding where output goes (`cli`). [`progress`] alone owns a terminal, because a line that moves
 //! needs one.
 
+pub mod audit;
 #[cfg(test)]
 mod fixture;
 mod format;
