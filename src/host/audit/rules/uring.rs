@@ -56,7 +56,8 @@ fn remedy(refusal: &Refusal) -> Remedy {
     match refusal {
         Refusal::Sysctl { .. } => Remedy::Sysctl("0".to_owned()),
         Refusal::Seccomp => Remedy::Advice(
-            "docker run --security-opt seccomp=tuning/seccomp/fanstorm.json (or unconfined)"
+            "docker run --security-opt seccomp=FILE, a profile that tuning/containers/allow-io-uring.py \
+             makes, or unconfined"
                 .to_owned(),
         ),
         Refusal::TooOld { .. } => Remedy::Advice("a kernel of 6.1 or later".to_owned()),
