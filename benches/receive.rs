@@ -169,7 +169,7 @@ fn floor(shape: Shape, mut blaster: Blaster) -> Nanos {
         let request = upgrade::request("bench", "/", &upgrade::key([slot as u8; 16]), &[]);
         let mut upgraded = false;
         while !upgraded {
-            ring.wait(Wait { want: 1, timeout: Nanos::from_secs(1) }).expect("the ring works");
+            ring.wait(Wait::first(Nanos::from_secs(1))).expect("the ring works");
             while let Some(done) = ring.next_completion() {
                 assert!(done.result >= 0, "{done:?}");
                 match done.op {
@@ -191,7 +191,7 @@ fn floor(shape: Shape, mut blaster: Blaster) -> Nanos {
     blaster.go();
     let before = thread_cpu_time();
     while bytes < total {
-        ring.wait(Wait { want: 1, timeout: Nanos::from_millis(5) }).expect("the ring works");
+        ring.wait(Wait::first(Nanos::from_millis(5))).expect("the ring works");
         while let Some(done) = ring.next_completion() {
             if let Some(buffer) = done.buffer {
                 bytes += done.result as u64;

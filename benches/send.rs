@@ -224,7 +224,7 @@ fn ring(shape: Shape, sink: &Sink) -> Nanos {
         }
         let mut open = round.len();
         while open > 0 {
-            ring.wait(Wait { want: 1, timeout: Nanos::from_millis(5) }).expect("the ring works");
+            ring.wait(Wait::first(Nanos::from_millis(5))).expect("the ring works");
             while let Some(done) = ring.next_completion() {
                 assert_eq!((done.op, done.result as usize), (Op::Send, round[0].len()));
                 drop(ring.take_sent(done.slot));
@@ -243,7 +243,7 @@ fn connect(shape: Shape, sink: &Sink, ring: &mut UringRing) -> u32 {
         ring.connect(slot, sink.addr, None).expect("a socket");
         let mut upgraded = false;
         while !upgraded {
-            ring.wait(Wait { want: 1, timeout: Nanos::from_secs(1) }).expect("the ring works");
+            ring.wait(Wait::first(Nanos::from_secs(1))).expect("the ring works");
             while let Some(done) = ring.next_completion() {
                 assert!(done.result >= 0, "{done:?}");
                 match done.op {

@@ -22,7 +22,7 @@ fn ring(buffers: u16, buffer_bytes: usize) -> EpollRing {
 
 /// What one turn brings, within 10 ms.
 fn turn(ring: &mut EpollRing) -> Vec<Completion> {
-    ring.wait(Wait { want: 1, timeout: Nanos::from_millis(10) }).unwrap();
+    ring.wait(Wait::first(Nanos::from_millis(10))).unwrap();
     std::iter::from_fn(|| ring.next_completion()).collect()
 }
 

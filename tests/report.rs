@@ -1,5 +1,6 @@
 //! The result file is a contract: its schema is published, what is produced keeps to it, and its
-//! sums agree with each other whatever a cluster did to the copies.
+//! sums agree with each other whatever a cluster did to the copies. And it holds all that a report
+//! tells: the text of a saved result is the text of the run.
 
 #[path = "common/plan.rs"]
 mod common;
@@ -11,17 +12,18 @@ use std::sync::Arc;
 use fanstorm::dialect::Dialect;
 use fanstorm::host::facts::HostFacts;
 use fanstorm::measure::outcome::{
-    Caveat, CoreUse, Ending, LostSocket, Opcodes, Outcome, RunOutcome, Trust,
+    Caveat, Class, CoreUse, Ending, LostSocket, Opcodes, Outcome, RunOutcome, Trust,
 };
 use fanstorm::measure::recorder::{Recorder, Seat};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::tally::{Row, Tally};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
-use fanstorm::report::json;
+use fanstorm::plan::schedule::{Arrivals, Shape};
+use fanstorm::report::document::row::Run;
 use fanstorm::report::text::Text;
-use fanstorm::report::{Invocation, json::document::Document};
-use fanstorm::units::{Bytes, Nanos};
+use fanstorm::report::{Invocation, document::Document, json};
+use fanstorm::units::{Bytes, Nanos, Rate};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -67,6 +69,7 @@ fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> RunOutcome {
             lost: Vec::new(),
             opcodes: Opcodes { text: recorder.seen(), ..Opcodes::default() },
             lag: None,
+            stamps: None,
             sent: counts.iter().skip(worker).step_by(workers).map(|&n| u64::from(n)).sum(),
             first_send: Some(Nanos(1_000)),
             last_send: Nanos(2_000),
@@ -109,7 +112,7 @@ fn deliver(recorder: &mut Recorder, counts: &[u32], fates: Fates, rng: &mut fast
 }
 
 fn produced(plan: &Plan, outcome: &Outcome) -> Value {
-    let document = json::document(plan, &invocation(), outcome);
+    let document = Document::begun(plan, &invocation()).ended(outcome);
     let bytes = json::to_bytes(&document).unwrap();
     assert_eq!(bytes.iter().filter(|&&byte| byte == b'\n').count(), 1, "one line");
     let read: Document = serde_json::from_slice(&bytes).unwrap();
@@ -258,15 +261,77 @@ fn the_summary_takes_its_times_from_the_largest_complete_row_and_its_counts_from
 #[test]
 fn a_text_report_never_breaks_on_what_json_can_tell() {
     let (small, large) = (plan(1, 0, 1, vec![1]), plan(3, 2, 30, vec![500]));
-    let invocation = invocation();
     for (plan, run) in [(&small, row(&small, 1, [100, 0, 0, 0], 1)), (&large, ruined(&large))] {
-        let text = Text::new(plan, &invocation, true, None);
+        let outcome = Outcome { runs: vec![run], ..Outcome::default() };
+        let document = Document::begun(plan, &invocation()).ended(&outcome);
         let mut out = Vec::new();
-        text.header(&mut out).unwrap();
-        text.row(&mut out, &run).unwrap();
-        text.end(&mut out, &Outcome { runs: vec![run], ..Outcome::default() }).unwrap();
+        Text::new(&document, true, None).all(&mut out).unwrap();
         let report = String::from_utf8(out).unwrap();
         assert!(report.contains("verdict: \x1b["), "{report}");
+    }
+}
+
+/// As the run prints it: piece by piece, from what it measured.
+fn printed(plan: &Plan, outcome: &Outcome) -> String {
+    let begun = Document::begun(plan, &invocation());
+    let mut out = Vec::new();
+    Text::new(&begun, true, None).header(&mut out).unwrap();
+    for run in &outcome.runs {
+        Text::new(&begun, true, None).row(&mut out, &Run::of(run)).unwrap();
+    }
+    Text::new(&begun.clone().ended(outcome), true, None).end(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// As it is printed from the file that the run has written.
+fn rendered(plan: &Plan, outcome: &Outcome) -> String {
+    let document = Document::begun(plan, &invocation()).ended(outcome);
+    let mut bytes = json::to_bytes(&document).unwrap();
+    let read: Document = simd_json::from_slice(&mut bytes).unwrap();
+    assert_eq!(read, document, "to the last digit");
+    let mut out = Vec::new();
+    Text::new(&read, true, None).all(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// Every shape of load, with figures that do not divide.
+fn shape(which: u8, seed: u64) -> Shape {
+    let rate = Rate { micro_per_s: 1 + seed % 1_000_000_000_000_000 };
+    match which {
+        0 => Shape::Burst,
+        1 => Shape::Window { in_flight: 1 + (seed % 1_000) as u32 },
+        2 => Shape::Rate { rate, arrivals: Arrivals::Constant },
+        _ => Shape::Rate { rate, arrivals: Arrivals::Poisson { seed } },
+    }
+}
+
+/// What a run may add to a row besides copies that are late or do not come.
+fn spoil(run: &mut RunOutcome, spoilt: &Outcome, seed: u64) {
+    let other = &spoilt.runs[0];
+    let mut rng = fastrand::Rng::with_seed(seed);
+    run.saturated = u64::from(rng.bool()) * rng.u64(..1_000);
+    run.send_time = Nanos(rng.u64(..1 << 42));
+    run.receive_time = Nanos(rng.u64(..1 << 42));
+    run.ending = rng
+        .choice([Ending::Complete, Ending::SocketsLost, Ending::Interrupted])
+        .unwrap_or(run.ending);
+    for core in &mut run.cores {
+        core.cpu_time = Nanos(rng.u64(..1 << 40));
+        core.wall = Nanos(1 + rng.u64(..1 << 40));
+        core.reads = rng.u64(..1 << 40);
+        core.longest_turn = Nanos(rng.u64(..1 << 40));
+    }
+    if rng.bool() {
+        run.lost.clone_from(&other.lost);
+        run.caveats.clone_from(&other.caveats);
+    }
+    if rng.bool() {
+        run.sent = run.messages / 2;
+    }
+    if rng.bool() {
+        let (_, ns) = run.latency_ns[0].clone();
+        run.lag_ns = Some(ns.clone());
+        run.latency_ns.insert(0, (Class::Response, ns));
     }
 }
 
@@ -280,6 +345,32 @@ fn sum(values: &Value, key: &str) -> u64 {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_saved_result_is_told_as_the_run_told_it(
+        push_sockets in 1_u32..5,
+        receivers_per_node in 0_u32..3,
+        nodes in 1_usize..15,
+        rows in proptest::collection::vec((1_u64..200, [0_u64..60, 0_u64..20, 0_u64..20, 0_u64..20]), 0..4),
+        which in 0_u8..4,
+        interrupted: bool,
+        seed: u64,
+    ) {
+        let messages: Vec<u64> = rows.iter().map(|(messages, _)| *messages).collect();
+        let messages = if messages.is_empty() { vec![7] } else { messages };
+        let mut plan = plan(push_sockets, receivers_per_node, nodes, messages);
+        let spoilt = Outcome { runs: vec![ruined(&plan)], ..Outcome::default() };
+        let runs = rows.iter().enumerate().map(|(index, (messages, fates))| {
+            let mut run = row(&plan, *messages, *fates, seed);
+            spoil(&mut run, &spoilt, seed ^ index as u64);
+            run
+        });
+        let runs = runs.collect();
+        plan.shape = shape(which, seed);
+        let skipped = if interrupted { vec![(u64::MAX, "a \"reason\"".to_owned())] } else { vec![] };
+        let outcome = Outcome { runs, skipped, interrupted };
+        prop_assert_eq!(rendered(&plan, &outcome), printed(&plan, &outcome));
+    }
 
     #[test]
     fn the_sums_of_a_result_agree_whatever_was_done_to_the_copies(

@@ -21,6 +21,7 @@ use crate::plan::fan_out::FanOut;
 use crate::plan::load::Spec;
 use crate::plan::schedule::{Arrivals, Shape, messages_within};
 use crate::plan::targets::{NodeUrl, PushNode};
+use crate::plan::wait::WaitMode;
 use crate::units::{Bytes, Count, Nanos, Rate};
 
 /// The most nodes of an embedded cluster: each is a process.
@@ -134,6 +135,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", default_value = "auto", help_heading = GENERATOR)]
     engine: EngineArg,
 
+    /// How workers wait for copies: for latency (poll while they follow each other, else sleep), spin
+    /// (poll without pause), for throughput (sleep until many are there; io_uring of Linux 6.12), or as
+    /// the load asks for: throughput in a burst, else latency (auto)
+    #[arg(long, value_name = "HOW", default_value = "auto", help_heading = GENERATOR)]
+    wait: WaitArg,
+
     /// Lay all frames out before the clock up to so much memory; beyond it, patch them in place
     #[arg(long, value_name = "SIZE", default_value = "512MiB", help_heading = GENERATOR)]
     frame_memory: Bytes,
@@ -154,6 +161,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE|-", help_heading = REPORT)]
     json: Option<JsonTarget>,
 
+    /// Write each run's latency as percentile distributions that the HdrHistogram plotter takes, in
+    /// milliseconds: PREFIX.M.CLASS.hgrm, or M.CLASS.hgrm in a directory
+    #[arg(long, value_name = "PREFIX", help_heading = REPORT)]
+    hgrm: Option<PathBuf>,
+
     /// No progress and no report: errors, warnings, --json and the exit code say it all
     #[arg(long, short, help_heading = REPORT)]
     quiet: bool,
@@ -169,6 +181,19 @@ enum EngineArg {
     IoUring,
     /// A system call for each read and send
     Epoll,
+}
+
+/// `--wait`, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WaitArg {
+    /// As the load asks for
+    Auto,
+    /// Poll while copies follow each other, else sleep
+    Latency,
+    /// Poll without pause
+    Spin,
+    /// Sleep until many copies are there
+    Throughput,
 }
 
 /// `--fan-out`, as written.
@@ -264,6 +289,7 @@ impl RunArgs {
             receivers_per_node: self.receivers_per_node,
             messages: self.rows(),
             shape: self.shape(),
+            wait: self.wait.into(),
             payload_bytes: self.payload_bytes.0,
             drain: self.drain,
             connect_timeout: self.connect_timeout,
@@ -414,6 +440,11 @@ impl RunArgs {
         self.connect_timeout
     }
 
+    /// Where distributions go.
+    pub fn hgrm(&self) -> Option<&Path> {
+        self.hgrm.as_deref()
+    }
+
     /// Where the result goes, besides the report.
     pub fn json(&self) -> Option<&JsonTarget> {
         self.json.as_ref()
@@ -435,6 +466,17 @@ impl From<FanOutArg> for FanOut {
             FanOutArg::All => Self::All,
             FanOutArg::Others => Self::Others,
             FanOutArg::Own => Self::Own,
+        }
+    }
+}
+
+impl From<WaitArg> for Option<WaitMode> {
+    fn from(arg: WaitArg) -> Self {
+        match arg {
+            WaitArg::Auto => None,
+            WaitArg::Latency => Some(WaitMode::Latency),
+            WaitArg::Spin => Some(WaitMode::Spin),
+            WaitArg::Throughput => Some(WaitMode::Throughput),
         }
     }
 }
@@ -471,7 +513,7 @@ mod tests {
         let spec = args(
             "--dialect raw --fan-out others --push-sockets 1k --receivers-per-node 2 \
              --messages 10,1.5k,2M --payload-bytes 4KiB --drain 1m30s --connect-timeout 250ms \
-             --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --seed 7",
+             --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --seed 7 --wait spin",
         )
         .spec()
         .unwrap();
@@ -482,6 +524,7 @@ mod tests {
             receivers_per_node: Some(2),
             messages: vec![10, 1_500, 2_000_000],
             shape: Shape::Burst,
+            wait: Some(WaitMode::Spin),
             payload_bytes: 4_096,
             drain: Nanos::from_secs(90),
             connect_timeout: Nanos::from_millis(250),
@@ -502,7 +545,7 @@ mod tests {
             ("--rate 200/s", &[2_000], 200_000_000, Arrivals::Constant),
             ("--rate 0.1/s --duration 1s --arrivals constant", &[1], 100_000, Arrivals::Constant),
             (
-                "--rate 90/min --messages 10,20 --arrivals poisson --seed 7",
+                "--rate 90/min --messages 10,20 --arrivals poisson --seed 7 --wait spin",
                 &[10, 20],
                 1_500_000,
                 Arrivals::Poisson { seed: 7 },

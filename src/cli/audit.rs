@@ -89,7 +89,8 @@ fn arguments() -> Vec<String> {
 }
 
 fn show(args: &AuditArgs, audited: &Audited<'_>) {
-    let (mut out, is_terminal) = args.run.sheet().open();
+    let sheet = args.run.sheet();
+    let (mut out, is_terminal) = (sheet.open(), sheet.is_terminal());
     let no_color = env::var_os("NO_COLOR");
     let files = args.fix_file.as_deref();
     if let Err(error) = text::write(&mut *out, audited, files, is_terminal, no_color.as_deref()) {

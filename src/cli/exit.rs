@@ -85,6 +85,7 @@ mod tests {
             receive_time: Nanos(1),
             latency_ns: Vec::new(),
             lag_ns: None,
+            stamps_ns: None,
             saturated: 0,
             unattributable: 0,
             matrix: Vec::new(),

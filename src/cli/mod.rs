@@ -16,6 +16,8 @@ pub mod exit;
 pub mod fix;
 pub mod need;
 pub mod output;
+pub mod plots;
+pub mod report;
 pub mod run;
 pub mod signals;
 pub mod view;
@@ -24,6 +26,7 @@ use self::args::RunArgs;
 use self::audit::AuditArgs;
 use self::cluster::ClusterArgs;
 use self::exit::Exit;
+use self::report::ReportArgs;
 
 /// Load generator for WebSocket fan-out clusters.
 ///
@@ -54,8 +57,14 @@ pub enum Command {
     #[command(after_long_help = after_long_help(), max_term_width = 100)]
     Run(Box<RunArgs>),
     /// Says what of this host stands in the way of a run, and what to do; runs and changes nothing.
+    ///
+    /// Takes the flags of a run, so that its command line can be pasted; those that ask nothing of
+    /// the host make no difference. No node is talked to; a discovery is asked how many there are.
     #[command(after_long_help = audit::EXAMPLES, max_term_width = 100)]
     Audit(Box<AuditArgs>),
+    /// Presents a saved result again: as text, as a distribution to plot, as JSON.
+    #[command(max_term_width = 100)]
+    Report(ReportArgs),
     /// Runs the embedded cluster alone, until Ctrl-C.
     Cluster(ClusterArgs),
     /// A process of the embedded cluster: started by it, never by hand.
@@ -89,6 +98,8 @@ Examples:
       against the nodes that a discovery lists
   fanstorm --node ws://10.0.0.7:9001/ --node ws://10.0.0.8:9001/ --json result.json
       against two nodes; pushes go to the first
+  fanstorm report result.json
+      the same report again, from the file
   fanstorm --node ws://[::1]:8080/echo --dialect raw --fan-out own --push-sockets 64
       against an echo server
 

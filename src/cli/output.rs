@@ -28,8 +28,10 @@ impl FromStr for JsonTarget {
 
 /// A result file that cannot be written; known before the run.
 #[derive(Debug, thiserror::Error)]
-#[error("--json {}: {source}", path.display())]
+#[error("{flag} {}: {source}", path.display())]
 pub struct UnwritableError {
+    /// The flag that names it.
+    flag: &'static str,
     path: PathBuf,
     source: io::Error,
 }
@@ -37,6 +39,7 @@ pub struct UnwritableError {
 /// An open result file. Left behind only if a result was written into it.
 #[derive(Debug)]
 pub struct ResultFile {
+    flag: &'static str,
     path: PathBuf,
     file: File,
     /// It did not exist before us.
@@ -45,15 +48,16 @@ pub struct ResultFile {
 }
 
 impl ResultFile {
-    /// Opens `path` for writing. An earlier result stays in it until the new one is there.
+    /// Opens `path`, which `flag` names, for writing. An earlier result stays in it until the new one is there.
     ///
     /// # Errors
     /// When it cannot be opened: missing directory, no permission, a directory.
-    pub fn open(path: &Path) -> Result<Self, UnwritableError> {
+    pub fn open(flag: &'static str, path: &Path) -> Result<Self, UnwritableError> {
         let created = !path.exists();
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(|source| UnwritableError { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), file, created, written: false })
+        let file =
+            file.map_err(|source| UnwritableError { flag, path: path.to_owned(), source })?;
+        Ok(Self { flag, path: path.to_owned(), file, created, written: false })
     }
 
     /// Writes the result.
@@ -61,8 +65,11 @@ impl ResultFile {
     /// # Errors
     /// When the disk is full, for example. Whoever has the result must put it elsewhere then.
     pub fn write(&mut self, result: &[u8]) -> Result<(), UnwritableError> {
-        self.replace(result)
-            .map_err(|source| UnwritableError { path: self.path.clone(), source })?;
+        self.replace(result).map_err(|source| UnwritableError {
+            flag: self.flag,
+            path: self.path.clone(),
+            source,
+        })?;
         self.written = true;
         Ok(())
     }
@@ -137,7 +144,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("result.json");
         fs::write(&path, "an earlier, longer result").unwrap();
-        let mut file = ResultFile::open(&path).unwrap();
+        let mut file = ResultFile::open("--json", &path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "an earlier, longer result");
         file.write(b"{}\n").unwrap();
         drop(file);
@@ -149,8 +156,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (new, old) = (dir.path().join("new.json"), dir.path().join("old.json"));
         fs::write(&old, "kept").unwrap();
-        drop(ResultFile::open(&new).unwrap());
-        drop(ResultFile::open(&old).unwrap());
+        drop(ResultFile::open("--json", &new).unwrap());
+        drop(ResultFile::open("--json", &old).unwrap());
         assert!(!new.exists());
         assert_eq!(fs::read_to_string(&old).unwrap(), "kept");
     }
@@ -159,15 +166,15 @@ mod tests {
     fn what_cannot_be_written_is_known_before_the_run_and_named() {
         let dir = tempfile::tempdir().unwrap();
         for path in [dir.path().to_owned(), dir.path().join("absent/result.json")] {
-            let error = ResultFile::open(&path).unwrap_err().to_string();
+            let error = ResultFile::open("--json", &path).unwrap_err().to_string();
             assert!(error.starts_with(&format!("--json {}: ", path.display())), "{error}");
         }
     }
 
     #[test]
     fn a_full_disk_is_an_error_at_the_end_and_devices_are_written_to() {
-        ResultFile::open(Path::new("/dev/full")).unwrap().write(b"{}").unwrap_err();
-        ResultFile::open(Path::new("/dev/null")).unwrap().write(b"{}").unwrap();
+        ResultFile::open("--json", Path::new("/dev/full")).unwrap().write(b"{}").unwrap_err();
+        ResultFile::open("--json", Path::new("/dev/null")).unwrap().write(b"{}").unwrap();
     }
 
     #[test]

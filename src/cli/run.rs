@@ -11,6 +11,7 @@ use super::discover;
 use super::exit::{Exit, exit_code};
 use super::need;
 use super::output::{JsonTarget, Pipe, ResultFile};
+use super::plots::Plots;
 use super::signals::Signals;
 use super::view::View;
 use crate::cluster::{Cluster, ClusterError};
@@ -25,6 +26,7 @@ use crate::plan::engine::{self as engine_choice, EngineRefused};
 use crate::plan::load::Load;
 use crate::plan::notice::Notice;
 use crate::plan::targets::{NodeUrl, TargetError, Targets};
+use crate::report::document::Document;
 use crate::report::{Invocation, json};
 use crate::units::Bytes;
 
@@ -63,18 +65,20 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     };
     notice.iter().chain(&notices).for_each(|notice| warn(&notice.to_string()));
 
-    let invocation = invocation(started_unix_ms, cluster_is, &plan);
-    let mut view = View::begin(&plan, &invocation, args.sheet());
+    let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, &plan));
+    let mut plots = Plots::open(args.hgrm(), &begun)?;
+    let mut view = View::begin(&begun, args.sheet());
     signals.stop_the_run_first();
     let outcome = engine::run(&plan, surroundings, &stop, &mut view)?;
     // Its processes are gone before the report says that all is over.
     drop(cluster);
-    let shown = view.end(&outcome);
+    let document = begun.clone().ended(&outcome);
+    let shown = view.end(&document);
     if let Some(target) = args.json() {
-        let result = json::to_bytes(&json::document(&plan, &invocation, &outcome));
-        let result = result.expect("a document is made of numbers and text");
+        let result = json::to_bytes(&document).expect("a document is made of numbers and text");
         write_result(target, result_file.as_mut(), &result);
     }
+    plots.write(&document).iter().for_each(|error| warn(&error.to_string()));
     if let Err(error) = shown {
         warn(&format!("the report could not be written: {error}"));
     }
@@ -180,7 +184,7 @@ fn invocation(started_unix_ms: u64, cluster: String, plan: &Plan) -> Invocation 
 
 pub(super) fn open_result(args: &RunArgs) -> Result<Option<ResultFile>, RunError> {
     match args.json() {
-        Some(JsonTarget::File(path)) => Ok(Some(ResultFile::open(path)?)),
+        Some(JsonTarget::File(path)) => Ok(Some(ResultFile::open("--json", path)?)),
         _ => Ok(None),
     }
 }

@@ -7,9 +7,10 @@ use std::io::{self, IsTerminal, Write};
 
 use super::output::Pipe;
 use crate::engine::{self, Phase, Watch};
-use crate::measure::outcome::{Outcome, RunOutcome};
+use crate::measure::outcome::RunOutcome;
 use crate::plan::Plan;
-use crate::report::Invocation;
+use crate::report::document::Document;
+use crate::report::document::row::Run;
 use crate::report::progress::Progress;
 use crate::report::text::Text;
 use crate::units::Count;
@@ -26,17 +27,33 @@ pub enum Sheet {
 }
 
 impl Sheet {
-    pub(super) fn open(self) -> (Box<dyn Write>, bool) {
+    /// What a report is written to.
+    pub fn open(self) -> Box<dyn Write> {
         match self {
-            Self::Stdout => (Box::new(Pipe::new(io::stdout())), io::stdout().is_terminal()),
-            Self::Stderr => (Box::new(Pipe::new(io::stderr())), io::stderr().is_terminal()),
-            Self::Quiet => (Box::new(io::sink()), false),
+            Self::Stdout => Box::new(Pipe::new(io::stdout())),
+            Self::Stderr => Box::new(Pipe::new(io::stderr())),
+            Self::Quiet => Box::new(io::sink()),
+        }
+    }
+
+    /// The report on a document, in colour where it suits the place.
+    pub fn text(self, document: &Document) -> Text<'_> {
+        Text::new(document, self.is_terminal(), env::var_os("NO_COLOR").as_deref())
+    }
+
+    /// Whether what it writes to is a terminal.
+    pub fn is_terminal(self) -> bool {
+        match self {
+            Self::Stdout => io::stdout().is_terminal(),
+            Self::Stderr => io::stderr().is_terminal(),
+            Self::Quiet => false,
         }
     }
 }
 
 /// Report and progress of one run.
 pub struct View<'a> {
+    sheet: Sheet,
     text: Text<'a>,
     out: Box<dyn Write>,
     progress: Progress,
@@ -46,12 +63,10 @@ pub struct View<'a> {
 
 impl<'a> View<'a> {
     /// Begins the report: what is about to be run.
-    pub fn begin(plan: &'a Plan, invocation: &'a Invocation, sheet: Sheet) -> Self {
-        let (out, is_terminal) = sheet.open();
-        let no_color = env::var_os("NO_COLOR");
-        let text = Text::new(plan, invocation, is_terminal, no_color.as_deref());
+    pub fn begin(begun: &'a Document, sheet: Sheet) -> Self {
+        let (out, text) = (sheet.open(), sheet.text(begun));
         let progress = Progress::new(sheet == Sheet::Quiet);
-        let mut view = Self { text, out, progress, failed: None };
+        let mut view = Self { sheet, text, out, progress, failed: None };
         view.write(|text, out| text.header(out));
         view
     }
@@ -60,9 +75,10 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// The first of the stream, in this or in what was written before.
-    pub fn end(mut self, outcome: &Outcome) -> io::Result<()> {
+    pub fn end(mut self, ended: &Document) -> io::Result<()> {
         self.progress.finish();
-        self.write(|text, out| text.end(out, outcome));
+        let text = self.sheet.text(ended);
+        self.write(|_, out| text.end(out));
         self.failed.map_or(Ok(()), Err)
     }
 
@@ -81,7 +97,8 @@ impl Watch for View<'_> {
     }
 
     fn row(&mut self, _: &Plan, run: &RunOutcome) {
-        self.write(|text, out| text.row(out, run));
+        let run = Run::of(run);
+        self.write(|text, out| text.row(out, &run));
     }
 }
 

@@ -7,19 +7,43 @@
 //! the core only where a deadline is near.
 
 use super::ring::Wait;
+use crate::plan::wait::WaitMode;
 use crate::units::Nanos;
 
 /// So long before a deadline sleeping ends and polling begins.
 const SPIN: Nanos = Nanos::from_micros(150);
+/// So long after the last completion or send more is looked for without sleeping: longer than it takes
+/// to go to sleep and wake, and than the gap between copies where they follow each other closely.
+const AWAKE: Nanos = Nanos::from_micros(150);
+/// Completions that a wait for throughput lets gather, and for how long.
+const GATHER: u32 = 64;
+const LINGER: Nanos = Nanos::from_micros(50);
 
-/// How to wait for completions at `now` when the next message is due at `next_due`, looking up at
-/// least every `tick`.
-pub(super) fn wait(now: Nanos, next_due: Option<Nanos>, tick: Nanos) -> Wait {
+/// What a wait depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// The present instant.
+    pub(super) now: Nanos,
+    /// When something last came or left.
+    pub(super) active: Nanos,
+    /// When our next message is due, if any is.
+    pub(super) next_due: Option<Nanos>,
+}
+
+/// How to wait for completions, looking up at least every `tick`.
+pub(super) fn wait(mode: WaitMode, moment: Moment, tick: Nanos) -> Wait {
+    let Moment { now, active, next_due } = moment;
     let left = next_due.map_or(Nanos::MAX, |due| due.since(now));
     if left <= SPIN {
-        return Wait { want: 0, timeout: Nanos::ZERO };
+        return Wait::POLL;
     }
-    Wait { want: 1, timeout: left.since(SPIN).min(tick) }
+    let timeout = left.since(SPIN).min(tick);
+    match mode {
+        WaitMode::Spin => Wait::POLL,
+        WaitMode::Latency if now.since(active) < AWAKE => Wait::POLL,
+        WaitMode::Latency => Wait::first(timeout),
+        WaitMode::Throughput => Wait { want: GATHER, linger: LINGER.min(timeout), timeout },
+    }
 }
 
 /// The messages of one worker's senders, in the order of the one schedule: message `i` belongs to
@@ -71,9 +95,16 @@ mod tests {
 
     const TICK: Nanos = Nanos::from_millis(5);
 
-    fn wanted(left_us: u64) -> (u32, Nanos) {
+    /// How a mode waits one second after the start, last active so long ago, with so much time left.
+    fn waits(mode: WaitMode, idle_us: u64, left_us: Option<u64>) -> Wait {
         let now = Nanos::from_secs(1);
-        let wait = wait(now, Some(now.plus(Nanos::from_micros(left_us))), TICK);
+        let next_due = left_us.map(|left| now.plus(Nanos::from_micros(left)));
+        let active = Nanos(now.0 - idle_us * 1_000);
+        wait(mode, Moment { now, active, next_due }, TICK)
+    }
+
+    fn wanted(left_us: u64) -> (u32, Nanos) {
+        let wait = waits(WaitMode::Latency, 1_000, Some(left_us));
         (wait.want, wait.timeout)
     }
 
@@ -88,10 +119,28 @@ mod tests {
 
     #[test]
     fn a_deadline_that_has_passed_is_not_slept_over_and_none_is_no_hurry() {
-        let late = wait(Nanos::from_secs(2), Some(Nanos::from_secs(1)), TICK);
-        assert_eq!((late.want, late.timeout), (0, Nanos::ZERO));
-        let idle = wait(Nanos::from_secs(2), None, TICK);
-        assert_eq!((idle.want, idle.timeout), (1, TICK));
+        let (now, due) = (Nanos::from_secs(2), Nanos::from_secs(1));
+        let late = Moment { now, active: Nanos::ZERO, next_due: Some(due) };
+        assert_eq!(wait(WaitMode::Latency, late, TICK), Wait::POLL);
+        assert_eq!(waits(WaitMode::Latency, 1_000, None), Wait::first(TICK));
+    }
+
+    #[test]
+    fn for_latency_sleep_begins_only_when_nothing_has_come_for_a_moment() {
+        assert_eq!(waits(WaitMode::Latency, 149, None), Wait::POLL);
+        assert_eq!(waits(WaitMode::Latency, 150, None), Wait::first(TICK));
+        assert_eq!(waits(WaitMode::Spin, 1_000_000, None), Wait::POLL);
+    }
+
+    #[test]
+    fn for_throughput_completions_gather_but_never_over_a_deadline() {
+        let gathers = |linger_us| (64, Nanos::from_micros(linger_us));
+        for (left_us, want) in
+            [(None, gathers(50)), (Some(190), gathers(40)), (Some(150), (0, Nanos::ZERO))]
+        {
+            let wait = waits(WaitMode::Throughput, 0, left_us);
+            assert_eq!((wait.want, wait.linger), want, "{left_us:?} µs left");
+        }
     }
 
     proptest! {

@@ -232,6 +232,9 @@ pub struct RunOutcome {
     /// Schedule lag (open loop only): how late *we* were in turning to each message that was due.
     /// Unlike the wait it does not grow when a cluster that reads nothing blocks its socket.
     pub lag_ns: Option<Histogram<u64>>,
+    /// How late copies were stamped: from their arrival in this host's network stack, by a sample of
+    /// reads. It is in every latency. Absent where the kernel does not tell.
+    pub stamps_ns: Option<Histogram<u64>>,
     /// Values above the top of a histogram, over all classes: they void the maximum.
     pub saturated: u64,
     /// Foreign copies that may be ours: there was no room for their ids.

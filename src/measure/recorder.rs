@@ -46,6 +46,12 @@ impl Latencies {
         }
     }
 
+    /// Forgets all values; the memory stays.
+    pub fn clear(&mut self) {
+        self.ns.reset();
+        self.saturated = 0;
+    }
+
     /// Adds another's values.
     pub fn add(&mut self, other: &Self) {
         self.ns.add(&other.ns).expect("all latency histograms have the same bounds");

@@ -33,6 +33,8 @@ pub struct Tally {
     pub sent: u64,
     /// Open loop only: how late the worker turned to each message that was due.
     pub lag: Option<Latencies>,
+    /// How late a sample of reads was stamped.
+    pub stamps: Option<Latencies>,
     /// First submission; `None` when this worker sent nothing.
     pub first_send: Option<Nanos>,
     /// Completion of the last send.
@@ -83,6 +85,7 @@ impl Row<'_> {
                 .into_iter()
                 .map(|(class, latencies)| (class, latencies.ns))
                 .collect(),
+            stamps_ns: sum(tallies.iter().filter_map(|t| t.stamps.as_ref())).map(|late| late.ns),
             lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())).map(|lag| lag.ns),
             gaps,
             gaps_total,

@@ -399,6 +399,7 @@ mod tests {
             receive_time: Nanos::from_millis(170),
             latency_ns: vec![(Class::Service, ns)],
             lag_ns: None,
+            stamps_ns: None,
             saturated: 0,
             unattributable: 0,
             matrix: Vec::new(),

@@ -9,6 +9,7 @@ use crate::units::{Bytes, Count, Nanos};
 
 use super::fan_out::FanOut;
 use super::schedule::Shape;
+use super::wait::WaitMode;
 
 /// The tag's sender has 16 bits, of which the last value is reserved.
 pub const MAX_PUSH_SOCKETS: u32 = 65_534;
@@ -31,6 +32,8 @@ pub struct Spec {
     pub messages: Vec<u64>,
     /// When messages leave.
     pub shape: Shape,
+    /// How workers wait while the clock runs; as the shape asks where nobody said.
+    pub wait: Option<WaitMode>,
     /// Length of each message's text.
     pub payload_bytes: u64,
     /// The run ends when no copy has come for so long.
@@ -235,6 +238,7 @@ impl Default for Spec {
             receivers_per_node: None,
             messages: vec![10, 100, 1_000, 2_000, 4_000, 8_000],
             shape: Shape::Burst,
+            wait: None,
             payload_bytes: 128,
             drain: Nanos::from_secs(10),
             connect_timeout: Nanos::from_secs(5),

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod notice;
 pub mod schedule;
 pub mod targets;
+pub mod wait;
 
 use self::engine::Engine;
 use self::fan_out::FanOut;
@@ -20,6 +21,7 @@ use self::load::{Load, Spec};
 use self::schedule::Shape;
 pub use self::targets::Node;
 use self::targets::Targets;
+use self::wait::WaitMode;
 use crate::dialect::Dialect;
 use crate::dialect::text::TextShape;
 use crate::units::{Count, Nanos};
@@ -48,6 +50,8 @@ pub struct Plan {
     pub messages: Vec<u64>,
     /// When messages leave.
     pub shape: Shape,
+    /// How workers wait while the clock runs.
+    pub wait: WaitMode,
     /// Length of each message's text, at least [`crate::dialect::tag::TAG_LEN`] and its lead-in.
     pub payload_bytes: usize,
     /// The run ends when no copy has come for so long.
@@ -117,6 +121,7 @@ impl Plan {
             engine,
             messages,
             shape,
+            wait: spec.wait.unwrap_or_else(|| WaitMode::for_shape(shape)),
             payload_bytes: size(spec.payload_bytes),
             drain,
             connect_timeout: spec.connect_timeout,

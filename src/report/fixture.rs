@@ -3,6 +3,7 @@
 use hdrhistogram::Histogram;
 
 use super::Invocation;
+use super::document::Document;
 use crate::host::facts::HostFacts;
 use crate::measure::outcome::{Class, CoreUse, Delivery, Ending, MatrixCell, Opcodes, RunOutcome};
 use crate::measure::recorder::histogram;
@@ -39,6 +40,11 @@ pub(super) fn invocation() -> Invocation {
     }
 }
 
+/// Before the first row.
+pub(super) fn begun(messages: &[u64]) -> Document {
+    Document::begun(&plan(messages), &invocation())
+}
+
 /// `count` latencies, evenly from one step to `count` steps.
 fn ramp(count: u64, step_ns: u64) -> Histogram<u64> {
     let mut ns = histogram();
@@ -73,6 +79,7 @@ pub(super) fn whole(messages: u64) -> RunOutcome {
             (Class::Spread, ramp(messages, 900)),
         ],
         lag_ns: None,
+        stamps_ns: None,
         saturated: 0,
         unattributable: 0,
         matrix: vec![

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::io::{self, Write};
 
-use crate::measure::outcome::Trust;
+use super::document::row::Trust;
 use crate::units::{Count, Nanos};
 
 /// Between two columns.

@@ -1,15 +1,20 @@
-//! What is told: one file per output format, each pure over what it is given and writes to.
+//! What is told: a plan and its outcome become a [`document`], and a document is told in one file per
+//! output format, each pure over what it is given and writes to.
 //!
-//! Belongs here: rendering a plan and its outcome. Does not: measuring, judging (`measure`), and
+//! Belongs here: the result as it is kept, and its renderings. Does not: measuring, judging (`measure`), and
 //! deciding where output goes (`cli`). [`progress`] alone owns a terminal, because a line that moves
 //! needs one.
 
 pub mod audit;
+pub mod document;
 #[cfg(test)]
 mod fixture;
 mod format;
+pub mod hgrm;
 pub mod json;
 pub mod progress;
+pub mod saved;
+pub mod selection;
 mod silence;
 pub mod text;
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::types::BufRingEntry;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
-use super::BufferId;
+use super::Filled;
 
 /// An anonymous mapping: page-aligned, zeroed, and present before the clock starts.
 struct Mapping {
@@ -51,6 +51,8 @@ pub(super) struct BufferRing {
     count: u16,
     bytes_each: usize,
     tail: u16,
+    /// How far the kernel has filled each buffer, where it fills them in several reads.
+    filled: Vec<u32>,
 }
 
 impl BufferRing {
@@ -64,9 +66,10 @@ impl BufferRing {
         assert!(bytes_each > 0 && u32::try_from(bytes_each).is_ok(), "buffer size {bytes_each}");
         let entries = Mapping::new(usize::from(count) * size_of::<BufRingEntry>())?;
         let memory = Mapping::new(usize::from(count) * bytes_each)?;
-        let mut ring = Self { entries, memory, count, bytes_each, tail: 0 };
+        let filled = vec![0; usize::from(count)];
+        let mut ring = Self { entries, memory, count, bytes_each, tail: 0, filled };
         for id in 0..count {
-            ring.give(BufferId(id));
+            ring.give(id);
         }
         ring.publish();
         Ok(ring)
@@ -83,10 +86,10 @@ impl BufferRing {
     }
 
     /// Queues a buffer for the kernel; visible to it at the next [`Self::publish`].
-    pub(super) fn give(&mut self, id: BufferId) {
-        debug_assert!(id.0 < self.count);
+    pub(super) fn give(&mut self, id: u16) {
+        debug_assert!(id < self.count);
         let index = usize::from(self.tail & (self.count - 1));
-        let address = self.memory.start.as_ptr() as u64 + u64::from(id.0) * self.bytes_each as u64;
+        let address = self.memory.start.as_ptr() as u64 + u64::from(id) * self.bytes_each as u64;
         // SAFETY: `index < count`, so the entry lies in the mapping, which is zeroed (a valid
         // entry), aligned to a page and borrowed mutably through `self`. The kernel reads an entry
         // only once the tail has passed it. Only address, length and id are written: the reserved
@@ -94,7 +97,7 @@ impl BufferRing {
         let entry = unsafe { &mut *self.entries.start.cast::<BufRingEntry>().add(index).as_ptr() };
         entry.set_addr(address);
         entry.set_len(self.bytes_each as u32);
-        entry.set_bid(id.0);
+        entry.set_bid(id);
         self.tail = self.tail.wrapping_add(1);
     }
 
@@ -110,13 +113,25 @@ impl BufferRing {
         tail.store(self.tail, Ordering::Release);
     }
 
-    /// The first `len` bytes of a buffer that the kernel has filled and that was not given back.
-    pub(super) fn filled(&self, id: BufferId, len: usize) -> &[u8] {
-        assert!(id.0 < self.count && len <= self.bytes_each, "buffer {} of {len} bytes", id.0);
+    /// Notes that the kernel has put `len` more bytes into a buffer, and whether more will follow
+    /// there (`IORING_CQE_F_BUF_MORE`). To be called in the order of the completions.
+    #[inline]
+    pub(super) fn fill(&mut self, buffer: u16, len: u32, more: bool) -> Filled {
+        let filled = &mut self.filled[usize::from(buffer)];
+        let start = *filled;
+        *filled = if more { start + len } else { 0 };
+        Filled { buffer, timed: false, start, last: !more }
+    }
+
+    /// `len` bytes that the kernel has put into a buffer and that were not given back.
+    pub(super) fn filled(&self, at: Filled, len: usize) -> &[u8] {
+        let (id, start) = (usize::from(at.buffer), at.start as usize);
+        assert!(at.buffer < self.count && start + len <= self.bytes_each, "{at:?}, {len} bytes");
         // SAFETY: within the mapping by the assertion, initialized (zeroed, then written by the
-        // kernel). The kernel writes to a buffer only after it was given, which needs `&mut self`.
+        // kernel). The kernel writes to bytes only once, after the buffer was given, which needs
+        // `&mut self`.
         unsafe {
-            let start = self.memory.start.as_ptr().add(usize::from(id.0) * self.bytes_each);
+            let start = self.memory.start.as_ptr().add(id * self.bytes_each + start);
             std::slice::from_raw_parts(start, len)
         }
     }

@@ -17,7 +17,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, sockopt};
 
-use super::{BufferId, Completion, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
+use super::{Completion, Filled, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
 use crate::units::Nanos;
 
 /// Sockets whose readiness is taken in one wait.
@@ -142,7 +142,7 @@ impl EpollRing {
                     };
                 }
             };
-            let (result, buffer) = (len as i32, Some(BufferId(id)));
+            let (result, buffer) = (len as i32, Some(Filled::whole(id)));
             self.ready.push_back(Completion { op: Op::Receive, slot, result, more: true, buffer });
             // A short read has emptied the socket: another would only answer EAGAIN.
             if len < self.buffer_bytes {
@@ -245,13 +245,13 @@ impl Ring for EpollRing {
     }
 
     #[inline]
-    fn received(&self, buffer: BufferId, len: usize) -> &[u8] {
-        &self.memory[usize::from(buffer.0) * self.buffer_bytes..][..len]
+    fn received(&self, filled: Filled, len: usize) -> &[u8] {
+        &self.memory[usize::from(filled.buffer) * self.buffer_bytes..][..len]
     }
 
     #[inline]
-    fn recycle(&mut self, buffer: BufferId) {
-        self.free.push(buffer.0);
+    fn recycle(&mut self, filled: Filled) {
+        self.free.push(filled.buffer);
     }
 
     fn counters(&self) -> RingCounters {

@@ -18,7 +18,7 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::{BufferId, Completion, Op, Ring, RingCounters, SendBuf, Slot, Wait};
+use super::{Completion, Filled, Op, Ring, RingCounters, SendBuf, Slot, Wait};
 use crate::host::clock::Clock;
 use crate::units::Nanos;
 
@@ -226,7 +226,7 @@ impl FakeRing {
             slot,
             result: len as i32,
             more: !cancel,
-            buffer: Some(BufferId(id)),
+            buffer: Some(Filled::whole(id)),
         });
     }
 
@@ -374,13 +374,14 @@ impl Ring for FakeRing {
         self.ready.pop_front()
     }
 
-    fn received(&self, buffer: BufferId, len: usize) -> &[u8] {
-        &self.buffers[usize::from(buffer.0)][..len]
+    fn received(&self, filled: Filled, len: usize) -> &[u8] {
+        &self.buffers[usize::from(filled.buffer)][..len]
     }
 
-    fn recycle(&mut self, buffer: BufferId) {
-        assert!(!self.free.contains(&buffer.0), "buffer {} given back twice", buffer.0);
-        self.free.push(buffer.0);
+    fn recycle(&mut self, filled: Filled) {
+        let id = filled.buffer;
+        assert!(!self.free.contains(&id), "buffer {id} given back twice");
+        self.free.push(id);
     }
 
     fn counters(&self) -> RingCounters {

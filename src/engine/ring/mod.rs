@@ -22,6 +22,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use crate::units::Nanos;
 
+mod arrival;
 mod buffers;
 pub mod epoll;
 pub mod fake;
@@ -70,9 +71,25 @@ pub enum Op {
     Send,
 }
 
-/// A received buffer, to be given back with [`Ring::recycle`].
+/// Where the bytes of a receive are; to be given back with [`Ring::recycle`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BufferId(pub u16);
+pub struct Filled {
+    /// Number of the buffer.
+    pub buffer: u16,
+    /// It is one of those for timed sockets.
+    pub timed: bool,
+    /// Where in it the bytes start: a ring may fill one buffer in several reads, of any sockets.
+    pub start: u32,
+    /// No later read goes to this buffer: given back, it is free.
+    pub last: bool,
+}
+
+impl Filled {
+    /// A buffer with one read in it.
+    pub const fn whole(buffer: u16) -> Self {
+        Self { buffer, timed: false, start: 0, last: true }
+    }
+}
 
 /// One completion.
 #[derive(Clone, Copy, Debug)]
@@ -86,16 +103,28 @@ pub struct Completion {
     /// The receive stays armed; when false it must be armed again.
     pub more: bool,
     /// Where the received bytes are.
-    pub buffer: Option<BufferId>,
+    pub buffer: Option<Filled>,
 }
 
 /// How to wait for completions.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
     /// Return when so many completions are there. 0 submits and returns at once.
     pub want: u32,
+    /// After so long, return as soon as there is one (io_uring of Linux 6.12; elsewhere at the first).
+    pub linger: Nanos,
     /// Return after so long in any case.
     pub timeout: Nanos,
+}
+
+impl Wait {
+    /// Submits, and returns with what is there.
+    pub const POLL: Self = Self { want: 0, linger: Nanos::ZERO, timeout: Nanos::ZERO };
+
+    /// Sleeps until the first completion.
+    pub const fn first(timeout: Nanos) -> Self {
+        Self { want: 1, linger: Nanos::ZERO, timeout }
+    }
 }
 
 /// What the ring counted since it was built.
@@ -146,6 +175,16 @@ pub trait Ring {
     /// Arms a multishot receive. Answered by any number of [`Op::Receive`], the last without `more`.
     fn receive(&mut self, slot: Slot);
 
+    /// Asks the kernel to note when bytes came to `slot`, before its first receive. A sample: each
+    /// costs more than a read that nobody times. A ring that cannot says nothing.
+    fn time_arrivals(&mut self, _slot: Slot) {}
+
+    /// When the last byte of a received completion came to this host's network stack
+    /// (`CLOCK_REALTIME`), for sockets whose arrivals are timed.
+    fn arrived(&self, _completion: &Completion) -> Option<Nanos> {
+        None
+    }
+
     /// Sends `buf[part]`. Answered by one [`Op::Send`], after which [`Ring::take_sent`] gives the
     /// buffer back. At most one is in flight for each slot.
     fn send(&mut self, slot: Slot, buf: SendBuf, part: Range<usize>);
@@ -166,10 +205,11 @@ pub trait Ring {
     fn next_completion(&mut self) -> Option<Completion>;
 
     /// The bytes of a receive completion.
-    fn received(&self, buffer: BufferId, len: usize) -> &[u8];
+    fn received(&self, filled: Filled, len: usize) -> &[u8];
 
-    /// Gives a buffer back for further receives.
-    fn recycle(&mut self, buffer: BufferId);
+    /// Gives bytes back, in the order in which they came; a buffer whose last they were is free for
+    /// further receives.
+    fn recycle(&mut self, filled: Filled);
 
     /// Counters since the ring was built.
     fn counters(&self) -> RingCounters;

@@ -28,12 +28,24 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
 
+use super::arrival::{self, Header};
 use super::buffers::BufferRing;
-use super::{BufferId, Completion, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
+use super::{Completion, Filled, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
 use crate::units::Nanos;
 
-/// Buffer group of the one buffer ring.
+/// `IOU_PBUF_RING_INC`: the kernel consumes a buffer in several reads.
+const PBUF_INC: u16 = 2;
+/// Buffers that are filled in several reads, and the size of each.
+const INCREMENTAL: u16 = 64;
+const INCREMENTAL_BYTES: usize = 64 << 10;
+/// Buffer group of most sockets.
 const GROUP: u16 = 0;
+/// Buffer group of timed sockets: each read fills a buffer of its own, since a read needs room for what
+/// comes before its payload, and the rest of a shared buffer may be too short for that.
+const TIMED_GROUP: u16 = 1;
+/// Buffers of timed sockets, and the size of each.
+const TIMED: u16 = 64;
+const TIMED_BYTES: usize = 16 << 10;
 /// Token of operations whose completion nobody waits for (cancellations).
 const UNWATCHED: u64 = u64::MAX;
 /// How long the end of a ring may take before its memory is leaked rather than freed.
@@ -57,12 +69,15 @@ struct Socket {
     in_flight: u8,
     send_in_flight: bool,
     closing: bool,
+    timed: bool,
 }
 
 /// An io_uring and all that it touches.
 pub struct UringRing {
     // An `Option` only so that a teardown that fails can leak it.
     buffers: Option<BufferRing>,
+    /// Present once a socket is timed, and what asks for its timestamps.
+    timed: Option<(BufferRing, Box<Header>)>,
     sockets: Vec<Socket>,
     /// Addresses of connects in flight: the kernel copies one when the entry is submitted, which may
     /// be later than `connect` returns.
@@ -71,6 +86,8 @@ pub struct UringRing {
     cursor: usize,
     in_flight: usize,
     counters: RingCounters,
+    /// The kernel can wait for many, but not for long (`IORING_FEAT_MIN_TIMEOUT`, 6.12).
+    lingers: bool,
     ring: IoUring,
 }
 
@@ -97,19 +114,10 @@ impl UringRing {
             .setup_cqsize(completions)
             .dontfork()
             .build(SUBMISSIONS)?;
-        let buffers = BufferRing::new(config.buffers, config.buffer_bytes)?;
-        // SAFETY: the entries are page-aligned and live in `buffers`, which `Drop` frees only when
-        // no receive is in flight, and leaks otherwise.
-        unsafe {
-            ring.submitter().register_buf_ring_with_flags(
-                buffers.address(),
-                buffers.count(),
-                GROUP,
-                0,
-            )?;
-        }
         Ok(Self {
-            buffers: Some(buffers),
+            buffers: Some(provide(&ring, config)?),
+            timed: None,
+            lingers: ring.params().is_feature_min_timeout(),
             sockets: (0..config.slots).map(|_| Socket::default()).collect(),
             addresses: HashMap::new(),
             ready: Vec::with_capacity(completions as usize),
@@ -122,6 +130,13 @@ impl UringRing {
 
     fn buffers(&mut self) -> &mut BufferRing {
         self.buffers.as_mut().expect("buffers live until drop")
+    }
+
+    fn group(&self, timed: bool) -> &BufferRing {
+        match &self.timed {
+            Some((buffers, _)) if timed => buffers,
+            _ => self.buffers.as_ref().expect("buffers live until drop"),
+        }
     }
 
     /// None once the socket is closing: what is armed behind the cancellation would never be
@@ -167,8 +182,18 @@ impl UringRing {
         // What does not fit waits in the kernel's queue: `ready` must not grow after the start.
         let room = self.ready.capacity() - self.ready.len();
         let (sockets, in_flight) = (&mut self.sockets, &mut self.in_flight);
+        let buffers = &mut self.buffers;
         for entry in self.ring.completion().take(room) {
-            let Some(completion) = decode(&entry) else { continue };
+            let Some(mut completion) = decode(&entry) else { continue };
+            if let Some(buffer) = cqueue::buffer_select(entry.flags()) {
+                if sockets[completion.slot as usize].timed {
+                    unwrap_timed(&mut completion, buffer);
+                } else {
+                    let more = cqueue::buffer_more(entry.flags());
+                    let len = completion.result.max(0) as u32;
+                    completion.buffer = buffers.as_mut().map(|b| b.fill(buffer, len, more));
+                }
+            }
             if !completion.more {
                 sockets[completion.slot as usize].in_flight -= 1;
                 *in_flight -= 1;
@@ -190,14 +215,19 @@ impl UringRing {
         }
     }
 
-    fn enter(&mut self, want: u32, timeout: Nanos) -> io::Result<()> {
+    fn enter(&mut self, wait: Wait) -> io::Result<()> {
+        let Wait { want, linger, timeout } = wait;
         let timespec =
             Timespec::new().sec(timeout.0 / 1_000_000_000).nsec((timeout.0 % 1_000_000_000) as u32);
         let args = SubmitArgs::new().timespec(&timespec);
         self.counters.enters += 1;
         let result = match want {
             0 => self.ring.submit(),
-            _ => self.ring.submitter().submit_with_args(want as usize, &args),
+            2.. if self.lingers => {
+                let args = args.min_wait_usec((linger.0 / 1_000) as u32);
+                self.ring.submitter().submit_with_args(want as usize, &args)
+            }
+            _ => self.ring.submitter().submit_with_args(1, &args),
         };
         match result.map_err(|error| Errno::from_io_error(&error).ok_or(error)) {
             // ETIME: the timeout. EINTR: a signal; its flag is looked at elsewhere. EBUSY: completions
@@ -217,7 +247,7 @@ impl UringRing {
             if self.in_flight == 0 {
                 return true;
             }
-            if self.enter(1, Nanos(TEARDOWN.0 / steps)).is_err() {
+            if self.enter(Wait::first(Nanos(TEARDOWN.0 / steps))).is_err() {
                 return false;
             }
             self.cursor = self.ready.len();
@@ -241,7 +271,41 @@ impl Ring for UringRing {
 
     fn receive(&mut self, slot: Slot) {
         let Some(fd) = self.fd(slot) else { return };
-        self.submit(Op::Receive, slot, opcode::RecvMulti::new(fd, GROUP).build());
+        let entry = match &self.timed {
+            Some((_, header)) if self.sockets[slot as usize].timed => {
+                let header: *const Header = &raw const **header;
+                opcode::RecvMsgMulti::new(fd, header.cast(), TIMED_GROUP).build()
+            }
+            _ => opcode::RecvMulti::new(fd, GROUP).build(),
+        };
+        self.submit(Op::Receive, slot, entry);
+    }
+
+    fn time_arrivals(&mut self, slot: Slot) {
+        let Some(fd) = self.fd(slot) else { return };
+        if self.timed.is_none() {
+            // What cannot be had is not timed: nothing else depends on it.
+            let buffers = BufferRing::new(TIMED, TIMED_BYTES)
+                .and_then(|buffers| register(&self.ring, buffers, TIMED_GROUP, 0));
+            let Ok(buffers) = buffers else { return };
+            self.timed = Some((buffers, Box::new(Header::new())));
+        }
+        self.sockets[slot as usize].timed = true;
+        let value: *const u32 = &raw const arrival::ON;
+        let option = opcode::SetSockOpt::new(
+            fd,
+            arrival::LEVEL,
+            arrival::OPTION,
+            value.cast(),
+            size_of::<u32>() as u32,
+        );
+        self.push(option.build().user_data(UNWATCHED));
+    }
+
+    fn arrived(&self, completion: &Completion) -> Option<Nanos> {
+        let filled = completion.buffer.filter(|filled| filled.timed)?;
+        let prefix = Filled { start: 0, ..filled };
+        arrival::timestamp(self.group(true).filled(prefix, arrival::PREFIX))
     }
 
     fn send(&mut self, slot: Slot, buf: SendBuf, part: Range<usize>) {
@@ -280,8 +344,10 @@ impl Ring for UringRing {
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
         self.buffers().publish();
         let waiting = self.cursor < self.ready.len();
-        let idle = wait.want == 0 || waiting;
-        self.enter(if idle { 0 } else { wait.want }, wait.timeout)?;
+        if let Some((buffers, _)) = &mut self.timed {
+            buffers.publish();
+        }
+        self.enter(if waiting { Wait::POLL } else { wait })?;
         self.reap();
         Ok(())
     }
@@ -295,13 +361,17 @@ impl Ring for UringRing {
     }
 
     #[inline]
-    fn received(&self, buffer: BufferId, len: usize) -> &[u8] {
-        self.buffers.as_ref().expect("buffers live until drop").filled(buffer, len)
+    fn received(&self, filled: Filled, len: usize) -> &[u8] {
+        self.group(filled.timed).filled(filled, len)
     }
 
     #[inline]
-    fn recycle(&mut self, buffer: BufferId) {
-        self.buffers().give(buffer);
+    fn recycle(&mut self, filled: Filled) {
+        match &mut self.timed {
+            Some((buffers, _)) if filled.timed => buffers.give(filled.buffer),
+            _ if filled.last => self.buffers().give(filled.buffer),
+            _ => {}
+        }
     }
 
     fn counters(&self) -> RingCounters {
@@ -316,6 +386,7 @@ impl Drop for UringRing {
         }
         // The kernel may still write to this memory: a leak is the safe end.
         std::mem::forget(self.buffers.take());
+        std::mem::forget(self.timed.take());
         std::mem::forget(std::mem::take(&mut self.sockets));
         std::mem::forget(std::mem::take(&mut self.addresses));
     }
@@ -323,6 +394,35 @@ impl Drop for UringRing {
 
 const fn token(op: Op, slot: Slot) -> u64 {
     (op as u64) << 32 | slot as u64
+}
+
+/// Takes what comes before the payload of a timed read off it.
+fn unwrap_timed(completion: &mut Completion, buffer: u16) {
+    completion.result = (completion.result - arrival::PREFIX as i32).max(0);
+    completion.buffer =
+        Some(Filled { buffer, timed: true, start: arrival::PREFIX as u32, last: true });
+}
+
+/// Gives the kernel buffers to receive into: large ones that it fills read by read, so that a small
+/// read takes little and the next goes to memory that is still in the cache; where it cannot (before
+/// 6.12), one for each read.
+fn provide(ring: &IoUring, config: RingConfig) -> io::Result<BufferRing> {
+    let incremental =
+        register(ring, BufferRing::new(INCREMENTAL, INCREMENTAL_BYTES)?, GROUP, PBUF_INC);
+    match incremental {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
+            register(ring, BufferRing::new(config.buffers, config.buffer_bytes)?, GROUP, 0)
+        }
+        done => done,
+    }
+}
+
+fn register(ring: &IoUring, buffers: BufferRing, group: u16, flags: u16) -> io::Result<BufferRing> {
+    let (address, count) = (buffers.address(), buffers.count());
+    // SAFETY: the entries are page-aligned and live in `buffers`, which the ring's `Drop` frees only
+    // when no receive is in flight, and leaks otherwise.
+    unsafe { ring.submitter().register_buf_ring_with_flags(address, count, group, flags)? };
+    Ok(buffers)
 }
 
 /// A completion from its queue entry; `None` for operations that nobody waits for.
@@ -342,7 +442,7 @@ fn decode(entry: &cqueue::Entry) -> Option<Completion> {
         slot: token as u32,
         result: entry.result(),
         more: cqueue::more(entry.flags()),
-        buffer: cqueue::buffer_select(entry.flags()).map(BufferId),
+        buffer: None,
     })
 }
 

@@ -6,8 +6,8 @@
 use std::io;
 use std::ops::Range;
 
-use super::{Conductor, Directive, Phase, Script, TICK, Worker, WorkerProgress, describe};
-use crate::engine::ring::{BufferId, Completion, Ring, SendBuf, Slot, Wait};
+use super::{Conductor, Directive, Phase, Script, Stamps, TICK, Worker, WorkerProgress, describe};
+use crate::engine::ring::{Completion, Filled, Ring, SendBuf, Slot, Wait};
 use crate::engine::session::{Loss, Upgrade};
 use crate::host::clock::Clock;
 use crate::measure::recorder::Seat;
@@ -57,7 +57,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 pending.push(next as Slot);
                 next += 1;
             }
-            let now = self.turn(&mut Silence, Wait { want: 1, timeout: TICK })?;
+            let now = self.turn(&mut Silence, Wait::first(TICK))?;
             self.give_up_late(&pending, now);
             let before = pending.len();
             pending.retain(|&slot| self.sessions[slot as usize].under_way());
@@ -75,7 +75,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// # Errors
     /// The ring failed.
     pub fn idle(&mut self) -> io::Result<()> {
-        self.turn(&mut Silence, Wait { want: 1, timeout: TICK }).map(drop)
+        self.turn(&mut Silence, Wait::first(TICK)).map(drop)
     }
 
     /// Sockets lost since the last row or phase.
@@ -101,7 +101,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         }
         let open = |worker: &Self| worker.sessions.iter().any(|s| s.phase == Phase::Closing);
         while open(self) && self.clock.now() < deadline {
-            self.turn(&mut Silence, Wait { want: 1, timeout: TICK })?;
+            self.turn(&mut Silence, Wait::first(TICK))?;
         }
         Ok(())
     }
@@ -134,6 +134,9 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         session.phase = Phase::Upgrading;
         session.upgrade =
             Some(Box::new(Upgrade { accept: upgrade::accept(&key), response: Vec::new() }));
+        if Stamps::samples(slot, self.sessions.len() as u32) {
+            self.ring.time_arrivals(slot);
+        }
         self.ring.receive(slot);
         let range = 0..request.len();
         self.launch(slot, SendBuf::Owned(request), range, true);
@@ -144,12 +147,12 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         &mut self,
         script: &mut S,
         slot: Slot,
-        (buffer, len): (BufferId, usize),
+        (filled, len): (Filled, usize),
         now: Nanos,
     ) {
         let session = &mut self.sessions[slot as usize];
         let Some(mut state) = session.upgrade.take() else { return };
-        state.response.extend_from_slice(self.ring.received(buffer, len));
+        state.response.extend_from_slice(self.ring.received(filled, len));
         match upgrade::parse_response(&state.response, &state.accept) {
             Ok(None) => session.upgrade = Some(state),
             Ok(Some(consumed)) => {

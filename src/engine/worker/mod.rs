@@ -11,6 +11,7 @@ mod conduct;
 mod connect;
 mod probe;
 mod row;
+mod stamps;
 
 use std::io;
 use std::ops::Range;
@@ -20,6 +21,7 @@ use rustix::io::Errno;
 pub use self::conduct::{Conductor, Directive, WorkerProgress};
 pub use self::connect::Failure;
 pub use self::row::RowPlan;
+use self::stamps::Stamps;
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
 use super::session::{Flight, Loss, Outbox, Phase, Session};
 use crate::host::clock::Clock;
@@ -92,6 +94,7 @@ pub struct Worker<'a, R, C> {
     /// Receives that ended and must be armed again.
     rearm: Vec<Slot>,
     counters: Counters,
+    stamps: Stamps,
     rng: fastrand::Rng,
 }
 
@@ -112,6 +115,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             lost: Vec::with_capacity(seats.len()),
             rearm: Vec::with_capacity(seats.len()),
             counters: Counters::default(),
+            stamps: Stamps::default(),
             rng,
         }
     }
@@ -160,6 +164,9 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         self.counters.reads += 1;
         let phase = self.sessions[slot as usize].phase;
         let stale = matches!(phase, Phase::Closing | Phase::Closed);
+        if let Some(arrived) = self.ring.arrived(&completion) {
+            self.stamps.note(arrived, now);
+        }
         if let (Some(buffer), Ok(len)) = (completion.buffer, usize::try_from(result)) {
             match phase {
                 Phase::Open => self.read(script, completion, len, now),

@@ -118,7 +118,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let mut sent_at = self.clock.now();
         self.speak_probes(&mut script, sent_at);
         loop {
-            let now = self.turn(&mut script, Wait { want: 1, timeout: TICK })?;
+            let now = self.turn(&mut script, Wait::first(TICK))?;
             let seen = script.seen.iter().filter(|&&seen| seen).count();
             let progress = WorkerProgress {
                 seen: seen as u64,

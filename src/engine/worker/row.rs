@@ -11,7 +11,7 @@ use super::conduct::{Conductor, Directive, WorkerProgress};
 use super::{Counters, Script, TICK, Worker};
 use crate::dialect::{MessageKind, Scanner, Sighting, TextShape};
 use crate::engine::frames::{FrameShape, SenderFrames};
-use crate::engine::pacing::{self, Rounds};
+use crate::engine::pacing::{self, Moment, Rounds};
 use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot};
 use crate::host::clock::{Clock, thread_cpu_time};
 use crate::measure::outcome::{CoreUse, Opcodes};
@@ -97,6 +97,8 @@ struct Row<C> {
     stopped: bool,
     /// Sends handed to the ring before this turn.
     launched: u64,
+    /// When something last came or left.
+    active: Nanos,
     expected: u64,
     /// Slots of lost sockets: what they did not receive will not come.
     dead: Vec<Slot>,
@@ -303,12 +305,15 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
 
     /// One turn that ends in time for the next message, and the sends that are due after it.
     fn paced_turn(&mut self, row: &mut Row<C>, before: Nanos) -> io::Result<Nanos> {
-        let wait = pacing::wait(before, row.next_due(), TICK);
+        let moment = Moment { now: before, active: row.active, next_due: row.next_due() };
+        let wait = pacing::wait(self.plan.wait, moment, TICK);
         let handled = self.counters.handled;
         // What was launched since the last turn began is handed to the kernel in this one: work.
         let submits = std::mem::replace(&mut row.launched, self.counters.launched) != row.launched;
         let now = self.turn(row, wait)?;
-        if wait.want == 0 && !submits && self.counters.handled == handled {
+        if submits || self.counters.handled != handled {
+            row.active = now;
+        } else if wait.want == 0 {
             self.counters.spun = self.counters.spun.plus(now.since(before).min(POLL_MAX));
         }
         let now = self.dawdle(now);
@@ -380,6 +385,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             stopped: false,
             dead: Vec::with_capacity(self.sessions.len()),
             launched: 0,
+            active: Nanos::ZERO,
         };
         // Sockets that an earlier row lost cannot deliver anything in this one.
         for slot in 0..self.sessions.len() as Slot {
@@ -392,6 +398,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
 
     fn before(&mut self) -> Before {
         self.counters.longest_turn = Nanos::ZERO;
+        self.stamps.begin();
         Before {
             at: self.clock.now(),
             cpu: thread_cpu_time(),
@@ -426,6 +433,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             sent: row.sent,
             first_send: row.first_send,
             last_send: row.last_send,
+            stamps: self.stamps.take(),
             lag: match row.pace {
                 Pace::Rate(due) => Some(due.lag),
                 Pace::Burst | Pace::Window(_) => None,

@@ -3,10 +3,8 @@
 use std::io::{self, Write};
 
 use super::page::Page;
-use crate::measure::outcome::{
-    Delivery, Ending, LostSocket, MatrixCell, Outcome, RunOutcome, StreamGap,
-};
-use crate::measure::percentile::Percentile;
+use crate::report::document::figures::{micros, seconds};
+use crate::report::document::row::{Delivery, Ending, Gap, LostSocket, MatrixCell, Run};
 use crate::report::format::{
     Cell, Column, INDENT, Ink, counted, or_na, table, whole_seconds, wrapped,
 };
@@ -23,12 +21,13 @@ const RANGES_MAX: usize = 4;
 const LOST_MAX: usize = 6;
 
 /// One line per row that is not flawless, and one for all of them.
-pub(super) fn delivery(page: &Page<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
-    let flawed = outcome.runs.iter().filter(|run| !flawless(&run.delivery));
+pub(super) fn delivery(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let runs = &page.document.runs;
+    let flawed = runs.iter().filter(|run| !flawless(&run.delivery));
     let mut rows: Vec<_> = flawed.map(|run| delivery_cells(row_name(run), &run.delivery)).collect();
-    match outcome.runs.as_slice() {
+    match runs.as_slice() {
         [only] => rows = vec![delivery_cells(row_name(only), &only.delivery)],
-        runs => rows.push(delivery_cells("all rows".to_owned(), &total(runs))),
+        _ => rows.push(delivery_cells("all rows".to_owned(), &page.document.delivery())),
     }
     let columns = vec![
         Column::left("", 10),
@@ -63,54 +62,40 @@ fn flawless(delivery: &Delivery) -> bool {
     [missing, duplicate, out_of_order, foreign, corrupt].iter().all(|&count| count == 0)
 }
 
-pub(super) fn total(runs: &[RunOutcome]) -> Delivery {
-    let sum = |of: fn(&Delivery) -> u64| runs.iter().map(|run| of(&run.delivery)).sum();
-    Delivery {
-        expected: sum(|d| d.expected),
-        delivered: sum(|d| d.delivered),
-        missing: sum(|d| d.missing),
-        duplicate: sum(|d| d.duplicate),
-        out_of_order: sum(|d| d.out_of_order),
-        foreign: sum(|d| d.foreign),
-        corrupt: sum(|d| d.corrupt),
-        seen: sum(|d| d.seen),
-    }
-}
-
 /// `m = 8 000`.
-pub(super) fn row_name(run: &RunOutcome) -> String {
+pub(super) fn row_name(run: &Run) -> String {
     format!("m = {}", Count(run.messages))
 }
 
 /// What went wrong in a row, if anything did: who fell silent, which node misses how much, which
 /// messages, which sockets were lost.
-pub(super) fn deficit(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
-    if run.delivery.missing == 0 && run.lost.is_empty() {
+pub(super) fn deficit(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
+    if run.delivery.missing == 0 && run.lost_sockets.is_empty() {
         return Ok(());
     }
     page.heading(out, &format!("{}: {}", row_name(run), how_it_ended(page, run)))?;
-    let silent = silent_nodes(page.plan, run);
+    let silent = silent_nodes(&page.document.plan, run);
     for silence in &silent {
         tell_silence(page, out, silence, run)?;
     }
     nodes(page, out, run)?;
-    lost_sockets(page, out, &run.lost)?;
+    lost_sockets(page, out, &run.lost_sockets)?;
     if run.sent < run.messages {
         // Most of what is missing was never sent: its numbers say nothing about the cluster.
         return Ok(());
     }
     // Of a silent node the sentence above has said everything.
-    let told = |gap: &&StreamGap| silent.iter().any(|silence| silence.node == gap.node);
+    let told = |gap: &&Gap| silent.iter().any(|silence| silence.node == gap.node);
     let gaps: Vec<_> = run.gaps.iter().filter(|gap| !told(gap)).collect();
     let untold = run.gaps_total.saturating_sub((run.gaps.len() - gaps.len()) as u64);
     streams(page, out, &gaps, untold)
 }
 
-fn how_it_ended(page: &Page<'_>, run: &RunOutcome) -> String {
+fn how_it_ended(page: &Page<'_>, run: &Run) -> String {
     let missing = counted(run.delivery.missing, "copy is missing", "copies are missing");
     match run.ending {
         Ending::Complete | Ending::Drained => {
-            let drain = whole_seconds(page.plan.drain);
+            let drain = whole_seconds(seconds(page.document.plan.drain_s));
             format!("{missing}; ended after {drain} without a copy (--drain)")
         }
         Ending::SocketsLost => format!("{missing}; ended when no living socket expected more"),
@@ -126,7 +111,7 @@ fn tell_silence(
     page: &Page<'_>,
     out: &mut dyn Write,
     silence: &Silence,
-    run: &RunOutcome,
+    run: &Run,
 ) -> io::Result<()> {
     let whole = silence.delivered == 0;
     let what = if whole { "was silent" } else { "fell silent" };
@@ -137,20 +122,21 @@ fn tell_silence(
     if !whole {
         sentence += &format!(", and nothing from message {} on", Count(silence.from_message));
     }
-    if run.lost.iter().any(|lost| lost.node == silence.node) {
+    if run.lost_sockets.iter().any(|lost| lost.node == silence.node) {
         sentence += " (a socket to it was lost, see below)";
     }
     wrapped(out, &first, 4, &sentence)
 }
 
 /// Copies and latency by receiving node.
-pub(super) fn nodes(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
+pub(super) fn nodes(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
+    let headline = page.document.plan.headline_latency;
+    if page.class != headline {
+        writeln!(out, "{INDENT}{} by receiving node:", headline.key())?;
+    }
     let mut worst_first: Vec<&MatrixCell> = run.matrix.iter().collect();
     if worst_first.len() > NODES_MAX {
-        let p99 = |cell: &MatrixCell| Percentile::P99.of(&cell.latency_ns);
-        worst_first.sort_by_key(|cell| {
-            std::cmp::Reverse((cell.expected.saturating_sub(cell.delivered), p99(cell)))
-        });
+        worst_first.sort_by_key(|cell| std::cmp::Reverse((cell.missing, cell.p99())));
     }
     let rows: Vec<_> =
         worst_first.iter().take(NODES_MAX).map(|cell| node_cells(page, cell)).collect();
@@ -171,21 +157,20 @@ pub(super) fn nodes(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> i
 }
 
 fn node_cells(page: &Page<'_>, cell: &MatrixCell) -> Vec<Cell> {
-    let ns = &cell.latency_ns;
-    let max = (!ns.is_empty()).then(|| Nanos(ns.max()));
     vec![
         page.node(cell.to).into(),
-        Count(cell.delivered).into(),
-        Cell::fault(cell.expected.saturating_sub(cell.delivered)),
-        or_na(Percentile::P50.of(ns)).into(),
-        or_na(Percentile::P99.of(ns)).into(),
-        or_na(max).into(),
+        Count(cell.copies).into(),
+        Cell::fault(cell.missing),
+        or_na(cell.p50_us.map(micros)).into(),
+        or_na(cell.p99()).into(),
+        or_na(cell.max_us.map(micros)).into(),
     ]
 }
 
 fn lost_sockets(page: &Page<'_>, out: &mut dyn Write, lost: &[LostSocket]) -> io::Result<()> {
     for socket in lost.iter().take(LOST_MAX) {
-        let first = format!("lost {} after {}:", socket_name(page, socket.socket), socket.at);
+        let (name, at) = (socket_name(page, socket.socket), seconds(socket.at_s));
+        let first = format!("lost {name} after {at}:");
         let first = format!("{INDENT}{} ", page.paint.ink(Ink::Bad, &first));
         let ours = socket.our_close_code.map(|code| format!(", we closed with {code}"));
         let rest = [page.node(socket.node), ": ".into(), socket.reason.clone()].concat();
@@ -195,17 +180,12 @@ fn lost_sockets(page: &Page<'_>, out: &mut dyn Write, lost: &[LostSocket]) -> io
 }
 
 /// `push socket 0`, `receive socket 3`: numbers run on over both.
-fn socket_name(page: &Page<'_>, socket: u32) -> String {
-    let role = if socket < page.plan.push_sockets { "push" } else { "receive" };
+fn socket_name(page: &Page<'_>, socket: u64) -> String {
+    let role = if socket < page.document.plan.push_sockets { "push" } else { "receive" };
     format!("{role} socket {socket}")
 }
 
-fn streams(
-    page: &Page<'_>,
-    out: &mut dyn Write,
-    gaps: &[&StreamGap],
-    total: u64,
-) -> io::Result<()> {
+fn streams(page: &Page<'_>, out: &mut dyn Write, gaps: &[&Gap], total: u64) -> io::Result<()> {
     if !gaps.is_empty() {
         writeln!(out, "{INDENT}missing messages, numbered from 0 within each push socket's own:")?;
     }
@@ -227,8 +207,8 @@ fn streams(
 }
 
 /// Hyphens would read as minus beside grouped digits.
-fn range(&(first, last): &(u64, u64)) -> String {
-    match last - first {
+fn range(&[first, last]: &[u64; 2]) -> String {
+    match last.saturating_sub(first) {
         0 => Count(first).to_string(),
         _ => format!("{}..{}", Count(first), Count(last)),
     }

@@ -4,63 +4,54 @@ use std::io::{self, Write};
 
 use super::account::{self, row_name};
 use super::page::Page;
-use super::rows::{PERCENTILES, latency_cells};
-use crate::measure::outcome::{Caveat, Class, CoreUse, Delivery, Outcome, RunOutcome, Trust};
-use crate::plan::schedule::Shape;
+use super::rows::{PERCENTILES, latency_cells, meaning};
+use crate::report::document::figures::micros;
+use crate::report::document::row::{Caveat, Core, Delivery, Latency, LatencyClass, Run, Trust};
+use crate::report::document::{Document, Mode};
 use crate::report::format::{
     Cell, Column, INDENT, Ink, counted, percent, table, trust_word, wrapped,
 };
 use crate::units::{Count, Nanos};
 
-pub(super) fn write(page: &Page<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
-    if let Some(last) = outcome.runs.last() {
-        account::delivery(page, out, outcome)?;
-        for run in &outcome.runs {
+pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let Document { runs, .. } = page.document;
+    if let Some(last) = runs.last() {
+        account::delivery(page, out)?;
+        for run in runs {
             account::deficit(page, out, run)?;
         }
         latency(page, out, last)?;
         generator(page, out, last)?;
     }
-    caveats(page, out, &outcome.runs)?;
-    skipped(page, out, outcome)?;
-    verdict(page, out, outcome)
-}
-
-/// What each class means stands beside its figures: most readers meet these words here.
-const fn meaning(class: Class) -> &'static str {
-    match class {
-        Class::Service => "from the send to each copy",
-        Class::Response => "from the due time to each copy",
-        Class::Wait => "from the due time to the send",
-        Class::Completion => "until everyone has it: to the last copy",
-        Class::Spread => "from the first copy to the last",
-    }
+    caveats(page, out, runs)?;
+    skipped(page, out)?;
+    verdict(page, out)
 }
 
 /// From when times are counted.
-const fn clock(shape: Shape) -> &'static str {
-    match shape {
-        Shape::Burst => "a burst has no due times: the clock starts at the send",
-        Shape::Window { .. } => "closed loop, no due times: the clock starts at the send",
-        Shape::Rate { .. } => "open loop: the clock starts when a message is due, sent or not",
+const fn clock(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Burst => "a burst has no due times: the clock starts at the send",
+        Mode::Window => "closed loop, no due times: the clock starts at the send",
+        Mode::Rate => "open loop: the clock starts when a message is due, sent or not",
     }
 }
 
-fn latency(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
-    let cells = |class: &(Class, hdrhistogram::Histogram<u64>)| {
-        let mut cells: Vec<Cell> = vec![class.0.key().into(), Count(class.1.len()).into()];
-        cells.extend(latency_cells(run, Some(class)));
-        cells.push(meaning(class.0).into());
+fn latency(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
+    let cells = |(class, latency): (LatencyClass, &Latency)| {
+        let mut cells: Vec<Cell> = vec![class.key().into(), Count(latency.count).into()];
+        cells.extend(latency_cells(run, Some(latency)));
+        cells.push(meaning(class).into());
         cells
     };
-    let rows: Vec<_> = run.latency_ns.iter().map(cells).collect();
+    let rows: Vec<_> = run.latency_us.present().map(cells).collect();
     let mut columns = vec![Column::left("", 10), Column::right("samples", 9)];
-    columns.extend(PERCENTILES.map(|p| Column::right(p.label(), Nanos::WIDTH)));
+    columns.extend(PERCENTILES.map(|p| Column::right(p, Nanos::WIDTH)));
     columns.extend([Column::right("max", Nanos::WIDTH), Column::left("", 0)]);
-    let clock = clock(page.plan.shape);
+    let clock = clock(page.document.plan.mode);
     page.heading(out, &format!("Latency, {} ({clock})", row_name(run)))?;
     table(out, page.paint, columns, &rows)?;
-    if run.matrix.len() > 1 && run.delivery.missing == 0 && run.lost.is_empty() {
+    if run.matrix.len() > 1 && run.delivery.missing == 0 && run.lost_sockets.is_empty() {
         // Rows with a deficit have shown their nodes already.
         writeln!(out)?;
         account::nodes(page, out, run)?;
@@ -68,8 +59,8 @@ fn latency(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result
     Ok(())
 }
 
-fn generator(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
-    let rows: Vec<_> = run.cores.iter().map(core_cells).collect();
+fn generator(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
+    let rows: Vec<_> = run.generator.cores.iter().map(core_cells).collect();
     let columns = vec![
         Column::left("", 10),
         Column::right("busy", 7),
@@ -83,25 +74,28 @@ fn generator(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Resu
     table(out, page.paint, columns, &rows)
 }
 
-fn core_cells(core: &CoreUse) -> Vec<Cell> {
-    let per_read = core.copies as f64 / core.reads.max(1) as f64;
+fn core_cells(core: &Core) -> Vec<Cell> {
     vec![
         format!("CPU {}", core.cpu).into(),
-        percent(core.busy()).into(),
-        Nanos(core.cpu_ns_per_copy().round() as u64).into(),
-        format!("{per_read:.1}").into(),
-        core.longest_turn.into(),
+        percent(core.busy).into(),
+        core.work_per_copy().into(),
+        format!("{:.1}", core.copies_per_read()).into(),
+        micros(core.longest_turn_us).into(),
         Cell::fault(core.enobufs),
         Cell::fault(core.cq_overflow),
     ]
 }
 
+fn caveats_of(run: &Run) -> impl Iterator<Item = (&Run, &Caveat)> {
+    run.verdict.caveats.iter().map(move |caveat| (run, caveat))
+}
+
 /// Each caveat once, with the rows that it holds for and the figures of the last of them.
-fn caveats(page: &Page<'_>, out: &mut dyn Write, runs: &[RunOutcome]) -> io::Result<()> {
-    let mut found: Vec<(&Caveat, Vec<&RunOutcome>)> = Vec::new();
-    for (run, caveat) in runs.iter().flat_map(|run| run.caveats.iter().map(move |c| (run, c))) {
+fn caveats(page: &Page<'_>, out: &mut dyn Write, runs: &[Run]) -> io::Result<()> {
+    let mut found: Vec<(&Caveat, Vec<&Run>)> = Vec::new();
+    for (run, caveat) in runs.iter().flat_map(caveats_of) {
         let same = |(known, _): &&mut (&Caveat, _)| {
-            (known.code, known.severity) == (caveat.code, caveat.severity)
+            (&known.code, known.severity) == (&caveat.code, caveat.severity)
         };
         match found.iter_mut().find(same) {
             Some((latest, rows)) => {
@@ -126,7 +120,7 @@ fn caveats(page: &Page<'_>, out: &mut dyn Write, runs: &[RunOutcome]) -> io::Res
     Ok(())
 }
 
-fn which_rows(rows: &[&RunOutcome], all: usize) -> String {
+fn which_rows(rows: &[&Run], all: usize) -> String {
     if rows.len() == all && all > 1 {
         return "all rows".to_owned();
     }
@@ -134,25 +128,26 @@ fn which_rows(rows: &[&RunOutcome], all: usize) -> String {
     format!("m = {}", counts.join(", "))
 }
 
-fn skipped(page: &Page<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
-    if outcome.skipped.is_empty() {
+fn skipped(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
+    if page.document.skipped.is_empty() {
         return Ok(());
     }
     page.heading(out, "Not run")?;
-    for (messages, reason) in &outcome.skipped {
-        writeln!(out, "{INDENT}m = {}: {reason}", Count(*messages))?;
+    for skipped in &page.document.skipped {
+        writeln!(out, "{INDENT}m = {}: {}", Count(skipped.messages), skipped.reason)?;
     }
     Ok(())
 }
 
-fn verdict(page: &Page<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
-    let Some(worst) = outcome.runs.iter().map(RunOutcome::trust).max() else {
+fn verdict(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let document = page.document;
+    let Some(worst) = document.trust() else {
         return writeln!(out, "\nverdict: nothing was measured");
     };
-    let total = account::total(&outcome.runs);
-    let shortfall = if outcome.interrupted {
+    let total = document.delivery();
+    let shortfall = if document.interrupted {
         Some("interrupted")
-    } else if total.missing > 0 || !outcome.skipped.is_empty() {
+    } else if total.missing > 0 || !document.skipped.is_empty() {
         Some("incomplete")
     } else {
         (total.duplicate > 0 || total.corrupt > 0).then_some("faulty")
@@ -165,11 +160,11 @@ fn verdict(page: &Page<'_>, out: &mut dyn Write, outcome: &Outcome) -> io::Resul
     let ink = if shortfall.is_some() { Ink::Bad } else { Ink::of(worst) };
     writeln!(out)?;
     let first = format!("verdict: {}: ", page.paint.ink(ink, &words));
-    let skipped = match outcome.skipped.len() as u64 {
+    let skipped = match document.skipped.len() as u64 {
         0 => String::new(),
         rows => format!("{} did not run; ", counted(rows, "row", "rows")),
     };
-    let sentence = format!("{}; {skipped}{}", delivered(&total), trust(worst, &outcome.runs));
+    let sentence = format!("{}; {skipped}{}", delivered(&total), trust(worst, &document.runs));
     wrapped(out, &first, 4, &sentence)
 }
 
@@ -190,8 +185,8 @@ fn delivered(delivery: &Delivery) -> String {
     sentence
 }
 
-fn trust(worst: Trust, runs: &[RunOutcome]) -> String {
-    let void: Vec<_> = runs.iter().filter(|run| run.trust() == Trust::Void).collect();
+fn trust(worst: Trust, runs: &[Run]) -> String {
+    let void: Vec<_> = runs.iter().filter(|run| run.verdict.trust == Trust::Void).collect();
     match worst {
         Trust::Ok => "the times describe the cluster".to_owned(),
         Trust::Degraded => "read the times with the caveats above".to_owned(),

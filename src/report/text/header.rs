@@ -3,16 +3,13 @@
 use std::io::{self, Write};
 
 use super::page::Page;
-use crate::host::facts::HostFacts;
-use crate::plan::Plan;
-use crate::plan::fan_out::FanOut;
-use crate::plan::schedule::{Arrivals, Shape};
-use crate::report::VERSION;
+use crate::report::document::figures::seconds;
+use crate::report::document::{Arrivals, Engine, FanOut, Host, Mode, Plan};
 use crate::report::format::{INDENT, Ink, counted, whole_seconds, wrapped};
-use crate::units::Count;
+use crate::units::{Bytes, Count, Rate};
 
 /// More nodes are counted, not listed.
-const NODES_MAX: usize = 8;
+const NODES_MAX: u64 = 8;
 /// Of the words before each line.
 const LABEL_WIDTH: usize = 10;
 
@@ -20,19 +17,20 @@ const LABEL_WIDTH: usize = 10;
 const TIMES: &str = "send: until the kernel has taken the last frame; receive: until the last copy";
 
 pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let plan = page.plan;
-    let title = format!("fanstorm {VERSION}: {}", load(plan));
+    let (tool, plan) = (&page.document.tool, &page.document.plan);
+    let title = format!("{} {}: {}", tool.name, tool.version, load(plan));
     writeln!(out, "{}\n", page.paint.ink(Ink::Heading, &title))?;
-    let cluster = format!("{}: {}", counted_nodes(plan), page.invocation.cluster);
+    let cluster = format!("{}: {}", counted_nodes(plan), plan.cluster);
     labelled(out, "cluster", &cluster)?;
     nodes(page, out)?;
     labelled(out, "sockets", &sockets(plan))?;
-    labelled(out, "message", &message(plan))?;
+    labelled(out, "message", &message(plan, tool.seed))?;
     labelled(out, "expected", &expectation(plan))?;
     labelled(out, "times", TIMES)?;
     labelled(out, "ending", &ending(plan))?;
-    labelled(out, "memory", &format!("at most {}, in the largest row", page.invocation.memory))?;
-    if let Some(host) = host(&page.invocation.host) {
+    let memory = Bytes(plan.memory_bytes);
+    labelled(out, "memory", &format!("at most {memory}, in the largest row"))?;
+    if let Some(host) = host(&page.document.host) {
         labelled(out, "host", &host)?;
     }
     writeln!(out)
@@ -47,18 +45,25 @@ fn load(plan: &Plan) -> String {
     let one = plan.messages == [1];
     let messages = if one { "message" } else { "messages" };
     let messages = format!("{} {messages}", counts.join(", "));
-    match plan.shape {
-        Shape::Burst => format!("a burst of {messages}"),
-        Shape::Window { in_flight } => {
-            format!("{messages}, at most {} under way on a push socket", Count(in_flight.into()))
+    match plan.mode {
+        Mode::Burst => format!("a burst of {messages}"),
+        Mode::Window => {
+            let in_flight = Count(plan.in_flight.unwrap_or(0));
+            format!("{messages}, at most {in_flight} under way on a push socket")
         }
-        Shape::Rate { rate, arrivals } => {
-            let arrivals = match arrivals {
-                Arrivals::Constant => "evenly spread".to_owned(),
-                Arrivals::Poisson { seed } => format!("Poisson arrivals of seed {seed}"),
-            };
-            format!("{messages} at {rate}, {arrivals} (open loop)")
+        Mode::Rate => {
+            let rate = Rate::per_second(plan.rate_per_s.unwrap_or(0.0));
+            format!("{messages} at {rate}, {} (open loop)", arrivals(plan))
         }
+    }
+}
+
+fn arrivals(plan: &Plan) -> String {
+    match (plan.arrivals, plan.arrivals_seed) {
+        (Some(Arrivals::Poisson), Some(seed)) => format!("Poisson arrivals of seed {seed}"),
+        // Of a file that was written before it held the seed.
+        (Some(Arrivals::Poisson), None) => "Poisson arrivals".to_owned(),
+        (Some(Arrivals::Constant) | None, _) => "evenly spread".to_owned(),
     }
 }
 
@@ -67,14 +72,15 @@ fn counted_nodes(plan: &Plan) -> String {
 }
 
 fn nodes(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let plan = page.plan;
+    let plan = &page.document.plan;
     // The push node is named even where it comes late in a long list.
-    let shown = |&index: &usize| index < NODES_MAX || index == plan.push_node;
-    for index in (0..plan.nodes.len()).filter(shown) {
+    let nodes = plan.nodes.len() as u64;
+    let shown = |&index: &u64| index < NODES_MAX || index == plan.push_node;
+    for index in (0..nodes).filter(shown) {
         let role = if index == plan.push_node { "  takes every push" } else { "" };
         labelled(out, "", &format!("{}{role}", page.node(index)))?;
     }
-    let hidden = (0..plan.nodes.len()).filter(|index| !shown(index)).count();
+    let hidden = (0..nodes).filter(|index| !shown(index)).count();
     if hidden > 0 {
         labelled(out, "", &format!("and {} more", Count(hidden as u64)))?;
     }
@@ -82,38 +88,37 @@ fn nodes(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn sockets(plan: &Plan) -> String {
-    let cpus: Vec<_> = plan.cores.iter().map(usize::to_string).collect();
+    let cpus: Vec<_> = plan.cores.iter().map(u64::to_string).collect();
     let per_node = match plan.receivers_per_node {
         0 => String::new(),
-        each => format!(" ({} to each node)", Count(each.into())),
+        each => format!(" ({} to each node)", Count(each)),
     };
     format!(
         "{} push + {} receive{per_node} = {}, on {} (CPU {}), {}",
-        Count(plan.push_sockets.into()),
+        Count(plan.push_sockets),
         Count(plan.receive_sockets()),
         Count(plan.sockets()),
         counted(cpus.len() as u64, "worker", "workers"),
         cpus.join(", "),
-        plan.engine.name()
+        match plan.engine {
+            Engine::IoUring => "io_uring",
+            Engine::Epoll => "epoll",
+        }
     )
 }
 
-fn message(plan: &Plan) -> String {
-    format!(
-        "dialect {}, text of {}, seed {}",
-        plan.dialect.name,
-        counted(plan.payload_bytes as u64, "byte", "bytes"),
-        plan.seed
-    )
+fn message(plan: &Plan, seed: u64) -> String {
+    let bytes = counted(plan.payload_bytes, "byte", "bytes");
+    format!("dialect {}, text of {bytes}, seed {seed}", plan.dialect)
 }
 
 fn ending(plan: &Plan) -> String {
-    let drain = whole_seconds(plan.drain);
+    let drain = whole_seconds(seconds(plan.drain_s));
     format!("a row ends when every copy has come, or after {drain} without one (--drain)")
 }
 
 fn expectation(plan: &Plan) -> String {
-    let (push, receive) = (Count(plan.push_sockets.into()), Count(plan.receive_sockets()));
+    let (push, receive) = (Count(plan.push_sockets), Count(plan.receive_sockets()));
     match plan.fan_out {
         FanOut::All => format!(
             "messages x ({push} push + {receive} receive) copies: each message comes back on every \
@@ -126,7 +131,7 @@ fn expectation(plan: &Plan) -> String {
     }
 }
 
-fn host(host: &HostFacts) -> Option<String> {
+fn host(host: &Host) -> Option<String> {
     let cpus = host.cpus_allowed.as_ref().map(|allowed| {
         let online = host.cpus_online.map(|online| format!(" of {online}")).unwrap_or_default();
         let quota = host.cgroup_cpus.map(|cpus| format!(" (quota {cpus:.1})")).unwrap_or_default();
@@ -136,7 +141,7 @@ fn host(host: &HostFacts) -> Option<String> {
         host.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
         host.cpu_model.clone(),
         cpus,
-        host.memory.map(|memory| memory.to_string()),
+        host.memory_bytes.map(|bytes| Bytes(bytes).to_string()),
         host.virtual_machine.filter(|is| *is).map(|_| "virtual machine".to_owned()),
         host.container.as_ref().map(|name| format!("container ({name})")),
     ];

@@ -1,15 +1,16 @@
-//! What every section of a text report needs: the plan, and how to write.
+//! What every section of a text report needs: the document, and how to write.
 
 use std::io::{self, Write};
 
-use crate::plan::Plan;
-use crate::report::Invocation;
+use crate::report::document::Document;
+use crate::report::document::row::LatencyClass;
 use crate::report::format::{Ink, Paint};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Page<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) invocation: &'a Invocation,
+    pub(super) document: &'a Document,
+    /// The class of the rows' columns: the document's headline, unless another is asked for.
+    pub(super) class: LatencyClass,
     pub(super) paint: Paint,
 }
 
@@ -20,8 +21,9 @@ impl Page<'_> {
     }
 
     /// `node 2 ws://…`.
-    pub(super) fn node(&self, index: usize) -> String {
-        let url = self.plan.nodes.get(index).map_or("", |node| &node.url);
+    pub(super) fn node(&self, index: u64) -> String {
+        let node = usize::try_from(index).ok().and_then(|at| self.document.plan.nodes.get(at));
+        let url = node.map_or("", |node| &node.url);
         format!("node {index} {url}")
     }
 }

@@ -2,38 +2,44 @@
 
 use std::io::{self, Write};
 
-use hdrhistogram::Histogram;
-
 use super::page::Page;
-use crate::measure::outcome::{Class, RunOutcome, Trust};
-use crate::measure::percentile::Percentile;
-use crate::plan::Plan;
+use crate::report::document::Plan;
+use crate::report::document::figures::{micros, seconds};
+use crate::report::document::row::{Latency, LatencyClass, Run, Trust};
 use crate::report::format::{self, Cell, Column, Ink, or_na, trust_word, width};
 use crate::units::{Count, Nanos};
 
 /// Percentiles of the rows, before the maximum.
-pub(super) const PERCENTILES: [Percentile; 3] =
-    [Percentile::P50, Percentile::P99, Percentile::P999];
+pub(super) const PERCENTILES: [&str; 3] = ["p50", "p99", "p99.9"];
 
 /// Columns before the latencies.
 const BEFORE_LATENCY: usize = 5;
 
 /// The headings, and over the latencies what they are.
 pub(super) fn headings(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let columns = columns(page.plan);
+    let columns = columns(&page.document.plan);
     let before: usize = columns[..BEFORE_LATENCY].iter().map(|column| column.width + 2).sum();
     // Without a schedule latency can only begin when a frame is handed over.
-    let headline = match page.plan.shape.is_open_loop() {
-        true => "response: from the due time to each copy",
-        false => "service: from the send to each copy",
-    };
+    let headline = format!("{}: {}", page.class.key(), meaning(page.class));
     writeln!(out, "{}{headline}", " ".repeat(before))?;
     format::headings(out, page.paint, &columns)
 }
 
+/// What each class means stands beside its figures: most readers meet these words here.
+pub(super) const fn meaning(class: LatencyClass) -> &'static str {
+    match class {
+        LatencyClass::Service => "from the send to each copy",
+        LatencyClass::Response => "from the due time to each copy",
+        LatencyClass::Wait => "from the due time to the send",
+        LatencyClass::Completion => "until everyone has it: to the last copy",
+        LatencyClass::Spread => "from the first copy to the last",
+    }
+}
+
 /// One row.
-pub(super) fn row(page: &Page<'_>, out: &mut dyn Write, run: &RunOutcome) -> io::Result<()> {
-    format::line(out, page.paint, &columns(page.plan), &cells(run))
+pub(super) fn row(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
+    let plan = &page.document.plan;
+    format::line(out, page.paint, &columns(plan), &cells(run, page.class))
 }
 
 /// Wide enough for the largest row, so that each can be written as it ends.
@@ -55,25 +61,25 @@ fn columns(plan: &Plan) -> Vec<Column> {
     ]
 }
 
-fn cells(run: &RunOutcome) -> Vec<Cell> {
+fn cells(run: &Run, class: LatencyClass) -> Vec<Cell> {
     let delivery = &run.delivery;
     let copies = format!("{} / {}", Count(delivery.delivered), Count(delivery.expected));
     let copies_ink = if delivery.missing == 0 { Ink::Plain } else { Ink::Bad };
     let mut cells: Vec<Cell> = vec![
         Count(run.sent).into(),
         Cell::inked(copies, copies_ink),
-        run.send_time.into(),
-        run.receive_time.into(),
-        Count(run.copies_per_s().round() as u64).into(),
+        seconds(run.time.send_s).into(),
+        seconds(run.time.receive_s).into(),
+        Count(run.throughput.copies_per_s.round() as u64).into(),
     ];
-    cells.extend(latency_cells(run, run.latency_ns.first()));
+    cells.extend(latency_cells(run, run.latency_us.of(class)));
     cells.push(verdict_cell(run));
     cells
 }
 
 /// A row of which copies are missing is no good row, whatever its times are worth.
-fn verdict_cell(run: &RunOutcome) -> Cell {
-    match (run.trust(), run.delivery.missing, run.complete()) {
+fn verdict_cell(run: &Run) -> Cell {
+    match (run.verdict.trust, run.delivery.missing, run.complete()) {
         (Trust::Void, ..) => Cell::inked(trust_word(Trust::Void), Ink::Bad),
         (_, 1.., _) => Cell::inked("deficit", Ink::Bad),
         (_, 0, false) => Cell::inked("faulty", Ink::Bad),
@@ -82,15 +88,11 @@ fn verdict_cell(run: &RunOutcome) -> Cell {
 }
 
 /// The percentiles of a class and its maximum.
-pub(super) fn latency_cells(
-    run: &RunOutcome,
-    class: Option<&(Class, Histogram<u64>)>,
-) -> Vec<Cell> {
-    let mut cells: Vec<Cell> = PERCENTILES
-        .iter()
-        .map(|percentile| or_na(class.and_then(|(_, ns)| percentile.of(ns))).into())
-        .collect();
-    let max = class.filter(|(_, ns)| !ns.is_empty()).map(|(_, ns)| Nanos(ns.max()));
+pub(super) fn latency_cells(run: &Run, class: Option<&Latency>) -> Vec<Cell> {
+    let figures: [fn(&Latency) -> Option<f64>; 3] = [|l| l.p50, |l| l.p99, |l| l.p99_9];
+    let figure = |of: fn(&Latency) -> Option<f64>| class.and_then(of).map(micros);
+    let mut cells: Vec<Cell> = figures.into_iter().map(|of| or_na(figure(of)).into()).collect();
+    let max = figure(|latency| latency.max);
     let above = if run.saturated > 0 && max.is_some() { ">" } else { "" };
     cells.push(format!("{above}{}", or_na(max)).into());
     cells

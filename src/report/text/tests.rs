@@ -1,20 +1,25 @@
 //! Whole reports, as a person sees them.
 
 use super::*;
-use crate::measure::outcome::{Caveat, Class, Delivery, Ending, LostSocket, StreamGap, Trust};
+use crate::measure::outcome::{
+    Caveat, Class, Delivery, Ending, LostSocket, Outcome, RunOutcome, StreamGap, Trust,
+};
+use crate::plan::Plan;
 use crate::plan::schedule::{Arrivals, Shape};
 use crate::report::fixture::{cell, invocation, plan, whole};
 use crate::units::Nanos;
 
+/// As it is written while the rows run: piece by piece, each as soon as it is known.
 fn report(plan: &Plan, outcome: &Outcome) -> String {
-    let invocation = invocation();
-    let text = Text::new(plan, &invocation, false, None);
+    let begun = Document::begun(plan, &invocation());
     let mut out = Vec::new();
+    let text = Text::new(&begun, false, None);
     text.header(&mut out).unwrap();
     for run in &outcome.runs {
-        text.row(&mut out, run).unwrap();
+        text.row(&mut out, &Run::of(run)).unwrap();
     }
-    text.end(&mut out, outcome).unwrap();
+    let ended = begun.clone().ended(outcome);
+    Text::new(&ended, false, None).end(&mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -159,11 +164,12 @@ fn an_interrupted_run_tells_what_was_measured_and_which_rows_did_not_run() {
 #[test]
 fn colour_adds_nothing_but_colour() {
     let plan = plan(&[3_000, 4_000, 8_000]);
-    let (outcome, invocation) = (interrupted(), invocation());
+    let outcome = interrupted();
+    let document = Document::begun(&plan, &invocation()).ended(&outcome);
+    let text = Text::new(&document, true, None);
     let mut out = Vec::new();
-    let text = Text::new(&plan, &invocation, true, None);
-    outcome.runs.iter().for_each(|run| text.row(&mut out, run).unwrap());
-    text.end(&mut out, &outcome).unwrap();
+    document.runs.iter().for_each(|run| text.row(&mut out, run).unwrap());
+    text.end(&mut out).unwrap();
     let mut coloured = String::from_utf8(out).unwrap();
     assert!(coloured.contains("verdict: \x1b[31minterrupted\x1b[0m"), "{coloured}");
     for code in ["\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"] {
@@ -197,6 +203,15 @@ fn an_open_loop_leads_with_response_and_says_from_when_it_counts() {
         report.contains("(closed loop, no due times: the clock starts at the send)"),
         "{report}"
     );
+}
+
+#[test]
+fn a_report_at_once_is_the_report_that_was_written_piece_by_piece() {
+    let plan = plan(&[3_000, 4_000, 8_000]);
+    let document = Document::begun(&plan, &invocation()).ended(&interrupted());
+    let mut out = Vec::new();
+    Text::new(&document, false, None).all(&mut out).unwrap();
+    assert_eq!(String::from_utf8(out).unwrap(), report(&plan, &interrupted()));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Plan and outcome as a document. Every struct is taken apart by name, so that a new field that is
 //! forgotten here does not compile.
 
-use super::document as doc;
-use super::row;
+use super as doc;
+use super::{histogram, row};
 use crate::host::facts::HostFacts;
 use crate::measure::outcome::{
     Caveat, Class, CoreUse, Delivery, Ending, LostSocket, MatrixCell, Opcodes, Outcome, RunOutcome,
@@ -18,19 +18,35 @@ use crate::units::Nanos;
 
 type Latencies = hdrhistogram::Histogram<u64>;
 
-pub(super) fn document(plan: &Plan, invocation: &Invocation, outcome: &Outcome) -> doc::Document {
-    let skipped = outcome.skipped.iter();
-    doc::Document {
-        schema: doc::SCHEMA.to_owned(),
-        tool: tool(plan, invocation),
-        host: host(&invocation.host),
-        plan: self::plan(plan, invocation),
-        runs: outcome.runs.iter().map(run).collect(),
-        skipped: skipped
-            .map(|(messages, reason)| doc::Skipped { messages: *messages, reason: reason.clone() })
-            .collect(),
-        interrupted: outcome.interrupted,
-        summary: summary(outcome),
+impl doc::Document {
+    /// What is known before the first row: who runs what on which machine.
+    pub fn begun(plan: &Plan, invocation: &Invocation) -> Self {
+        Self {
+            schema: doc::SCHEMA.to_owned(),
+            tool: tool(plan, invocation),
+            host: host(&invocation.host),
+            plan: self::plan(plan, invocation),
+            runs: Vec::new(),
+            skipped: Vec::new(),
+            interrupted: false,
+            summary: doc::Summary::default(),
+        }
+        .summed_up()
+    }
+
+    /// With everything that came of it.
+    pub fn ended(self, outcome: &Outcome) -> Self {
+        let skipped = |(messages, reason): &(u64, String)| doc::Skipped {
+            messages: *messages,
+            reason: reason.clone(),
+        };
+        Self {
+            runs: outcome.runs.iter().map(row::Run::of).collect(),
+            skipped: outcome.skipped.iter().map(skipped).collect(),
+            interrupted: outcome.interrupted,
+            ..self
+        }
+        .summed_up()
     }
 }
 
@@ -66,21 +82,20 @@ fn numbers(cpus: Vec<usize>) -> Vec<u64> {
 }
 
 fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
-    let (mode, rate_per_s, arrivals, in_flight) = match plan.shape {
-        Shape::Burst => (doc::Mode::Burst, None, None, None),
-        Shape::Window { in_flight } => (doc::Mode::Window, None, None, Some(in_flight.into())),
-        Shape::Rate { rate, arrivals } => {
-            let arrivals = match arrivals {
-                Arrivals::Constant => doc::Arrivals::Constant,
-                Arrivals::Poisson { .. } => doc::Arrivals::Poisson,
-            };
-            (doc::Mode::Rate, Some(rate.as_f64()), Some(arrivals), None)
-        }
+    let (mode, rate, in_flight) = match plan.shape {
+        Shape::Burst => (doc::Mode::Burst, None, None),
+        Shape::Window { in_flight } => (doc::Mode::Window, None, Some(in_flight.into())),
+        Shape::Rate { rate, arrivals } => (doc::Mode::Rate, Some((rate, arrivals)), None),
     };
+    let arrivals = rate.map(|(_, arrivals)| match arrivals {
+        Arrivals::Constant => (doc::Arrivals::Constant, None),
+        Arrivals::Poisson { seed } => (doc::Arrivals::Poisson, Some(seed)),
+    });
     doc::Plan {
         mode,
-        rate_per_s,
-        arrivals,
+        rate_per_s: rate.map(|(rate, _)| rate.as_f64()),
+        arrivals: arrivals.map(|(arrivals, _)| arrivals),
+        arrivals_seed: arrivals.and_then(|(_, seed)| seed),
         in_flight,
         headline_latency: match mode {
             doc::Mode::Rate => row::LatencyClass::Response,
@@ -112,38 +127,42 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
     }
 }
 
-fn run(run: &RunOutcome) -> row::Run {
-    row::Run {
-        messages: run.messages,
-        sent: run.sent,
-        push_sockets: run.push_sockets,
-        receive_sockets: run.receive_sockets,
-        nodes: run.nodes as u64,
-        ending: ending(run.ending),
-        delivery: delivery(&run.delivery),
-        time: row::Time {
-            send_s: run.send_time.as_secs_f64(),
-            receive_s: run.receive_time.as_secs_f64(),
-        },
-        throughput: row::Throughput {
-            sent_per_s: rounded(run.sent_per_s()),
-            copies_per_s: rounded(run.copies_per_s()),
-        },
-        latency_us: latency_by_class(run),
-        saturated: run.saturated,
-        matrix: run.matrix.iter().map(matrix_cell).collect(),
-        gaps: run.gaps.iter().map(gap).collect(),
-        gaps_total: run.gaps_total,
-        lost_sockets: run.lost.iter().map(lost_socket).collect(),
-        opcodes: opcodes(&run.opcodes),
-        generator: row::Generator {
-            cores: run.cores.iter().map(core).collect(),
-            schedule_lag_us: run.lag_ns.as_ref().map(latency),
-        },
-        verdict: row::Verdict {
-            trust: trust(run.trust()),
-            caveats: run.caveats.iter().map(caveat).collect(),
-        },
+impl row::Run {
+    /// One row.
+    pub fn of(run: &RunOutcome) -> Self {
+        Self {
+            messages: run.messages,
+            sent: run.sent,
+            push_sockets: run.push_sockets,
+            receive_sockets: run.receive_sockets,
+            nodes: run.nodes as u64,
+            ending: ending(run.ending),
+            delivery: delivery(&run.delivery),
+            time: row::Time {
+                send_s: run.send_time.as_secs_f64(),
+                receive_s: run.receive_time.as_secs_f64(),
+            },
+            throughput: row::Throughput {
+                sent_per_s: rounded(run.sent_per_s()),
+                copies_per_s: rounded(run.copies_per_s()),
+            },
+            latency_us: latency_by_class(run),
+            latency_histograms: histogram_by_class(run),
+            saturated: run.saturated,
+            matrix: run.matrix.iter().map(matrix_cell).collect(),
+            gaps: run.gaps.iter().map(gap).collect(),
+            gaps_total: run.gaps_total,
+            lost_sockets: run.lost.iter().map(lost_socket).collect(),
+            opcodes: opcodes(&run.opcodes),
+            generator: row::Generator {
+                cores: run.cores.iter().map(core).collect(),
+                schedule_lag_us: run.lag_ns.as_ref().map(latency),
+            },
+            verdict: row::Verdict {
+                trust: trust(run.trust()),
+                caveats: run.caveats.iter().map(caveat).collect(),
+            },
+        }
     }
 }
 
@@ -165,6 +184,17 @@ const fn delivery(delivery: &Delivery) -> row::Delivery {
 fn latency_by_class(run: &RunOutcome) -> row::LatencyByClass {
     let of = |class| of_class(run, class).map(latency);
     row::LatencyByClass {
+        service: of(Class::Service),
+        response: of(Class::Response),
+        wait: of(Class::Wait),
+        completion: of(Class::Completion),
+        spread: of(Class::Spread),
+    }
+}
+
+fn histogram_by_class(run: &RunOutcome) -> row::HistogramByClass {
+    let of = |class| of_class(run, class).map(histogram::encode);
+    row::HistogramByClass {
         service: of(Class::Service),
         response: of(Class::Response),
         wait: of(Class::Wait),
@@ -282,53 +312,6 @@ fn caveat(caveat: &Caveat) -> row::Caveat {
     }
 }
 
-/// The row whose times a summary gives: the largest complete one, else the last.
-fn headline(outcome: &Outcome) -> Option<&RunOutcome> {
-    let complete = outcome.runs.iter().filter(|run| run.complete());
-    complete.max_by_key(|run| run.messages).or_else(|| outcome.runs.last())
-}
-
-fn summary(outcome: &Outcome) -> doc::Summary {
-    let sum = |of: fn(&RunOutcome) -> u64| outcome.runs.iter().map(of).sum();
-    let shown = headline(outcome);
-    let headline = shown.and_then(|run| run.latency_ns.first()).map(|(_, ns)| ns);
-    let completion = shown.and_then(|run| of_class(run, Class::Completion));
-    let millis = |ns: Option<&Latencies>, p: Percentile| p.of(ns?).map(|ns| ns.0 as f64 / 1e6);
-    let worst = outcome.runs.iter().map(RunOutcome::trust).max().unwrap_or(Trust::Void);
-    doc::Summary {
-        complete: !outcome.runs.is_empty()
-            && outcome.skipped.is_empty()
-            && outcome.runs.iter().all(RunOutcome::complete),
-        trust: trust(worst),
-        expected: sum(|run| run.delivery.expected),
-        delivered: sum(|run| run.delivery.delivered),
-        missing: sum(|run| run.delivery.missing),
-        duplicate: sum(|run| run.delivery.duplicate),
-        out_of_order: sum(|run| run.delivery.out_of_order),
-        foreign: sum(|run| run.delivery.foreign),
-        corrupt: sum(|run| run.delivery.corrupt),
-        lost_sockets: sum(|run| run.lost.len() as u64),
-        messages: shown.map(|run| run.messages),
-        send_s: shown.map(|run| run.send_time.as_secs_f64()),
-        receive_s: shown.map(|run| run.receive_time.as_secs_f64()),
-        sent_per_s: shown.map(|run| rounded(run.sent_per_s())),
-        copies_per_s: shown.map(|run| rounded(run.copies_per_s())),
-        p50_ms: millis(headline, Percentile::P50),
-        p99_ms: millis(headline, Percentile::P99),
-        p99_9_ms: millis(headline, Percentile::P999),
-        max_ms: headline.filter(|ns| !ns.is_empty()).map(|ns| ns.max() as f64 / 1e6),
-        completion_p50_ms: millis(completion, Percentile::P50),
-        completion_p99_ms: millis(completion, Percentile::P99),
-        cpu_ns_per_copy: shown.and_then(cpu_ns_per_copy),
-    }
-}
-
 fn of_class(run: &RunOutcome, class: Class) -> Option<&Latencies> {
     run.latency_ns.iter().find(|(found, _)| *found == class).map(|(_, ns)| ns)
-}
-
-fn cpu_ns_per_copy(run: &RunOutcome) -> Option<f64> {
-    let cpu_ns: u64 = run.cores.iter().map(|core| core.work().0).sum();
-    let copies: u64 = run.cores.iter().map(|core| core.copies).sum();
-    (copies > 0).then(|| rounded(cpu_ns as f64 / copies as f64))
 }

@@ -1,13 +1,24 @@
-//! The types of a result file. What is written here is its published schema, comments included.
+//! The result of an invocation, as every report tells it and as a result file keeps it.
 //!
-//! Belongs here: keys and their meaning; every unit is in its key, or in the key above. Does not:
-//! rows (`row`), how values
-//! come about (`build`).
+//! Belongs here: the keys and their meaning, which are the published schema, comments included; every
+//! unit is in its key, or in the key above. Does not: how a document is made of what was measured
+//! (`build`), its bytes (`json`), its words (`text`).
+//!
+//! Measuring and presenting meet here and nowhere else: a report knows no plan and no histogram, so
+//! that a result that was saved is presented as the run presented it. Within version 1 keys are added,
+//! never removed or given another meaning.
+
+mod build;
+pub mod figures;
+pub mod histogram;
+pub mod row;
+pub mod sound;
+mod summary;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::row::{LatencyClass, Run, Trust};
+use self::row::{LatencyClass, Run, Trust};
 
 /// Name and version of the format.
 pub const SCHEMA: &str = "fanstorm.result/1";
@@ -92,6 +103,9 @@ pub struct Plan {
     /// Mode `rate`: how they are spread over time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrivals: Option<Arrivals>,
+    /// Mode `rate` with arrivals `poisson`: what they are drawn from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrivals_seed: Option<u64>,
     /// Mode `window`: messages of a push socket whose copy has not come back to it, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<u64>,
@@ -196,7 +210,7 @@ pub struct Skipped {
 ///
 /// Counts and `trust` are over all rows, so that a check of them misses none. Times and rates are
 /// those of one row, which `messages` names: the largest that delivered every copy, else the last.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// Every planned row ran and delivered every copy, once and unaltered.
     pub complete: bool,

@@ -26,6 +26,11 @@ pub struct Run {
     pub throughput: Throughput,
     /// Latency by class, in microseconds. Classes that do not exist in a mode are absent.
     pub latency_us: LatencyByClass,
+    /// What `latency_us` was taken from, by the same classes: nanoseconds in HdrHistogram's V2
+    /// encoding, deflated, in base64 (`HISTFAAA...`). Histograms of several results can be added, and
+    /// any percentile read from the sum. Absent in files that were written before there were any.
+    #[serde(default, skip_serializing_if = "HistogramByClass::is_empty")]
+    pub latency_histograms: HistogramByClass,
     /// Latencies too large for their histogram, over all classes. If not 0, maxima and high
     /// percentiles are too low.
     pub saturated: u64,
@@ -100,7 +105,9 @@ pub struct Throughput {
 }
 
 /// A latency class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum LatencyClass {
     /// Send to copy.
@@ -135,6 +142,26 @@ pub struct LatencyByClass {
     /// From the first copy of a message to its last; of messages of which every copy came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Latency>,
+}
+
+/// Histograms by class, as text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HistogramByClass {
+    /// From the send to each copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// From the due time to each copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<String>,
+    /// From the due time to the send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<String>,
+    /// To the last of a message's copies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion: Option<String>,
+    /// From the first copy of a message to its last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<String>,
 }
 
 /// A latency distribution, from a histogram with three significant digits. A percentile with fewer
@@ -291,7 +318,7 @@ pub struct Verdict {
 
 /// Whether times describe the cluster or the generator.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Trust {
@@ -300,6 +327,7 @@ pub enum Trust {
     /// The cluster, with the caveats named.
     Degraded,
     /// The generator: do not use them.
+    #[default]
     Void,
 }
 

@@ -1,24 +1,11 @@
-//! The report that a machine reads: `fanstorm.result/1`.
+//! The report that a machine reads: a document as JSON, and back.
 //!
-//! Belongs here: turning plan and outcome into a [`document()`], and a document into bytes. Does not:
-//! where the bytes go (`cli`). The keys are a contract: within version 1 keys are added, never
-//! removed or given another meaning.
-
-mod build;
-pub mod document;
-pub mod row;
+//! Belongs here: bytes and the published schema. Does not: the keys (`document`), where the bytes go
+//! (`cli`).
 
 use std::io;
 
-use self::document::Document;
-use super::Invocation;
-use crate::measure::outcome::Outcome;
-use crate::plan::Plan;
-
-/// The result of a run.
-pub fn document(plan: &Plan, invocation: &Invocation, outcome: &Outcome) -> Document {
-    build::document(plan, invocation, outcome)
-}
+use super::document::Document;
 
 /// A document as one line of JSON with its newline: files of several runs are JSON lines.
 ///

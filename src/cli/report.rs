@@ -1,0 +1,202 @@
+//! `fanstorm report FILE`: a saved result, presented again.
+//!
+//! Belongs here: its flags, reading the file, standard output, exit codes. Does not: what is in a
+//! result (`report::saved`), how it is told (`report`).
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::exit::Exit;
+use super::output::Pipe;
+use super::view::Sheet;
+use crate::report::document::Document;
+use crate::report::document::row::LatencyClass;
+use crate::report::saved::{self, Unreadable};
+use crate::report::selection::{self, NotThere};
+use crate::report::{hgrm, json};
+use crate::units::Count;
+
+/// Flags of `report`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub struct ReportArgs {
+    /// A result that a run has written with --json; - is standard input
+    #[arg(value_name = "FILE|-")]
+    file: PathBuf,
+
+    /// How to present it
+    #[arg(long, value_name = "HOW", default_value = "text")]
+    format: Format,
+
+    /// The latency class of the rows, or of the distribution [default: the one that the run leads
+    /// with]
+    #[arg(long, value_name = "CLASS")]
+    class: Option<ClassArg>,
+
+    /// Only the row of so many messages
+    #[arg(long, value_name = "M", allow_negative_numbers = true)]
+    run: Option<Count>,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 when the result was presented, whatever its verdict; 2 when the file cannot be read, is no
+result of fanstorm, or has no such row or class; 3 when standard output cannot be written.";
+
+/// `--format`, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// As the run printed it
+    Text,
+    /// A percentile distribution in milliseconds, for the HdrHistogram plotter: of the row of --run,
+    /// else of the largest complete one
+    Hgrm,
+    /// The result itself, one line each
+    Json,
+}
+
+/// `--class`, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ClassArg {
+    /// From the send to each copy
+    Service,
+    /// From the due time to each copy
+    Response,
+    /// From the due time to the send
+    Wait,
+    /// From the due time, or the send, to the last copy
+    Completion,
+    /// From the first copy to the last
+    Spread,
+}
+
+impl From<ClassArg> for LatencyClass {
+    fn from(class: ClassArg) -> Self {
+        match class {
+            ClassArg::Service => Self::Service,
+            ClassArg::Response => Self::Response,
+            ClassArg::Wait => Self::Wait,
+            ClassArg::Completion => Self::Completion,
+            ClassArg::Spread => Self::Spread,
+        }
+    }
+}
+
+/// Presents a saved result. The exit code says whether that went well, not what the result says: the
+/// run has said it.
+pub fn run(args: &ReportArgs) -> Exit {
+    match args.present() {
+        Ok(()) => Exit::Complete,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            error.exit()
+        }
+    }
+}
+
+impl ReportArgs {
+    fn present(&self) -> Result<(), ReportError> {
+        self.consistent()?;
+        let name = self.name();
+        let unreadable = |fault| ReportError::Unreadable { name: self.name(), fault };
+        let documents = saved::read(&self.bytes()?).map_err(unreadable)?;
+        if self.format == Format::Hgrm && documents.len() > 1 {
+            return Err(ReportError::Several { name, results: documents.len() });
+        }
+        let absent = |fault| ReportError::NotThere { name: self.name(), fault };
+        let mut out = Vec::new();
+        for (index, document) in documents.into_iter().enumerate() {
+            if index > 0 && self.format == Format::Text {
+                out.push(b'\n');
+            }
+            self.document(&mut out, document).map_err(absent)?;
+        }
+        let mut stdout = Pipe::new(io::stdout().lock());
+        stdout.write_all(&out).and_then(|()| stdout.flush()).map_err(ReportError::Output)
+    }
+
+    fn consistent(&self) -> Result<(), ReportError> {
+        match (self.format, self.class) {
+            (Format::Json, Some(_)) => Err(ReportError::ClassOfJson),
+            _ => Ok(()),
+        }
+    }
+
+    fn name(&self) -> Name {
+        Name((self.file.as_os_str() != "-").then(|| self.file.clone()))
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, ReportError> {
+        let read = match self.name().0 {
+            Some(path) => fs::read(path),
+            None => {
+                let mut bytes = Vec::new();
+                io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+            }
+        };
+        read.map_err(|source| ReportError::Read { name: self.name(), source })
+    }
+
+    /// Rendered into memory, so that an error later in the file is not told in the middle of it.
+    fn document(&self, out: &mut Vec<u8>, document: Document) -> Result<(), NotThere> {
+        let document = selection::row(document, self.run.map(|count| count.0))?;
+        let class = self.class.map(LatencyClass::from);
+        let written = match self.format {
+            Format::Text => {
+                let class = selection::class(&document, class)?;
+                Sheet::Stdout.text(&document).of_class(class).all(out)
+            }
+            Format::Hgrm => {
+                let (ns, what) = selection::histogram(&document, class)?;
+                hgrm::write(out, &ns, &what)
+            }
+            Format::Json => json::to_bytes(&document).map(|bytes| out.extend(bytes)),
+        };
+        written.expect("memory takes what is written");
+        Ok(())
+    }
+}
+
+/// What a message calls the file.
+#[derive(Clone, Debug)]
+struct Name(Option<PathBuf>);
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(path) => write!(f, "{}", path.display()),
+            None => f.write_str("standard input"),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ReportError {
+    #[error("{name}: {source}")]
+    Read { name: Name, source: io::Error },
+    #[error("{name} {fault}")]
+    Unreadable { name: Name, fault: Unreadable },
+    #[error("{name} {fault}")]
+    NotThere { name: Name, fault: NotThere },
+    #[error(
+        "{name} holds {results} results, and --format hgrm is a distribution of one: give it one \
+         line of the file"
+    )]
+    Several { name: Name, results: usize },
+    #[error("--class and --format json: the JSON holds all classes")]
+    ClassOfJson,
+    #[error("standard output: {0}")]
+    Output(io::Error),
+}
+
+impl ReportError {
+    const fn exit(&self) -> Exit {
+        match self {
+            Self::Output(_) => Exit::Host,
+            _ => Exit::Usage,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What follows from the figures of a document: the sums, shares and units that reports speak in.
+//!
+//! Belongs here: arithmetic on what a document holds. Does not: words and layout (`text`).
+
+use hdrhistogram::Histogram;
+
+use super::histogram::{self, NoHistogram};
+use super::row::{
+    Core, Delivery, HistogramByClass, Latency, LatencyByClass, LatencyClass, MatrixCell, Run, Trust,
+};
+use super::{Document, FanOut, Plan};
+use crate::plan::fan_out;
+use crate::units::Nanos;
+
+/// A duration that a document gives in seconds. What is no duration is none.
+pub fn seconds(figure: f64) -> Nanos {
+    Nanos((figure * 1e9).round() as u64)
+}
+
+/// A duration that a document gives in microseconds. What is no duration is none.
+pub fn micros(figure: f64) -> Nanos {
+    Nanos((figure * 1e3).round() as u64)
+}
+
+impl Plan {
+    /// Receive sockets over all nodes.
+    pub fn receive_sockets(&self) -> u64 {
+        self.receivers_per_node.saturating_mul(self.nodes.len() as u64)
+    }
+
+    /// All sockets: push and receive.
+    pub fn sockets(&self) -> u64 {
+        self.push_sockets.saturating_add(self.receive_sockets())
+    }
+
+    /// What must come back for a row of `messages`.
+    pub fn expected_copies(&self, messages: u64) -> u64 {
+        messages.saturating_mul(fan_out::FanOut::from(self.fan_out).copies_each(self.sockets()))
+    }
+}
+
+impl From<FanOut> for fan_out::FanOut {
+    fn from(fan_out: FanOut) -> Self {
+        match fan_out {
+            FanOut::All => Self::All,
+            FanOut::Others => Self::Others,
+            FanOut::Own => Self::Own,
+        }
+    }
+}
+
+impl Document {
+    /// The worst verdict of its rows; `None` without any.
+    pub fn trust(&self) -> Option<Trust> {
+        self.runs.iter().map(|run| run.verdict.trust).max()
+    }
+
+    /// Where the copies of all rows went.
+    pub fn delivery(&self) -> Delivery {
+        let sum = |of: fn(&Delivery) -> u64| {
+            self.runs.iter().fold(0_u64, |sum, run| sum.saturating_add(of(&run.delivery)))
+        };
+        Delivery {
+            expected: sum(|d| d.expected),
+            delivered: sum(|d| d.delivered),
+            missing: sum(|d| d.missing),
+            duplicate: sum(|d| d.duplicate),
+            out_of_order: sum(|d| d.out_of_order),
+            foreign: sum(|d| d.foreign),
+            corrupt: sum(|d| d.corrupt),
+            seen: sum(|d| d.seen),
+        }
+    }
+}
+
+impl Run {
+    /// Every copy came once and unaltered.
+    pub fn complete(&self) -> bool {
+        let Delivery { missing, duplicate, corrupt, .. } = self.delivery;
+        missing == 0 && duplicate == 0 && corrupt == 0
+    }
+}
+
+impl LatencyClass {
+    /// The key in result files.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Response => "response",
+            Self::Wait => "wait",
+            Self::Completion => "completion",
+            Self::Spread => "spread",
+        }
+    }
+
+    /// All, in the order of a message's life.
+    pub const ALL: [Self; 5] =
+        [Self::Response, Self::Service, Self::Wait, Self::Completion, Self::Spread];
+}
+
+impl LatencyByClass {
+    /// A class, if the mode has it.
+    pub const fn of(&self, class: LatencyClass) -> Option<&Latency> {
+        match class {
+            LatencyClass::Service => self.service.as_ref(),
+            LatencyClass::Response => self.response.as_ref(),
+            LatencyClass::Wait => self.wait.as_ref(),
+            LatencyClass::Completion => self.completion.as_ref(),
+            LatencyClass::Spread => self.spread.as_ref(),
+        }
+    }
+
+    /// The classes that there are, in the order of a message's life.
+    pub fn present(&self) -> impl Iterator<Item = (LatencyClass, &Latency)> {
+        LatencyClass::ALL.into_iter().filter_map(|class| Some((class, self.of(class)?)))
+    }
+}
+
+impl HistogramByClass {
+    /// Of a result that was written before there were any.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// A class, if it is there.
+    pub fn of(&self, class: LatencyClass) -> Option<&str> {
+        let text = match class {
+            LatencyClass::Service => &self.service,
+            LatencyClass::Response => &self.response,
+            LatencyClass::Wait => &self.wait,
+            LatencyClass::Completion => &self.completion,
+            LatencyClass::Spread => &self.spread,
+        };
+        text.as_deref()
+    }
+}
+
+impl MatrixCell {
+    /// 99th percentile of the headline class, with enough samples.
+    pub fn p99(&self) -> Option<Nanos> {
+        self.p99_us.map(micros)
+    }
+}
+
+impl Core {
+    /// Copies that a receive brought, on average.
+    pub fn copies_per_read(&self) -> f64 {
+        self.copies as f64 / self.reads.max(1) as f64
+    }
+
+    /// Working time for each copy; zero without copies.
+    pub fn work_per_copy(&self) -> Nanos {
+        Nanos(self.cpu_ns_per_copy.unwrap_or(0.0).round() as u64)
+    }
+}
+
+/// The histogram of a class, where the row carries it.
+pub fn histogram_of(run: &Run, class: LatencyClass) -> Option<Result<Histogram<u64>, NoHistogram>> {
+    run.latency_histograms.of(class).map(histogram::decode)
+}

@@ -1,0 +1,82 @@
+//! The flat figures at the end of a document, from its rows: what continuous integration reads.
+//!
+//! Belongs here: which row heads a result, and the sums over all. Does not: the rows themselves.
+
+use super::figures::{micros, seconds};
+use super::row::{Latency, LatencyClass, Run, Trust};
+use super::{Document, Summary};
+
+impl Document {
+    /// The same with the summary that follows from its rows.
+    pub(super) fn summed_up(self) -> Self {
+        Self { summary: summary(&self), ..self }
+    }
+
+    /// The row whose times a summary gives: the largest complete one, else the last.
+    pub fn headline(&self) -> Option<&Run> {
+        let complete = self.runs.iter().filter(|run| run.complete());
+        complete.max_by_key(|run| run.messages).or_else(|| self.runs.last())
+    }
+
+    /// With the rows of so many messages alone; `None` if none of those ran.
+    pub fn only(mut self, messages: u64) -> Option<Self> {
+        self.runs.retain(|run| run.messages == messages);
+        self.skipped.retain(|skipped| skipped.messages == messages);
+        (!self.runs.is_empty()).then(|| self.summed_up())
+    }
+}
+
+fn summary(document: &Document) -> Summary {
+    let total = document.delivery();
+    Summary {
+        complete: !document.runs.is_empty()
+            && document.skipped.is_empty()
+            && document.runs.iter().all(Run::complete),
+        trust: document.trust().unwrap_or(Trust::Void),
+        expected: total.expected,
+        delivered: total.delivered,
+        missing: total.missing,
+        duplicate: total.duplicate,
+        out_of_order: total.out_of_order,
+        foreign: total.foreign,
+        corrupt: total.corrupt,
+        lost_sockets: document.runs.iter().map(|run| run.lost_sockets.len() as u64).sum(),
+        ..times(document)
+    }
+}
+
+/// The figures of the row that heads the result.
+fn times(document: &Document) -> Summary {
+    let shown = document.headline();
+    let class = |class| shown.and_then(|run| run.latency_us.of(class));
+    let headline = class(document.plan.headline_latency);
+    let completion = class(LatencyClass::Completion);
+    Summary {
+        messages: shown.map(|run| run.messages),
+        send_s: shown.map(|run| run.time.send_s),
+        receive_s: shown.map(|run| run.time.receive_s),
+        sent_per_s: shown.map(|run| run.throughput.sent_per_s),
+        copies_per_s: shown.map(|run| run.throughput.copies_per_s),
+        p50_ms: millis(headline, |latency| latency.p50),
+        p99_ms: millis(headline, |latency| latency.p99),
+        p99_9_ms: millis(headline, |latency| latency.p99_9),
+        max_ms: millis(headline, |latency| latency.max),
+        completion_p50_ms: millis(completion, |latency| latency.p50),
+        completion_p99_ms: millis(completion, |latency| latency.p99),
+        cpu_ns_per_copy: shown.and_then(cpu_ns_per_copy),
+        ..Summary::default()
+    }
+}
+
+/// Through whole nanoseconds, so that no digit is the arithmetic's.
+fn millis(latency: Option<&Latency>, of: fn(&Latency) -> Option<f64>) -> Option<f64> {
+    latency.and_then(of).map(|figure| micros(figure).0 as f64 / 1e6)
+}
+
+fn cpu_ns_per_copy(run: &Run) -> Option<f64> {
+    let cores = &run.generator.cores;
+    let work_ns: u64 =
+        cores.iter().map(|core| seconds(core.cpu_s).since(seconds(core.spun_s)).0).sum();
+    let copies: u64 = cores.iter().map(|core| core.copies).sum();
+    (copies > 0).then(|| (work_ns as f64 / copies as f64 * 1e3).round() / 1e3)
+}

@@ -1,0 +1,263 @@
+//! Reading results back: files that we wrote, and the words for all that may be wrong with one.
+//!
+//! Belongs here: telling what is ours from what is not, older from newer, whole from cut off. Does
+//! not: opening files (`cli`), whether a document agrees with itself (`document::sound`).
+
+use serde::Deserialize;
+use simd_json::prelude::{ValueAsScalar, ValueObjectAccess};
+
+use super::VERSION;
+use super::document::{Document, SCHEMA, sound};
+
+/// Why bytes are no result that can be presented. Completes "FILE ...", one line.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// Nothing.
+    #[error("is empty: no result was written to it")]
+    Empty,
+    /// It ends inside of a value.
+    #[error("is cut off: it ends in the middle of a result")]
+    CutOff,
+    /// Something else.
+    #[error("is not JSON ({0})")]
+    NotJson(String),
+    /// JSON of somebody else.
+    #[error("is JSON, but no result of fanstorm: \"schema\": \"{SCHEMA}\" is not in it")]
+    NotOurs,
+    /// Ours, of another version.
+    #[error(
+        "is of schema {0}, and fanstorm {VERSION} reads {SCHEMA}: present it with the fanstorm that \
+         wrote it, or a newer one"
+    )]
+    OtherVersion(String),
+    /// A key is missing, or something else stands there.
+    #[error("has a wrong {key}: {reason}")]
+    Key {
+        /// Where.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It says two things.
+    #[error("contradicts itself: {0}")]
+    Contradiction(#[from] sound::Contradiction),
+    /// One of several results, one a line, is none of these.
+    #[error("line {line} {fault}")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        fault: Box<Self>,
+    },
+}
+
+/// The results in `bytes`: one, laid out in any way, or several, one a line.
+///
+/// # Errors
+/// See [`Unreadable`].
+pub fn read(bytes: &[u8]) -> Result<Vec<Document>, Unreadable> {
+    let lines = lines(bytes);
+    let one = document(bytes);
+    match one {
+        Err(Unreadable::NotJson(_) | Unreadable::CutOff)
+            if lines.len() > 1 && is_json(lines[0].1) =>
+        {
+            let of = |(line, bytes): &(usize, &[u8])| {
+                document(bytes)
+                    .map_err(|fault| Unreadable::Line { line: *line, fault: fault.into() })
+            };
+            lines.iter().map(of).collect()
+        }
+        one => one.map(|document| vec![document]),
+    }
+}
+
+/// Lines that hold something, with their numbers from 1.
+fn lines(bytes: &[u8]) -> Vec<(usize, &[u8])> {
+    let numbered = bytes.split(|&byte| byte == b'\n').enumerate();
+    let numbered = numbered.map(|(index, line)| (index + 1, line.trim_ascii()));
+    numbered.filter(|(_, line)| !line.is_empty()).collect()
+}
+
+fn is_json(bytes: &[u8]) -> bool {
+    simd_json::to_borrowed_value(&mut bytes.to_vec()).is_ok()
+}
+
+fn document(bytes: &[u8]) -> Result<Document, Unreadable> {
+    if bytes.trim_ascii().is_empty() {
+        return Err(Unreadable::Empty);
+    }
+    schema(bytes)?;
+    // The parser writes into what it parses.
+    let mut bytes = bytes.to_vec();
+    let mut deserializer = simd_json::Deserializer::from_slice(&mut bytes)
+        .map_err(|error| Unreadable::NotJson(words(&error)))?;
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
+    let document = Document::deserialize(tracked).map_err(|error| Unreadable::Key {
+        key: track.path().to_string(),
+        reason: words(&error),
+    })?;
+    sound::check(&document)?;
+    Ok(document)
+}
+
+/// Whether it is ours and of our version, before its keys are looked at: a newer one may differ in
+/// all of them.
+fn schema(bytes: &[u8]) -> Result<(), Unreadable> {
+    let mut copy = bytes.to_vec();
+    let value = simd_json::to_borrowed_value(&mut copy).map_err(|error| match is_open(bytes) {
+        true => Unreadable::CutOff,
+        false => Unreadable::NotJson(words(&error)),
+    })?;
+    let family = SCHEMA.trim_end_matches(|c: char| c.is_ascii_digit());
+    match value.get("schema").and_then(ValueAsScalar::as_str) {
+        Some(SCHEMA) => Ok(()),
+        Some(other) if other.starts_with(family) => Err(Unreadable::OtherVersion(other.to_owned())),
+        Some(_) | None => Err(Unreadable::NotOurs),
+    }
+}
+
+/// Whether the end lies inside of a string, an array or an object, as of a file that was cut off.
+fn is_open(bytes: &[u8]) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_i64, false, false);
+    for &byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => depth += 1,
+            b'}' | b']' if !quoted => depth -= 1,
+            _ => {}
+        }
+    }
+    quoted || depth > 0
+}
+
+/// The parser's errors are named like types; people read words.
+fn words(error: &simd_json::Error) -> String {
+    use simd_json::ErrorType;
+    match error.error() {
+        ErrorType::Serde(text) => text.clone(),
+        kind => {
+            let name = format!("{kind:?}");
+            let spaced = name.chars().enumerate().flat_map(|(index, c)| {
+                let gap = (index > 0 && c.is_ascii_uppercase()).then_some(' ');
+                gap.into_iter().chain([c.to_ascii_lowercase()])
+            });
+            spaced.collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::outcome::Outcome;
+    use crate::report::fixture::{begun, whole};
+    use crate::report::json;
+    use proptest::prelude::*;
+
+    fn saved() -> Vec<u8> {
+        let outcome = Outcome { runs: vec![whole(1_000), whole(3_000)], ..Outcome::default() };
+        json::to_bytes(&begun(&[1_000, 3_000]).ended(&outcome)).unwrap()
+    }
+
+    fn fault(bytes: &[u8]) -> String {
+        read(bytes).unwrap_err().to_string()
+    }
+
+    /// With one text in place of another.
+    fn altered(from: &str, to: &str) -> Vec<u8> {
+        let text = String::from_utf8(saved()).unwrap();
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1).into_bytes()
+    }
+
+    #[test]
+    fn one_result_may_be_laid_out_in_any_way_and_several_stand_one_a_line() {
+        let one = read(&saved()).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&saved()).unwrap();
+        let pretty = serde_json::to_vec_pretty(&value).unwrap();
+        assert_eq!(read(&pretty).unwrap(), one);
+        let two = [saved(), b"\n".to_vec(), saved()].concat();
+        assert_eq!(read(&two).unwrap(), [one.clone(), one].concat());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said_in_one_line() {
+        let value: serde_json::Value = serde_json::from_slice(&saved()).unwrap();
+        let pretty = serde_json::to_vec_pretty(&value).unwrap();
+        for (bytes, says) in [
+            (&b" \n"[..], "is empty"),
+            (b"hello", "is not JSON"),
+            (b"\x7fELF\0\0", "is not JSON"),
+            (b"[1, 2]", "is JSON, but no result of fanstorm"),
+            (b"{}", "is JSON, but no result of fanstorm"),
+            (br#"{"schema": "other/1"}"#, "is JSON, but no result of fanstorm"),
+            (
+                br#"{"schema": "fanstorm.result/2"}"#,
+                "is of schema fanstorm.result/2, and fanstorm 0",
+            ),
+            (br#"{"schema": "fanstorm.result/1"}"#, "missing field `tool`"),
+            (&saved()[..600], "is cut off"),
+            (&pretty[..600], "is cut off"),
+            (&[saved(), saved()[..600].to_vec()].concat(), "line 2 is cut off"),
+            (&[&saved()[..], b"{}\n"].concat(), "line 2 is JSON, but no result"),
+            (
+                &altered("\"push_sockets\":3", "\"push_sockets\":\"3\""),
+                "wrong plan.push_sockets: exp",
+            ),
+            (
+                &altered("\"delivered\":6000,", ""),
+                "wrong runs[0].delivery: missing field `delivered`",
+            ),
+            (&altered("\"ending\":\"complete\"", "\"ending\":\"well\""), "wrong runs[0].ending"),
+            (&altered("\"sent\":1000", "\"sent\":-1"), "wrong runs[0].sent: exp"),
+        ] {
+            let fault = fault(bytes);
+            assert!(fault.contains(says), "{says}: {fault}");
+            assert_eq!(fault.lines().count(), 1, "{fault}");
+        }
+    }
+
+    #[test]
+    fn keys_that_a_later_version_adds_are_passed_over() {
+        let more =
+            altered("\"interrupted\":false", "\"interrupted\":false,\"moon\":{\"full\":[1]}");
+        assert_eq!(read(&more).unwrap(), read(&saved()).unwrap());
+    }
+
+    #[test]
+    fn what_nests_without_end_is_refused_without_a_crash() {
+        for open in ["[", "{\"a\":"] {
+            fault(open.repeat(100_000).as_bytes());
+            let close = if open == "[" { "]" } else { "}" };
+            let deep = [open.repeat(100_000), "1".to_owned(), close.repeat(100_000)].concat();
+            fault(deep.as_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_that_is_cut_anywhere_is_called_cut_off(place: prop::sample::Index) {
+            let saved = saved();
+            // The newline is not missed.
+            let place = 1 + place.index(saved.len() - 3);
+            prop_assert!(fault(&saved[..place]).contains("is cut off"));
+        }
+
+        #[test]
+        fn no_damage_makes_it_panic(place: prop::sample::Index, byte: u8) {
+            let mut bytes = saved();
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+            if let Ok(documents) = read(&bytes) {
+                for document in documents {
+                    let mut out = Vec::new();
+                    crate::report::text::Text::new(&document, true, None).all(&mut out).unwrap();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `fanstorm report`: a saved result is told as the run told it, and what is no result is named.
+//!
+//! Belongs here: the binary with the files it has written itself. Does not: what may be wrong inside
+//! of a file, case by case (`report::saved`).
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+fn fanstorm(words: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanstorm"));
+    command.args(words.split_whitespace()).stdin(Stdio::null()).output().unwrap()
+}
+
+/// A run against the cluster that costs least, and its files: what it printed, and where they are.
+fn ran(words: &str) -> (String, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path().display();
+    let output = fanstorm(&format!("{words} --relay --json {at}/result.json --hgrm {at}/"));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    // A busy machine may well void a row; that it came to a report is enough here.
+    assert!(matches!(output.status.code(), Some(0 | 5)), "{printed}");
+    (printed, directory)
+}
+
+fn report(words: &str) -> String {
+    let output = fanstorm(&format!("report {words}"));
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{words}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn refused(words: &str, says: &[&str]) {
+    let output = fanstorm(&format!("report {words}"));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{words}: {error}");
+    assert!(output.stdout.is_empty(), "{words}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(says.iter().all(|says| error.contains(says)), "{words}: {says:?} in {error}");
+}
+
+#[test]
+fn a_saved_result_reads_as_the_run_printed_it_and_its_parts_can_be_asked_for() {
+    let (printed, directory) = ran("--messages 10,2000 --rate 20k");
+    let file = directory.path().join("result.json");
+    let name = file.display();
+    assert_eq!(report(&format!("{name}")), printed);
+
+    for class in ["response", "service", "wait", "completion", "spread"] {
+        let plotted =
+            fs::read_to_string(directory.path().join(format!("2000.{class}.hgrm"))).unwrap();
+        assert_eq!(report(&format!("{name} --format hgrm --class {class}")), plotted);
+        assert!(
+            plotted.contains(&format!("#[fanstorm {class} latency, m = 2000, values in milli"))
+        );
+        let small = fs::read_to_string(directory.path().join(format!("10.{class}.hgrm"))).unwrap();
+        assert_eq!(report(&format!("{name} --format hgrm --run 10 --class {class}")), small);
+    }
+    let largest = report(&format!("{name} --format hgrm"));
+    assert!(largest.contains("#[fanstorm response latency, m = 2000"), "{largest}");
+
+    let json = fs::read_to_string(&file).unwrap();
+    assert_eq!(report(&format!("{name} --format json")), json);
+    let one: serde_json::Value =
+        serde_json::from_str(&report(&format!("{name} --format json --run 10"))).unwrap();
+    assert_eq!(one["runs"].as_array().unwrap().len(), 1);
+    assert_eq!(one["summary"]["expected"], one["runs"][0]["delivery"]["expected"]);
+
+    let completion = report(&format!("{name} --class completion --run 2000"));
+    assert!(
+        completion.contains("completion: until everyone has it: to the last copy\n"),
+        "{completion}"
+    );
+    assert!(completion.contains("response by receiving node:"), "{completion}");
+    assert!(!completion.contains("all rows"), "{completion}");
+
+    refused(&format!("{name} --run 11"), &["result.json has no row for --run 11", "10, 2 000"]);
+    refused(&format!("{name} --class wait --format json"), &["--class", "--format json"]);
+    several(&file, &json, &printed);
+}
+
+/// Two results in one file.
+fn several(file: &Path, json: &str, printed: &str) {
+    fs::write(file, json.repeat(2)).unwrap();
+    let name = file.display();
+    assert_eq!(report(&format!("{name}")), format!("{printed}\n{printed}"));
+    refused(&format!("{name} --format hgrm"), &["result.json holds 2 results", "--format hgrm"]);
+}
+
+#[test]
+fn standard_input_is_a_file_too_and_a_burst_has_no_response() {
+    let (printed, directory) = ran("--messages 25");
+    let json = fs::read(directory.path().join("result.json")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanstorm"));
+    command.args(["report", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&json).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), String::from_utf8(output.stdout).unwrap()),
+        (Some(0), printed)
+    );
+
+    let name = directory.path().join("result.json");
+    let why = ["--class response", "a burst has no due times", "service, completion, spread"];
+    refused(&format!("{} --class response", name.display()), &why);
+    refused("-", &["standard input is empty"]);
+    assert!(!directory.path().join("25.response.hgrm").exists());
+}
+
+#[test]
+fn what_is_no_result_is_named_with_what_is_wrong() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("there.json");
+    fs::write(&file, "{\"schema\": \"fanstorm.result/9\"}").unwrap();
+    refused(&file.display().to_string(), &["there.json is of schema fanstorm.result/9"]);
+    let absent = directory.path().join("absent.json");
+    refused(&absent.display().to_string(), &["absent.json: No such file"]);
+    refused(&directory.path().display().to_string(), &["Is a directory"]);
+    let unwritable = fanstorm(&format!("--relay --messages 1 --hgrm {}/", absent.display()));
+    let error = String::from_utf8(unwritable.stderr).unwrap();
+    assert_eq!(unwritable.status.code(), Some(2), "{error}");
+    assert!(error.contains("--hgrm ") && error.contains("absent.json/1.service.hgrm"), "{error}");
+}
