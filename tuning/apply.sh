@@ -44,6 +44,11 @@ keep() {
   grep -q "^$1=" "$saved" || printf '%s=%s\n' "$1" "$2" >>"$saved"
 }
 
+forget() {
+  grep -v "^$1=" "$saved" >"$saved.new" || true
+  mv "$saved.new" "$saved"
+}
+
 set_knob() {
   knob=$1 value=$2 at_least=$3
   file=$root/$(echo "$knob" | tr . /)
@@ -52,6 +57,10 @@ set_knob() {
     return
   fi
   former=$(plain "$file")
+  if [ "$former" != "$value" ] && [ ! -w "$file" ]; then
+    echo "  skipped  $knob: read-only here, it is $former (set it on the host)"
+    return
+  fi
   if [ "$former" = "$value" ]; then
     echo "  as it is $knob = $value"
     return
@@ -66,6 +75,8 @@ set_knob() {
   else
     echo "  FAILED   $knob = $value (is $(plain "$file"))" >&2
     failed=1
+    # Nothing to restore where nothing was changed.
+    [ "$(plain "$file")" != "$former" ] || forget "$knob"
   fi
 }
 

@@ -73,7 +73,7 @@ pub(super) fn max_map_count(facts: &Facts, need: &Need) -> Option<Finding> {
         is: Count(max).to_string(),
         wants: Count(wanted).to_string(),
         why: format!(
-            "{MAPS_OWN} mappings of the program + {MAPS_PER_WORKER} for each of {workers} workers; \
+            "{MAPS_OWN} mappings of the program + {MAPS_PER_WORKER} for each worker, {workers} here; \
              beyond the figure memory cannot be had although there is some"
         ),
         remedy: Remedy::Sysctl("65530".to_owned()),
