@@ -9,6 +9,9 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::dialect::Dialect;
@@ -20,7 +23,9 @@ use fanstorm::engine::ring::{Ring, RingConfig};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::{Clock, Monotonic};
+use fanstorm::measure::interval::Port;
 use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::measure::series::Collector;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::schedule::{Arrivals, Shape};
@@ -72,6 +77,8 @@ fn allocations() -> u64 {
 }
 
 const MESSAGES: u64 = 5_000;
+/// Short, so that there are many.
+const INTERVAL: Nanos = Nanos::from_millis(10);
 
 fn plan(cluster: &Cluster, dialect: Dialect, frame_memory_bytes: u64) -> Plan {
     let spec = Spec {
@@ -116,8 +123,35 @@ impl Conductor for Patient {
     }
 }
 
-/// Allocations of one row, from the start barrier to the last copy.
-fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R) -> u64 {
+/// What one row came to.
+struct Came {
+    /// Allocations from the start barrier to the last copy.
+    allocations: u64,
+    /// Intervals that left the worker meanwhile.
+    intervals: usize,
+}
+
+/// One row, of which the intervals are fetched from another thread.
+fn row<R: Ring>(plan: &Plan, ring: R) -> Came {
+    let schedule = plan.shape.schedule(MESSAGES);
+    let (mut collector, mut ports) = Collector::new(plan, schedule, 1, INTERVAL);
+    let (over, port) = (AtomicBool::new(false), ports.remove(0));
+    collector.begin(Monotonic.now());
+    thread::scope(|scope| {
+        let collecting = scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                collector.collect();
+                thread::sleep(Duration::from_millis(1));
+            }
+            collector.finish(std::iter::empty(), Nanos::ZERO).intervals.len()
+        });
+        let allocations = allocations_of_a_row(plan, ring, port);
+        over.store(true, Ordering::Relaxed);
+        Came { allocations, intervals: collecting.join().unwrap() }
+    })
+}
+
+fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R, port: Port) -> u64 {
     let seats = &spread(plan)[0];
     let mut worker = Worker::new(plan, ring, Monotonic, seats, fastrand::Rng::with_seed(3));
     assert_eq!(worker.connect(&mut Patient).unwrap(), []);
@@ -132,6 +166,7 @@ fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R) -> u64 {
         schedule: plan.shape.schedule(MESSAGES),
         counts,
     };
+    worker.hand_over_to(port);
     let mut watcher = Watcher::new();
     let mut at_start = 0;
     let ready = || {
@@ -162,7 +197,7 @@ fn a_row_allocates_nothing_on_io_uring_with_correlation_and_patched_frames() {
     let cluster = cluster(false);
     for frame_memory in [u64::MAX, 0] {
         let plan = plan(&cluster, Dialect::dsatter(), frame_memory);
-        assert_eq!(allocations_of_a_row(&plan, uring(plan.sockets())), 0);
+        assert_eq!(row(&plan, uring(plan.sockets())).allocations, 0);
     }
 }
 
@@ -173,8 +208,21 @@ fn a_schedule_and_a_window_allocate_nothing_either() {
     let arrivals = Arrivals::Poisson { seed: 1 };
     for shape in [Shape::Rate { rate, arrivals }, Shape::Window { in_flight: 8 }] {
         let plan = Plan { shape, ..plan(&cluster, Dialect::dsatter(), 0) };
-        assert_eq!(allocations_of_a_row(&plan, uring(plan.sockets())), 0, "{shape:?}");
+        assert_eq!(row(&plan, uring(plan.sockets())).allocations, 0, "{shape:?}");
     }
+}
+
+#[test]
+fn intervals_leave_the_worker_without_allocating() {
+    let cluster = cluster(false);
+    let rate = Rate { micro_per_s: 20_000_000_000 };
+    let shape = Shape::Rate { rate, arrivals: Arrivals::Constant };
+    // 5 000 messages take 250 ms: 25 intervals, where every one of them is fetched in time.
+    let warmup = Nanos::from_millis(45);
+    let plan = Plan { shape, warmup, ..plan(&cluster, Dialect::dsatter(), 0) };
+    let came = row(&plan, uring(plan.sockets()));
+    assert_eq!(came.allocations, 0);
+    assert!(came.intervals >= 5, "{} intervals", came.intervals);
 }
 
 #[test]
@@ -182,7 +230,7 @@ fn a_row_allocates_nothing_on_epoll() {
     let cluster = cluster(true);
     let plan = plan(&cluster, Dialect::raw(), u64::MAX);
     let ring = EpollRing::new(size(plan.sockets())).unwrap();
-    assert_eq!(allocations_of_a_row(&plan, ring), 0);
+    assert_eq!(row(&plan, ring).allocations, 0);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
 use fanstorm::host::facts::HostFacts;
+use fanstorm::measure::interval::{Rest, Sent};
 use fanstorm::measure::outcome::{
     Caveat, Class, CoreUse, Ending, LostSocket, Opcodes, Outcome, RunOutcome, Trust,
 };
@@ -64,13 +65,17 @@ fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> RunOutcome {
         let seats = seats(plan, worker);
         let mut recorder = Recorder::new(seats, nodes, &counts, plan.fan_out, false, sent);
         deliver(&mut recorder, &counts, fates, &mut rng);
+        let sent = counts.iter().skip(worker).step_by(workers).map(|&n| u64::from(n)).sum();
+        let rest = Rest { began: Nanos(1_000), sent: Sent { warmup: 0, measured: sent } };
         Tally {
             core: CoreUse { cpu: worker, copies: recorder.seen(), ..CoreUse::default() },
             lost: Vec::new(),
             opcodes: Opcodes { text: recorder.seen(), ..Opcodes::default() },
             lag: None,
             stamps: None,
-            sent: counts.iter().skip(worker).step_by(workers).map(|&n| u64::from(n)).sum(),
+            warmup_lag: None,
+            rest,
+            sent,
             first_send: Some(Nanos(1_000)),
             last_send: Nanos(2_000),
             recorder,

@@ -93,6 +93,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", help_heading = LOAD)]
     duration: Option<Nanos>,
 
+    /// With --rate: send for so long before the measured part; what is due in it is accounted for as
+    /// all else, and its times are reported apart
+    #[arg(long, value_name = "TIME", help_heading = LOAD)]
+    warmup: Option<Nanos>,
+
     /// With --rate: at even distances, or as many independent users would [default: constant]
     #[arg(long, value_name = "HOW", help_heading = LOAD)]
     arrivals: Option<ArrivalsArg>,
@@ -165,6 +170,10 @@ pub struct RunArgs {
     /// milliseconds: PREFIX.M.CLASS.hgrm, or M.CLASS.hgrm in a directory
     #[arg(long, value_name = "PREFIX", help_heading = REPORT)]
     hgrm: Option<PathBuf>,
+
+    /// Write an interval log for HdrHistogram's tools: each second and class as a histogram
+    #[arg(long, value_name = "FILE", help_heading = REPORT)]
+    hlog: Option<PathBuf>,
 
     /// No progress and no report: errors, warnings, --json and the exit code say it all
     #[arg(long, short, help_heading = REPORT)]
@@ -290,6 +299,8 @@ impl RunArgs {
             messages: self.rows(),
             shape: self.shape(),
             wait: self.wait.into(),
+            warmup: self.warmup(),
+            keep_intervals: self.hlog.is_some(),
             payload_bytes: self.payload_bytes.0,
             drain: self.drain,
             connect_timeout: self.connect_timeout,
@@ -311,6 +322,9 @@ impl RunArgs {
             (None, _) if self.arrivals.is_some() => {
                 return Err(Contradiction::NoSchedule("--arrivals"));
             }
+            (None, _) if self.warmup.is_some() => {
+                return Err(Contradiction::NoSchedule("--warmup"));
+            }
             (None, _) => {}
         }
         match self.duration {
@@ -325,10 +339,19 @@ impl RunArgs {
             ([], None) => Spec::default().messages,
             // Whether there may be a rate of 0 is for the load to say.
             ([], Some(rate)) => {
-                vec![messages_within(rate, self.duration.unwrap_or(DURATION)).max(1)]
+                let duration = self.duration.unwrap_or(DURATION);
+                vec![messages_within(rate, duration.plus(self.warmup())).max(1)]
             }
-            (given, _) => given.iter().map(|count| count.0).collect(),
+            (given, rate) => {
+                // What is asked for is what is measured.
+                let warmup = rate.map_or(0, |rate| messages_within(rate, self.warmup()));
+                given.iter().map(|count| count.0.saturating_add(warmup)).collect()
+            }
         }
+    }
+
+    fn warmup(&self) -> Nanos {
+        self.warmup.unwrap_or_default()
     }
 
     fn shape(&self) -> Shape {
@@ -450,6 +473,11 @@ impl RunArgs {
         self.json.as_ref()
     }
 
+    /// Where the interval log goes.
+    pub fn hlog(&self) -> Option<&Path> {
+        self.hlog.as_deref()
+    }
+
     /// Where the report goes.
     pub fn sheet(&self) -> Sheet {
         match (self.quiet, &self.json) {
@@ -513,7 +541,8 @@ mod tests {
         let spec = args(
             "--dialect raw --fan-out others --push-sockets 1k --receivers-per-node 2 \
              --messages 10,1.5k,2M --payload-bytes 4KiB --drain 1m30s --connect-timeout 250ms \
-             --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --seed 7 --wait spin",
+             --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --seed 7 --wait spin \
+             --hlog run.hlog",
         )
         .spec()
         .unwrap();
@@ -525,6 +554,8 @@ mod tests {
             messages: vec![10, 1_500, 2_000_000],
             shape: Shape::Burst,
             wait: Some(WaitMode::Spin),
+            warmup: Nanos::ZERO,
+            keep_intervals: true,
             payload_bytes: 4_096,
             drain: Nanos::from_secs(90),
             connect_timeout: Nanos::from_millis(250),
@@ -561,12 +592,25 @@ mod tests {
     }
 
     #[test]
+    fn a_warm_up_comes_before_what_is_asked_for() {
+        for (words, messages) in [
+            ("--rate 1k --warmup 2s --duration 3s", &[5_000][..]),
+            ("--rate 1k --warmup 500ms", &[10_500]),
+            ("--rate 1k --warmup 2s --messages 10,20", &[2_010, 2_020]),
+        ] {
+            assert_eq!(args(words).spec().unwrap().messages, messages, "{words}");
+        }
+    }
+
+    #[test]
     fn shapes_that_exclude_each_other_are_both_named_in_one_line() {
         for (words, names) in [
             ("--rate 1k --in-flight 4", &["--rate", "--in-flight"][..]),
             ("--duration 5s", &["--duration", "--rate"]),
             ("--in-flight 4 --duration 5s", &["--duration", "--rate"]),
             ("--arrivals poisson", &["--arrivals", "--rate"]),
+            ("--warmup 1s", &["--warmup", "--rate"]),
+            ("--in-flight 4 --warmup 1s", &["--warmup", "--rate"]),
             ("--rate 1k --duration 5s --messages 10", &["--duration", "--messages"]),
             ("--rate 1k --duration 0s", &["--duration", "longer than 0"]),
         ] {

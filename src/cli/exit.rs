@@ -69,6 +69,7 @@ pub fn exit_code(outcome: &Outcome) -> Exit {
 mod tests {
     use super::*;
     use crate::measure::outcome::{Caveat, Delivery, Ending, Opcodes};
+    use crate::measure::reordering::Reordering;
     use crate::units::Nanos;
 
     fn run(delivery: Delivery, trust: Trust) -> RunOutcome {
@@ -84,6 +85,10 @@ mod tests {
             send_time: Nanos(1),
             receive_time: Nanos(1),
             latency_ns: Vec::new(),
+            started_unix_ms: 0,
+            warmup: None,
+            intervals: Vec::new(),
+            reordering: Reordering::default(),
             lag_ns: None,
             stamps_ns: None,
             saturated: 0,

@@ -21,13 +21,14 @@ use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
 use crate::host::{HostError, audit, clock, io_uring, limits};
+use crate::measure::outcome::Outcome;
 use crate::plan::Plan;
 use crate::plan::engine::{self as engine_choice, EngineRefused};
 use crate::plan::load::Load;
 use crate::plan::notice::Notice;
 use crate::plan::targets::{NodeUrl, TargetError, Targets};
 use crate::report::document::Document;
-use crate::report::{Invocation, json};
+use crate::report::{Invocation, hlog, json};
 use crate::units::Bytes;
 
 /// Runs what the flags ask for. Whatever happens, the answer is an exit code and, if it is no
@@ -48,6 +49,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let stop = Stop::default();
     let signals = Signals::ending_the_program(stop.flag()).map_err(RunError::Signals)?;
     let mut result_file = open_result(args)?;
+    let mut log_file = args.hlog().map(|path| ResultFile::open("--hlog", path)).transpose()?;
     let embedded = matches!(source, Source::Embedded(_));
     let (engine, notice) =
         engine_choice::choose(args.engine(), embedded, io_uring::probe(smallest_ring))?;
@@ -79,6 +81,9 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
         write_result(target, result_file.as_mut(), &result);
     }
     plots.write(&document).iter().for_each(|error| warn(&error.to_string()));
+    if let Some(file) = &mut log_file {
+        write_log(file, &plan, started_unix_ms, &outcome);
+    }
     if let Err(error) = shown {
         warn(&format!("the report could not be written: {error}"));
     }
@@ -198,6 +203,16 @@ pub(super) fn write_result(target: &JsonTarget, file: Option<&mut ResultFile>, r
     if let Err(error) = written {
         warn(&format!("{error}; the result goes to standard output"));
         print(result);
+    }
+}
+
+/// Unlike the result it is not worth standard output: what it holds beyond the result is of use to
+/// programs that read files.
+fn write_log(file: &mut ResultFile, plan: &Plan, started_unix_ms: u64, outcome: &Outcome) {
+    let mut log = Vec::new();
+    hlog::write(&mut log, plan, started_unix_ms, outcome).expect("memory takes every log");
+    if let Err(error) = file.write(&log) {
+        warn(&format!("{error}; there is no interval log, the result is not affected"));
     }
 }
 

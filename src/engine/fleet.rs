@@ -22,11 +22,13 @@ use super::spread::spread;
 use super::worker::{Directive, Failure, RowPlan, Worker};
 use super::{DeafNode, EngineError, NodeFailure, Phase, Progress, Stop, Surroundings, Watch};
 use crate::dialect::text::TextShape;
-use crate::host::clock::{Clock, Monotonic};
+use crate::host::clock::{self, Clock, Monotonic};
 use crate::host::facts::HostCounters;
+use crate::measure::interval::Port;
 use crate::measure::outcome::{Ending, Outcome, RunOutcome};
 use crate::measure::recorder::Seat;
 use crate::measure::sent::{SentTimes, share};
+use crate::measure::series::{Collector, INTERVAL};
 use crate::measure::tally::{Row, Tally};
 use crate::measure::verdict;
 use crate::plan::Plan;
@@ -44,7 +46,7 @@ const START_LEAD: Nanos = Nanos::from_millis(5);
 enum Command {
     Connect,
     Probe { text: TextShape, run: u32 },
-    Prepare(RowPlan),
+    Prepare(RowPlan, Port),
     Go(Nanos),
     Goodbye,
 }
@@ -151,7 +153,8 @@ impl Thread<'_> {
                     let failures = worker.take_failures();
                     self.tell(Report::Probed { unseen, failures });
                 }
-                Command::Prepare(row) => {
+                Command::Prepare(row, port) => {
+                    worker.hand_over_to(port);
                     let mut tally = worker.row(&row, || self.barrier(), &mut remote)?;
                     tally.core.cpu = cpu;
                     self.tell(Report::Done(Box::new(tally)));
@@ -390,22 +393,32 @@ impl Coordinator<'_> {
             schedule: schedule.clone(),
         };
         self.board.reset();
-        self.tell(|| Command::Prepare(plan.clone()));
+        let workers = self.commands.len();
+        let (mut collector, ports) = Collector::new(self.plan, schedule.clone(), workers, INTERVAL);
+        for (worker, port) in self.commands.iter().zip(ports) {
+            // As in `tell`.
+            let _ = worker.send(Command::Prepare(plan.clone(), port));
+        }
         let preparing = |this: &mut Self, _| {
             let phase = Phase::Preparing { messages };
             this.watch.progress(&Progress { phase, done: 0, total: 0 });
             None
         };
         self.await_all(preparing, |report| matches!(report, Report::Ready).then_some(()))?;
-        let host_before = HostCounters::read();
         // A schedule begins when every worker has surely heard of it.
         let lead = if schedule.is_some() { START_LEAD } else { Nanos::ZERO };
+        let mut host_before = HostCounters::read();
+        let started_unix_ms = clock::unix_ms();
         let start = Monotonic.now().plus(lead);
         self.tell(|| Command::Go(start));
+        collector.begin(start);
         let last_due = start.plus(schedule.map_or(Nanos::ZERO, |schedule| schedule.last()));
-        let (tallies, ending) = self.running(messages, last_due)?;
+        let (tallies, ending) =
+            self.running(messages, last_due, &mut collector, &mut host_before)?;
         let host_after = HostCounters::read();
-        let mut run = Row { plan: self.plan, messages, sent: &sent, ending }.merge(tallies);
+        let row = Row { plan: self.plan, messages, sent: &sent, ending };
+        let mut run = row.merge_with(tallies, collector);
+        run.started_unix_ms = started_unix_ms;
         run.caveats = verdict::judge(&verdict::Facts {
             outcome: &run,
             rate: self.plan.shape.rate(),
@@ -422,14 +435,25 @@ impl Coordinator<'_> {
         &mut self,
         messages: u64,
         last_due: Nanos,
+        collector: &mut Collector,
+        host_before: &mut HostCounters,
     ) -> Result<(Vec<Tally>, Ending), EngineError> {
         let total = self.plan.expected_copies(messages);
+        let mut warming = self.plan.warmup > Nanos::ZERO;
         let mut drain = DrainWatch::new(self.plan.drain, Monotonic.now()).not_before(last_due);
         let mut ending = None;
         let look = |this: &mut Self, now: Nanos| {
             let progress = this.board.progress();
             let phase = Phase::Running { messages };
             this.watch.progress(&Progress { phase, done: progress.copies, total });
+            for interval in collector.collect() {
+                this.watch.interval(interval);
+            }
+            if warming && now >= collector.measured_from() {
+                // What happened to the host in the warm-up says nothing of what is measured.
+                warming = false;
+                *host_before = HostCounters::read();
+            }
             if this.stop.requested() {
                 drain.interrupt(now);
             }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::host::audit::Shortfall;
-use crate::measure::outcome::RunOutcome;
+use crate::measure::outcome::{Interval, RunOutcome};
 use crate::plan::Plan;
 
 mod board;
@@ -87,6 +87,8 @@ pub struct Progress {
 pub trait Watch {
     /// Called several times a second.
     fn progress(&mut self, progress: &Progress);
+    /// An interval of the row that runs is over.
+    fn interval(&mut self, _: &Interval) {}
     /// A row is over.
     fn row(&mut self, plan: &Plan, run: &RunOutcome);
 }

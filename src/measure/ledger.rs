@@ -16,7 +16,10 @@ pub enum Arrival {
     InOrder,
     /// The first copy of this number, after a higher one: reordered in the sense of RFC 4737,
     /// section 3.3 (its number is below the next expected one).
-    OutOfOrder,
+    OutOfOrder {
+        /// How far the highest number that had come is above it; at least 1.
+        behind: u32,
+    },
     /// A number that had come, or that was not expected on this stream at all.
     Duplicate,
 }
@@ -87,7 +90,10 @@ impl Ledger {
             return Arrival::Duplicate;
         }
         bits[word] |= bit;
-        let arrival = if sequence < stream.next { Arrival::OutOfOrder } else { Arrival::InOrder };
+        let arrival = match stream.next.checked_sub(sequence + 1) {
+            Some(behind @ 1..) => Arrival::OutOfOrder { behind },
+            _ => Arrival::InOrder,
+        };
         stream.next = stream.next.max(sequence + 1);
         if sequence == stream.floor {
             stream.floor = first_unset(bits, stream.floor).min(stream.next);
@@ -149,9 +155,9 @@ mod tests {
             if !self.seen.insert(sequence) {
                 return Arrival::Duplicate;
             }
-            let late = self.highest.is_some_and(|highest| sequence < highest);
+            let behind = self.highest.and_then(|highest| highest.checked_sub(sequence));
             self.highest = self.highest.max(Some(sequence));
-            if late { Arrival::OutOfOrder } else { Arrival::InOrder }
+            behind.map_or(Arrival::InOrder, |behind| Arrival::OutOfOrder { behind })
         }
     }
 
@@ -197,7 +203,7 @@ mod tests {
     fn a_stream_returns_to_the_ordered_path_when_its_gap_is_filled() {
         let mut ledger = Ledger::new(1, &[10], |_, _| true);
         assert_eq!(ledger.arrive(0, 0, 1), Arrival::InOrder);
-        assert_eq!(ledger.arrive(0, 0, 0), Arrival::OutOfOrder);
+        assert_eq!(ledger.arrive(0, 0, 0), Arrival::OutOfOrder { behind: 1 });
         assert_eq!(ledger.streams[0].floor, ledger.streams[0].next);
         assert_eq!(ledger.arrive(0, 0, 2), Arrival::InOrder);
         assert_eq!(ledger.arrive(0, 0, 1), Arrival::Duplicate);

@@ -6,17 +6,24 @@
 //! - [`sent`]: when each message was handed over
 //! - [`ledger`], [`correlate`]: which copies came
 //! - [`answers`]: which push sockets heard themselves
+//! - [`reordering`]: how far out of order they came
 //! - [`recorder`]: one worker's record of a row
+//! - [`interval`], [`series`]: the row second by second, while it runs
+//! - [`messages`]: what is known of each message at the end
 //! - [`tally`]: all workers' records become one
 //! - [`outcome`]: the result, plain data
 //! - [`percentile`], [`verdict`]: what may be said of it, and how far to trust it
 
 pub mod answers;
 pub mod correlate;
+pub mod interval;
 pub mod ledger;
+pub mod messages;
 pub mod outcome;
 pub mod percentile;
 pub mod recorder;
+pub mod reordering;
 pub mod sent;
+pub mod series;
 pub mod tally;
 pub mod verdict;

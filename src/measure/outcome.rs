@@ -4,6 +4,7 @@
 
 use hdrhistogram::Histogram;
 
+use super::reordering::Reordering;
 use crate::units::Nanos;
 
 /// A latency class, as the design defines it. A class that has no meaning in a mode is absent.
@@ -208,6 +209,68 @@ pub enum Ending {
     Interrupted,
 }
 
+/// A stretch of a row, a second long but where the warm-up or the row ended, or where the collector
+/// was late. Copies count when they came, those that waited for their id when it was learned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// Since the start of the row.
+    pub start: Nanos,
+    /// How long.
+    pub length: Nanos,
+    /// What it counts was due in the warm-up. Late copies of the warm-up have an interval of their own
+    /// beside the measured one.
+    pub warmup: bool,
+    /// Messages that the kernel took.
+    pub sent: u64,
+    /// Copies that came.
+    pub copies: u64,
+    /// Copies of messages due by its end (without a schedule: sent by then) that had not come.
+    pub missing_so_far: u64,
+    /// Median of the headline class.
+    pub p50: Option<Nanos>,
+    /// Its 99th percentile.
+    pub p99: Option<Nanos>,
+    /// Its maximum.
+    pub max: Option<Nanos>,
+    /// Histograms of all classes, where the plan keeps them.
+    pub tracks: Vec<Track>,
+}
+
+impl Interval {
+    /// So many of something as a rate; 0 in no time.
+    pub fn per_s(&self, count: u64) -> f64 {
+        per_second(count, self.length)
+    }
+}
+
+/// One class in one interval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// What it times.
+    pub class: Class,
+    /// The receiving node, where it is one node's.
+    pub to: Option<usize>,
+    /// Nanoseconds, in the V2 encoding of `HdrHistogram`.
+    pub v2: Box<[u8]>,
+}
+
+/// What was due before measuring began: sent and accounted for as all else, its times kept apart.
+#[derive(Clone, Debug)]
+pub struct WarmUp {
+    /// How long.
+    pub duration: Nanos,
+    /// Messages due in it.
+    pub messages: u64,
+    /// Their copies that must come.
+    pub expected: u64,
+    /// Those that came.
+    pub delivered: u64,
+    /// Histograms of nanoseconds, headline class first.
+    pub latency_ns: Vec<(Class, Histogram<u64>)>,
+    /// Schedule lag.
+    pub lag_ns: Histogram<u64>,
+}
+
 /// One row: one number of messages.
 #[derive(Clone, Debug)]
 pub struct RunOutcome {
@@ -227,8 +290,16 @@ pub struct RunOutcome {
     pub send_time: Nanos,
     /// First submission to last copy.
     pub receive_time: Nanos,
-    /// Histograms of nanoseconds, headline class first.
+    /// Wall-clock start, milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// Histograms of nanoseconds, headline class first; without the warm-up.
     pub latency_ns: Vec<(Class, Histogram<u64>)>,
+    /// The warm-up, where there is one.
+    pub warmup: Option<WarmUp>,
+    /// The row interval by interval, in order of time.
+    pub intervals: Vec<Interval>,
+    /// How far out of order copies came.
+    pub reordering: Reordering,
     /// Schedule lag (open loop only): how late *we* were in turning to each message that was due.
     /// Unlike the wait it does not grow when a cluster that reads nothing blocks its socket.
     pub lag_ns: Option<Histogram<u64>>,

@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 use super::answers::Answers;
 use super::correlate::{Attribution, Correlator, Key};
 use super::ledger::{Arrival, Ledger};
+use super::reordering::Reordering;
 use super::sent::SentTimes;
 use crate::plan::fan_out::FanOut;
 use crate::plan::schedule::Timetable;
@@ -46,16 +47,27 @@ impl Latencies {
         }
     }
 
-    /// Forgets all values; the memory stays.
-    pub fn clear(&mut self) {
-        self.ns.reset();
-        self.saturated = 0;
-    }
-
     /// Adds another's values.
     pub fn add(&mut self, other: &Self) {
-        self.ns.add(&other.ns).expect("all latency histograms have the same bounds");
+        // An empty one may never have been touched: reading it would be the first to.
+        if !other.ns.is_empty() {
+            self.ns.add(&other.ns).expect("all latency histograms have the same bounds");
+        }
         self.saturated += other.saturated;
+    }
+
+    /// How many values were recorded, held or not.
+    pub fn count(&self) -> u64 {
+        self.ns.len() + self.saturated
+    }
+
+    /// Forgets everything and keeps the room. A histogram that is empty is left alone: clearing it
+    /// would back pages that nobody has touched.
+    pub fn clear(&mut self) {
+        if !self.ns.is_empty() {
+            self.ns.reset();
+        }
+        self.saturated = 0;
     }
 }
 
@@ -102,13 +114,89 @@ pub struct Counts {
     pub unattributable: u64,
 }
 
-/// What is recorded besides where messages have due times.
+/// Latency of the copies of some messages.
+#[derive(Clone, Debug)]
+pub struct Copies {
+    /// Of the headline class by node: response where there is a timetable, else service.
+    pub headline: Vec<Latencies>,
+    /// From sent to copy, where that is not the headline.
+    pub service: Option<Latencies>,
+}
+
+impl Copies {
+    /// Of no messages so far.
+    pub fn new(nodes: usize, on_schedule: bool) -> Self {
+        Self {
+            headline: (0..nodes).map(|_| Latencies::new()).collect(),
+            service: on_schedule.then(Latencies::new),
+        }
+    }
+
+    /// How many copies.
+    pub fn count(&self) -> u64 {
+        self.headline.iter().map(Latencies::count).sum()
+    }
+
+    /// Adds another's.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, node) in self.headline.iter_mut().zip(&other.headline) {
+            sum.add(node);
+        }
+        if let (Some(sum), Some(service)) = (&mut self.service, &other.service) {
+            sum.add(service);
+        }
+    }
+
+    /// Forgets everything and keeps the room.
+    pub fn clear(&mut self) {
+        self.headline.iter_mut().chain(&mut self.service).for_each(Latencies::clear);
+    }
+}
+
+/// Latency of the copies of one stretch of time, those of the warm-up apart. It is what a worker
+/// records into, and what it hands over whole when an interval ends.
+#[derive(Clone, Debug)]
+pub struct Records {
+    /// Copies of messages that are measured.
+    pub measured: Copies,
+    /// Copies of messages that were due in the warm-up; present where there is one.
+    pub warmup: Option<Copies>,
+}
+
+impl Records {
+    /// Of nothing so far.
+    pub fn new(nodes: usize, on_schedule: bool, warms_up: bool) -> Self {
+        let copies = || Copies::new(nodes, on_schedule);
+        Self { measured: copies(), warmup: warms_up.then(copies) }
+    }
+
+    /// How many copies of both kinds.
+    pub fn count(&self) -> u64 {
+        self.measured.count() + self.warmup.as_ref().map_or(0, Copies::count)
+    }
+
+    /// Adds another's.
+    pub fn add(&mut self, other: &Self) {
+        self.measured.add(&other.measured);
+        if let (Some(sum), Some(warmup)) = (&mut self.warmup, &other.warmup) {
+            sum.add(warmup);
+        }
+    }
+
+    /// Forgets everything and keeps the room.
+    pub fn clear(&mut self) {
+        self.measured.clear();
+        self.warmup.iter_mut().for_each(Copies::clear);
+    }
+}
+
+/// Messages have due times.
 #[derive(Debug)]
 pub struct OnSchedule {
     /// When each message is due.
     pub timetable: Timetable,
-    /// Latency from sent to copy.
-    pub service: Latencies,
+    /// Messages due from then on are measured; those before are the warm-up.
+    pub measured_from: Nanos,
 }
 
 /// One worker's record of one row.
@@ -124,8 +212,8 @@ pub struct Recorder {
     pub ledger: Ledger,
     /// Present when the dialect correlates.
     pub correlator: Option<Correlator>,
-    /// Latency of the headline class by node: response where there is a timetable, else service.
-    pub headline: Vec<Latencies>,
+    /// Latencies since the interval began.
+    pub records: Records,
     /// Present where messages have due times.
     pub schedule: Option<OnSchedule>,
     /// Present where sends wait for answers.
@@ -134,6 +222,8 @@ pub struct Recorder {
     pub times: Vec<MessageTimes>,
     /// The rest of the account.
     pub counts: Counts,
+    /// How far out of order copies came.
+    pub reordering: Reordering,
     /// When the last copy came.
     pub last_copy: Nanos,
     sent: Arc<SentTimes>,
@@ -165,7 +255,8 @@ impl Recorder {
             expected,
             ledger,
             correlator: correlates.then(|| Correlator::new(sent.len(), pending)),
-            headline: (0..nodes).map(|_| Latencies::new()).collect(),
+            records: Records::new(nodes, false, false),
+            reordering: Reordering::default(),
             schedule: None,
             answers: None,
             times: vec![MessageTimes::default(); sent.len()],
@@ -176,9 +267,11 @@ impl Recorder {
         }
     }
 
-    /// Messages are due as `timetable` says: before the clock.
-    pub fn follow(&mut self, timetable: Timetable) {
-        self.schedule = Some(OnSchedule { timetable, service: Latencies::new() });
+    /// Messages are due as `timetable` says, the first of them in a warm-up perhaps: before the
+    /// clock.
+    pub fn follow(&mut self, timetable: Timetable, warms_up: bool) {
+        self.records = Records::new(self.records.measured.headline.len(), true, warms_up);
+        self.schedule = Some(OnSchedule { timetable, measured_from: Nanos::ZERO });
     }
 
     /// Messages that come back to their sender are noted for it: before the clock.
@@ -251,7 +344,10 @@ impl Recorder {
         };
         match self.ledger.arrive(local as usize, sender, sequence) {
             Arrival::InOrder => {}
-            Arrival::OutOfOrder => self.counts.out_of_order += 1,
+            Arrival::OutOfOrder { behind } => {
+                self.counts.out_of_order += 1;
+                self.reordering.note(behind);
+            }
             Arrival::Duplicate => {
                 self.counts.duplicate += 1;
                 return;
@@ -261,14 +357,7 @@ impl Recorder {
         self.delivered[local as usize] += 1;
         self.last_copy = self.last_copy.max(at);
         let seat = self.seats[local as usize];
-        let since = match &mut self.schedule {
-            Some(OnSchedule { timetable, service }) => {
-                service.record(at.since(sent));
-                timetable.intended_of(sender, sequence)
-            }
-            None => sent,
-        };
-        self.headline[seat.node as usize].record(at.since(since));
+        self.record(seat.node as usize, sender, sequence, sent, at);
         if let Some(answers) = &mut self.answers
             && seat.socket as usize == sender
         {
@@ -281,5 +370,22 @@ impl Recorder {
         }
         times.last_ns = times.last_ns.max(at.0);
         times.copies += 1;
+    }
+
+    #[inline]
+    fn record(&mut self, node: usize, sender: usize, sequence: u32, sent: Nanos, at: Nanos) {
+        let Records { measured, warmup } = &mut self.records;
+        let Some(schedule) = &self.schedule else {
+            return measured.headline[node].record(at.since(sent));
+        };
+        let due = schedule.timetable.intended_of(sender, sequence);
+        let copies = match warmup {
+            Some(warmup) if due < schedule.measured_from => warmup,
+            _ => measured,
+        };
+        if let Some(service) = &mut copies.service {
+            service.record(at.since(sent));
+        }
+        copies.headline[node].record(at.since(due));
     }
 }

@@ -3,14 +3,23 @@
 //! Belongs here: merging. Only histograms and counts are merged, never percentiles. Does not: what
 //! the numbers are worth (`verdict`).
 
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+
 use super::correlate::Key;
+use super::interval::Rest;
+use super::messages::{Messages, PerMessage};
 use super::outcome::{
-    Class, CoreUse, Delivery, Ending, LostSocket, MatrixCell, Opcodes, RunOutcome, StreamGap,
+    Class, CoreUse, Delivery, Ending, Interval, LostSocket, MatrixCell, Opcodes, RunOutcome,
+    StreamGap, WarmUp,
 };
-use super::recorder::{Latencies, MessageTimes, Recorder};
+use super::recorder::{Copies, Latencies, Recorder};
+use super::reordering::Reordering;
 use super::sent::SentTimes;
+use super::series::{Collector, INTERVAL, Series};
 use crate::plan::Plan;
-use crate::plan::schedule::Timetable;
+use crate::plan::schedule::{Schedule, Timetable};
 use crate::units::Nanos;
 
 /// Streams with missing copies that a report names; the rest is counted.
@@ -35,6 +44,10 @@ pub struct Tally {
     pub lag: Option<Latencies>,
     /// How late a sample of reads was stamped.
     pub stamps: Option<Latencies>,
+    /// The same of messages due in the warm-up, where there is one.
+    pub warmup_lag: Option<Latencies>,
+    /// What was not handed over while the clock ran; its records are the recorder's.
+    pub rest: Rest,
     /// First submission; `None` when this worker sent nothing.
     pub first_send: Option<Nanos>,
     /// Completion of the last send.
@@ -55,19 +68,41 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Merges the workers' tallies. Caveats are left empty: they need the host's view too.
+    /// Merges the tallies of workers that handed over nothing while the clock ran. Caveats are left
+    /// empty: they need the host's view too.
     ///
     /// # Panics
     /// When the account does not add up: that would be a defect of ours, and no number of such a run
     /// could be believed.
-    pub fn merge(&self, mut tallies: Vec<Tally>) -> RunOutcome {
+    pub fn merge(&self, tallies: Vec<Tally>) -> RunOutcome {
+        let schedule = timetable(&tallies).map(Timetable::schedule);
+        let start = tallies.iter().map(|t| t.rest.began).min().unwrap_or(Nanos::ZERO);
+        let (mut collector, _) = Collector::new(self.plan, schedule, 0, INTERVAL);
+        collector.begin(start);
+        self.merge_with(tallies, collector)
+    }
+
+    /// The same, of workers that handed over intervals to `collector`.
+    ///
+    /// # Panics
+    /// See [`Self::merge`].
+    pub fn merge_with(&self, mut tallies: Vec<Tally>, collector: Collector) -> RunOutcome {
         attribute_leftovers(&mut tallies);
         let delivery = self.delivery(&tallies);
         let start = tallies.iter().filter_map(|t| t.first_send).min().unwrap_or(Nanos::ZERO);
         let last_send = tallies.iter().map(|t| t.last_send).max().unwrap_or(start);
         let last_copy = tallies.iter().map(|t| t.recorder.last_copy).max().unwrap_or(start);
-        let by_node = self.by_node(&tallies);
-        let classes = self.classes(&tallies, &by_node);
+        let (begun, measured_from) = (collector.start(), collector.measured_from());
+        let rests = tallies.iter().map(|t| (&t.recorder.records, t.rest));
+        let Series { mut intervals, totals } = collector.finish(rests, last_send.max(last_copy));
+        self.check(&tallies, &delivery, &intervals);
+        let messages = self.messages_of(&tallies, measured_from);
+        if self.plan.keep_intervals {
+            messages.keep(&mut intervals, begun);
+        }
+        let (of_measured, of_warmup) = messages.latencies();
+        let classes = classes(&totals.measured, of_measured);
+        let warmup = totals.warmup.map(|copies| self.warmup(&tallies, &copies, of_warmup));
         let (gaps, gaps_total) = gaps(&tallies);
         RunOutcome {
             messages: self.messages,
@@ -76,15 +111,16 @@ impl Row<'_> {
             receive_sockets: self.plan.receive_sockets(),
             nodes: self.plan.nodes.len(),
             delivery,
+            started_unix_ms: 0,
             send_time: last_send.since(start),
             receive_time: last_copy.since(start),
             unattributable: tallies.iter().map(|t| t.recorder.counts.unattributable).sum(),
             saturated: classes.iter().map(|(_, latencies)| latencies.saturated).sum(),
-            matrix: self.matrix(&tallies, by_node),
-            latency_ns: classes
-                .into_iter()
-                .map(|(class, latencies)| (class, latencies.ns))
-                .collect(),
+            matrix: self.matrix(&tallies, totals.measured.headline),
+            latency_ns: histograms(classes),
+            warmup,
+            intervals,
+            reordering: reordering(&tallies),
             stamps_ns: sum(tallies.iter().filter_map(|t| t.stamps.as_ref())).map(|late| late.ns),
             lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())).map(|lag| lag.ns),
             gaps,
@@ -116,14 +152,37 @@ impl Row<'_> {
         delivery
     }
 
-    fn by_node(&self, tallies: &[Tally]) -> Vec<Latencies> {
-        let mut nodes: Vec<_> = self.plan.nodes.iter().map(|_| Latencies::new()).collect();
-        for tally in tallies {
-            for (sum, node) in nodes.iter_mut().zip(&tally.recorder.headline) {
-                sum.add(node);
-            }
+    fn messages_of<'a>(&'a self, tallies: &'a [Tally], measured_from: Nanos) -> Messages<'a> {
+        Messages {
+            sent: self.sent,
+            times: tallies.iter().map(|t| t.recorder.times.as_slice()).collect(),
+            timetable: timetable(tallies),
+            measured_from,
+            copies_each: self.plan.fan_out.copies_each(self.plan.sockets()),
         }
-        nodes
+    }
+
+    /// What was handed over while the clock ran is all that there is, each copy once.
+    fn check(&self, tallies: &[Tally], delivery: &Delivery, intervals: &[Interval]) {
+        let copies: u64 = intervals.iter().map(|interval| interval.copies).sum();
+        assert_eq!(copies, delivery.delivered, "the copies of all intervals are all copies");
+        let sent: u64 = intervals.iter().map(|interval| interval.sent).sum();
+        let all: u64 = tallies.iter().map(|t| t.sent).sum();
+        assert_eq!(sent, all, "the messages of all intervals are all messages");
+    }
+
+    fn warmup(&self, tallies: &[Tally], copies: &Copies, messages: PerMessage) -> WarmUp {
+        let due = |schedule: Arc<Schedule>| schedule.due_before(self.plan.warmup);
+        let due = timetable(tallies).map(Timetable::schedule).map_or(0, due);
+        let lag = sum(tallies.iter().filter_map(|t| t.warmup_lag.as_ref())).unwrap_or_default();
+        WarmUp {
+            duration: self.plan.warmup,
+            messages: due,
+            expected: self.plan.expected_copies(due),
+            delivered: copies.count(),
+            latency_ns: histograms(classes(copies, messages)),
+            lag_ns: lag.ns,
+        }
     }
 
     fn matrix(&self, tallies: &[Tally], by_node: Vec<Latencies>) -> Vec<MatrixCell> {
@@ -146,69 +205,37 @@ impl Row<'_> {
         };
         by_node.into_iter().enumerate().map(cell).collect()
     }
+}
 
-    /// All classes that the mode has, the headline first.
-    fn classes(&self, tallies: &[Tally], by_node: &[Latencies]) -> Vec<(Class, Latencies)> {
-        let timetable = timetable(tallies);
-        let (completion, spread) = self.completion(tallies, timetable);
-        let headline = sum(by_node.iter()).unwrap_or_default();
-        let mut classes = match timetable {
-            None => vec![(Class::Service, headline)],
-            Some(timetable) => {
-                let services = tallies.iter().filter_map(|t| t.recorder.schedule.as_ref());
-                let service = sum(services.map(|s| &s.service)).unwrap_or_default();
-                let wait = self.wait(timetable);
-                vec![(Class::Response, headline), (Class::Service, service), (Class::Wait, wait)]
-            }
-        };
-        classes.extend([(Class::Completion, completion), (Class::Spread, spread)]);
-        classes
-    }
+/// All classes that the mode has, the headline first.
+fn classes(copies: &Copies, messages: PerMessage) -> Vec<(Class, Latencies)> {
+    let headline = sum(copies.headline.iter()).unwrap_or_default();
+    let PerMessage { wait, completion, spread } = messages;
+    let mut classes = match &copies.service {
+        None => vec![(Class::Service, headline)],
+        Some(service) => vec![
+            (Class::Response, headline),
+            (Class::Service, service.clone()),
+            (Class::Wait, wait),
+        ],
+    };
+    classes.extend([(Class::Completion, completion), (Class::Spread, spread)]);
+    classes
+}
 
-    /// How much later than due each message was handed to the kernel, for whatever reason.
-    fn wait(&self, timetable: &Timetable) -> Latencies {
-        let mut wait = Latencies::new();
-        for index in 0..self.sent.len() as u32 {
-            let Some(sent) = self.sent.sent(index) else { continue };
-            let (sender, sequence) = self.sent.message(index);
-            wait.record(sent.since(timetable.intended_of(sender, sequence)));
-        }
-        wait
-    }
-
-    /// Completion and spread of each message of which every copy came.
-    fn completion(
-        &self,
-        tallies: &[Tally],
-        timetable: Option<&Timetable>,
-    ) -> (Latencies, Latencies) {
-        let (mut completion, mut spread) = (Latencies::new(), Latencies::new());
-        let copies_each = self.plan.fan_out.copies_each(self.plan.sockets());
-        for index in 0..self.sent.len() {
-            let Some(sent) = self.sent.sent(index as u32) else { continue };
-            let seen = tallies.iter().map(|t| t.recorder.times[index]).filter(|t| t.copies > 0);
-            let all = seen.reduce(|a, b| MessageTimes {
-                first_ns: a.first_ns.min(b.first_ns),
-                last_ns: a.last_ns.max(b.last_ns),
-                copies: a.copies + b.copies,
-            });
-            let Some(all) = all.filter(|all| u64::from(all.copies) == copies_each) else {
-                continue;
-            };
-            let since = timetable.map_or(sent, |timetable| {
-                let (sender, sequence) = self.sent.message(index as u32);
-                timetable.intended_of(sender, sequence)
-            });
-            completion.record(Nanos(all.last_ns).since(since));
-            spread.record(Nanos(all.last_ns - all.first_ns));
-        }
-        (completion, spread)
-    }
+fn histograms(classes: Vec<(Class, Latencies)>) -> Vec<(Class, Histogram<u64>)> {
+    classes.into_iter().map(|(class, latencies)| (class, latencies.ns)).collect()
 }
 
 /// The timetable of the row, which all workers share.
 fn timetable(tallies: &[Tally]) -> Option<&Timetable> {
     tallies.iter().find_map(|t| t.recorder.schedule.as_ref()).map(|schedule| &schedule.timetable)
+}
+
+fn reordering(tallies: &[Tally]) -> Reordering {
+    let mut all = Reordering::default();
+    tallies.iter().for_each(|t| all.add(&t.recorder.reordering));
+    all
 }
 
 /// All of them together; `None` of none.

@@ -359,6 +359,7 @@ fn grown_tcp_drops(facts: &Facts<'_>, which: std::ops::Range<usize>) -> Option<S
 
 #[cfg(test)]
 mod tests {
+    use super::super::reordering::Reordering;
     use super::*;
     use crate::host::facts::{SchedTime, Throttle};
     use crate::measure::outcome::{Class, Delivery, Ending, Opcodes};
@@ -398,6 +399,10 @@ mod tests {
             send_time: Nanos::from_millis(1),
             receive_time: Nanos::from_millis(170),
             latency_ns: vec![(Class::Service, ns)],
+            started_unix_ms: 0,
+            warmup: None,
+            intervals: Vec::new(),
+            reordering: Reordering::default(),
             lag_ns: None,
             stamps_ns: None,
             saturated: 0,

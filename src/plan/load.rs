@@ -8,7 +8,7 @@ use crate::dialect::text::TextShape;
 use crate::units::{Bytes, Count, Nanos};
 
 use super::fan_out::FanOut;
-use super::schedule::Shape;
+use super::schedule::{Shape, messages_within};
 use super::wait::WaitMode;
 
 /// The tag's sender has 16 bits, of which the last value is reserved.
@@ -34,6 +34,10 @@ pub struct Spec {
     pub shape: Shape,
     /// How workers wait while the clock runs; as the shape asks where nobody said.
     pub wait: Option<WaitMode>,
+    /// What is due so early is sent and accounted for, but timed apart.
+    pub warmup: Nanos,
+    /// See [`super::Plan::keep_intervals`].
+    pub keep_intervals: bool,
     /// Length of each message's text.
     pub payload_bytes: u64,
     /// The run ends when no copy has come for so long.
@@ -109,6 +113,20 @@ pub enum LoadError {
     /// A schedule on which nothing is ever due.
     #[error("--rate 0: nothing would ever be due; at least 0.000001/s")]
     ZeroRate,
+    /// Nothing is due in a warm-up.
+    #[error("--warmup without --rate: only messages with a due time can be due in the warm-up")]
+    WarmUpWithoutSchedule,
+    /// Nothing is measured.
+    #[error(
+        "--warmup {warmup} takes all of the {} messages that --rate makes due: nothing would be \
+         measured", Count(*messages)
+    )]
+    AllWarmUp {
+        /// As asked.
+        warmup: Nanos,
+        /// Of the smallest row.
+        messages: u64,
+    },
     /// A window that never opens.
     #[error("--in-flight 0: nothing could ever be sent; at least 1")]
     ZeroInFlight,
@@ -140,6 +158,7 @@ impl Load {
         push_sockets(&spec)?;
         rows(&spec.messages)?;
         shape(&spec)?;
+        warmup(&spec)?;
         payload(&spec)?;
         durations(&spec)?;
         Ok(Self { spec, receivers_per_node })
@@ -202,6 +221,18 @@ fn shape(spec: &Spec) -> Result<(), LoadError> {
     }
 }
 
+fn warmup(spec: &Spec) -> Result<(), LoadError> {
+    let (warmup, least) = (spec.warmup, spec.messages.iter().copied().min().unwrap_or(0));
+    match spec.shape.rate() {
+        _ if warmup == Nanos::ZERO => Ok(()),
+        None => Err(LoadError::WarmUpWithoutSchedule),
+        Some(rate) if messages_within(rate, warmup) >= least => {
+            Err(LoadError::AllWarmUp { warmup, messages: least })
+        }
+        Some(_) => Ok(()),
+    }
+}
+
 fn payload(spec: &Spec) -> Result<(), LoadError> {
     let (payload, max) = (spec.payload_bytes, spec.max_message_bytes);
     let too_large = |message| Err(LoadError::LargerThanMax { payload, message, max });
@@ -239,6 +270,8 @@ impl Default for Spec {
             messages: vec![10, 100, 1_000, 2_000, 4_000, 8_000],
             shape: Shape::Burst,
             wait: None,
+            warmup: Nanos::ZERO,
+            keep_intervals: false,
             payload_bytes: 128,
             drain: Nanos::from_secs(10),
             connect_timeout: Nanos::from_secs(5),
@@ -296,6 +329,15 @@ mod tests {
             (|s| s.payload_bytes = 1 << 30, &["--payload-bytes 1073741824", "--max-message-bytes"]),
             (|s| s.max_message_bytes = 130, &["--payload-bytes 128", "--max-message-bytes 130"]),
             (|s| s.drain = Nanos::ZERO, &["--drain"]),
+            (|s| s.warmup = Nanos(1), &["--warmup", "--rate"]),
+            (
+                |s| {
+                    let rate = Rate::per_second(1e3);
+                    s.shape = Shape::Rate { rate, arrivals: Arrivals::Constant };
+                    (s.messages, s.warmup) = (vec![5_000, 2_000], Nanos::from_secs(2));
+                },
+                &["--warmup 2.00 s", "2 000 messages"],
+            ),
             (|s| s.connect_timeout = Nanos::ZERO, &["--connect-timeout"]),
             (|s| s.ready_timeout = Nanos::ZERO, &["--ready-timeout"]),
             (

@@ -9,6 +9,7 @@
 use super::Plan;
 use super::schedule::{Arrivals, Shape};
 use crate::dialect::text::TextShape;
+use crate::units::Nanos;
 use crate::wire::encode;
 
 /// An HdrHistogram of nanoseconds up to one hour with three significant digits: 2048 buckets for
@@ -75,10 +76,15 @@ impl Plan {
     pub fn memory(&self, messages: u64) -> MemoryNeed {
         let (sockets, cores) = (self.sockets(), self.cores.len() as u64);
         let nodes = self.nodes.len() as u64;
-        // An open loop has two more on each core (service, lag), and three more classes.
-        let (each, classes) = if self.shape.is_open_loop() { (nodes + 2, 6) } else { (nodes, 3) };
-        // Merging needs one per node and one for each class again.
-        let histograms = cores.saturating_mul(each).saturating_add(nodes + classes);
+        // An open loop has one more in each set (service), another on each core (lag), and three
+        // more classes; a warm-up has everything a second time.
+        let open_loop = u64::from(self.shape.is_open_loop());
+        let phases = if self.warmup > Nanos::ZERO { 2 } else { 1 };
+        let (set, classes) = (nodes + open_loop, 3 + 3 * open_loop);
+        // A core records into one set while another is on its way. Collecting takes one for the sum,
+        // and two for intervals that are open; merging takes one for each class again.
+        let (on_cores, collecting) = (cores.saturating_mul(2 * set + open_loop), 3 * set);
+        let histograms = on_cores.saturating_add(collecting + classes).saturating_mul(phases);
         MemoryNeed {
             frames_bytes: self.frames_bytes(messages),
             ledger_bytes: ledger_bytes(messages, sockets, self.push_sockets.into()),

@@ -52,6 +52,11 @@ pub struct Plan {
     pub shape: Shape,
     /// How workers wait while the clock runs.
     pub wait: WaitMode,
+    /// Messages due so early are the warm-up: sent and accounted for, but timed apart. 0 without a
+    /// schedule.
+    pub warmup: Nanos,
+    /// The histograms of every interval are kept, for a log of them.
+    pub keep_intervals: bool,
     /// Length of each message's text, at least [`crate::dialect::tag::TAG_LEN`] and its lead-in.
     pub payload_bytes: usize,
     /// The run ends when no copy has come for so long.
@@ -122,6 +127,8 @@ impl Plan {
             messages,
             shape,
             wait: spec.wait.unwrap_or_else(|| WaitMode::for_shape(shape)),
+            warmup: spec.warmup,
+            keep_intervals: spec.keep_intervals,
             payload_bytes: size(spec.payload_bytes),
             drain,
             connect_timeout: spec.connect_timeout,

@@ -150,6 +150,11 @@ impl Schedule {
         due.min(self.messages)
     }
 
+    /// How many messages are due before so much time has passed.
+    pub fn due_before(&self, elapsed: Nanos) -> u64 {
+        elapsed.0.checked_sub(1).map_or(0, |just_before| self.due(Nanos(just_before)))
+    }
+
     /// When the last message is due, after the start.
     pub fn last(&self) -> Nanos {
         self.messages.checked_sub(1).map_or(Nanos::ZERO, |last| self.offset(last))
@@ -191,6 +196,11 @@ impl Timetable {
     /// The clock starts at `start`: the same instant for all cores.
     pub fn begin(&mut self, start: Nanos) {
         self.start = start;
+    }
+
+    /// What it looks up.
+    pub fn schedule(&self) -> Arc<Schedule> {
+        Arc::clone(&self.schedule)
     }
 
     /// When message `i` of the row is due.

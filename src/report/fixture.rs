@@ -7,6 +7,7 @@ use super::document::Document;
 use crate::host::facts::HostFacts;
 use crate::measure::outcome::{Class, CoreUse, Delivery, Ending, MatrixCell, Opcodes, RunOutcome};
 use crate::measure::recorder::histogram;
+use crate::measure::reordering::Reordering;
 use crate::plan::{Plan, fixture};
 use crate::units::{Bytes, Nanos};
 
@@ -78,6 +79,10 @@ pub(super) fn whole(messages: u64) -> RunOutcome {
             (Class::Completion, ramp(messages, 1_300)),
             (Class::Spread, ramp(messages, 900)),
         ],
+        started_unix_ms: 0,
+        warmup: None,
+        intervals: Vec::new(),
+        reordering: Reordering::default(),
         lag_ns: None,
         stamps_ns: None,
         saturated: 0,

@@ -11,6 +11,7 @@ pub mod document;
 mod fixture;
 mod format;
 pub mod hgrm;
+pub mod hlog;
 pub mod json;
 pub mod progress;
 pub mod saved;

@@ -25,6 +25,7 @@ use self::stamps::Stamps;
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
 use super::session::{Flight, Loss, Outbox, Phase, Session};
 use crate::host::clock::Clock;
+use crate::measure::interval::Port;
 use crate::measure::outcome::LostSocket;
 use crate::measure::recorder::Seat;
 use crate::plan::Plan;
@@ -96,6 +97,8 @@ pub struct Worker<'a, R, C> {
     counters: Counters,
     stamps: Stamps,
     rng: fastrand::Rng,
+    /// Where the intervals of the next row go.
+    port: Option<Port>,
 }
 
 impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
@@ -117,7 +120,13 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             counters: Counters::default(),
             stamps: Stamps::default(),
             rng,
+            port: None,
         }
+    }
+
+    /// In the next row, what was recorded leaves through `port` as each interval ends.
+    pub fn hand_over_to(&mut self, port: Port) {
+        self.port = Some(port);
     }
 
     /// The ring, for what only the caller knows about it (fault dials).

@@ -3,23 +3,28 @@
 //! Belongs here: what is recorded and sent in a row. Does not: how a turn works (`worker`), when the
 //! row is over (`drain`). From the start barrier to the last copy nothing here allocates.
 
+mod pace;
+mod sender;
+
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::pace::Pace;
+use self::sender::{Sender, Senders};
 use super::conduct::{Conductor, Directive, WorkerProgress};
 use super::{Counters, Script, TICK, Worker};
 use crate::dialect::{MessageKind, Scanner, Sighting, TextShape};
 use crate::engine::frames::{FrameShape, SenderFrames};
-use crate::engine::pacing::{self, Moment, Rounds};
+use crate::engine::pacing::{self, Moment};
 use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot};
 use crate::host::clock::{Clock, thread_cpu_time};
+use crate::measure::interval::{Intervals, Sent};
 use crate::measure::outcome::{CoreUse, Opcodes};
-use crate::measure::recorder::{Latencies, Recorder};
-use crate::measure::sent::SentTimes;
+use crate::measure::recorder::Recorder;
+use crate::measure::sent::{SentTimes, share};
 use crate::measure::tally::Tally;
-use crate::plan::Plan;
-use crate::plan::schedule::{Schedule, Shape, Timetable};
+use crate::plan::schedule::Schedule;
 use crate::units::Nanos;
 use crate::wire::decoder::FrameCounts;
 
@@ -44,51 +49,17 @@ pub struct RowPlan {
     pub schedule: Option<Arc<Schedule>>,
 }
 
-/// One push socket during a row.
-struct Sender {
-    sender: u16,
-    frames: SenderFrames,
-    /// First message that was not given to the ring yet.
-    next: u32,
-    /// First message that may not leave yet.
-    limit: u32,
-    /// Waits in [`Row::ready`].
-    is_ready: bool,
-    in_flight: Range<u32>,
-    /// Bytes of the flight that the kernel has taken.
-    taken_bytes: usize,
-    lost: bool,
-}
-
-/// What lets messages leave.
-enum Pace {
-    /// Nothing holds them back.
-    Burst,
-    /// Answers.
-    Window(u32),
-    /// Their due times.
-    Rate(Box<Due>),
-}
-
-/// The schedule as this worker follows it.
-struct Due {
-    rounds: Rounds,
-    timetable: Timetable,
-    /// When our next message is due.
-    next_due: Option<Nanos>,
-    lag: Latencies,
-}
-
 struct Row<C> {
     scanner: Scanner,
     /// Whether copies come in text and in binary messages.
     hears: [bool; 2],
     recorder: Recorder,
-    /// By slot: push sockets are a worker's first slots.
-    senders: Vec<Sender>,
+    senders: Senders,
     pace: Pace,
-    /// Senders with messages that may leave since this turn.
-    ready: Vec<Slot>,
+    intervals: Intervals,
+    /// Length of the warm-up.
+    warmup: Nanos,
+    measured_from: Nanos,
     times: Arc<SentTimes>,
     clock: C,
     sent: u64,
@@ -105,14 +76,26 @@ struct Row<C> {
 }
 
 impl<C> Row<C> {
-    /// The schedule starts at `start`.
+    /// The clock starts at `start`.
     fn begin(&mut self, start: Nanos) {
-        let Pace::Rate(due) = &mut self.pace else { return };
-        due.timetable.begin(start);
-        due.next_due = due.rounds.next().map(|message| due.timetable.intended(message));
+        self.measured_from = start.plus(self.warmup);
+        self.pace.begin(start, self.measured_from);
+        self.intervals.begin(start, self.measured_from);
         if let Some(schedule) = &mut self.recorder.schedule {
             schedule.timetable.begin(start);
+            schedule.measured_from = self.measured_from;
         }
+    }
+
+    /// It is `now`: an interval may be over.
+    #[inline]
+    fn advance(&mut self, now: Nanos) {
+        self.intervals.advance(now, &mut self.recorder.records);
+    }
+
+    fn note_sent(&mut self, sent: Sent) {
+        self.sent += sent.all();
+        self.intervals.note_sent(sent);
     }
 
     fn complete(&self) -> bool {
@@ -139,59 +122,25 @@ impl<C> Row<C> {
 
     /// When our next message is due, if any is still to be sent.
     fn next_due(&self) -> Option<Nanos> {
-        match &self.pace {
-            Pace::Rate(due) if !self.stopped => due.next_due,
-            Pace::Rate(_) | Pace::Burst | Pace::Window(_) => None,
-        }
+        if self.stopped { None } else { self.pace.next_due() }
     }
 
     /// Moves the limits of all senders to where time and answers allow them to be.
     fn release(&mut self, now: Nanos) {
-        match &mut self.pace {
-            Pace::Burst => {}
-            Pace::Window(in_flight) => {
-                let Some(answers) = &mut self.recorder.answers else { return };
-                while let Some((local, answered)) = answers.take() {
-                    let limit = answered.saturating_add(*in_flight);
-                    allow(&mut self.senders, &mut self.ready, local as usize, limit);
-                }
-            }
-            Pace::Rate(due) => {
-                if self.stopped || due.next_due.is_none_or(|next| now < next) {
-                    return;
-                }
-                let total = due.timetable.due(now);
-                while let Some((message, local)) = due.rounds.take(total) {
-                    due.lag.record(now.since(due.timetable.intended(message)));
-                    let limit = self.senders[local].limit + 1;
-                    allow(&mut self.senders, &mut self.ready, local, limit);
-                }
-                due.next_due = due.rounds.next().map(|message| due.timetable.intended(message));
-            }
+        if !self.stopped {
+            self.pace.release(now, &mut self.recorder, &mut self.senders);
         }
     }
 
     fn all_sent(&self) -> bool {
-        let done = |s: &Sender| {
-            s.lost || (s.in_flight.is_empty() && (self.stopped || s.next == s.frames.count()))
-        };
-        self.senders.iter().all(done)
-    }
-}
-
-/// Lets a sender's messages before `limit` leave.
-fn allow(senders: &mut [Sender], ready: &mut Vec<Slot>, local: usize, limit: u32) {
-    // Answers are noted for all sockets that may push in some plan; only senders have messages.
-    let Some(sender) = senders.get_mut(local) else { return };
-    sender.limit = limit;
-    if !std::mem::replace(&mut sender.is_ready, true) {
-        ready.push(local as Slot);
+        self.senders.all.iter().all(|sender| sender.is_done(self.stopped))
     }
 }
 
 impl<C: Clock> Script for Row<C> {
     #[inline]
     fn hear(&mut self, slot: Slot, message: &[u8], binary: bool, at: Nanos) {
+        self.advance(at);
         let recorder = &mut self.recorder;
         if !self.hears[usize::from(binary)] {
             recorder.counts.foreign += 1;
@@ -208,58 +157,48 @@ impl<C: Clock> Script for Row<C> {
     }
 
     fn speak(&mut self, slot: Slot, _now: Nanos) -> Option<(SendBuf, Range<usize>)> {
-        let sender = self.senders.get_mut(slot as usize)?;
+        let sender = self.senders.get_mut(slot)?;
         if self.stopped {
             return None;
         }
-        let chunk = sender.frames.take(sender.next, sender.limit)?;
-        // Read here, not at the start of the turn: the copies of this chunk are timed from it.
+        let flight = sender.take()?;
+        // Read here, not at the start of the turn: the copies of this flight are timed from it.
         let at = self.clock.now();
-        self.times.stamp(sender.sender.into(), chunk.sequence.start, chunk.sequence.end, at);
+        let Range { start, end } = flight.sequence;
+        self.times.stamp(flight.sender.into(), start, end, at);
         self.first_send.get_or_insert(at);
-        sender.next = chunk.sequence.end;
-        sender.in_flight = chunk.sequence;
-        sender.taken_bytes = 0;
-        Some((chunk.buf, chunk.bytes))
+        Some((flight.buf, flight.bytes))
     }
 
     fn spoke(&mut self, slot: Slot, bytes: usize) {
-        if let Some(sender) = self.senders.get_mut(slot as usize) {
-            sender.taken_bytes += bytes;
+        if let Some(sender) = self.senders.get_mut(slot) {
+            sender.took(bytes);
         }
     }
 
     fn spoken(&mut self, slot: Slot, buf: SendBuf, now: Nanos) {
-        let Some(sender) = self.senders.get_mut(slot as usize) else { return };
-        // The last send of an earlier row, to a node that was stalled until now: its window is not
-        // ours, and may be a shorter one.
-        if sender.in_flight.is_empty() {
-            return;
-        }
-        self.sent += sender.in_flight.len() as u64;
+        let landed = self.senders.get_mut(slot).and_then(|sender| sender.landed(buf));
+        let Some(sent) = landed else { return };
+        self.advance(now);
+        self.note_sent(sent);
         self.last_send = now;
-        sender.in_flight = 0..0;
-        sender.taken_bytes = 0;
-        sender.frames.give_back(buf);
     }
 
     fn lost(&mut self, slot: Slot) {
-        let local = slot as usize;
         self.dead.push(slot);
-        let Some(sender) = self.senders.get_mut(local) else { return };
-        self.sent += (sender.taken_bytes / sender.frames.frame_len()) as u64;
-        sender.lost = true;
-        sender.in_flight = 0..0;
+        if let Some(sent) = self.senders.get_mut(slot).map(Sender::lose) {
+            self.note_sent(sent);
+        }
     }
 }
 
-/// What was counted before the row began.
+/// What was counted before the row began, or before its measured part did.
 struct Before {
     at: Nanos,
+    seen: u64,
     cpu: Nanos,
     counters: Counters,
     ring: RingCounters,
-    opcodes: FrameCounts,
 }
 
 impl<R: Ring, C: Clock> Worker<'_, R, C> {
@@ -276,12 +215,20 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     ) -> io::Result<Tally> {
         let mut row = self.lay_out(plan);
         row.begin(ready());
-        let before = self.before();
+        let opcodes = self.opcodes;
+        let mut before = self.before(&row);
+        let mut warming = row.warmup > Nanos::ZERO;
         let mut now = before.at;
         self.release(&mut row, now);
         let mut finished = None;
         loop {
             now = self.paced_turn(&mut row, now)?;
+            row.advance(now);
+            if warming && now >= row.measured_from {
+                // What the warm-up cost is no part of what measuring costs.
+                warming = false;
+                before = self.before(&row);
+            }
             let complete = row.complete();
             if complete && finished.is_none() {
                 finished = Some((now, thread_cpu_time()));
@@ -300,7 +247,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             }
         }
         let finished = finished.unwrap_or_else(|| (self.clock.now(), thread_cpu_time()));
-        Ok(self.tally(row, &before, finished))
+        let opcodes = since(&self.opcodes, &opcodes);
+        Ok(self.tally(row, &before, finished, opcodes))
     }
 
     /// One turn that ends in time for the next message, and the sends that are due after it.
@@ -334,32 +282,19 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// Sends what may leave by now.
     fn release(&mut self, row: &mut Row<C>, now: Nanos) {
         row.release(now);
-        for place in 0..row.ready.len() {
-            let slot = row.ready[place];
-            row.senders[slot as usize].is_ready = false;
+        let mut place = 0;
+        while let Some(slot) = row.senders.ready(place) {
             self.prompt(row, slot, now);
+            place += 1;
         }
-        row.ready.clear();
+        row.senders.ready.clear();
     }
 
     fn lay_out(&mut self, plan: &RowPlan) -> Row<C> {
         let dialect = &self.plan.dialect;
         let shape = FrameShape::new(dialect.clone(), plan.text.clone(), plan.run);
         let seats: Vec<_> = self.sessions.iter().map(|session| session.seat).collect();
-        let mut senders = Vec::new();
-        for seat in seats.iter().filter(|seat| seat.socket < self.plan.push_sockets) {
-            let (sender, count) = (seat.socket as u16, plan.counts[seat.socket as usize]);
-            senders.push(Sender {
-                sender,
-                frames: SenderFrames::new(&shape, sender, count, plan.lay_all, &mut self.rng),
-                next: 0,
-                limit: first_limit(self.plan.shape),
-                is_ready: true,
-                in_flight: 0..0,
-                taken_bytes: 0,
-                lost: false,
-            });
-        }
+        let senders = self.senders(plan, &shape);
         let mut recorder = Recorder::new(
             seats,
             self.plan.nodes.len(),
@@ -368,15 +303,17 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             dialect.correlates(),
             Arc::clone(&plan.sent),
         );
-        let pace = pace(self.plan, plan, &senders, &mut recorder);
+        let pace = Pace::new(self.plan, plan.schedule.as_ref(), &senders, &mut recorder);
         let mut row = Row {
             scanner: Scanner::new(dialect, &plan.text, plan.run),
             hears: [MessageKind::Text, MessageKind::Binary].map(|kind| dialect.hears(kind)),
             expected: recorder.expected.iter().sum(),
             recorder,
-            ready: (0..senders.len() as Slot).collect(),
             senders,
             pace,
+            intervals: Intervals::new(self.port.take()),
+            warmup: if plan.schedule.is_some() { self.plan.warmup } else { Nanos::ZERO },
+            measured_from: Nanos::ZERO,
             times: Arc::clone(&plan.sent),
             clock: self.clock.clone(),
             sent: 0,
@@ -396,24 +333,49 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         row
     }
 
-    fn before(&mut self) -> Before {
+    fn senders(&mut self, plan: &RowPlan, shape: &FrameShape) -> Senders {
+        let measured = self.first_measured(plan);
+        let mut senders = Vec::new();
+        for seat in self.sessions.iter().map(|session| session.seat) {
+            let (socket, sender) = (seat.socket as usize, seat.socket as u16);
+            let Some(&count) = plan.counts.get(socket) else { continue };
+            let frames = SenderFrames::new(shape, sender, count, plan.lay_all, &mut self.rng);
+            let limit = Pace::first_limit(self.plan.shape);
+            senders.push(Sender::new(sender, frames, limit, measured[socket]));
+        }
+        Senders::new(senders)
+    }
+
+    /// The first message of each sender that is due after the warm-up.
+    fn first_measured(&self, plan: &RowPlan) -> Vec<u32> {
+        let due = |schedule: &Arc<Schedule>| schedule.due_before(self.plan.warmup);
+        share(plan.schedule.as_ref().map_or(0, due), self.plan.push_sockets)
+    }
+
+    fn before(&mut self, row: &Row<C>) -> Before {
         self.counters.longest_turn = Nanos::ZERO;
         self.stamps.begin();
         Before {
             at: self.clock.now(),
+            seen: row.recorder.seen(),
             cpu: thread_cpu_time(),
             counters: self.counters,
             ring: self.ring.counters(),
-            opcodes: self.opcodes,
         }
     }
 
-    fn tally(&mut self, row: Row<C>, before: &Before, (end, cpu): (Nanos, Nanos)) -> Tally {
+    fn tally(
+        &mut self,
+        row: Row<C>,
+        before: &Before,
+        (end, cpu): (Nanos, Nanos),
+        opcodes: Opcodes,
+    ) -> Tally {
         let (counters, ring) = (self.counters, self.ring.counters());
         let core = CoreUse {
             cpu: 0,
             sockets: self.sessions.len() as u64,
-            copies: row.recorder.seen(),
+            copies: row.recorder.seen() - before.seen,
             cpu_time: cpu.since(before.cpu),
             spun: counters.spun.since(before.counters.spun),
             wall: end.since(before.at),
@@ -426,48 +388,20 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             longest_turn: counters.longest_turn,
         };
         let start = row.first_send.unwrap_or(before.at);
+        let (lag, warmup_lag) = row.pace.into_lag();
         Tally {
             core,
             lost: self.take_losses(start),
-            opcodes: since(&self.opcodes, &before.opcodes),
+            opcodes,
             sent: row.sent,
             first_send: row.first_send,
             last_send: row.last_send,
             stamps: self.stamps.take(),
-            lag: match row.pace {
-                Pace::Rate(due) => Some(due.lag),
-                Pace::Burst | Pace::Window(_) => None,
-            },
+            lag,
+            warmup_lag,
+            rest: row.intervals.rest(),
             recorder: row.recorder,
         }
-    }
-}
-
-/// How many messages of each sender may leave before anything has happened.
-const fn first_limit(shape: Shape) -> u32 {
-    match shape {
-        Shape::Burst => u32::MAX,
-        Shape::Window { in_flight } => in_flight,
-        Shape::Rate { .. } => 0,
-    }
-}
-
-/// What lets the messages of these senders leave, and what is recorded for it.
-fn pace(plan: &Plan, row: &RowPlan, senders: &[Sender], recorder: &mut Recorder) -> Pace {
-    if let Some(schedule) = &row.schedule {
-        let timetable = Timetable::new(Arc::clone(schedule), plan.push_sockets);
-        recorder.follow(timetable.clone());
-        let ours = senders.iter().map(|sender| sender.sender.into()).collect();
-        let rounds = Rounds::new(ours, plan.push_sockets, schedule.messages());
-        let lag = Latencies::new();
-        return Pace::Rate(Box::new(Due { rounds, timetable, next_due: None, lag }));
-    }
-    match plan.shape {
-        Shape::Window { in_flight } => {
-            recorder.note_answers();
-            Pace::Window(in_flight)
-        }
-        Shape::Burst | Shape::Rate { .. } => Pace::Burst,
     }
 }
 

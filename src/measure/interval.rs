@@ -1,0 +1,266 @@
+//! The worker's side of the interval series: where intervals end, and how what was recorded in one
+//! leaves the worker while the clock runs.
+//!
+//! Belongs here: deciding the boundary from a time that was read anyway, and the exchange. Does not:
+//! adding up what several workers hand over (`series`).
+//!
+//! A worker records into one set of histograms. When an interval ends it exchanges that set for an
+//! empty one, both laid out before the clock: two pointers move through bounded channels, nobody
+//! waits, nothing is allocated. Where no empty one has come back in time the worker goes on with the
+//! set that it has, and the interval becomes part of the next one: late, never lost.
+//!
+//! What is recorded late belongs to the interval in which it is recorded: copies that waited for
+//! their id count when it is learned, with the latency of their own, earlier arrival.
+
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+
+use super::recorder::Records;
+use crate::units::Nanos;
+
+/// Sets of a worker: the one that it records into, and one on the way.
+const SETS: usize = 2;
+
+/// Where intervals begin and end: at even distances from the start, and anew from the end of the
+/// warm-up, so that no interval holds both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grid {
+    /// When the row begins.
+    pub start: Nanos,
+    /// When the warm-up ends: `start` where there is none.
+    pub measured_from: Nanos,
+    /// How long an interval is; not 0.
+    pub length: Nanos,
+}
+
+impl Grid {
+    /// The first boundary after `at`.
+    pub fn after(&self, at: Nanos) -> Nanos {
+        let next = self.at_or_before(at).plus(self.length);
+        if at < self.measured_from { next.min(self.measured_from) } else { next }
+    }
+
+    /// The last boundary at or before `at`; the start where there is none.
+    pub fn at_or_before(&self, at: Nanos) -> Nanos {
+        let origin = if at < self.measured_from { self.start } else { self.measured_from };
+        let passed = at.since(origin).0 / self.length.0 * self.length.0;
+        origin.plus(Nanos(passed))
+    }
+}
+
+/// Messages that the kernel took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Of the warm-up.
+    pub warmup: u64,
+    /// Of the rest.
+    pub measured: u64,
+}
+
+impl Sent {
+    /// Both.
+    pub const fn all(self) -> u64 {
+        self.warmup + self.measured
+    }
+
+    /// Adds another's.
+    pub const fn add(&mut self, other: Self) {
+        self.warmup += other.warmup;
+        self.measured += other.measured;
+    }
+}
+
+/// What one worker recorded between two boundaries.
+#[derive(Debug)]
+pub struct Part {
+    /// Where it begins.
+    pub from: Nanos,
+    /// Where it ends: nothing in it came at that time or later.
+    pub until: Nanos,
+    /// Messages sent meanwhile.
+    pub sent: Sent,
+    /// Copies that came meanwhile.
+    pub records: Records,
+}
+
+/// What a worker hands full sets to, and gets empty ones from.
+#[derive(Debug)]
+pub struct Port {
+    full: SyncSender<Box<Part>>,
+    spare: Receiver<Box<Part>>,
+    length: Nanos,
+}
+
+/// The other end of a [`Port`].
+#[derive(Debug)]
+pub struct Link {
+    full: Receiver<Box<Part>>,
+    spare: SyncSender<Box<Part>>,
+}
+
+/// A port for intervals of `length` and its other end, with `empty` as the set on the way.
+pub fn link(length: Nanos, empty: Records) -> (Port, Link) {
+    let (full, parts) = sync_channel(SETS);
+    let (back, spare) = sync_channel(SETS);
+    let zero = Nanos::ZERO;
+    let part = Part { from: zero, until: zero, sent: Sent::default(), records: empty };
+    back.try_send(Box::new(part)).expect("an empty channel has room");
+    (Port { full, spare, length }, Link { full: parts, spare: back })
+}
+
+impl Link {
+    /// The next part that the worker handed over.
+    pub fn take(&self) -> Option<Box<Part>> {
+        self.full.try_recv().ok()
+    }
+
+    /// Gives a part back, empty.
+    pub fn give_back(&self, mut part: Box<Part>) {
+        part.records.clear();
+        // A worker that is gone needs none.
+        let _ = self.spare.try_send(part);
+    }
+}
+
+/// Where a worker is in the series.
+#[derive(Debug)]
+pub struct Intervals {
+    port: Option<Port>,
+    grid: Grid,
+    began: Nanos,
+    /// Never, where nobody collects.
+    ends: Nanos,
+    sent: Sent,
+}
+
+/// What was not handed over when the row ended, besides the records themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// Since when.
+    pub began: Nanos,
+    /// Messages sent since then.
+    pub sent: Sent,
+}
+
+impl Intervals {
+    /// Without a port the whole row is one interval.
+    pub fn new(port: Option<Port>) -> Self {
+        let zero = Nanos::ZERO;
+        let sent = Sent::default();
+        Self { port, grid: Grid::default(), began: zero, ends: Nanos::MAX, sent }
+    }
+
+    /// The row begins.
+    pub fn begin(&mut self, start: Nanos, measured_from: Nanos) {
+        self.began = start;
+        if let Some(port) = &self.port {
+            self.grid = Grid { start, measured_from, length: port.length };
+            self.ends = self.grid.after(start);
+        }
+    }
+
+    /// It is `now`: what is recorded from here on belongs to the interval that holds it.
+    #[inline]
+    pub fn advance(&mut self, now: Nanos, records: &mut Records) {
+        if now >= self.ends {
+            self.exchange(now, records);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn exchange(&mut self, now: Nanos, records: &mut Records) {
+        let over = std::mem::replace(&mut self.ends, self.grid.after(now));
+        let Some(port) = &self.port else { return };
+        let mut part = match port.spare.try_recv() {
+            Ok(part) => part,
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
+        };
+        std::mem::swap(&mut part.records, records);
+        (part.from, part.until) = (self.began, over);
+        part.sent = std::mem::take(&mut self.sent);
+        self.began = self.grid.at_or_before(now);
+        match port.full.try_send(part) {
+            // Nobody is there to collect: the run is being given up.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+            Err(TrySendError::Full(_)) => unreachable!("there is room for every set"),
+        }
+    }
+
+    /// Messages were sent in this interval.
+    pub const fn note_sent(&mut self, sent: Sent) {
+        self.sent.add(sent);
+    }
+
+    /// The row is over.
+    pub const fn rest(&self) -> Rest {
+        Rest { began: self.began, sent: self.sent }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn records() -> Records {
+        Records::new(1, false, false)
+    }
+
+    proptest! {
+        #[test]
+        fn boundaries_are_even_from_the_start_and_anew_from_the_end_of_the_warm_up(
+            start in 0_u64..1_000,
+            warmup in 0_u64..100,
+            length in 1_u64..40,
+        ) {
+            let (start, length) = (Nanos(start), Nanos(length));
+            let measured_from = start.plus(Nanos(warmup));
+            let grid = Grid { start, measured_from, length };
+            let warm = (start.0..measured_from.0).step_by(length.0 as usize);
+            let naive: Vec<u64> =
+                warm.chain((measured_from.0..).step_by(length.0 as usize)).take(200).collect();
+            for at in start.0..start.0 + 150 {
+                let before = naive.iter().rev().find(|&&boundary| boundary <= at).unwrap();
+                let after = naive.iter().find(|&&boundary| boundary > at).unwrap();
+                prop_assert_eq!(grid.at_or_before(Nanos(at)), Nanos(*before));
+                prop_assert_eq!(grid.after(Nanos(at)), Nanos(*after));
+            }
+        }
+    }
+
+    #[test]
+    fn an_interval_that_nobody_fetched_becomes_part_of_the_next() {
+        let (port, link) = link(Nanos(10), records());
+        let mut intervals = Intervals::new(Some(port));
+        let mut recorded = records();
+        intervals.begin(Nanos(100), Nanos(100));
+        let mut record = |intervals: &mut Intervals, at: u64| {
+            intervals.advance(Nanos(at), &mut recorded);
+            recorded.measured.headline[0].record(Nanos(at));
+            intervals.note_sent(Sent { warmup: 0, measured: 1 });
+        };
+        for at in [101, 109, 110, 125, 138] {
+            record(&mut intervals, at);
+        }
+        let spans = |part: &Part| (part.from.0, part.until.0, part.records.count(), part.sent);
+        let sent = |measured| Sent { warmup: 0, measured };
+        let first = link.take().unwrap();
+        assert_eq!(spans(&first), (100, 110, 2, sent(2)));
+        assert!(link.take().is_none(), "there was no empty set for the second");
+        link.give_back(first);
+        record(&mut intervals, 140);
+        let second = link.take().unwrap();
+        assert_eq!(spans(&second), (110, 140, 3, sent(3)));
+        assert_eq!(intervals.rest(), Rest { began: Nanos(140), sent: sent(1) });
+    }
+
+    #[test]
+    fn without_a_port_a_row_is_one_interval() {
+        let (mut intervals, mut recorded) = (Intervals::new(None), records());
+        intervals.begin(Nanos(5), Nanos(5));
+        recorded.measured.headline[0].record(Nanos(7));
+        intervals.advance(Nanos(1 << 60), &mut recorded);
+        assert_eq!((recorded.count(), intervals.rest().began), (1, Nanos(5)));
+    }
+}

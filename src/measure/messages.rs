@@ -1,0 +1,135 @@
+//! What is known of each message when the row is over: how long it waited, when everybody had it.
+//!
+//! Belongs here: one pass over all messages. Does not: copies (`recorder`), which are timed as they
+//! come.
+
+use super::outcome::{Class, Interval};
+use super::recorder::{Latencies, MessageTimes};
+use super::sent::SentTimes;
+use super::series::track;
+use crate::plan::schedule::Timetable;
+use crate::units::Nanos;
+
+/// Where to look, and since when messages are measured.
+#[derive(Clone, Debug)]
+pub(super) struct Messages<'a> {
+    pub(super) sent: &'a SentTimes,
+    /// As each worker saw them.
+    pub(super) times: Vec<&'a [MessageTimes]>,
+    pub(super) timetable: Option<&'a Timetable>,
+    pub(super) measured_from: Nanos,
+    pub(super) copies_each: u64,
+}
+
+/// Times of a message that was sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message {
+    /// It was due in the warm-up.
+    warmup: bool,
+    sent: Nanos,
+    /// How much later than due it was handed to the kernel, for whatever reason.
+    wait: Option<Nanos>,
+    /// The time of its last copy, how long that took, and how long after the first it was; of
+    /// messages of which every copy came.
+    whole: Option<(Nanos, Nanos, Nanos)>,
+}
+
+/// Latencies of messages, as opposed to copies.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PerMessage {
+    pub(super) wait: Latencies,
+    pub(super) completion: Latencies,
+    pub(super) spread: Latencies,
+}
+
+impl Messages<'_> {
+    /// Every message that was sent.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Message> + '_ {
+        (0..self.sent.len() as u32).filter_map(move |index| self.message(index))
+    }
+
+    fn message(&self, index: u32) -> Option<Message> {
+        let sent = self.sent.sent(index)?;
+        let due = self.timetable.map(|timetable| {
+            let (sender, sequence) = self.sent.message(index);
+            timetable.intended_of(sender, sequence)
+        });
+        let since = due.unwrap_or(sent);
+        let whole = self.copies(index).map(|all| {
+            let last = Nanos(all.last_ns);
+            (last, last.since(since), last.since(Nanos(all.first_ns)))
+        });
+        Some(Message {
+            warmup: due.is_some_and(|due| due < self.measured_from),
+            sent,
+            wait: due.map(|due| sent.since(due)),
+            whole,
+        })
+    }
+
+    /// First and last copy over all workers, where every copy came.
+    fn copies(&self, index: u32) -> Option<MessageTimes> {
+        let times = self.times.iter().map(|times| times[index as usize]);
+        let all = times.filter(|t| t.copies > 0).reduce(|a, b| MessageTimes {
+            first_ns: a.first_ns.min(b.first_ns),
+            last_ns: a.last_ns.max(b.last_ns),
+            copies: a.copies + b.copies,
+        })?;
+        (u64::from(all.copies) == self.copies_each).then_some(all)
+    }
+
+    /// The latencies of all messages: measured ones, and those of the warm-up.
+    pub(super) fn latencies(&self) -> (PerMessage, PerMessage) {
+        let (mut measured, mut warmup) = (PerMessage::default(), PerMessage::default());
+        for message in self.iter() {
+            let phase = if message.warmup { &mut warmup } else { &mut measured };
+            if let Some(wait) = message.wait {
+                phase.wait.record(wait);
+            }
+            if let Some((_, completion, spread)) = message.whole {
+                phase.completion.record(completion);
+                phase.spread.record(spread);
+            }
+        }
+        (measured, warmup)
+    }
+
+    /// Adds tracks of messages to a series that began at `start`: waits when the message was sent,
+    /// the rest when its last copy came.
+    pub(super) fn keep(&self, intervals: &mut [Interval], start: Nanos) {
+        let mut events = self.events(intervals, start);
+        events.sort_unstable_by_key(|&(place, class, _)| (place, class));
+        let mut latencies = Latencies::new();
+        for events in events.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            latencies.clear();
+            events.iter().for_each(|&(_, _, took)| latencies.record(took));
+            let (place, class, _) = events[0];
+            intervals[place].tracks.push(track(class, None, &latencies.ns));
+        }
+    }
+
+    /// What happened to messages: in which interval, what, and how long it took.
+    fn events(&self, intervals: &[Interval], start: Nanos) -> Vec<(usize, Class, Nanos)> {
+        let mut events = Vec::new();
+        for message in self.iter() {
+            let place = |at: Nanos| place(intervals, at.since(start), message.warmup);
+            if let Some((place, wait)) = place(message.sent).zip(message.wait) {
+                events.push((place, Class::Wait, wait));
+            }
+            let Some((last, completion, spread)) = message.whole else { continue };
+            if let Some(place) = place(last) {
+                events.push((place, Class::Completion, completion));
+                events.push((place, Class::Spread, spread));
+            }
+        }
+        events
+    }
+}
+
+/// The interval of a phase that holds an instant; the nearest before it, else after it, where none
+/// does: a message may be handed over in one interval and be taken in the next.
+fn place(intervals: &[Interval], at: Nanos, warmup: bool) -> Option<usize> {
+    let begun = intervals.partition_point(|interval| interval.start <= at);
+    let same = |&place: &usize| intervals[place].warmup == warmup;
+    (0..begun).rev().find(same).or_else(|| (begun..intervals.len()).find(same))
+}

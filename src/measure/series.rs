@@ -1,0 +1,277 @@
+//! The series: a row interval by interval, as all workers together saw it.
+//!
+//! Belongs here: adding up the parts that workers hand over while the clock runs, and closing an
+//! interval when every worker is past it. Does not: when a worker hands over (`interval`), words for
+//! it (`report`).
+//!
+//! The parts are all that was recorded, so their sum over the row *is* the row's latency: nothing is
+//! recorded twice, and [`Collector::finish`] gives both.
+
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Serializer, V2Serializer};
+
+use super::interval::{Grid, Link, Part, Port, Rest, Sent, link};
+use super::outcome::{Class, Interval, Track};
+use super::percentile::Percentile;
+use super::recorder::{Copies, Latencies, Records};
+use crate::plan::Plan;
+use crate::plan::schedule::Schedule;
+use crate::units::Nanos;
+
+/// How long an interval is.
+pub const INTERVAL: Nanos = Nanos::from_secs(1);
+
+/// Takes what workers hand over and makes intervals of it.
+#[derive(Debug)]
+pub struct Collector {
+    grid: Grid,
+    owed: Owed,
+    /// With the time up to which each worker has handed over.
+    links: Vec<(Link, Nanos)>,
+    /// Not closed yet, in no order.
+    open: Vec<Open>,
+    /// Empty records, to be used again.
+    pool: Vec<Records>,
+    closed_until: Nanos,
+    copies: Sent,
+    sent: Sent,
+    totals: Records,
+    /// The sum over nodes.
+    scratch: Latencies,
+    keeps: bool,
+    headline: Class,
+    intervals: Vec<Interval>,
+}
+
+/// An interval that not every worker has handed over.
+#[derive(Debug)]
+struct Open {
+    from: Nanos,
+    until: Nanos,
+    sent: Sent,
+    records: Records,
+}
+
+/// What must have come by a time.
+#[derive(Clone, Debug)]
+struct Owed {
+    schedule: Option<Arc<Schedule>>,
+    warmup: Nanos,
+    copies_each: u64,
+}
+
+/// A row's series, and what its intervals add up to.
+#[derive(Debug)]
+pub struct Series {
+    /// In order of time.
+    pub intervals: Vec<Interval>,
+    /// Everything that was recorded.
+    pub totals: Records,
+}
+
+impl Collector {
+    /// A collector for a row of `plan`, and the port of each of its workers. Intervals are `length`
+    /// long.
+    pub fn new(
+        plan: &Plan,
+        schedule: Option<Arc<Schedule>>,
+        workers: usize,
+        length: Nanos,
+    ) -> (Self, Vec<Port>) {
+        let on_schedule = schedule.is_some();
+        let warmup = if on_schedule { plan.warmup } else { Nanos::ZERO };
+        let empty = || Records::new(plan.nodes.len(), on_schedule, warmup > Nanos::ZERO);
+        let (ports, links): (Vec<_>, Vec<_>) = (0..workers).map(|_| link(length, empty())).unzip();
+        let copies_each = plan.fan_out.copies_each(plan.sockets());
+        let collector = Self {
+            grid: Grid { length, ..Grid::default() },
+            owed: Owed { schedule, warmup, copies_each },
+            links: links.into_iter().map(|link| (link, Nanos::ZERO)).collect(),
+            open: Vec::new(),
+            pool: Vec::new(),
+            closed_until: Nanos::ZERO,
+            copies: Sent::default(),
+            sent: Sent::default(),
+            totals: empty(),
+            scratch: Latencies::new(),
+            keeps: plan.keep_intervals,
+            headline: if on_schedule { Class::Response } else { Class::Service },
+            intervals: Vec::new(),
+        };
+        (collector, ports)
+    }
+
+    /// The row begins at `start`.
+    pub fn begin(&mut self, start: Nanos) {
+        self.grid.start = start;
+        self.grid.measured_from = start.plus(self.owed.warmup);
+        self.closed_until = start;
+        self.links.iter_mut().for_each(|(_, until)| *until = start);
+    }
+
+    /// When the row began.
+    pub fn start(&self) -> Nanos {
+        self.grid.start
+    }
+
+    /// When the warm-up ends: the start, where there is none.
+    pub fn measured_from(&self) -> Nanos {
+        self.grid.measured_from
+    }
+
+    /// Takes what was handed over; the intervals that are complete with it.
+    pub fn collect(&mut self) -> &[Interval] {
+        let known = self.intervals.len();
+        for worker in 0..self.links.len() {
+            while let Some(part) = self.links[worker].0.take() {
+                self.links[worker].1 = part.until;
+                self.add(&part);
+                self.links[worker].0.give_back(part);
+            }
+        }
+        if let Some(until) = self.links.iter().map(|(_, until)| *until).min() {
+            self.close(until);
+        }
+        &self.intervals[known..]
+    }
+
+    /// The row is over: the rest of each worker's records belongs to the last interval, which ends
+    /// with the last thing that happened, at `end`.
+    pub fn finish<'a>(
+        mut self,
+        rests: impl Iterator<Item = (&'a Records, Rest)>,
+        end: Nanos,
+    ) -> Series {
+        self.collect();
+        for (records, Rest { began, sent }) in rests {
+            if records.count() + sent.all() > 0 {
+                let until = end.max(began).max(self.closed_until);
+                self.join(began.max(self.closed_until), until, sent, records);
+            }
+        }
+        self.close(Nanos::MAX);
+        Series { intervals: self.intervals, totals: self.totals }
+    }
+
+    fn add(&mut self, part: &Part) {
+        self.join(part.from, part.until, part.sent, &part.records);
+    }
+
+    /// Adds to the interval that it belongs to. Where a worker could not hand over in time its part
+    /// is longer than others': the intervals that it touches become one.
+    fn join(&mut self, from: Nanos, until: Nanos, sent: Sent, records: &Records) {
+        self.totals.add(records);
+        let touched = |open: &mut Open| open.from < until && from < open.until;
+        let mut touched: Vec<_> = self.open.extract_if(.., touched).collect();
+        let mut sum = touched.pop().unwrap_or_else(|| self.blank(from, until));
+        for other in touched {
+            sum.add(other.from, other.until, other.sent, &other.records);
+            self.put_away(other.records);
+        }
+        sum.add(from, until, sent, records);
+        self.open.push(sum);
+    }
+
+    fn blank(&mut self, from: Nanos, until: Nanos) -> Open {
+        let Records { measured, warmup } = &self.totals;
+        let new =
+            || Records::new(measured.headline.len(), measured.service.is_some(), warmup.is_some());
+        Open { from, until, sent: Sent::default(), records: self.pool.pop().unwrap_or_else(new) }
+    }
+
+    fn put_away(&mut self, mut records: Records) {
+        records.clear();
+        self.pool.push(records);
+    }
+
+    /// Closes what ends at `until` or before it.
+    fn close(&mut self, until: Nanos) {
+        let mut over: Vec<_> = self.open.extract_if(.., |open| open.until <= until).collect();
+        over.sort_by_key(|open| open.from);
+        for open in over {
+            // Nothing happened on any worker between the last interval and this one.
+            while self.closed_until < open.from {
+                let end = self.grid.after(self.closed_until).min(open.from);
+                let blank = self.blank(self.closed_until, end);
+                self.publish(blank);
+            }
+            self.publish(open);
+        }
+    }
+
+    /// Makes rows of an interval: one for the warm-up, one for the rest, each where it has a part in
+    /// it.
+    fn publish(&mut self, open: Open) {
+        let Open { from, until, sent, records } = open;
+        let measured_from = self.grid.measured_from;
+        self.closed_until = until;
+        self.sent.add(sent);
+        self.copies.measured += records.measured.count();
+        self.copies.warmup += records.warmup.as_ref().map_or(0, Copies::count);
+        if let Some(copies) = &records.warmup
+            && (from < measured_from || copies.count() + sent.warmup > 0)
+        {
+            self.row((from, until), true, sent.warmup, copies);
+        }
+        if until > measured_from || records.measured.count() + sent.measured > 0 {
+            self.row((from, until), false, sent.measured, &records.measured);
+        }
+        self.put_away(records);
+    }
+
+    fn row(&mut self, (from, until): (Nanos, Nanos), warmup: bool, sent: u64, copies: &Copies) {
+        self.scratch.clear();
+        copies.headline.iter().for_each(|node| self.scratch.add(node));
+        let ns = &self.scratch.ns;
+        let of = |all: Sent| if warmup { all.warmup } else { all.measured };
+        let due = of(self.owed.messages(until.since(self.grid.start), self.sent));
+        self.intervals.push(Interval {
+            start: from.since(self.grid.start),
+            length: until.since(from),
+            warmup,
+            sent,
+            copies: copies.count(),
+            missing_so_far: (due * self.owed.copies_each).saturating_sub(of(self.copies)),
+            p50: Percentile::P50.of(ns),
+            p99: Percentile::P99.of(ns),
+            max: (!ns.is_empty()).then(|| Nanos(ns.max())),
+            tracks: if self.keeps { tracks(self.headline, copies) } else { Vec::new() },
+        });
+    }
+}
+
+impl Open {
+    fn add(&mut self, from: Nanos, until: Nanos, sent: Sent, records: &Records) {
+        self.from = self.from.min(from);
+        self.until = self.until.max(until);
+        self.sent.add(sent);
+        self.records.add(records);
+    }
+}
+
+impl Owed {
+    /// Messages that were due before `elapsed`; without a schedule each is due when it is sent.
+    fn messages(&self, elapsed: Nanos, sent: Sent) -> Sent {
+        let Some(schedule) = &self.schedule else { return sent };
+        let warm = schedule.due_before(self.warmup.min(elapsed));
+        Sent { warmup: warm, measured: schedule.due_before(elapsed) - warm }
+    }
+}
+
+/// The histograms of an interval that hold anything.
+fn tracks(headline: Class, copies: &Copies) -> Vec<Track> {
+    let nodes = copies.headline.iter().enumerate();
+    let nodes = nodes.map(|(node, ns)| (headline, Some(node), &ns.ns));
+    let service = copies.service.iter().map(|ns| (Class::Service, None, &ns.ns));
+    let held = nodes.chain(service).filter(|(_, _, ns)| !ns.is_empty());
+    held.map(|(class, to, ns)| track(class, to, ns)).collect()
+}
+
+/// A histogram as it is kept: a few kilobytes in place of a few hundred.
+pub fn track(class: Class, to: Option<usize>, ns: &Histogram<u64>) -> Track {
+    let mut v2 = Vec::new();
+    V2Serializer::new().serialize(ns, &mut v2).expect("memory takes every histogram");
+    Track { class, to, v2: v2.into() }
+}

@@ -1,0 +1,271 @@
+//! The interval log of `HdrHistogram` (`.hlog`): every interval and class as a histogram, lossless,
+//! for `HistogramLogProcessor` and whatever else reads the format.
+//!
+//! Belongs here: header, tags and rows, as the Java original writes them. Does not: which intervals
+//! there are (`measure::series`).
+//!
+//! Values are nanoseconds, and the third column is in milliseconds, as everywhere in that format.
+//! Timestamps are seconds since `BaseTime`. Tags: `e2e-rt.<from>-<to>` response and
+//! `e2e-st.<from>-<to>` service time of copies by node (`e2e-st` of all nodes, where response leads),
+//! `send-wt` wait, `done-rt` completion (`done-st` where it starts at the send), `spread`; in front of
+//! those of the warm-up stands `warmup.`.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogWriter, IntervalLogWriterBuilder, IntervalLogWriterError, Tag,
+};
+use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
+
+use super::VERSION;
+use crate::measure::outcome::{Class, Interval, Outcome, RunOutcome, Track};
+use crate::plan::Plan;
+
+/// The Java original counts in nanoseconds and shows milliseconds.
+const NS_PER_MS: f64 = 1e6;
+
+/// Java's reader skips exactly this line.
+const LEGEND: &str =
+    r#""StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram""#;
+
+/// Writes the log of all rows, one after another, of a run that began at `started_unix_ms`.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(
+    out: &mut dyn Write,
+    plan: &Plan,
+    started_unix_ms: u64,
+    outcome: &Outcome,
+) -> io::Result<()> {
+    let mut out = out;
+    header(out, started_unix_ms)?;
+    let mut serializer = V2DeflateSerializer::new();
+    let mut log = IntervalLogWriterBuilder::new()
+        .with_max_value_divisor(NS_PER_MS)
+        .begin_log_with(&mut out, &mut serializer)?;
+    for run in &outcome.runs {
+        let after_ms = run.started_unix_ms.saturating_sub(started_unix_ms);
+        for interval in &run.intervals {
+            rows(&mut log, plan, run, interval, Duration::from_millis(after_ms))?;
+        }
+    }
+    drop(log);
+    out.flush()
+}
+
+/// The crate writes neither the version nor the legend, and no date.
+fn header(out: &mut dyn Write, started_unix_ms: u64) -> io::Result<()> {
+    let seconds = started_unix_ms as f64 / 1e3;
+    writeln!(out, "#[Logged with fanstorm {VERSION}; values in ns, Interval_Max in ms]")?;
+    writeln!(out, "#[Histogram log format version 1.3]")?;
+    writeln!(out, "#[BaseTime: {seconds:.3} (seconds since epoch)]")?;
+    let date = date(started_unix_ms / 1_000);
+    writeln!(out, "#[StartTime: {seconds:.3} (seconds since epoch), {date}]")?;
+    writeln!(out, "{LEGEND}")
+}
+
+type Log<'a, 'b, 'c> = IntervalLogWriter<'a, 'b, &'c mut dyn Write, V2DeflateSerializer>;
+
+fn rows(
+    log: &mut Log<'_, '_, '_>,
+    plan: &Plan,
+    run: &RunOutcome,
+    interval: &Interval,
+    after: Duration,
+) -> io::Result<()> {
+    for track in &interval.tracks {
+        let name = tag(track, interval.warmup, plan.push_node, run.lag_ns.is_some());
+        let ns: Histogram<u64> =
+            Deserializer::new().deserialize(&mut &*track.v2).map_err(io::Error::other)?;
+        let start = after + Duration::from(interval.start);
+        let tag = Tag::new(&name);
+        log.write_histogram(&ns, start, interval.length.into(), tag).map_err(
+            |error| match error {
+                IntervalLogWriterError::IoError(error) => error,
+                IntervalLogWriterError::SerializeError(error) => io::Error::other(error),
+            },
+        )?;
+    }
+    Ok(())
+}
+
+fn tag(track: &Track, warmup: bool, from: usize, open_loop: bool) -> String {
+    let class = match (track.class, open_loop) {
+        (Class::Response, _) => "e2e-rt",
+        (Class::Service, _) => "e2e-st",
+        (Class::Wait, _) => "send-wt",
+        (Class::Completion, true) => "done-rt",
+        (Class::Completion, false) => "done-st",
+        (Class::Spread, _) => "spread",
+    };
+    let phase = if warmup { "warmup." } else { "" };
+    match track.to {
+        Some(to) => format!("{phase}{class}.{from}-{to}"),
+        None => format!("{phase}{class}"),
+    }
+}
+
+/// A time as Java's `Date` prints it, in UTC: `Wed Sep 09 15:24:39 UTC 2015`.
+fn date(unix_s: u64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (days, second) = (unix_s / 86_400, unix_s % 86_400);
+    let (year, month, day) = civil(days);
+    let (hours, minutes, seconds) = (second / 3_600, second / 60 % 60, second % 60);
+    format!(
+        "{} {} {day:02} {hours:02}:{minutes:02}:{seconds:02} UTC {year}",
+        DAYS[(days % 7) as usize],
+        MONTHS[month],
+    )
+}
+
+/// Year, month from 0 and day of a day since 1970.
+fn civil(days: u64) -> (u64, usize, u64) {
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    let (mut year, mut day) = (1970, days);
+    while day >= 365 + u64::from(is_leap(year)) {
+        day -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let mut month = 0;
+    let lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    while day >= lengths[month] {
+        day -= lengths[month];
+        month += 1;
+    }
+    (year, month, day + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+    use proptest::prelude::*;
+
+    use super::super::document::histogram::decode;
+    use super::super::fixture;
+    use super::*;
+    use crate::measure::recorder::histogram;
+    use crate::measure::series::track;
+    use crate::units::Nanos;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        // `date -u -d @N`.
+        for (unix_s, text) in [
+            (0, "Thu Jan 01 00:00:00 UTC 1970"),
+            (951_782_399, "Mon Feb 28 23:59:59 UTC 2000"),
+            (951_782_400, "Tue Feb 29 00:00:00 UTC 2000"),
+            (1_441_812_279, "Wed Sep 09 15:24:39 UTC 2015"),
+            (4_107_542_400, "Mon Mar 01 00:00:00 UTC 2100"),
+        ] {
+            assert_eq!(date(unix_s), text);
+        }
+    }
+
+    fn interval(start_ms: u64, warmup: bool, tracks: Vec<Track>) -> Interval {
+        Interval {
+            start: Nanos::from_millis(start_ms),
+            length: Nanos::from_secs(1),
+            warmup,
+            sent: 0,
+            copies: 0,
+            missing_so_far: 0,
+            p50: None,
+            p99: None,
+            max: None,
+            tracks,
+        }
+    }
+
+    fn written(intervals: Vec<Interval>) -> String {
+        let mut run = fixture::whole(10);
+        run.started_unix_ms = 1_441_812_279_474 + 2_000;
+        run.intervals = intervals;
+        let outcome = Outcome { runs: vec![run], ..Outcome::default() };
+        let mut out = Vec::new();
+        write(&mut out, &fixture::plan(&[10]), 1_441_812_279_474, &outcome).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn ns(values: &[u64]) -> Histogram<u64> {
+        let mut ns = histogram();
+        values.iter().for_each(|&value| ns.record(value).unwrap());
+        ns
+    }
+
+    #[test]
+    fn the_header_is_javas_and_the_maximum_is_in_milliseconds() {
+        let log = written(vec![interval(
+            500,
+            false,
+            vec![track(Class::Service, Some(2), &ns(&[1_000_000, 2_000_000]))],
+        )]);
+        let lines: Vec<_> = log.lines().collect();
+        assert_eq!(lines[1], "#[Histogram log format version 1.3]");
+        assert_eq!(lines[2], "#[BaseTime: 1441812279.474 (seconds since epoch)]");
+        let start =
+            "#[StartTime: 1441812279.474 (seconds since epoch), Wed Sep 09 15:24:39 UTC 2015]";
+        assert_eq!(lines[3], start);
+        assert_eq!(lines[4], LEGEND);
+        let row = lines.last().unwrap();
+        assert!(row.starts_with("Tag=e2e-st.0-2,2.500,1.000,2.001,HISTFAAA"), "{row}");
+    }
+
+    #[test]
+    fn every_class_has_its_tag_and_the_warm_up_its_own() {
+        let classes = [
+            (Class::Response, Some(1), "e2e-rt.0-1"),
+            (Class::Service, None, "e2e-st"),
+            (Class::Wait, None, "send-wt"),
+            (Class::Completion, None, "done-rt"),
+            (Class::Spread, None, "spread"),
+        ];
+        for (class, to, name) in classes {
+            let track = track(class, to, &ns(&[1]));
+            assert_eq!(tag(&track, false, 0, true), name);
+            assert_eq!(tag(&track, true, 0, true), format!("warmup.{name}"));
+        }
+        assert_eq!(tag(&track(Class::Completion, None, &ns(&[1])), false, 0, false), "done-st");
+    }
+
+    /// The crate's own reader, which knows nothing of how the log was written.
+    fn read(log: &str) -> BTreeMap<String, (Vec<Duration>, Histogram<u64>)> {
+        let mut tags = BTreeMap::new();
+        for entry in IntervalLogIterator::new(log.as_bytes()) {
+            let LogEntry::Interval(row) = entry.unwrap() else { continue };
+            let tag = row.tag().unwrap().to_string();
+            let (starts, sum) = tags.entry(tag).or_insert_with(|| (Vec::new(), histogram()));
+            starts.push(row.start_timestamp());
+            sum.add(decode(row.encoded_histogram()).unwrap()).unwrap();
+        }
+        tags
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_back_is_what_was_recorded(
+            seconds in prop::collection::vec(prop::collection::vec(1_u64..3_600_000_000_000, 1..50), 1..6),
+        ) {
+            let all = ns(&seconds.concat());
+            let row = |(second, values): (usize, &Vec<u64>)| {
+                let tracks = vec![track(Class::Service, Some(0), &ns(values))];
+                interval(second as u64 * 1_000, second == 0, tracks)
+            };
+            let log = written(seconds.iter().enumerate().map(row).collect());
+            let read = read(&log);
+            let mut sum = histogram();
+            for (tag, (starts, ns)) in &read {
+                prop_assert_eq!(starts.len(), if tag == "warmup.e2e-st.0-0" { 1 } else { seconds.len() - 1 });
+                sum.add(ns).unwrap();
+            }
+            prop_assert!(sum == all);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""Reads what fanstorm writes for HdrHistogram's tools with tools that nobody here wrote.
+
+    python3 tests/formats.py [--binary target/release/fanstorm] [--only WORD] [--list]
+
+One run with a warm-up against the embedded cluster gives an interval log and a result. The log is
+read by the Java original (`HistogramLogProcessor`, Debian's libhdrhistogram-java) and by PyPI
+`hdrhistogram`, installed into target/formats at the version that tests/peers/formats.txt pins:
+tags, counts, maxima and percentiles must be those of the result, and each second of the log that of
+the result. The last line is `N passed, N failed`; the exit code is 1 when one failed.
+"""
+
+import argparse
+import collections
+import json
+import math
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PINNED = ROOT / "tests" / "peers" / "formats.txt"
+INSTALLED = ROOT / "target" / "formats"
+JARS = [pathlib.Path("/usr/share/java/hdrhistogram.jar"), pathlib.Path("/usr/share/java/HdrHistogram.jar")]
+TIMEOUT_S = 90
+NODES = 3
+LOAD = ["--nodes", str(NODES), "--rate", "2k", "--duration", "4s", "--warmup", "1500ms"]
+PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999, "p99_99": 0.9999}
+CLASSES = {"service": "e2e-st", "wait": "send-wt", "completion": "done-rt", "spread": "spread"}
+
+
+class Failed(Exception):
+    """What was seen is not what must be seen."""
+
+
+def need(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+def install():
+    """The pinned reader into target/formats; what is there and current is kept."""
+    mark = INSTALLED / "formats.txt"
+    if mark.exists() and mark.read_bytes() == PINNED.read_bytes():
+        return
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(INSTALLED / "venv")], check=True)
+    subprocess.run(
+        [str(python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+         "-r", str(PINNED)],
+        check=True,
+    )
+    shutil.copy(PINNED, mark)
+
+
+def python():
+    return INSTALLED / "venv" / "bin" / "python"
+
+
+def jar():
+    found = [path for path in JARS if path.exists()]
+    if not found or not shutil.which("java"):
+        sys.exit("formats: apt-get install default-jre-headless libhdrhistogram-java")
+    return found[0]
+
+
+def run(binary, folder):
+    """The result of a run with a log, and the log's path."""
+    log = folder / "run.hlog"
+    command = [str(binary), *LOAD, "--quiet", "--json", "-", "--hlog", str(log)]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S
+    )
+    # The times of a busy machine are void, but are written all the same.
+    need(done.returncode in (0, 5), f"exit {done.returncode}: {done.stderr.strip()}")
+    return json.loads(done.stdout)["runs"][0], log
+
+
+def processor(log, *options):
+    command = ["java", "-cp", str(jar()), "org.HdrHistogram.HistogramLogProcessor", "-i", str(log)]
+    done = subprocess.run(
+        [*command, *options], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=TIMEOUT_S,
+    )
+    need(done.returncode == 0, f"HistogramLogProcessor: {done.stdout} {done.stderr}")
+    return done.stdout
+
+
+def phases(row):
+    """Prefix of the tags, and the latencies that the result gives for them."""
+    return [("", row["latency_us"]), ("warmup.", row["warmup"]["latency_us"])]
+
+
+def expected_tags(row):
+    return {
+        prefix + tag
+        for prefix, _ in phases(row)
+        for tag in [*CLASSES.values(), *(f"e2e-rt.0-{node}" for node in range(NODES))]
+    }
+
+
+def java_finds_every_tag(row, log):
+    listed = processor(log, "-listtags").splitlines()[1:]
+    need(set(listed) == expected_tags(row), f"tags: {listed}")
+
+
+def java_counts(log, tag, folder):
+    """Values in microseconds with the samples at or below them, maximum and count, as Java has them."""
+    name = folder / tag
+    processor(log, "-tag", tag, "-outputValueUnitRatio", "1000", "-o", str(name))
+    rows, footer = [], {}
+    for line in pathlib.Path(f"{name}.hgrm").read_text(encoding="utf-8").splitlines():
+        if line.startswith("#[Max"):
+            words = line.replace(",", " ").replace("]", " ").split()
+            footer = {"max": float(words[2]), "count": int(words[-1])}
+        elif line.strip() and line.split()[0][0].isdigit():
+            value, _, count = line.split()[:3]
+            rows.append((float(value), int(count)))
+    return rows, footer
+
+
+def java_agrees(row, log):
+    with tempfile.TemporaryDirectory() as folder:
+        for prefix, latency in phases(row):
+            for name, tag in CLASSES.items():
+                rows, footer = java_counts(log, prefix + tag, pathlib.Path(folder))
+                agree_with_rows(prefix + tag, rows, footer, latency[name])
+        for cell in row["matrix"]:
+            tag = f"e2e-rt.0-{cell['to']}"
+            rows, footer = java_counts(log, tag, pathlib.Path(folder))
+            wanted = {key.removesuffix("_us"): value for key, value in cell.items()}
+            agree_with_rows(tag, rows, footer, {**wanted, "count": footer["count"]})
+
+
+def agree_with_rows(tag, rows, footer, wanted):
+    need(footer["count"] == wanted["count"], f"{tag}: {footer} but {wanted}")
+    need(same_bucket(footer["max"], wanted["max"]), f"{tag}: {footer} but {wanted}")
+    for key, quantile in PERCENTILES.items():
+        value = wanted.get(key)
+        if value is None:
+            continue
+        # Java prints some values with the samples up to them: those below the percentile must hold
+        # fewer than it takes, those from it on as many.
+        rank = math.ceil(round(quantile * footer["count"], 6))
+        for printed, count in rows:
+            need((count >= rank) == (printed >= value - 5e-4), f"{tag}: {key} {value}: {printed} {count}")
+
+
+def same_bucket(java, ours):
+    """Java knows a maximum to three digits, the result may know it to the nanosecond."""
+    return abs(java - ours) <= java * 1e-3 + 1e-3
+
+
+def python_rows(log):
+    """Every row of the log: tag, start, length, and the samples by value."""
+    program = (
+        "import sys\n"
+        "from hdrh.histogram import HdrHistogram\n"
+        "from hdrh.log import HistogramLogReader\n"
+        "reader = HistogramLogReader(sys.argv[1], HdrHistogram(1, 3600 * 10**9, 3))\n"
+        "while True:\n"
+        "    h = reader.get_next_interval_histogram()\n"
+        "    if h is None: break\n"
+        "    counts = [(i.value_iterated_to, i.count_at_value_iterated_to)"
+        " for i in h.get_recorded_iterator()]\n"
+        "    print(h.get_tag(), h.get_start_time_stamp(), h.get_end_time_stamp(), counts, sep='\\t')\n"
+    )
+    done = subprocess.run(
+        [str(python()), "-c", program, str(log)], capture_output=True, text=True, timeout=TIMEOUT_S
+    )
+    need(done.returncode == 0, f"PyPI hdrhistogram: {done.stderr}")
+    for line in done.stdout.splitlines():
+        tag, start, end, counts = line.split("\t")
+        yield tag, float(start), float(end), collections.Counter(dict(json.loads(
+            counts.replace("(", "[").replace(")", "]")
+        )))
+
+
+def python_agrees(row, log):
+    sums = collections.defaultdict(collections.Counter)
+    for tag, _, _, counts in python_rows(log):
+        sums[tag] += counts
+    need(set(sums) == expected_tags(row), f"tags: {sorted(sums)}")
+    for prefix, latency in phases(row):
+        for name, tag in CLASSES.items():
+            agree_with_counts(prefix + tag, sums[prefix + tag], latency[name])
+        nodes = (sums[f"{prefix}e2e-rt.0-{node}"] for node in range(NODES))
+        agree_with_counts(f"{prefix}e2e-rt.*", sum(nodes, collections.Counter()), latency["response"])
+
+
+def agree_with_counts(tag, counts, wanted):
+    total = sum(counts.values())
+    need(total == wanted["count"], f"{tag}: {total} samples but {wanted}")
+    need(same_bucket(max(counts) / 1e3, wanted["max"]), f"{tag}: {max(counts)} ns but {wanted}")
+    for key, quantile in PERCENTILES.items():
+        value = wanted.get(key)
+        if value is not None:
+            found = at_rank(counts, math.ceil(round(quantile * total, 6))) / 1e3
+            # The exact maximum may lie below the top of its bucket.
+            need(found == value or (value == wanted["max"] and same_bucket(found, value)),
+                 f"{tag}: {key} {found} but {wanted}")
+
+
+def at_rank(counts, rank):
+    for value in sorted(counts):
+        rank -= counts[value]
+        if rank <= 0:
+            return value
+    raise Failed(f"no rank {rank}")
+
+
+def every_second_is_in_both(row, log):
+    seconds = collections.defaultdict(collections.Counter)
+    starts = {}
+    for tag, start, end, counts in python_rows(log):
+        if tag.removeprefix("warmup.").startswith("e2e-rt."):
+            key = (tag.startswith("warmup."), round(start, 3))
+            seconds[key] += counts
+            starts[key] = end - start
+    listed = [i for i in row["intervals"] if i["copies"]]
+    need(len(listed) == len(seconds), f"{len(listed)} intervals and {len(seconds)} seconds")
+    need(len(listed) >= 6, f"two of the warm-up and four measured: {listed}")
+    first = min(start for _, start in seconds)
+    for interval in listed:
+        key = min(
+            (key for key in seconds if key[0] == interval["warmup"]),
+            key=lambda key: abs(key[1] - first - interval["start_s"]),
+        )
+        counts = seconds[key]
+        need(abs(key[1] - first - interval["start_s"]) < 0.002, f"no second at {interval}")
+        need(abs(starts[key] - interval["length_s"]) < 0.002, f"{starts[key]} but {interval}")
+        wanted = {"count": interval["copies"]} | {
+            key: interval[f"{key}_us"] for key in ("p50", "p99", "max")
+        }
+        agree_with_counts(str(key), counts, wanted)
+
+
+def intervals_add_up(row, _):
+    for key, total in [("sent", row["sent"]), ("copies", row["delivery"]["delivered"])]:
+        found = sum(interval[key] for interval in row["intervals"])
+        need(found == total, f"{key}: {found} in all intervals, {total} in the row")
+    warm = [interval for interval in row["intervals"] if interval["warmup"]]
+    need(sum(i["sent"] for i in warm) == row["warmup"]["messages"] == 3000, f"warm-up: {warm}")
+    need(row["messages"] == 11000, f"{row['messages']} messages")
+
+
+CASES = [
+    java_finds_every_tag, java_agrees, python_agrees, every_second_is_in_both, intervals_add_up,
+]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/fanstorm")
+    parser.add_argument("--only", default="", help="run the cases whose name holds this")
+    parser.add_argument("--list", action="store_true", help="print the cases and end")
+    args = parser.parse_args()
+    chosen = [case for case in CASES if args.only in case.__name__]
+    if args.list:
+        print("\n".join(case.__name__ for case in chosen))
+        return
+    if not args.binary.exists():
+        sys.exit(f"formats: {args.binary} is missing: cargo build --release")
+    jar()
+    install()
+    with tempfile.TemporaryDirectory() as folder:
+        row, log = run(args.binary, pathlib.Path(folder))
+        failed = [case for case in chosen if not passes(case, row, log)]
+    print(f"{len(chosen) - len(failed)} passed, {len(failed)} failed")
+    sys.exit(1 if failed or not chosen else 0)
+
+
+def passes(case, row, log):
+    try:
+        case(row, log)
+    except (Failed, KeyError, TypeError, ValueError, subprocess.TimeoutExpired) as reason:
+        print(f"FAILED  {case.__name__}: {type(reason).__name__}: {reason}", flush=True)
+        return False
+    print(f"ok      {case.__name__}", flush=True)
+    return True
+
+
+if __name__ == "__main__":
+    main()
