@@ -6,22 +6,20 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::contradiction::Contradiction;
 use super::output::JsonTarget;
 use super::view::Sheet;
+use super::words::{ArrivalsArg, EngineArg, FanOutArg, WaitArg, dialects, small_count};
 use crate::cluster::{ClusterConfig, FaultSpec};
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
 use crate::plan::discovery::DiscoveryUrl;
-use crate::plan::engine::{Engine, Wish};
-use crate::plan::fan_out::FanOut;
+use crate::plan::engine::Wish;
 use crate::plan::load::Spec;
 use crate::plan::schedule::{Arrivals, Shape, messages_within};
 use crate::plan::targets::{NodeUrl, PushNode};
-use crate::plan::wait::WaitMode;
 use crate::units::{Bytes, Count, Nanos, Rate};
 
 /// The most nodes of an embedded cluster: each is a process.
@@ -158,6 +156,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "NUMBER", default_value = "42", help_heading = GENERATOR)]
     seed: u64,
 
+    /// First run the same plan against a null cluster on loopback, and show the generator's own floor
+    /// beside the result
+    #[arg(long, help_heading = GENERATOR)]
+    calibrate: bool,
+
     /// For tests of the verdict: every turn of a worker takes so much longer.
     #[arg(long, value_name = "TIME", hide = true)]
     test_turn_delay: Option<Nanos>,
@@ -178,62 +181,6 @@ pub struct RunArgs {
     /// No progress and no report: errors, warnings, --json and the exit code say it all
     #[arg(long, short, help_heading = REPORT)]
     quiet: bool,
-}
-
-/// `--engine`, as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum EngineArg {
-    /// io_uring; epoll, with a notice, where seccomp or an old kernel withholds it
-    Auto,
-    /// io_uring or nothing
-    #[value(name = "io_uring")]
-    IoUring,
-    /// A system call for each read and send
-    Epoll,
-}
-
-/// `--wait`, as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum WaitArg {
-    /// As the load asks for
-    Auto,
-    /// Poll while copies follow each other, else sleep
-    Latency,
-    /// Poll without pause
-    Spin,
-    /// Sleep until many copies are there
-    Throughput,
-}
-
-/// `--fan-out`, as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FanOutArg {
-    /// Every socket, the pushing one included
-    All,
-    /// Every socket but the pushing one
-    Others,
-    /// The pushing socket alone: an echo server
-    Own,
-}
-
-/// `--arrivals`, as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ArrivalsArg {
-    /// At even distances
-    Constant,
-    /// At exponential distances, drawn from --seed
-    Poisson,
-}
-
-fn dialects() -> impl TypedValueParser<Value = Dialect> {
-    PossibleValuesParser::new(["dsatter", "raw"])
-        .map(|name| Dialect::by_name(&name).expect("only existing dialects are possible values"))
-}
-
-/// A number of sockets: `3`, `10k`.
-fn small_count(text: &str) -> Result<u32, String> {
-    let count: Count = text.parse().map_err(|e: crate::units::ScanError| e.to_string())?;
-    count.0.try_into().map_err(|_| format!("at most {}", Count(u32::MAX.into())))
 }
 
 /// Where the nodes come from.
@@ -451,16 +398,17 @@ impl RunArgs {
 
     /// What the workers are to stand on.
     pub fn engine(&self) -> Wish {
-        match self.engine {
-            EngineArg::Auto => Wish::Auto,
-            EngineArg::IoUring => Wish::Only(Engine::IoUring),
-            EngineArg::Epoll => Wish::Only(Engine::Epoll),
-        }
+        self.engine.into()
     }
 
     /// How long a discovery may take.
     pub fn connect_timeout(&self) -> Nanos {
         self.connect_timeout
+    }
+
+    /// Whether the null cluster is to be run against first.
+    pub const fn calibrate(&self) -> bool {
+        self.calibrate
     }
 
     /// Where distributions go.
@@ -488,32 +436,14 @@ impl RunArgs {
     }
 }
 
-impl From<FanOutArg> for FanOut {
-    fn from(arg: FanOutArg) -> Self {
-        match arg {
-            FanOutArg::All => Self::All,
-            FanOutArg::Others => Self::Others,
-            FanOutArg::Own => Self::Own,
-        }
-    }
-}
-
-impl From<WaitArg> for Option<WaitMode> {
-    fn from(arg: WaitArg) -> Self {
-        match arg {
-            WaitArg::Auto => None,
-            WaitArg::Latency => Some(WaitMode::Latency),
-            WaitArg::Spin => Some(WaitMode::Spin),
-            WaitArg::Throughput => Some(WaitMode::Throughput),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::plan::engine::Engine;
+    use crate::plan::fan_out::FanOut;
+    use crate::plan::wait::WaitMode;
 
     #[derive(Parser)]
     struct Alone {

@@ -68,9 +68,7 @@ pub fn exit_code(outcome: &Outcome) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::outcome::{Caveat, Delivery, Ending, Opcodes};
-    use crate::measure::reordering::Reordering;
-    use crate::units::Nanos;
+    use crate::measure::outcome::{Caveat, Delivery};
 
     fn run(delivery: Delivery, trust: Trust) -> RunOutcome {
         let caveat =
@@ -78,29 +76,9 @@ mod tests {
         RunOutcome {
             messages: 10,
             sent: 10,
-            push_sockets: 1,
-            receive_sockets: 0,
-            nodes: 1,
             delivery,
-            send_time: Nanos(1),
-            receive_time: Nanos(1),
-            latency_ns: Vec::new(),
-            started_unix_ms: 0,
-            warmup: None,
-            intervals: Vec::new(),
-            reordering: Reordering::default(),
-            lag_ns: None,
-            stamps_ns: None,
-            saturated: 0,
-            unattributable: 0,
-            matrix: Vec::new(),
-            gaps: Vec::new(),
-            gaps_total: 0,
-            lost: Vec::new(),
-            opcodes: Opcodes::default(),
-            cores: Vec::new(),
-            ending: Ending::Complete,
             caveats: vec![caveat],
+            ..RunOutcome::nothing()
         }
     }
 

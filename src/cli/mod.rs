@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 pub mod args;
 pub mod audit;
+pub mod calibrate;
 pub mod cluster;
 pub mod contradiction;
 pub mod discover;
@@ -21,6 +22,7 @@ pub mod report;
 pub mod run;
 pub mod signals;
 pub mod view;
+mod words;
 
 use self::args::RunArgs;
 use self::audit::AuditArgs;

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::net::ToSocketAddrs;
 
 use super::args::{Embedded, RunArgs, Source};
+use super::calibrate::calibrate;
 use super::discover;
 use super::exit::{Exit, exit_code};
 use super::need;
@@ -21,6 +22,7 @@ use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
 use crate::host::{HostError, audit, clock, io_uring, limits};
+use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
 use crate::plan::Plan;
 use crate::plan::engine::{self as engine_choice, EngineRefused};
@@ -71,10 +73,17 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let mut plots = Plots::open(args.hgrm(), &begun)?;
     let mut view = View::begin(&begun, args.sheet());
     signals.stop_the_run_first();
-    let outcome = engine::run(&plan, surroundings, &stop, &mut view)?;
+    let floor = args.calibrate().then(|| floor(&plan, &stop, &signals, &mut view));
+    if let Some(floor) = &floor {
+        view.hold_against(floor);
+    }
+    let mut outcome = engine::run(&plan, surroundings, &stop, &mut view)?;
+    if let Some(floor) = &floor {
+        outcome.runs.iter_mut().for_each(|run| floor.hold(run));
+    }
     // Its processes are gone before the report says that all is over.
     drop(cluster);
-    let document = begun.clone().ended(&outcome);
+    let document = begun.clone().calibrated(floor.as_ref()).ended(&outcome);
     let shown = view.end(&document);
     if let Some(target) = args.json() {
         let result = json::to_bytes(&document).expect("a document is made of numbers and text");
@@ -88,6 +97,19 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
         warn(&format!("the report could not be written: {error}"));
     }
     Ok(exit_code(&outcome))
+}
+
+/// The floor, and a warning where there is none. An interruption ends the calibration alone: whoever
+/// means the run interrupts again.
+fn floor(plan: &Plan, stop: &Stop, signals: &Signals, view: &mut View<'_>) -> Floor {
+    let floor = calibrate(plan, stop, view);
+    signals.stop_the_run_first();
+    if let Some(failure) = &floor.failure {
+        view.aside(|| {
+            warn(&format!("--calibrate: {failure}; the run goes on without a whole floor"))
+        });
+    }
+    floor
 }
 
 /// Who is talked to, from which CPUs. The embedded cluster lives as long as this does.

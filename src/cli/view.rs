@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::output::Pipe;
 use crate::engine::{self, Phase, Watch};
+use crate::measure::floor::Floor;
 use crate::measure::outcome::RunOutcome;
 use crate::plan::Plan;
 use crate::report::document::Document;
@@ -57,6 +58,8 @@ pub struct View<'a> {
     text: Text<'a>,
     out: Box<dyn Write>,
     progress: Progress,
+    /// What rows are held against before they are shown.
+    floor: Option<&'a Floor>,
     /// The first failure of `out`; nothing is written after it.
     failed: Option<io::Error>,
 }
@@ -66,9 +69,24 @@ impl<'a> View<'a> {
     pub fn begin(begun: &'a Document, sheet: Sheet) -> Self {
         let (out, text) = (sheet.open(), sheet.text(begun));
         let progress = Progress::new(sheet == Sheet::Quiet);
-        let mut view = Self { sheet, text, out, progress, failed: None };
+        let mut view = Self { sheet, text, out, progress, floor: None, failed: None };
         view.write(|text, out| text.header(out));
         view
+    }
+
+    /// Holds every row against `floor` from now on.
+    pub const fn hold_against(&mut self, floor: &'a Floor) {
+        self.floor = Some(floor);
+    }
+
+    /// Runs `print` while the progress line is out of its way.
+    pub fn aside(&self, print: impl FnOnce()) {
+        self.progress.suspend(print);
+    }
+
+    /// Looks on while the calibration runs: its rows are not the report's.
+    pub const fn calibrating(&mut self) -> Calibrating<'_> {
+        Calibrating(&mut self.progress)
     }
 
     /// Ends the report: what came of it.
@@ -97,16 +115,36 @@ impl Watch for View<'_> {
     }
 
     fn row(&mut self, _: &Plan, run: &RunOutcome) {
-        let run = Run::of(run);
-        self.write(|text, out| text.row(out, &run));
+        let row = match self.floor {
+            None => Run::of(run),
+            Some(floor) => {
+                let mut held = run.clone();
+                floor.hold(&mut held);
+                Run::of(&held)
+            }
+        };
+        self.write(|text, out| text.row(out, &row));
     }
 }
 
+/// The progress of a calibration, and nothing else of it.
+pub struct Calibrating<'a>(&'a mut Progress);
+
+impl Watch for Calibrating<'_> {
+    fn progress(&mut self, progress: &engine::Progress) {
+        let phase = format!("calibrating: {}", phase(progress.phase));
+        self.0.update(&phase, progress.done, progress.total);
+    }
+
+    fn row(&mut self, _: &Plan, _: &RunOutcome) {}
+}
+
+/// What is under way, with the noun of what is counted last: `connecting sockets  50 %  3 of 6`.
 fn phase(phase: Phase) -> String {
     match phase {
-        Phase::Connecting => "connecting, in sockets".to_owned(),
-        Phase::Probing => "probing, in sockets".to_owned(),
+        Phase::Connecting => "connecting sockets".to_owned(),
+        Phase::Probing => "waiting for a probe on all sockets".to_owned(),
         Phase::Preparing { messages } => format!("laying out {} messages", Count(messages)),
-        Phase::Running { messages } => format!("{} messages, in copies", Count(messages)),
+        Phase::Running { messages } => format!("m = {}: copies", Count(messages)),
     }
 }

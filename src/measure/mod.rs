@@ -16,6 +16,7 @@
 
 pub mod answers;
 pub mod correlate;
+pub mod floor;
 pub mod interval;
 pub mod ledger;
 pub mod messages;

@@ -351,6 +351,40 @@ impl RunOutcome {
     }
 }
 
+#[cfg(test)]
+impl RunOutcome {
+    /// A row of one push socket in which nothing happened, for tests to fill in what they are about.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            messages: 0,
+            sent: 0,
+            push_sockets: 1,
+            receive_sockets: 0,
+            nodes: 1,
+            delivery: Delivery::default(),
+            send_time: Nanos(1),
+            receive_time: Nanos(1),
+            latency_ns: Vec::new(),
+            started_unix_ms: 0,
+            warmup: None,
+            intervals: Vec::new(),
+            reordering: Reordering::default(),
+            lag_ns: None,
+            stamps_ns: None,
+            saturated: 0,
+            unattributable: 0,
+            matrix: Vec::new(),
+            gaps: Vec::new(),
+            gaps_total: 0,
+            lost: Vec::new(),
+            opcodes: Opcodes::default(),
+            cores: Vec::new(),
+            ending: Ending::Complete,
+            caveats: Vec::new(),
+        }
+    }
+}
+
 fn per_second(count: u64, time: Nanos) -> f64 {
     if time.0 == 0 { 0.0 } else { count as f64 / time.as_secs_f64() }
 }

@@ -359,10 +359,9 @@ fn grown_tcp_drops(facts: &Facts<'_>, which: std::ops::Range<usize>) -> Option<S
 
 #[cfg(test)]
 mod tests {
-    use super::super::reordering::Reordering;
     use super::*;
     use crate::host::facts::{SchedTime, Throttle};
-    use crate::measure::outcome::{Class, Delivery, Ending, Opcodes};
+    use crate::measure::outcome::Class;
     use crate::measure::recorder::histogram;
 
     /// A row of 200 ms on CPU 1 with a p99 of 990 µs, and a host that did nothing to it.
@@ -392,29 +391,11 @@ mod tests {
         let run = RunOutcome {
             messages: 1_000,
             sent: 1_000,
-            push_sockets: 1,
-            receive_sockets: 0,
-            nodes: 1,
-            delivery: Delivery::default(),
             send_time: Nanos::from_millis(1),
             receive_time: Nanos::from_millis(170),
             latency_ns: vec![(Class::Service, ns)],
-            started_unix_ms: 0,
-            warmup: None,
-            intervals: Vec::new(),
-            reordering: Reordering::default(),
-            lag_ns: None,
-            stamps_ns: None,
-            saturated: 0,
-            unattributable: 0,
-            matrix: Vec::new(),
-            gaps: Vec::new(),
-            gaps_total: 0,
-            lost: Vec::new(),
-            opcodes: Opcodes::default(),
             cores: vec![CoreUse { cpu: 0, ..CoreUse::default() }, core],
-            ending: Ending::Complete,
-            caveats: Vec::new(),
+            ..RunOutcome::nothing()
         };
         let ticks = |steal, total| CpuTicks { steal, total };
         let before = HostCounters {

@@ -140,6 +140,11 @@ impl Plan {
         })
     }
 
+    /// The same load by the same workers on other nodes.
+    pub fn against(&self, targets: Targets) -> Self {
+        Self { nodes: targets.nodes, push_node: targets.push_node, ..self.clone() }
+    }
+
     /// Sockets to one node.
     pub fn sockets_to(&self, node: usize) -> u64 {
         let pushing = if node == self.push_node { self.push_sockets } else { 0 };

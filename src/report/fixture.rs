@@ -5,9 +5,8 @@ use hdrhistogram::Histogram;
 use super::Invocation;
 use super::document::Document;
 use crate::host::facts::HostFacts;
-use crate::measure::outcome::{Class, CoreUse, Delivery, Ending, MatrixCell, Opcodes, RunOutcome};
+use crate::measure::outcome::{Class, CoreUse, Delivery, MatrixCell, Opcodes, RunOutcome};
 use crate::measure::recorder::histogram;
-use crate::measure::reordering::Reordering;
 use crate::plan::{Plan, fixture};
 use crate::units::{Bytes, Nanos};
 
@@ -79,22 +78,11 @@ pub(super) fn whole(messages: u64) -> RunOutcome {
             (Class::Completion, ramp(messages, 1_300)),
             (Class::Spread, ramp(messages, 900)),
         ],
-        started_unix_ms: 0,
-        warmup: None,
-        intervals: Vec::new(),
-        reordering: Reordering::default(),
-        lag_ns: None,
-        stamps_ns: None,
-        saturated: 0,
-        unattributable: 0,
         matrix: vec![
             cell(0, 4 * messages, 4 * messages),
             cell(1, messages, messages),
             cell(2, messages, messages),
         ],
-        gaps: Vec::new(),
-        gaps_total: 0,
-        lost: Vec::new(),
         opcodes: Opcodes { text: copies, ..Opcodes::default() },
         cores: vec![CoreUse {
             cpu: 1,
@@ -106,7 +94,6 @@ pub(super) fn whole(messages: u64) -> RunOutcome {
             longest_turn: Nanos(84_000),
             ..CoreUse::default()
         }],
-        ending: Ending::Complete,
-        caveats: Vec::new(),
+        ..RunOutcome::nothing()
     }
 }

@@ -181,8 +181,7 @@ mod tests {
 
     /// `Histogram(1, 3600000000000L, 3)` with 1 to 10 ms, `outputPercentileDistribution(out, 1e6)` of
     /// HdrHistogram 2.1.11.
-    const JAVA: &str = "\
-       Value     Percentile TotalCount 1/(1-Percentile)
+    const JAVA: &str = "       Value     Percentile TotalCount 1/(1-Percentile)
 
        1.000 0.000000000000          1           1.00
        1.000 0.100000000000          1           1.11

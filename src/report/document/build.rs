@@ -4,6 +4,7 @@
 use super as doc;
 use super::{histogram, row};
 use crate::host::facts::HostFacts;
+use crate::measure::floor::Floor;
 use crate::measure::outcome::{
     Caveat, Class, CoreUse, Delivery, Ending, LostSocket, MatrixCell, Opcodes, Outcome, RunOutcome,
     StreamGap, Trust,
@@ -29,9 +30,21 @@ impl doc::Document {
             runs: Vec::new(),
             skipped: Vec::new(),
             interrupted: false,
+            calibration: None,
             summary: doc::Summary::default(),
         }
         .summed_up()
+    }
+
+    /// With the floor that the rows are held against.
+    pub fn calibrated(self, floor: Option<&Floor>) -> Self {
+        let calibration = floor.map(|floor| doc::Calibration {
+            cluster: floor.cluster.clone(),
+            shared_cores: floor.shares_cores,
+            runs: floor.runs.iter().map(row::Run::of).collect(),
+            failure: floor.failure.clone(),
+        });
+        Self { calibration, ..self }
     }
 
     /// With everything that came of it.

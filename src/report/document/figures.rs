@@ -79,6 +79,23 @@ impl Run {
         let Delivery { missing, duplicate, corrupt, .. } = self.delivery;
         missing == 0 && duplicate == 0 && corrupt == 0
     }
+
+    /// Copies of messages that were not sent before the end: they are missing, and no cluster is to
+    /// blame for it.
+    pub fn unsent_copies(&self) -> u64 {
+        let copies_each = self.delivery.expected / self.messages.max(1);
+        let unsent = self.messages.saturating_sub(self.sent).saturating_mul(copies_each);
+        unsent.min(self.delivery.missing)
+    }
+
+    /// Working time for each copy over all cores, in nanoseconds; `None` without copies.
+    pub fn cpu_ns_per_copy(&self) -> Option<f64> {
+        let cores = &self.generator.cores;
+        let work_ns: u64 =
+            cores.iter().map(|core| seconds(core.cpu_s).since(seconds(core.spun_s)).0).sum();
+        let copies: u64 = cores.iter().map(|core| core.copies).sum();
+        (copies > 0).then(|| (work_ns as f64 / copies as f64 * 1e3).round() / 1e3)
+    }
 }
 
 impl LatencyClass {

@@ -45,8 +45,26 @@ pub struct Document {
     pub skipped: Vec<Skipped>,
     /// A signal ended the invocation early.
     pub interrupted: bool,
+    /// The same plan against a null cluster, where that was asked for: the generator's own floor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// The most wanted figures without nesting, for continuous integration.
     pub summary: Summary,
+}
+
+/// The generator's own floor: the same load over the same sockets, run first against relays on
+/// loopback that read nothing. Generator, loopback and relays are all in it, so it is an upper bound
+/// of what the tool adds to a figure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Calibration {
+    /// Against what.
+    pub cluster: String,
+    /// The relays had no CPU of their own, which makes the floor higher than it need be.
+    pub shared_cores: bool,
+    /// Its rows, of the same sizes as those of the result.
+    pub runs: Vec<Run>,
+    /// Why rows are missing or cut short; null if none is.
+    pub failure: Option<String>,
 }
 
 /// Who measured.

@@ -28,15 +28,21 @@ const OF_ROWS: &[Law<Run>] = &[counts, conservation, ranges, trust, durations, h
 pub fn check(document: &Document) -> Result<(), Contradiction> {
     let plan =
         OF_PLANS.iter().find_map(|law| law(&document.plan)).map(|why| format!("plan: {why}"));
-    let mut rows = document.runs.iter().enumerate();
-    let breach = plan.or_else(|| {
-        rows.find_map(|(index, run)| {
-            let breach = OF_ROWS.iter().find_map(|law| law(run));
-            let breach = breach.or_else(|| places(&document.plan, run));
-            breach.map(|why| format!("runs[{index}].{why}"))
-        })
+    let breach = plan.or_else(|| rows(&document.plan, &document.runs));
+    let breach = breach.or_else(|| {
+        let floor = rows(&document.plan, &document.calibration.as_ref()?.runs);
+        floor.map(|why| format!("calibration.{why}"))
     });
     breach.map_or(Ok(()), |why| Err(Contradiction(why)))
+}
+
+fn rows(plan: &Plan, runs: &[Run]) -> Option<String> {
+    let mut rows = runs.iter().enumerate();
+    rows.find_map(|(index, run)| {
+        let breach = OF_ROWS.iter().find_map(|law| law(run));
+        let breach = breach.or_else(|| places(plan, run));
+        breach.map(|why| format!("runs[{index}].{why}"))
+    })
 }
 
 fn sizes(plan: &Plan) -> Option<String> {

@@ -2,7 +2,7 @@
 //!
 //! Belongs here: which row heads a result, and the sums over all. Does not: the rows themselves.
 
-use super::figures::{micros, seconds};
+use super::figures::micros;
 use super::row::{Latency, LatencyClass, Run, Trust};
 use super::{Document, Summary};
 
@@ -22,6 +22,9 @@ impl Document {
     pub fn only(mut self, messages: u64) -> Option<Self> {
         self.runs.retain(|run| run.messages == messages);
         self.skipped.retain(|skipped| skipped.messages == messages);
+        if let Some(calibration) = &mut self.calibration {
+            calibration.runs.retain(|run| run.messages == messages);
+        }
         (!self.runs.is_empty()).then(|| self.summed_up())
     }
 }
@@ -63,7 +66,7 @@ fn times(document: &Document) -> Summary {
         max_ms: millis(headline, |latency| latency.max),
         completion_p50_ms: millis(completion, |latency| latency.p50),
         completion_p99_ms: millis(completion, |latency| latency.p99),
-        cpu_ns_per_copy: shown.and_then(cpu_ns_per_copy),
+        cpu_ns_per_copy: shown.and_then(Run::cpu_ns_per_copy),
         ..Summary::default()
     }
 }
@@ -71,12 +74,4 @@ fn times(document: &Document) -> Summary {
 /// Through whole nanoseconds, so that no digit is the arithmetic's.
 fn millis(latency: Option<&Latency>, of: fn(&Latency) -> Option<f64>) -> Option<f64> {
     latency.and_then(of).map(|figure| micros(figure).0 as f64 / 1e6)
-}
-
-fn cpu_ns_per_copy(run: &Run) -> Option<f64> {
-    let cores = &run.generator.cores;
-    let work_ns: u64 =
-        cores.iter().map(|core| seconds(core.cpu_s).since(seconds(core.spun_s)).0).sum();
-    let copies: u64 = cores.iter().map(|core| core.copies).sum();
-    (copies > 0).then(|| (work_ns as f64 / copies as f64 * 1e3).round() / 1e3)
 }

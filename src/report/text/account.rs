@@ -99,12 +99,24 @@ fn how_it_ended(page: &Page<'_>, run: &Run) -> String {
             format!("{missing}; ended after {drain} without a copy (--drain)")
         }
         Ending::SocketsLost => format!("{missing}; ended when no living socket expected more"),
-        Ending::Interrupted => format!(
-            "interrupted; {} of {} messages were sent, {missing}",
-            Count(run.sent),
-            Count(run.messages)
-        ),
+        Ending::Interrupted => {
+            let sent = sent(run);
+            match run.delivery.missing.saturating_sub(run.unsent_copies()) {
+                0 => format!("interrupted; {sent}, and every copy of them has come"),
+                late => format!("interrupted; {sent}, and {} had not come", copies_of_them(late)),
+            }
+        }
     }
+}
+
+/// `1 500 of 4 000 messages were sent`.
+fn sent(run: &Run) -> String {
+    let verb = if run.sent == 1 { "was" } else { "were" };
+    format!("{} of {} {verb} sent", Count(run.sent), counted(run.messages, "message", "messages"))
+}
+
+fn copies_of_them(count: u64) -> String {
+    counted(count, "copy of them", "copies of them")
 }
 
 fn tell_silence(

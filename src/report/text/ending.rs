@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::account::{self, row_name};
+use super::floor;
 use super::page::Page;
 use super::rows::{PERCENTILES, latency_cells, meaning};
 use crate::report::document::figures::micros;
@@ -22,6 +23,7 @@ pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
         }
         latency(page, out, last)?;
         generator(page, out, last)?;
+        floor::write(page, out, last)?;
     }
     caveats(page, out, runs)?;
     skipped(page, out)?;
@@ -164,16 +166,24 @@ fn verdict(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
         0 => String::new(),
         rows => format!("{} did not run; ", counted(rows, "row", "rows")),
     };
-    let sentence = format!("{}; {skipped}{}", delivered(&total), trust(worst, &document.runs));
+    let unsent = document.runs.iter().map(Run::unsent_copies).fold(0, u64::saturating_add);
+    let delivered = delivered(&total, unsent);
+    let sentence = format!("{delivered}; {skipped}{}", trust(worst, &document.runs));
     wrapped(out, &first, 4, &sentence)
 }
 
-fn delivered(delivery: &Delivery) -> String {
+fn delivered(delivery: &Delivery, unsent: u64) -> String {
     let Delivery { expected, missing, duplicate, corrupt, .. } = *delivery;
-    let mut sentence = match missing {
-        0 => format!("all {} came", counted(expected, "copy", "copies")),
-        _ => format!("{} of {} missing", Count(missing), counted(expected, "copy", "copies")),
+    let due = expected.saturating_sub(unsent);
+    let mut sentence = match (due, missing.saturating_sub(unsent)) {
+        (0, 0) => "nothing was sent".to_owned(),
+        (1, 0) => "the one copy came".to_owned(),
+        (_, 0) => format!("all {} copies came", Count(due)),
+        (_, lost) => format!("{} of {} missing", Count(lost), counted(due, "copy", "copies")),
     };
+    if unsent > 0 && due > 0 {
+        sentence += &format!(" ({} more belong to messages that were not sent)", Count(unsent));
+    }
     for (count, word) in [(duplicate, "duplicate"), (corrupt, "corrupt")] {
         if count > 0 {
             sentence += &format!(", {} {word}", Count(count));

@@ -9,6 +9,7 @@
 
 mod account;
 mod ending;
+mod floor;
 mod header;
 mod page;
 mod rows;

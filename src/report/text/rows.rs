@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::page::Page;
 use crate::report::document::Plan;
 use crate::report::document::figures::{micros, seconds};
-use crate::report::document::row::{Latency, LatencyClass, Run, Trust};
+use crate::report::document::row::{Ending, Latency, LatencyClass, Run, Trust};
 use crate::report::format::{self, Cell, Column, Ink, or_na, trust_word, width};
 use crate::units::{Count, Nanos};
 
@@ -80,6 +80,8 @@ fn cells(run: &Run, class: LatencyClass) -> Vec<Cell> {
 /// A row of which copies are missing is no good row, whatever its times are worth.
 fn verdict_cell(run: &Run) -> Cell {
     match (run.verdict.trust, run.delivery.missing, run.complete()) {
+        // What is missing then is the signal's doing, not the cluster's.
+        (_, 1.., _) if run.ending == Ending::Interrupted => Cell::inked("cut off", Ink::Bad),
         (Trust::Void, ..) => Cell::inked(trust_word(Trust::Void), Ink::Bad),
         (_, 1.., _) => Cell::inked("deficit", Ink::Bad),
         (_, 0, false) => Cell::inked("faulty", Ink::Bad),

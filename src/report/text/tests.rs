@@ -1,6 +1,7 @@
 //! Whole reports, as a person sees them.
 
 use super::*;
+use crate::measure::floor::Floor;
 use crate::measure::outcome::{
     Caveat, Class, Delivery, Ending, LostSocket, Outcome, RunOutcome, StreamGap, Trust,
 };
@@ -214,6 +215,72 @@ fn a_report_at_once_is_the_report_that_was_written_piece_by_piece() {
     assert_eq!(String::from_utf8(out).unwrap(), report(&plan, &interrupted()));
 }
 
+/// The row of `busy` in a third of its time.
+fn calibration(failure: Option<&str>) -> Floor {
+    let mut floor = whole(1_000);
+    floor.receive_time = Nanos::from_millis(5);
+    floor.latency_ns[0].1 = whole(333).latency_ns[0].1.clone();
+    let cluster = "3 relays on CPU 0".to_owned();
+    let failure = failure.map(str::to_owned);
+    Floor { cluster, shares_cores: failure.is_some(), runs: vec![floor], failure }
+}
+
+fn calibrated(plan: &Plan, floor: &Floor, mut outcome: Outcome) -> String {
+    outcome.runs.iter_mut().for_each(|run| floor.hold(run));
+    let document = Document::begun(plan, &invocation()).calibrated(Some(floor)).ended(&outcome);
+    let mut out = Vec::new();
+    Text::new(&document, false, None).all(&mut out).unwrap();
+    let report = String::from_utf8(out).unwrap();
+    report[report.find("\nOur own floor").unwrap()..].to_owned()
+}
+
+#[test]
+fn the_floor_stands_beside_the_row_and_too_near_to_it_is_a_caveat() {
+    let plan = plan(&[1_000]);
+    assert_eq!(calibrated(&plan, &calibration(None), outcome(vec![whole(1_000)])), FLOOR);
+    let report = calibrated(&plan, &calibration(Some("interrupted")), outcome(vec![whole(2_000)]));
+    assert!(report.starts_with("\nOur own floor, m = 2 000 (the same plan against 3 relays on CPU 0)\n  not whole: interrupted\n\nverdict: ok"), "{report}");
+}
+
+#[test]
+fn one_copy_is_not_called_all_copies() {
+    let mut run = whole(1);
+    run.delivery.expected = 1;
+    run.delivery.delivered = 1;
+    run.delivery.seen = 1;
+    let report = report(&plan(&[1]), &outcome(vec![run]));
+    assert!(
+        report.ends_with(
+            "verdict: ok: the one copy came, once and unaltered; the times describe the cluster\n"
+        ),
+        "{report}"
+    );
+}
+
+#[test]
+fn an_interruption_before_the_last_copy_of_what_was_sent_blames_nobody() {
+    let mut run = whole(1_000);
+    run.sent = 600;
+    run.delivery = Delivery {
+        expected: 6_000,
+        delivered: 3_600,
+        missing: 2_400,
+        seen: 3_600,
+        ..Delivery::default()
+    };
+    run.ending = Ending::Interrupted;
+    let report = report(
+        &plan(&[1_000]),
+        &Outcome { runs: vec![run], interrupted: true, ..Outcome::default() },
+    );
+    for line in [
+        "m = 1 000: interrupted; 600 of 1 000 messages were sent, and every copy of them has come\n",
+        "verdict: interrupted: all 3 600 copies came (2 400 more belong to messages that were not sent);",
+    ] {
+        assert!(report.contains(line), "{line}{report}");
+    }
+}
+
 #[test]
 fn nothing_measured_is_said_and_not_tabulated() {
     let mut nothing = outcome(Vec::new());
@@ -222,6 +289,23 @@ fn nothing_measured_is_said_and_not_tabulated() {
     assert!(report.ends_with("\nverdict: nothing was measured\n"), "{report}");
     assert!(!report.contains("Copies"), "{report}");
 }
+
+const FLOOR: &str = "
+Our own floor, m = 1 000 (the same plan against 3 relays on CPU 0)
+  service         p50      p99    p99.9      max  receive  per copy  verdict
+  this run     600 µs  1.19 ms      n/a  1.20 ms  15.0 ms    612 ns  degraded
+  floor        200 µs   396 µs      n/a   400 µs  5.00 ms    612 ns  ok
+  generator, loopback and relays are all in it: an upper bound of what the tool itself adds
+
+Caveats
+  degraded  near-own-floor (m = 1 000): the same plan against a null cluster has a p99 of 396 µs, 33
+    % of this row's 1.19 ms: up to so much may be the generator's own, loopback and null cluster
+    included
+    what to do: compare such figures with the floor and not with 0; more --cores, or more CPUs
+      beside them, lower it
+
+verdict: degraded: all 6 000 copies came, once and unaltered; read the times with the caveats above
+";
 
 const CLEAN: &str = "\
 fanstorm 0.1.0: a burst of 10, 100, 1 000, 8 000 messages
@@ -365,14 +449,14 @@ verdict: ok: all 6 copies came, once and unaltered; the times describe the clust
 const INTERRUPTED: &str = "
 messages           copies     send  receive   copies/s      p50      p99    p99.9      max  verdict
    3 000  18 000 / 18 000  6.00 ms  45.0 ms    400 000  1.80 ms  3.57 ms  3.60 ms  3.60 ms  ok
-   1 500   8 500 / 24 000  8.00 ms  60.0 ms    141 667  2.40 ms  4.76 ms  4.80 ms  4.80 ms  deficit
+   1 500   8 500 / 24 000  8.00 ms  60.0 ms    141 667  2.40 ms  4.76 ms  4.80 ms  4.80 ms  cut off
 
 Copies
                  expected    delivered    missing  duplicate  out of order    foreign    corrupt
   m = 4 000        24 000        8 500     15 500          4             0          0          1
   all rows         42 000       26 500     15 500          4             0          0          1
 
-m = 4 000: interrupted; 1 500 of 4 000 messages were sent, 15 500 copies are missing
+m = 4 000: interrupted; 1 500 of 4 000 messages were sent, and 500 copies of them had not come
   receiving node                            copies    missing      p50      p99      max
   node 0 ws://127.0.0.1:7101/                5 500     10 500   550 µs  1.09 ms  1.10 ms
   node 1 ws://127.0.0.1:7102/                1 500      2 500   150 µs   297 µs   300 µs
@@ -393,6 +477,6 @@ Our own cost, m = 4 000
 Not run
   m = 8 000: interrupted
 
-verdict: interrupted: 15 500 of 42 000 copies missing, 4 duplicate, 1 corrupt; 1 row did not run;
-    the times describe the cluster
+verdict: interrupted: 500 of 27 000 copies missing (15 000 more belong to messages that were not
+    sent), 4 duplicate, 1 corrupt; 1 row did not run; the times describe the cluster
 ";

@@ -1,0 +1,72 @@
+//! `--calibrate`: the same plan, first against the null cluster.
+//!
+//! Belongs here: starting it, pointing the plan at it, ending it. Does not: what its figures mean
+//! (`measure::floor`). Nothing that goes wrong here costs the measurement: a floor that is not there
+//! is said, and the run goes on.
+
+use std::io;
+
+use super::view::View;
+use crate::cluster::{Cluster, ClusterConfig};
+use crate::engine::{self, Stop, Surroundings};
+use crate::host::cpus::{self, Cores, Demand};
+use crate::measure::floor::Floor;
+use crate::measure::outcome::Outcome;
+use crate::plan::Plan;
+use crate::plan::targets::{NodeUrl, PushNode, Targets};
+
+/// Each node is a process of this machine.
+const NODES_MAX: usize = 256;
+
+/// Runs `plan` against relays on loopback, as many as it has nodes, on the CPUs that it leaves.
+pub fn calibrate(plan: &Plan, stop: &Stop, view: &mut View<'_>) -> Floor {
+    let (cpus, shares_cores) = apart(plan);
+    let cluster = clause(plan.nodes.len(), &cpus);
+    let (runs, failure) = match against_relays(plan, cpus, shares_cores, stop, view) {
+        Ok(outcome) => (outcome.runs, outcome.skipped.into_iter().next().map(|(_, reason)| reason)),
+        Err(error) => (Vec::new(), Some(error.to_string().replace('\n', "; "))),
+    };
+    // Of an interruption in the last row nothing else tells.
+    let interrupted = stop.requested().then(|| "interrupted".to_owned());
+    Floor { cluster, shares_cores, runs, failure: interrupted.or(failure) }
+}
+
+/// The CPUs without a worker; all of them, shared, where there is none.
+fn apart(plan: &Plan) -> (Vec<usize>, bool) {
+    let demand = Demand { sockets: plan.sockets(), most_workers: plan.cores.len(), embedded: true };
+    cpus::place(&cpus::allowed(), &Cores::List(plan.cores.clone()), demand)
+        .map_or((Vec::new(), true), |placement| (placement.cluster, placement.shared))
+}
+
+fn clause(nodes: usize, cpus: &[usize]) -> String {
+    let relays = if nodes == 1 { "relay" } else { "relays" };
+    let cpus: Vec<_> = cpus.iter().map(usize::to_string).collect();
+    format!("{nodes} {relays} on CPU {}", cpus.join(", "))
+}
+
+/// The cluster ends with this function, however it ends.
+fn against_relays(
+    plan: &Plan,
+    cpus: Vec<usize>,
+    cluster_shares_cores: bool,
+    stop: &Stop,
+    view: &mut View<'_>,
+) -> anyhow::Result<Outcome> {
+    let nodes = plan.nodes.len();
+    anyhow::ensure!(nodes <= NODES_MAX, "{nodes} nodes: the null cluster has {NODES_MAX} at most");
+    let config =
+        ClusterConfig { nodes, relay: true, cpus, seed: plan.seed, ..ClusterConfig::default() };
+    let cluster = Cluster::start(&config)?;
+    let urls: Vec<NodeUrl> =
+        cluster.node_urls().iter().map(|url| url.parse()).collect::<Result<_, _>>()?;
+    let addresses = |_: &str, _: u16| Err(io::Error::other("relays have addresses, not names"));
+    let push_node = PushNode::Index(plan.push_node);
+    let targets = Targets::new(&urls, &push_node, &addresses, &mut Vec::new())?;
+    // What the host lacks for the plan is said of the run itself.
+    let surroundings = Surroundings {
+        cpus_allowed: Some(cpus::allowed().len()),
+        cluster_shares_cores,
+        ..Surroundings::default()
+    };
+    Ok(engine::run(&plan.against(targets), surroundings, stop, &mut view.calibrating())?)
+}

@@ -1,0 +1,116 @@
+//! `--calibrate`: the floor stands beside the result, against whatever cluster the result is of, and
+//! whatever becomes of it the result is there.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use fanstorm::cluster::{Cluster, ClusterConfig};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_fanstorm");
+
+fn fanstorm(words: &str) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(words.split_whitespace()).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The result, and the report that the run printed. A busy machine may well void a row; that all
+/// copies came is what counts here.
+fn measured(words: &str) -> (Value, String) {
+    let output = fanstorm(&format!("--calibrate --json - {words}")).output().unwrap();
+    let Output { status, stdout, stderr } = output;
+    let report = String::from_utf8(stderr).unwrap();
+    assert!(matches!(status.code(), Some(0 | 5)), "{words}: {status}: {report}");
+    (serde_json::from_slice(&stdout).unwrap(), report)
+}
+
+fn caveats(result: &Value) -> Vec<&str> {
+    let caveats = result["runs"][0]["verdict"]["caveats"].as_array().unwrap();
+    caveats.iter().map(|caveat| caveat["code"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_floor_of_an_embedded_cluster_is_told_for_each_row() {
+    let (result, report) = measured("--nodes 2 --messages 20,400");
+    let floor = &result["calibration"];
+    assert_eq!(floor["failure"], Value::Null);
+    assert!(floor["cluster"].as_str().unwrap().starts_with("2 relays on CPU "), "{floor}");
+    for (row, messages) in [20, 400].into_iter().enumerate() {
+        assert_eq!(floor["runs"][row]["messages"], messages);
+        let delivery = |of: &Value| of["runs"][row]["delivery"]["delivered"].clone();
+        assert_eq!(delivery(floor), delivery(&result), "the same copies");
+    }
+    assert!(
+        report.contains("\nOur own floor, m = 400 (the same plan against 2 relays on CPU"),
+        "{report}"
+    );
+    assert!(report.contains("\n  floor "), "{report}");
+}
+
+#[test]
+fn the_floor_of_a_cluster_that_others_run_is_that_of_as_many_nodes() {
+    let config = ClusterConfig {
+        nodes: 2,
+        relay: true,
+        executable: Some(BINARY.into()),
+        ..ClusterConfig::default()
+    };
+    let cluster = Cluster::start(&config).unwrap();
+    let nodes: Vec<_> = cluster.node_urls().iter().map(|url| format!("--node {url}")).collect();
+    let words = "--push-node 1 --dialect raw --rate 2k --messages 400 --receivers-per-node 2";
+    let (result, _) = measured(&format!("{} {words}", nodes.join(" ")));
+    let floor = &result["calibration"]["runs"][0];
+    assert_eq!(floor["delivery"]["missing"], 0);
+    assert_eq!(floor["delivery"]["expected"], result["runs"][0]["delivery"]["expected"]);
+    assert!(floor["generator"]["schedule_lag_us"]["p50"].is_f64(), "{floor}");
+}
+
+#[test]
+fn a_generator_that_is_slow_by_itself_is_caught_by_its_floor() {
+    let words = "--relay --rate 1k --messages 500 --test-turn-delay 2ms";
+    let (result, report) = measured(words);
+    assert!(caveats(&result).contains(&"near-own-floor"), "{report}");
+    assert!(
+        report.contains("near-own-floor (m = 500): the same plan against a null cluster"),
+        "{report}"
+    );
+}
+
+/// Reads up to the headings of the rows: the clock of the calibration is about to start.
+fn begun(child: &mut Child) -> impl Read + use<> {
+    let mut report = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("messages ") {
+        line.clear();
+        assert!(report.read_line(&mut line).unwrap() > 0, "it ended before its rows");
+    }
+    report
+}
+
+#[test]
+fn an_interruption_ends_the_calibration_and_not_the_measurement() {
+    let mut child =
+        fanstorm("--calibrate --relay --rate 100 --duration 3s --json -").spawn().unwrap();
+    let mut report = begun(&mut child);
+    thread::sleep(Duration::from_millis(300));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let mut rest = String::new();
+    report.read_to_string(&mut rest).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 5)), "{rest}");
+    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["interrupted"], false);
+    assert_eq!(result["runs"][0]["sent"], 300);
+    assert_eq!(result["summary"]["missing"], 0);
+    let failure = result["calibration"]["failure"].as_str().unwrap();
+    assert!(failure.contains("interrupted"), "{failure}");
+    assert!(
+        rest.contains("warning: --calibrate: interrupted") || rest.contains("nothing was measured"),
+        "{rest}"
+    );
+}
