@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fanstorm::host::audit::facts::Facts;
+use fanstorm::host::audit::facts::{Facts, Offloads};
 use fanstorm::host::audit::finding::Severity::{Info, Stop, Warn};
 use fanstorm::host::audit::finding::{Remedy, Severity};
 use fanstorm::host::audit::need::{Need, Place, UringWish};
@@ -234,6 +234,9 @@ const PROVOCATIONS: &[(&str, Severity, Change)] = &[
     ("network card speed", Warn, |f, _| f.nics[0].speed_mbit = Some(2_500)),
     ("network card queues", Info, |f, _| f.nics[0].receive_queues = 7),
     ("network card interrupts", Info, |f, _| f.nics[0].interrupt_cpus = vec![7, 8]),
+    ("network card offloads", Info, |f, _| {
+        f.nics[0].offloads = Some(Offloads { gro: true, tso: false });
+    }),
     ("net.ipv4.tcp_mem", Warn, |f, _| f.tcp.mem_pages = Some([9, 187_499, 999_999])),
     ("net.ipv4.tcp_rmem", Info, |f, _| f.tcp.rmem = Some([1_024, 4_096, 16_384])),
     ("net.ipv4.tcp_wmem", Info, |f, _| f.tcp.wmem = Some([1_024, 4_096, 16_384])),

@@ -6,12 +6,14 @@
 
 mod files;
 mod nics;
+mod offloads;
 mod sources;
 
 use std::path::Path;
 
 use self::files::Files;
 pub use self::nics::Nic;
+pub use self::offloads::Offloads;
 pub use self::sources::Setting;
 use super::super::facts::HostFacts;
 use super::super::io_uring::{self, Refusal};
@@ -165,7 +167,11 @@ impl Facts {
     /// The facts of this machine. Whether a ring can be made is for the caller to try.
     pub fn read() -> Self {
         let limits = limits::Facts::read();
-        Self { limits, ..Self::under(Path::new("/")) }
+        let mut facts = Self { limits, ..Self::under(Path::new("/")) };
+        for nic in &mut facts.nics {
+            nic.offloads = offloads::of_device(&nic.name);
+        }
+        facts
     }
 
     /// The facts of the machine whose `/proc`, `/sys` and `/etc` lie under `root`.

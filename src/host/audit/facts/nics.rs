@@ -5,6 +5,7 @@
 //! that could be spread over CPUs.
 
 use super::files::Files;
+use super::offloads::{self, Offloads};
 
 /// A network card that is up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Nic {
     pub spreads: bool,
     /// CPUs that serve its interrupts, sorted; empty where /proc does not say.
     pub interrupt_cpus: Vec<usize>,
+    /// What it does by itself; unknown where the kernel does not say.
+    pub offloads: Option<Offloads>,
     /// The default route leaves through it.
     pub default_route: bool,
 }
@@ -53,6 +56,8 @@ fn nic(files: &Files<'_>, name: &str, routes: &str) -> Option<Nic> {
         speed_mbit: files.text(&format!("{folder}/speed")).and_then(|speed| speed.parse().ok()),
         spreads: queues.iter().any(spreads),
         interrupt_cpus: interrupt_cpus(files, &folder),
+        // No file of a kernel's: a recorded host has the words of `ethtool -k` here.
+        offloads: files.text(&format!("ethtool/{name}")).map(|text| offloads::of_record(&text)),
         default_route: routes.lines().any(|line| is_default(line, name)),
     })
 }

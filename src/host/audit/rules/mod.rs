@@ -190,6 +190,16 @@ pub const RULES: &[Rule] = &[
         check: queues::card_queues,
     },
     Rule {
+        knob: "network card offloads",
+        group: Group::Network,
+        worst: Info,
+        figures: false,
+        wants: "GRO and TSO on",
+        why: "packets of one connection are handled together; without it each costs the whole way",
+        visible: |f| f.nics.iter().any(|nic| nic.offloads.is_some()),
+        check: queues::card_offloads,
+    },
+    Rule {
         knob: "network card interrupts",
         group: Group::Network,
         worst: Info,

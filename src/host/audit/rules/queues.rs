@@ -213,3 +213,24 @@ pub(super) fn card_interrupts(facts: &Facts, need: &Need) -> Option<Finding> {
         )),
     })
 }
+
+pub(super) fn card_offloads(facts: &Facts, need: &Need) -> Option<Finding> {
+    let nic = card(facts)?;
+    let offloads = nic.offloads?;
+    let off: Vec<_> = [("gro", offloads.gro), ("tso", offloads.tso)]
+        .into_iter()
+        .filter_map(|(name, on)| (!on).then_some(name))
+        .collect();
+    let on: Vec<_> = off.iter().map(|name| format!("{name} on")).collect();
+    (need.place == Place::Elsewhere && !off.is_empty()).then(|| Finding {
+        severity: Severity::Info,
+        is: format!("{}: {} off", nic.name, off.join(", ")),
+        wants: on.join(", "),
+        why: format!(
+            "each of {} copies of a message, and each packet of a large send, goes through the \
+             kernel alone; together they cost a fraction",
+            Count(need.copies_per_message)
+        ),
+        remedy: Remedy::Command(format!("sudo ethtool -K {} {}", nic.name, on.join(" "))),
+    })
+}
