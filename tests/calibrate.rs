@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use fanstorm::cluster::{Cluster, ClusterConfig};
+use fanstorm::cluster::{Audience, Cluster, ClusterConfig};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -52,18 +52,37 @@ fn the_floor_of_an_embedded_cluster_is_told_for_each_row() {
     assert!(report.contains("\n  floor "), "{report}");
 }
 
-#[test]
-fn the_floor_of_a_cluster_that_others_run_is_that_of_as_many_nodes() {
-    let config = ClusterConfig {
-        nodes: 2,
-        relay: true,
-        executable: Some(BINARY.into()),
-        ..ClusterConfig::default()
-    };
+fn others(audience: Audience) -> (Cluster, String) {
+    let executable = Some(BINARY.into());
+    let config =
+        ClusterConfig { nodes: 2, relay: true, audience, executable, ..ClusterConfig::default() };
     let cluster = Cluster::start(&config).unwrap();
     let nodes: Vec<_> = cluster.node_urls().iter().map(|url| format!("--node {url}")).collect();
+    (cluster, nodes.join(" "))
+}
+
+#[test]
+fn the_null_cluster_sends_to_whom_the_target_does() {
+    for (audience, words, copies_each) in [
+        (Audience::Others, "--fan-out others --receivers-per-node 1", 4),
+        (Audience::Own, "--fan-out own", 1),
+    ] {
+        let (_cluster, nodes) = others(audience);
+        let (result, report) = measured(&format!("{nodes} --dialect raw --messages 300 {words}"));
+        assert_eq!(result["calibration"]["failure"], Value::Null, "{report}");
+        for of in [&result["runs"][0], &result["calibration"]["runs"][0]] {
+            let delivery = &of["delivery"];
+            assert_eq!(delivery["delivered"], 300 * copies_each, "{words}: {delivery}");
+            assert_eq!(delivery["seen"], delivery["delivered"], "nobody else hears it: {delivery}");
+        }
+    }
+}
+
+#[test]
+fn the_floor_of_a_cluster_that_others_run_is_that_of_as_many_nodes() {
+    let (_cluster, nodes) = others(Audience::All);
     let words = "--push-node 1 --dialect raw --rate 2k --messages 400 --receivers-per-node 2";
-    let (result, _) = measured(&format!("{} {words}", nodes.join(" ")));
+    let (result, _) = measured(&format!("{nodes} {words}"));
     let floor = &result["calibration"]["runs"][0];
     assert_eq!(floor["delivery"]["missing"], 0);
     assert_eq!(floor["delivery"]["expected"], result["runs"][0]["delivery"]["expected"]);

@@ -282,6 +282,15 @@ fn a_result_that_cannot_be_written_is_refused_before_the_run() {
 }
 
 #[test]
+fn an_interval_log_that_cannot_be_written_is_refused_before_the_run() {
+    let (connected, connections) = mpsc::channel();
+    let node = silent(connected);
+    let ran = run(&format!("--node ws://{node}/ --hlog /nonexistent/run.hlog"));
+    ran.fails(2, &["--hlog /nonexistent/run.hlog", "No such file"]);
+    assert_eq!(connections.try_recv(), Err(mpsc::TryRecvError::Empty));
+}
+
+#[test]
 fn a_run_that_fails_leaves_no_empty_result_behind() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("result.json");
@@ -386,6 +395,31 @@ fn a_result_that_does_not_fit_on_the_disk_goes_to_standard_output() {
     assert!(ran.err.contains("warning: --json /dev/full: "), "{ran:?}");
     let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(delivered(&result["runs"][0]), (5, 5));
+}
+
+const ECHO: &str = "--dialect raw --fan-out own --push-sockets 1 --messages 5 --quiet --json -";
+
+#[test]
+fn an_interval_log_that_does_not_fit_on_the_disk_costs_no_result() {
+    let ran = run(&format!("--node ws://{}/ {ECHO} --hlog /dev/full", echo()));
+    assert!(matches!(ran.code, Some(0 | 5)), "{ran:?}");
+    assert!(ran.err.contains("warning: --hlog /dev/full: "), "{ran:?}");
+    let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(delivered(&result["runs"][0]), (5, 5));
+}
+
+#[test]
+fn a_row_that_is_over_at_once_is_one_interval_of_the_log_and_none_of_the_result() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run.hlog");
+    let ran = run(&format!("--node ws://{}/ {ECHO} --hlog {}", echo(), path.display()));
+    assert!(matches!(ran.code, Some(0 | 5)), "{ran:?}");
+    let log = std::fs::read_to_string(path).unwrap();
+    let tags: Vec<_> = log.lines().filter_map(|line| line.strip_prefix("Tag=")).collect();
+    let tags: Vec<_> = tags.iter().map(|row| row.split(',').next().unwrap()).collect();
+    assert_eq!(tags, ["e2e-st.0-0", "done-st", "spread"], "{log}");
+    let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(result["runs"][0].get("intervals"), None);
 }
 
 #[test]

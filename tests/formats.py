@@ -172,7 +172,8 @@ def python_rows(log):
     need(done.returncode == 0, f"PyPI hdrhistogram: {done.stderr}")
     for line in done.stdout.splitlines():
         tag, start, end, counts = line.split("\t")
-        yield tag, float(start), float(end), collections.Counter(dict(json.loads(
+        # It keeps times in milliseconds.
+        yield tag, float(start) / 1e3, float(end) / 1e3, collections.Counter(dict(json.loads(
             counts.replace("(", "[").replace(")", "]")
         )))
 

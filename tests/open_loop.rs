@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::engine::{self, Progress, Stop, Surroundings, Watch};
-use fanstorm::measure::outcome::{Class, RunOutcome, Trust};
+use fanstorm::measure::outcome::{Class, Ending, Interval, RunOutcome, Trust};
 use fanstorm::measure::percentile::Percentile;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
@@ -59,6 +59,43 @@ fn stalled(shape: Shape) -> RunOutcome {
     let mut runs = outcome.unwrap().runs;
     assert!(runs[0].complete(), "{:?}", runs[0].delivery);
     runs.remove(0)
+}
+
+/// Asks for the end as soon as an interval is over.
+struct Impatient(Stop);
+
+impl Watch for Impatient {
+    fn progress(&mut self, _: &Progress) {}
+    fn row(&mut self, _: &Plan, _: &RunOutcome) {}
+
+    fn interval(&mut self, _: &Interval) {
+        self.0.request();
+    }
+}
+
+#[test]
+fn an_interrupted_row_keeps_its_series_and_its_end() {
+    let _alone = alone();
+    let cluster = Cluster::start(&ClusterConfig {
+        nodes: 2,
+        executable: Some(env!("CARGO_BIN_EXE_fanstorm").into()),
+        ..ClusterConfig::default()
+    })
+    .unwrap();
+    let rate = Rate { micro_per_s: PER_S * 1_000_000 };
+    let shape = Shape::Rate { rate, arrivals: Arrivals::Constant };
+    // A minute's worth.
+    let spec = Spec { messages: vec![60 * PER_S], shape, ..Spec::default() };
+    let plan = common::plan(cluster.node_urls(), spec);
+    let (stop, surroundings) = (Stop::default(), Surroundings::default());
+    let mut watch = Impatient(stop.clone());
+    let run = engine::run(&plan, surroundings, &stop, &mut watch).unwrap().runs.remove(0);
+    assert_eq!(run.ending, Ending::Interrupted);
+    let sum = |of: fn(&Interval) -> u64| run.intervals.iter().map(of).sum::<u64>();
+    assert_eq!((sum(|i| i.sent), sum(|i| i.copies)), (run.sent, run.delivery.delivered));
+    assert!(run.intervals[0].copies > 0, "{:?}", run.intervals);
+    // What came between the last boundary and the end is an interval, too.
+    assert!(run.intervals.len() >= 2, "{:?}", run.intervals);
 }
 
 fn class(run: &RunOutcome, class: Class) -> &hdrhistogram::Histogram<u64> {

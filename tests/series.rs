@@ -277,7 +277,9 @@ fn a_warm_up_is_what_was_due_in_it_whenever_it_came() {
             let classes = [Response, Service, Wait, Completion, Spread].into_iter().zip(each);
             assert_eq!(counts, classes.collect::<Vec<_>>(), "seed {seed}");
         }
-        assert!(run.intervals.iter().all(|i| i.warmup || i.start >= warmup), "seed {seed}");
+        // An interval that was fetched too late may hold the end of the warm-up.
+        let fine = |i: &Interval| i.warmup || i.start >= warmup || i.length > LENGTH;
+        assert!(run.intervals.iter().all(fine), "seed {seed}");
     }
 }
 

@@ -7,12 +7,13 @@
 use std::io;
 
 use super::view::View;
-use crate::cluster::{Cluster, ClusterConfig};
+use crate::cluster::{Audience, Cluster, ClusterConfig};
 use crate::engine::{self, Stop, Surroundings};
 use crate::host::cpus::{self, Cores, Demand};
 use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
 use crate::plan::Plan;
+use crate::plan::fan_out::FanOut;
 use crate::plan::targets::{NodeUrl, PushNode, Targets};
 
 /// Each node is a process of this machine.
@@ -44,6 +45,14 @@ fn clause(nodes: usize, cpus: &[usize]) -> String {
     format!("{nodes} {relays} on CPU {}", cpus.join(", "))
 }
 
+const fn audience(fan_out: FanOut) -> Audience {
+    match fan_out {
+        FanOut::All => Audience::All,
+        FanOut::Others => Audience::Others,
+        FanOut::Own => Audience::Own,
+    }
+}
+
 /// The cluster ends with this function, however it ends.
 fn against_relays(
     plan: &Plan,
@@ -54,8 +63,14 @@ fn against_relays(
 ) -> anyhow::Result<Outcome> {
     let nodes = plan.nodes.len();
     anyhow::ensure!(nodes <= NODES_MAX, "{nodes} nodes: the null cluster has {NODES_MAX} at most");
-    let config =
-        ClusterConfig { nodes, relay: true, cpus, seed: plan.seed, ..ClusterConfig::default() };
+    let config = ClusterConfig {
+        nodes,
+        relay: true,
+        audience: audience(plan.fan_out),
+        cpus,
+        seed: plan.seed,
+        ..ClusterConfig::default()
+    };
     let cluster = Cluster::start(&config)?;
     let urls: Vec<NodeUrl> =
         cluster.node_urls().iter().map(|url| url.parse()).collect::<Result<_, _>>()?;

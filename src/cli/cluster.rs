@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::cluster::{Cluster, ClusterConfig, FAULTS, FaultSpec};
+use crate::cluster::{Audience, Cluster, ClusterConfig, FAULTS, FaultSpec};
 
 /// How often signals are looked at.
 const WATCH_PERIOD: Duration = Duration::from_millis(100);
@@ -87,6 +87,7 @@ impl ClusterArgs {
         ClusterConfig {
             nodes: self.nodes.into(),
             relay: self.relay,
+            audience: Audience::All,
             faults: self.fault.clone(),
             seed: self.seed,
             cpus: self.cores.clone(),

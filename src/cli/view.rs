@@ -8,12 +8,13 @@ use std::io::{self, IsTerminal, Write};
 use super::output::Pipe;
 use crate::engine::{self, Phase, Watch};
 use crate::measure::floor::Floor;
-use crate::measure::outcome::RunOutcome;
+use crate::measure::outcome::{self, RunOutcome};
 use crate::plan::Plan;
 use crate::report::document::Document;
 use crate::report::document::row::Run;
+use crate::report::document::series::Interval;
 use crate::report::progress::Progress;
-use crate::report::text::Text;
+use crate::report::text::{self, Text};
 use crate::units::Count;
 
 /// Where the report goes.
@@ -112,6 +113,10 @@ impl<'a> View<'a> {
 impl Watch for View<'_> {
     fn progress(&mut self, progress: &engine::Progress) {
         self.progress.update(&phase(progress.phase), progress.done, progress.total);
+    }
+
+    fn interval(&mut self, interval: &outcome::Interval) {
+        self.progress.lately(text::glance(&Interval::of(interval)));
     }
 
     fn row(&mut self, _: &Plan, run: &RunOutcome) {

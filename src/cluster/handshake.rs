@@ -20,6 +20,8 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::audience::Audience;
+
 /// The hidden argument that makes this executable a child.
 pub(super) const CHILD_ARGUMENT: &str = "cluster-child";
 
@@ -62,7 +64,8 @@ pub(super) struct NodeOrder {
     pub(super) index: usize,
     /// The mesh ports of all nodes, its own included, in the order of their places.
     pub(super) mesh_ports: Vec<u16>,
-    pub(super) relay: bool,
+    /// The node passes bytes on without reading them, to these clients.
+    pub(super) relay: Option<Audience>,
     /// All faults of the cluster as they are written; the node picks its own.
     pub(super) faults: Vec<String>,
     pub(super) fault_log: Option<PathBuf>,

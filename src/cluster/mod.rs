@@ -15,6 +15,7 @@
 //! Belongs here: the children, the parent's handle on them, what faults there are. Does not: anything
 //! that the client uses.
 
+mod audience;
 mod child;
 mod discovery;
 pub mod fault_log;
@@ -25,6 +26,7 @@ mod node;
 mod parent;
 mod process;
 
+pub use audience::Audience;
 pub use child::child_main;
 pub use fault_log::FaultEvent;
 pub use faults::{FAULTS, FaultSpec};

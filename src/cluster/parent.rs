@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::audience::Audience;
 use super::discovery;
 use super::faults::{Fault, FaultSpec};
 use super::handshake::{Bound, Listen, NodeOrder, Order, Ready, Role};
@@ -23,6 +24,8 @@ pub struct ClusterConfig {
     pub nodes: usize,
     /// The null cluster: every text or binary message goes verbatim to every client of every node.
     pub relay: bool,
+    /// Who hears what a relay passes on; nodes that read messages send them to everybody.
+    pub audience: Audience,
     /// What the nodes do wrong.
     pub faults: Vec<FaultSpec>,
     /// Of the discovery's shuffling, the gaps between ids, and every fault's decisions.
@@ -45,6 +48,7 @@ impl Default for ClusterConfig {
         Self {
             nodes: 3,
             relay: false,
+            audience: Audience::All,
             faults: Vec::new(),
             seed: 42,
             cpus: Vec::new(),
@@ -302,7 +306,7 @@ impl ClusterConfig {
         NodeOrder {
             index,
             mesh_ports,
-            relay: self.relay,
+            relay: self.relay.then_some(self.audience),
             faults: self.faults.iter().map(ToString::to_string).collect(),
             fault_log: self.fault_log.clone(),
         }

@@ -275,3 +275,116 @@ pub fn track(class: Class, to: Option<usize>, ns: &Histogram<u64>) -> Track {
     V2Serializer::new().serialize(ns, &mut v2).expect("memory takes every histogram");
     Track { class, to, v2: v2.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::interval::Intervals;
+    use super::*;
+    use crate::plan::fixture;
+    use crate::plan::schedule::{Arrivals, Shape};
+    use crate::units::Rate;
+
+    const START: Nanos = Nanos(1_000);
+    const WARMUP: Nanos = Nanos(250);
+    const LENGTH: Nanos = Nanos(100);
+    const END: u64 = 1_500;
+
+    fn warming_plan() -> Plan {
+        let rate = Rate::per_second(1e9);
+        let shape = Shape::Rate { rate, arrivals: Arrivals::Constant };
+        Plan { shape, warmup: WARMUP, ..fixture::plan(&[1, 2], |_| {}) }
+    }
+
+    /// A copy of a message that was due at `due`, of one of two nodes, came to a worker at `at`.
+    #[derive(Clone, Copy, Debug)]
+    struct Event {
+        at: u64,
+        worker: usize,
+        node: usize,
+        warmup: bool,
+    }
+
+    /// Events in order of time; how much time passes until each, and whether the collector looks.
+    fn events() -> impl Strategy<Value = Vec<(Event, bool)>> {
+        let one = (0_u64..60, 0_usize..3, 0_usize..2, 0_u64..100, any::<bool>());
+        prop::collection::vec(one, 0..150).prop_map(|steps| {
+            let mut at = 0;
+            let event = |(passes, worker, node, took, looks): (u64, usize, usize, u64, bool)| {
+                at += passes;
+                let warmup = at.saturating_sub(took) < WARMUP.0;
+                (Event { at, worker, node, warmup }, looks)
+            };
+            let events: Vec<_> = steps.into_iter().map(event).collect();
+            events.into_iter().filter(|(event, _)| event.at < END).collect()
+        })
+    }
+
+    /// What three workers record of the events, through their ports.
+    fn collected(events: &[(Event, bool)]) -> Series {
+        let plan = warming_plan();
+        let schedule = plan.shape.schedule(10_000);
+        let (mut collector, ports) = Collector::new(&plan, schedule, 3, LENGTH);
+        collector.begin(START);
+        let mut workers: Vec<_> = ports
+            .into_iter()
+            .map(|port| (Intervals::new(Some(port)), Records::new(2, true, true)))
+            .collect();
+        for (intervals, _) in &mut workers {
+            intervals.begin(START, START.plus(WARMUP));
+        }
+        for (event, looks) in events {
+            let (intervals, records) = &mut workers[event.worker];
+            intervals.advance(START.plus(Nanos(event.at)), records);
+            let (copies, sent) = match (&mut records.warmup, event.warmup) {
+                (Some(warmup), true) => (warmup, Sent { warmup: 1, measured: 0 }),
+                _ => (&mut records.measured, Sent { warmup: 0, measured: 1 }),
+            };
+            copies.headline[event.node].record(Nanos(event.at));
+            intervals.note_sent(sent);
+            if *looks {
+                collector.collect();
+            }
+        }
+        let rests = workers.iter().map(|(intervals, records)| (records, intervals.rest()));
+        collector.finish(rests, START.plus(Nanos(END)))
+    }
+
+    proptest! {
+        #[test]
+        fn each_interval_holds_what_happened_in_it_on_all_workers(events in events()) {
+            let Series { intervals, totals } = collected(&events);
+            prop_assert_eq!(totals.count(), events.len() as u64);
+            for interval in &intervals {
+                let span = interval.start.0..interval.start.0 + interval.length.0;
+                let inside: Vec<u64> = events
+                    .iter()
+                    .map(|(event, _)| event)
+                    .filter(|e| e.warmup == interval.warmup && span.contains(&e.at))
+                    .map(|e| e.at)
+                    .collect();
+                prop_assert_eq!(interval.copies, inside.len() as u64, "{:?}", interval);
+                prop_assert_eq!(interval.sent, interval.copies);
+                let max = inside.iter().max().map(|&max| Nanos(max));
+                prop_assert_eq!(interval.max, max, "values below 2048 are exact");
+            }
+            let copies: u64 = intervals.iter().map(|interval| interval.copies).sum();
+            prop_assert_eq!(copies, events.len() as u64);
+        }
+
+        #[test]
+        fn intervals_of_a_phase_follow_each_other_without_a_hole(events in events()) {
+            let Series { intervals, .. } = collected(&events);
+            let phase = intervals.iter().filter(|i| !i.warmup || i.start < WARMUP);
+            let mut spans: Vec<_> = phase.map(|i| (i.start, i.length)).collect();
+            // Of an interval that holds the end of the warm-up there are two rows.
+            spans.dedup();
+            let mut end = Nanos::ZERO;
+            for (start, length) in spans {
+                prop_assert_eq!(start, end, "{:?}", intervals);
+                end = start.plus(length);
+            }
+        }
+    }
+}

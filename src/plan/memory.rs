@@ -16,6 +16,11 @@ use crate::wire::encode;
 /// the first octaves and 1024 for each further one, eight bytes each.
 const HISTOGRAM_BYTES: u64 = 8 * (2_048 + 31 * 1_024);
 
+/// A histogram that is kept in its encoding: at most six bytes for each value in it, and three for
+/// each bucket that there is.
+const KEPT_VALUE_BYTES: u64 = 6;
+const KEPT_HISTOGRAM_BYTES: u64 = 3 * HISTOGRAM_BYTES / 8;
+
 /// The most that one send carries, and so the window of frames that are patched in place.
 const WINDOW_BYTES: u64 = 64 << 10;
 
@@ -91,8 +96,28 @@ impl Plan {
             times_bytes: messages.saturating_mul(SENT_BYTES + TIMES_BYTES_PER_CORE * cores),
             schedule_bytes: messages.saturating_mul(self.drawn_bytes()),
             ids_bytes: if self.dialect.correlates() { self.ids_bytes(messages) } else { 0 },
-            histograms_bytes: histograms.saturating_mul(HISTOGRAM_BYTES),
+            histograms_bytes: histograms
+                .saturating_mul(HISTOGRAM_BYTES)
+                .saturating_add(self.kept_bytes(messages, (set + classes) * phases)),
         }
+    }
+
+    /// The histograms of every second, where they are kept: `tracks` of them in each. How many seconds
+    /// there will be is known of a schedule alone; of other rows each value is counted.
+    fn kept_bytes(&self, messages: u64, tracks: u64) -> u64 {
+        if !self.keep_intervals {
+            return 0;
+        }
+        // A copy is in two histograms at most, a message in three.
+        let values = self.expected_copies(messages).saturating_mul(2);
+        let values = values.saturating_add(messages.saturating_mul(3));
+        let by_value = values.saturating_mul(KEPT_VALUE_BYTES);
+        let by_second = self.shape.rate().map_or(u64::MAX, |rate| {
+            // The drain has seconds, too.
+            let seconds = messages as f64 / rate.as_f64() + self.drain.as_secs_f64();
+            (seconds.ceil() as u64).saturating_mul(tracks).saturating_mul(KEPT_HISTOGRAM_BYTES)
+        });
+        by_value.min(by_second)
     }
 
     /// What the largest row takes at most: rows run one after another.
@@ -176,6 +201,22 @@ mod tests {
     #[test]
     fn a_dialect_whose_copies_carry_their_text_needs_no_ids() {
         assert_eq!(plan(|spec| spec.dialect = Dialect::raw()).memory(8_000).ids_bytes, 0);
+    }
+
+    #[test]
+    fn a_log_of_intervals_takes_memory_that_does_not_grow_with_the_copies_of_a_second() {
+        let bytes = |per_s: u64, keep| {
+            let rate = Rate::per_second(per_s as f64);
+            let shape = Shape::Rate { rate, arrivals: Arrivals::Constant };
+            let plan = plan(|spec| {
+                (spec.shape, spec.keep_intervals) = (shape, keep);
+                spec.messages = vec![100 * per_s];
+            });
+            plan.memory(100 * per_s).histograms_bytes
+        };
+        let kept = |per_s| bytes(per_s, true) - bytes(per_s, false);
+        assert_eq!(kept(10), 1_000 * (6 * 2 + 3) * KEPT_VALUE_BYTES);
+        assert_eq!(kept(1_000_000), kept(10_000_000));
     }
 
     #[test]

@@ -59,6 +59,12 @@ impl Progress {
         self.bar.set_message(self.phase.clone());
     }
 
+    /// Says what the last second was like, in place of the average rate, until the phase ends.
+    pub fn lately(&mut self, words: String) {
+        self.bar.set_style(styled("{msg}  {percent:>3} %  {prefix}"));
+        self.bar.set_prefix(words);
+    }
+
     /// Runs `print` while the line is out of the way.
     pub fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
         self.bar.suspend(print)
@@ -79,8 +85,10 @@ impl Drop for Progress {
 }
 
 fn style(counts: bool) -> ProgressStyle {
-    let template =
-        if counts { "{msg}  {percent:>3} %  {done} of {total}  {rate}" } else { "{msg}" };
+    styled(if counts { "{msg}  {percent:>3} %  {done} of {total}  {rate}" } else { "{msg}" })
+}
+
+fn styled(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .expect("the template is constant")
         .with_key("done", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
@@ -166,6 +174,19 @@ mod tests {
         assert!(drew("m = 8 000   25 %  12 000 of 48 000"), "{history:?}");
         progress.finish();
         assert_eq!(screen.line().trim(), "");
+    }
+
+    #[test]
+    fn the_last_second_takes_the_place_of_the_average_until_the_phase_ends() {
+        let screen = Screen::default();
+        let mut progress = screen.progress();
+        progress.update("9 000 messages, in copies", 12_000, 48_000);
+        progress.lately("2 000/s sent, p99 1.20 ms".into());
+        progress.update("9 000 messages, in copies", 24_000, 48_000);
+        let line = screen.line();
+        assert_eq!(line.trim(), "9 000 messages, in copies   50 %  2 000/s sent, p99 1.20 ms");
+        progress.update("10 messages, in copies", 1, 10);
+        assert!(!screen.line().contains("sent"), "{}", screen.line());
     }
 
     #[test]

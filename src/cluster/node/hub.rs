@@ -22,6 +22,7 @@ use super::copy::{Copy, Envelope, Message};
 use super::frame;
 use super::meddling::{Meddling, Party, stream};
 use super::outbox::{Congestion, Finish, Outbox};
+use crate::cluster::audience::Audience;
 
 /// The seed's first node has 1001.
 const FIRST_NODE_ID: u64 = 1001;
@@ -38,6 +39,8 @@ pub(super) struct Hub {
     node_id: u64,
     /// `None` in a relay.
     chat: Option<RefCell<chat::Reader>>,
+    /// Of a relay.
+    audience: Audience,
     pub(super) means: Means,
     meets_copies: bool,
     clients: RefCell<BTreeMap<u64, Rc<Client>>>,
@@ -64,19 +67,25 @@ struct Turn {
 }
 
 impl Hub {
-    pub(super) fn new(node: usize, relay: bool, seed: u64, mut meddling: Meddling) -> Rc<Self> {
+    pub(super) fn new(
+        node: usize,
+        relay: Option<Audience>,
+        seed: u64,
+        mut meddling: Meddling,
+    ) -> Rc<Self> {
         let node_id = FIRST_NODE_ID + node as u64;
         let envelope = match chat::copies_envelope(node_id) {
-            _ if relay => Envelope::default(),
+            _ if relay.is_some() => Envelope::default(),
             (head, tail) => Envelope { head: head.into(), tail: tail.as_bytes() },
         };
-        if relay {
+        if relay.is_some() {
             // Its messages have no array to put several in.
             meddling.batch = 1;
         }
         Rc::new(Self {
             node_id,
-            chat: (!relay).then(RefCell::default),
+            chat: relay.is_none().then(RefCell::default),
+            audience: relay.unwrap_or_default(),
             meets_copies: meddling.meets_copies(),
             means: Means { meddling: Rc::new(meddling), envelope: Rc::new(envelope) },
             clients: RefCell::default(),
@@ -128,8 +137,8 @@ impl Hub {
                     None => {}
                 }
             }
-            (Received::Text(text), None) => self.relay(Data::Text, text.into()),
-            (Received::Binary(bytes), None) => self.relay(Data::Binary, bytes),
+            (Received::Text(text), None) => self.relay(client, Data::Text, text.into()),
+            (Received::Binary(bytes), None) => self.relay(client, Data::Binary, bytes),
             _ => {}
         }
     }
@@ -160,11 +169,25 @@ impl Hub {
         self.message_handled();
     }
 
-    fn relay(&self, opcode: Data, bytes: Bytes) {
+    fn relay(&self, sender: &Client, opcode: Data, bytes: Bytes) {
         let message = Message::Raw(opcode, bytes.clone());
-        self.tell(&message, &bytes);
-        self.spread(message, bytes);
+        if self.audience != Audience::Own {
+            self.tell(&message, &bytes);
+        }
+        match self.audience {
+            Audience::All => self.spread(message, bytes),
+            Audience::Others => self.offer(message, bytes, |number| number != sender.number),
+            Audience::Own => self.offer(message, bytes, |number| number == sender.number),
+        }
         self.message_handled();
+    }
+
+    /// To some clients of this node, by their numbers.
+    fn offer(&self, message: Message, element: Bytes, is_meant: impl Fn(u64) -> bool) {
+        let copy = Copy::new(message, element, &self.means.envelope);
+        for (_, client) in self.clients.borrow().iter().filter(|(number, _)| is_meant(**number)) {
+            client.offer(&copy, &self.means);
+        }
     }
 
     /// To all clients of this node.
@@ -174,10 +197,7 @@ impl Hub {
             let frames = &mut self.turn.borrow_mut().copies;
             return envelope.append_frame(frames, message.opcode(), &element);
         }
-        let copy = Copy::new(message, element, envelope);
-        for client in self.clients.borrow().values() {
-            client.offer(&copy, &self.means);
-        }
+        self.offer(message, element, |_| true);
     }
 
     /// To all other nodes, but for those behind a cut.

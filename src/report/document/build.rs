@@ -2,18 +2,20 @@
 //! forgotten here does not compile.
 
 use super as doc;
-use super::{histogram, row};
+use super::{histogram, row, series};
 use crate::host::facts::HostFacts;
 use crate::measure::floor::Floor;
 use crate::measure::outcome::{
-    Caveat, Class, CoreUse, Delivery, Ending, LostSocket, MatrixCell, Opcodes, Outcome, RunOutcome,
-    StreamGap, Trust,
+    Caveat, Class, CoreUse, Delivery, Ending, Interval, LostSocket, MatrixCell, Opcodes, Outcome,
+    RunOutcome, StreamGap, Trust, WarmUp,
 };
 use crate::measure::percentile::Percentile;
+use crate::measure::reordering::Reordering;
 use crate::plan::Plan;
 use crate::plan::engine::Engine;
 use crate::plan::fan_out::FanOut;
 use crate::plan::schedule::{Arrivals, Shape};
+use crate::plan::wait::WaitMode;
 use crate::report::{Invocation, VERSION};
 use crate::units::Nanos;
 
@@ -110,6 +112,7 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         arrivals: arrivals.map(|(arrivals, _)| arrivals),
         arrivals_seed: arrivals.and_then(|(_, seed)| seed),
         in_flight,
+        warmup_s: (plan.warmup > Nanos::ZERO).then(|| plan.warmup.as_secs_f64()),
         headline_latency: match mode {
             doc::Mode::Rate => row::LatencyClass::Response,
             doc::Mode::Burst | doc::Mode::Window => row::LatencyClass::Service,
@@ -130,6 +133,11 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
             Engine::IoUring => doc::Engine::IoUring,
             Engine::Epoll => doc::Engine::Epoll,
         },
+        wait: Some(match plan.wait {
+            WaitMode::Latency => doc::Wait::Latency,
+            WaitMode::Spin => doc::Wait::Spin,
+            WaitMode::Throughput => doc::Wait::Throughput,
+        }),
         messages: plan.messages.clone(),
         payload_bytes: plan.payload_bytes as u64,
         drain_s: plan.drain.as_secs_f64(),
@@ -159,8 +167,11 @@ impl row::Run {
                 sent_per_s: rounded(run.sent_per_s()),
                 copies_per_s: rounded(run.copies_per_s()),
             },
-            latency_us: latency_by_class(run),
-            latency_histograms: histogram_by_class(run),
+            latency_us: latency_by_class(&run.latency_ns),
+            latency_histograms: histogram_by_class(&run.latency_ns),
+            warmup: run.warmup.as_ref().map(warmup),
+            intervals: intervals(&run.intervals),
+            reordering: (run.reordering.max > 0).then(|| reordering(&run.reordering)),
             saturated: run.saturated,
             matrix: run.matrix.iter().map(matrix_cell).collect(),
             gaps: run.gaps.iter().map(gap).collect(),
@@ -170,6 +181,7 @@ impl row::Run {
             generator: row::Generator {
                 cores: run.cores.iter().map(core).collect(),
                 schedule_lag_us: run.lag_ns.as_ref().map(latency),
+                stamp_lateness_us: run.stamps_ns.as_ref().map(latency),
             },
             verdict: row::Verdict {
                 trust: trust(run.trust()),
@@ -194,8 +206,8 @@ const fn delivery(delivery: &Delivery) -> row::Delivery {
     row::Delivery { expected, delivered, missing, duplicate, out_of_order, foreign, corrupt, seen }
 }
 
-fn latency_by_class(run: &RunOutcome) -> row::LatencyByClass {
-    let of = |class| of_class(run, class).map(latency);
+fn latency_by_class(classes: &[(Class, Latencies)]) -> row::LatencyByClass {
+    let of = |class| of_class(classes, class).map(latency);
     row::LatencyByClass {
         service: of(Class::Service),
         response: of(Class::Response),
@@ -205,14 +217,78 @@ fn latency_by_class(run: &RunOutcome) -> row::LatencyByClass {
     }
 }
 
-fn histogram_by_class(run: &RunOutcome) -> row::HistogramByClass {
-    let of = |class| of_class(run, class).map(histogram::encode);
+fn histogram_by_class(classes: &[(Class, Latencies)]) -> row::HistogramByClass {
+    let of = |class| of_class(classes, class).map(histogram::encode);
     row::HistogramByClass {
         service: of(Class::Service),
         response: of(Class::Response),
         wait: of(Class::Wait),
         completion: of(Class::Completion),
         spread: of(Class::Spread),
+    }
+}
+
+fn warmup(warmup: &WarmUp) -> row::WarmUp {
+    let WarmUp { duration, messages, expected, delivered, latency_ns, lag_ns } = warmup;
+    row::WarmUp {
+        duration_s: duration.as_secs_f64(),
+        messages: *messages,
+        expected: *expected,
+        copies: *delivered,
+        latency_us: latency_by_class(latency_ns),
+        latency_histograms: histogram_by_class(latency_ns),
+        schedule_lag_us: latency(lag_ns),
+    }
+}
+
+/// A row that is over within a second has no course.
+fn intervals(intervals: &[Interval]) -> Vec<series::Interval> {
+    if intervals.len() == 1 {
+        Vec::new()
+    } else {
+        intervals.iter().map(series::Interval::of).collect()
+    }
+}
+
+impl series::Interval {
+    /// One interval.
+    pub fn of(interval: &Interval) -> Self {
+        // Its tracks go into a log of their own.
+        let Interval {
+            start,
+            length,
+            warmup,
+            sent,
+            copies,
+            missing_so_far,
+            p50,
+            p99,
+            max,
+            tracks: _,
+        } = *interval;
+        Self {
+            start_s: start.as_secs_f64(),
+            length_s: length.as_secs_f64(),
+            warmup,
+            sent,
+            copies,
+            missing_so_far,
+            p50_us: p50.map(micros),
+            p99_us: p99.map(micros),
+            max_us: max.map(micros),
+        }
+    }
+}
+
+fn reordering(reordering: &Reordering) -> series::Reordering {
+    let distances = |(first, last, copies): (u32, u32, u64)| series::Distances {
+        first: first.into(),
+        last: last.into(),
+        copies,
+    };
+    series::Reordering {
+        max_distance: reordering.max.into(),
+        distances: reordering.ranges().map(distances).collect(),
     }
 }
 
@@ -325,6 +401,6 @@ fn caveat(caveat: &Caveat) -> row::Caveat {
     }
 }
 
-fn of_class(run: &RunOutcome, class: Class) -> Option<&Latencies> {
-    run.latency_ns.iter().find(|(found, _)| *found == class).map(|(_, ns)| ns)
+fn of_class(classes: &[(Class, Latencies)], class: Class) -> Option<&Latencies> {
+    classes.iter().find(|(found, _)| *found == class).map(|(_, ns)| ns)
 }

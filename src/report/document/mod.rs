@@ -12,6 +12,7 @@ mod build;
 pub mod figures;
 pub mod histogram;
 pub mod row;
+pub mod series;
 pub mod sound;
 mod summary;
 
@@ -127,6 +128,9 @@ pub struct Plan {
     /// Mode `window`: messages of a push socket whose copy has not come back to it, at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<u64>,
+    /// Mode `rate`: what is due so early in a row is sent and accounted for, but timed apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup_s: Option<f64>,
     /// The class that heads the report: `response` in mode `rate`; `service` in the others, where no
     /// message has a due time.
     pub headline_latency: LatencyClass,
@@ -148,6 +152,9 @@ pub struct Plan {
     pub cores: Vec<u64>,
     /// What the workers asked the kernel through.
     pub engine: Engine,
+    /// How the workers waited for copies while the clock ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
     /// The rows.
     pub messages: Vec<u64>,
     /// Length of each message's text.
@@ -194,6 +201,18 @@ pub enum Engine {
     IoUring,
     /// Readiness, and a system call for each read and send.
     Epoll,
+}
+
+/// How a worker waits for copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// Polls while copies follow each other, sleeps until the next one otherwise.
+    Latency,
+    /// Polls without pause.
+    Spin,
+    /// Sleeps until many are there or a moment has passed.
+    Throughput,
 }
 
 /// Who hears a message.

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::series::{Interval, Reordering};
+
 /// One row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
@@ -24,13 +26,24 @@ pub struct Run {
     pub time: Time,
     /// Counts over durations.
     pub throughput: Throughput,
-    /// Latency by class, in microseconds. Classes that do not exist in a mode are absent.
+    /// Latency by class, in microseconds, without what was due in a warm-up. Classes that do not exist
+    /// in a mode are absent.
     pub latency_us: LatencyByClass,
     /// What `latency_us` was taken from, by the same classes: nanoseconds in HdrHistogram's V2
     /// encoding, deflated, in base64 (`HISTFAAA...`). Histograms of several results can be added, and
     /// any percentile read from the sum. Absent in files that were written before there were any.
     #[serde(default, skip_serializing_if = "HistogramByClass::is_empty")]
     pub latency_histograms: HistogramByClass,
+    /// What was due in the warm-up; absent without one. `delivery` counts it, all latencies outside
+    /// of this are without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<WarmUp>,
+    /// The row second by second; absent where it was over within one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intervals: Vec<Interval>,
+    /// How far out of order copies came; absent where every stream kept its order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reordering: Option<Reordering>,
     /// Latencies too large for their histogram, over all classes. If not 0, maxima and high
     /// percentiles are too low.
     pub saturated: u64,
@@ -102,6 +115,26 @@ pub struct Throughput {
     pub sent_per_s: f64,
     /// Delivered copies over the receive time.
     pub copies_per_s: f64,
+}
+
+/// What was due before measuring began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WarmUp {
+    /// How long it was.
+    pub duration_s: f64,
+    /// Messages due in it.
+    pub messages: u64,
+    /// Copies of them that must come.
+    pub expected: u64,
+    /// Copies of them that came.
+    pub copies: u64,
+    /// Latency by class, in microseconds.
+    pub latency_us: LatencyByClass,
+    /// What it was taken from, as of the row.
+    #[serde(default, skip_serializing_if = "HistogramByClass::is_empty")]
+    pub latency_histograms: HistogramByClass,
+    /// How late the generator turned to each of its messages.
+    pub schedule_lag_us: Latency,
 }
 
 /// A latency class.
@@ -188,7 +221,8 @@ pub struct Latency {
     pub max: Option<f64>,
 }
 
-/// Copies from the push node as one receiving node delivered them.
+/// Copies from the push node as one receiving node delivered them; its latencies are without the
+/// warm-up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MatrixCell {
     /// Index of the push node.
@@ -270,6 +304,11 @@ pub struct Generator {
     /// not grow when a cluster that reads nothing blocks its socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_lag_us: Option<Latency>,
+    /// How late copies were stamped, by a sample of reads (one socket in 16, at most 8 of a worker):
+    /// from the kernel's receive timestamp of the last byte of a read to our stamp. It is part of every
+    /// latency. Absent where the kernel does not tell (`epoll`, before Linux 6.7).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp_lateness_us: Option<Latency>,
 }
 
 /// What a worker's core did during a row.

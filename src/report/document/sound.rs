@@ -8,6 +8,7 @@
 
 use super::figures::histogram_of;
 use super::row::{Latency, LatencyClass, MatrixCell, Run, Trust};
+use super::series::Interval;
 use super::{Document, Mode, Plan};
 use crate::plan::load::{MAX_MESSAGES, MAX_PUSH_SOCKETS};
 
@@ -19,7 +20,7 @@ pub struct Contradiction(String);
 type Law<T> = fn(&T) -> Option<String>;
 
 const OF_PLANS: &[Law<Plan>] = &[sizes, push_node, shape];
-const OF_ROWS: &[Law<Run>] = &[counts, conservation, ranges, trust, durations, histograms];
+const OF_ROWS: &[Law<Run>] = &[counts, conservation, course, ranges, trust, durations, histograms];
 
 /// Holds a document to every law.
 ///
@@ -93,6 +94,19 @@ fn conservation(run: &Run) -> Option<String> {
         .then(|| format!("delivery: what was seen are not {}", d.seen))
 }
 
+/// What happened in all intervals is what happened.
+fn course(run: &Run) -> Option<String> {
+    if run.intervals.is_empty() {
+        return None;
+    }
+    let sum = |of: fn(&Interval) -> u64| {
+        run.intervals.iter().try_fold(0_u64, |sum, interval| sum.checked_add(of(interval)))
+    };
+    let (sent, copies) = (sum(|i| i.sent), sum(|i| i.copies));
+    (sent != Some(run.sent) || copies != Some(run.delivery.delivered))
+        .then(|| "intervals: they do not add up to what was sent and delivered".into())
+}
+
 fn ranges(run: &Run) -> Option<String> {
     let all = run.gaps.iter().flat_map(|gap| &gap.ranges);
     let wrong = all.clone().find(|[first, last]| first > last || *last >= run.messages);
@@ -118,13 +132,15 @@ fn durations(run: &Run) -> Option<String> {
         run.generator.cores.iter().flat_map(|core| {
             [core.busy, core.cpu_s, core.spun_s, core.wall_s, core.longest_turn_us]
         });
+    let intervals = run.intervals.iter().flat_map(|i| [i.start_s, i.length_s]);
     let whole = [
         run.time.send_s,
         run.time.receive_s,
         run.throughput.sent_per_s,
         run.throughput.copies_per_s,
     ];
-    let mut all = whole.into_iter().chain(latencies).chain(matrix).chain(lost).chain(cores);
+    let mut all =
+        whole.into_iter().chain(latencies).chain(matrix).chain(lost).chain(cores).chain(intervals);
     all.find(|figure| *figure < 0.0).map(|figure| format!("time: {figure} is below 0"))
 }
 

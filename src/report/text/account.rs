@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::page::Page;
 use crate::report::document::figures::{micros, seconds};
 use crate::report::document::row::{Delivery, Ending, Gap, LostSocket, MatrixCell, Run};
+use crate::report::document::series::Reordering;
 use crate::report::format::{
     Cell, Column, INDENT, Ink, counted, or_na, table, whole_seconds, wrapped,
 };
@@ -40,7 +41,30 @@ pub(super) fn delivery(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
         Column::right("corrupt", 9),
     ];
     page.heading(out, "Copies")?;
-    table(out, page.paint, columns, &rows)
+    table(out, page.paint, columns, &rows)?;
+    let furthest = runs.iter().filter_map(|run| Some((run, run.reordering.as_ref()?)));
+    match furthest.max_by_key(|(_, reordering)| reordering.max_distance) {
+        Some((run, reordering)) => disorder(out, run, reordering),
+        None => Ok(()),
+    }
+}
+
+/// How far out of order copies came, in the row where it was worst.
+fn disorder(out: &mut dyn Write, run: &Run, reordering: &Reordering) -> io::Result<()> {
+    let half = run.delivery.out_of_order.div_ceil(2);
+    let below = reordering.distances.iter().scan(0_u64, |sum, distances| {
+        *sum = sum.saturating_add(distances.copies);
+        Some((*sum, distances.last))
+    });
+    let median = below.filter(|(sum, _)| *sum >= half).map(|(_, last)| last).next();
+    let most = reordering.max_distance;
+    let line = format!(
+        "out of order ({}): up to {} behind the head of their stream, half of them at most {}",
+        row_name(run),
+        counted(most, "message", "messages"),
+        Count(median.unwrap_or(most).min(most))
+    );
+    wrapped(out, INDENT, INDENT.len(), &line)
 }
 
 fn delivery_cells(name: String, delivery: &Delivery) -> Vec<Cell> {

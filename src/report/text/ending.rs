@@ -6,11 +6,14 @@ use super::account::{self, row_name};
 use super::floor;
 use super::page::Page;
 use super::rows::{PERCENTILES, latency_cells, meaning};
-use crate::report::document::figures::micros;
-use crate::report::document::row::{Caveat, Core, Delivery, Latency, LatencyClass, Run, Trust};
+use super::series;
+use crate::report::document::figures::{micros, seconds};
+use crate::report::document::row::{
+    Caveat, Core, Delivery, Latency, LatencyClass, Run, Trust, WarmUp,
+};
 use crate::report::document::{Document, Mode};
 use crate::report::format::{
-    Cell, Column, INDENT, Ink, counted, percent, table, trust_word, wrapped,
+    Cell, Column, INDENT, Ink, counted, percent, table, trust_word, whole_seconds, wrapped,
 };
 use crate::units::{Count, Nanos};
 
@@ -22,6 +25,7 @@ pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
             account::deficit(page, out, run)?;
         }
         latency(page, out, last)?;
+        series::write(page, out, last)?;
         generator(page, out, last)?;
         floor::write(page, out, last)?;
     }
@@ -46,7 +50,8 @@ fn latency(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
         cells.push(meaning(class).into());
         cells
     };
-    let rows: Vec<_> = run.latency_us.present().map(cells).collect();
+    let mut rows: Vec<_> = run.latency_us.present().map(cells).collect();
+    rows.extend(run.warmup.as_ref().and_then(|warmup| warmup_cells(page, run, warmup)));
     let mut columns = vec![Column::left("", 10), Column::right("samples", 9)];
     columns.extend(PERCENTILES.map(|p| Column::right(p, Nanos::WIDTH)));
     columns.extend([Column::right("max", Nanos::WIDTH), Column::left("", 0)]);
@@ -61,6 +66,19 @@ fn latency(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
     Ok(())
 }
 
+/// The headline class of what was due in the warm-up, which is in no other line.
+fn warmup_cells(page: &Page<'_>, run: &Run, warmup: &WarmUp) -> Option<Vec<Cell>> {
+    let class = page.document.plan.headline_latency;
+    let latency = warmup.latency_us.of(class)?;
+    let mut cells: Vec<Cell> = vec!["warm-up".into(), Count(latency.count).into()];
+    cells.extend(latency_cells(run, Some(latency)));
+    cells.push(
+        format!("{} of the first {}", class.key(), whole_seconds(seconds(warmup.duration_s)))
+            .into(),
+    );
+    Some(cells)
+}
+
 fn generator(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
     let rows: Vec<_> = run.generator.cores.iter().map(core_cells).collect();
     let columns = vec![
@@ -73,7 +91,25 @@ fn generator(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> 
         Column::right("overflow", 8),
     ];
     page.heading(out, &format!("Our own cost, {}", row_name(run)))?;
-    table(out, page.paint, columns, &rows)
+    table(out, page.paint, columns, &rows)?;
+    match &run.generator.stamp_lateness_us {
+        Some(late) => stamps(out, late),
+        None => Ok(()),
+    }
+}
+
+/// What every latency contains of ourselves.
+fn stamps(out: &mut dyn Write, late: &Latency) -> io::Result<()> {
+    let known = [("p50", late.p50), ("p99", late.p99), ("max", late.max)];
+    let figures =
+        known.iter().filter_map(|(name, us)| Some(format!("{} ({name})", micros((*us)?))));
+    let line = format!(
+        "stamps are late by {}: from a copy's arrival at this host to our look at it, in {} sampled \
+         reads",
+        figures.collect::<Vec<_>>().join(", "),
+        Count(late.count)
+    );
+    wrapped(out, INDENT, INDENT.len(), &line)
 }
 
 fn core_cells(core: &Core) -> Vec<Cell> {

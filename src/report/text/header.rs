@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::page::Page;
 use crate::report::document::figures::seconds;
-use crate::report::document::{Arrivals, Engine, FanOut, Host, Mode, Plan};
+use crate::report::document::{Arrivals, Engine, FanOut, Host, Mode, Plan, Wait};
 use crate::report::format::{INDENT, Ink, counted, whole_seconds, wrapped};
 use crate::units::{Bytes, Count, Rate};
 
@@ -26,7 +26,17 @@ pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     labelled(out, "sockets", &sockets(plan))?;
     labelled(out, "message", &message(plan, tool.seed))?;
     labelled(out, "expected", &expectation(plan))?;
+    if let Some(warmup_s) = plan.warmup_s {
+        let line = format!(
+            "what is due in the first {} of a row is sent and accounted for, but timed apart",
+            whole_seconds(seconds(warmup_s))
+        );
+        labelled(out, "warm-up", &line)?;
+    }
     labelled(out, "times", TIMES)?;
+    if let Some(wait) = plan.wait {
+        labelled(out, "waiting", waiting(wait))?;
+    }
     labelled(out, "ending", &ending(plan))?;
     let memory = Bytes(plan.memory_bytes);
     labelled(out, "memory", &format!("at most {memory}, in the largest row"))?;
@@ -110,6 +120,18 @@ fn sockets(plan: &Plan) -> String {
 fn message(plan: &Plan, seed: u64) -> String {
     let bytes = counted(plan.payload_bytes, "byte", "bytes");
     format!("dialect {}, text of {bytes}, seed {seed}", plan.dialect)
+}
+
+const fn waiting(wait: Wait) -> &'static str {
+    match wait {
+        Wait::Latency => {
+            "for latency: poll while copies follow each other, sleep until the next otherwise (--wait)"
+        }
+        Wait::Spin => "spin: poll without pause (--wait)",
+        Wait::Throughput => {
+            "for throughput: sleep until 64 copies are there or 50 µs have passed (--wait)"
+        }
+    }
 }
 
 fn ending(plan: &Plan) -> String {

@@ -13,6 +13,7 @@ mod floor;
 mod header;
 mod page;
 mod rows;
+mod series;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 
 use self::page::Page;
+pub use self::series::glance;
 use super::document::Document;
 use super::document::row::{LatencyClass, Run};
 use super::format::{Paint, wants_colour};

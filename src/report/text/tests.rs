@@ -3,8 +3,10 @@
 use super::*;
 use crate::measure::floor::Floor;
 use crate::measure::outcome::{
-    Caveat, Class, Delivery, Ending, LostSocket, Outcome, RunOutcome, StreamGap, Trust,
+    Caveat, Class, Delivery, Ending, Interval, LostSocket, Outcome, RunOutcome, StreamGap, Trust,
+    WarmUp,
 };
+use crate::measure::recorder::histogram;
 use crate::plan::Plan;
 use crate::plan::schedule::{Arrivals, Shape};
 use crate::report::fixture::{cell, invocation, plan, whole};
@@ -206,6 +208,81 @@ fn an_open_loop_leads_with_response_and_says_from_when_it_counts() {
     );
 }
 
+/// A second in which everything took `ms` and `missing` copies had not come.
+fn second(number: u64, ms: u64, missing: u64) -> Interval {
+    Interval {
+        start: Nanos::from_secs(number),
+        length: Nanos::from_secs(1),
+        warmup: false,
+        sent: 500,
+        copies: 3_000,
+        missing_so_far: missing,
+        p50: Some(Nanos::from_millis(1)),
+        p99: Some(Nanos::from_millis(ms)),
+        max: Some(Nanos::from_millis(ms + 1)),
+        tracks: Vec::new(),
+    }
+}
+
+fn section<'a>(report: &'a str, heading: &str) -> &'a str {
+    let at = report.find(heading).unwrap_or_else(|| panic!("no {heading}: {report}"));
+    report[at..].split("\n\n").next().unwrap()
+}
+
+#[test]
+fn a_row_of_a_few_seconds_is_told_second_by_second_and_the_warm_up_apart() {
+    let mut plan = plan(&[3_000]);
+    plan.warmup = Nanos::from_secs(1);
+    let mut run = whole(3_000);
+    run.intervals = vec![second(0, 7, 0), second(1, 2, 40), second(2, 3, 0)];
+    run.intervals[0].warmup = true;
+    run.warmup = Some(WarmUp {
+        duration: Nanos::from_secs(1),
+        messages: 500,
+        expected: 3_000,
+        delivered: 3_000,
+        latency_ns: whole(500).latency_ns,
+        lag_ns: histogram(),
+    });
+    let text = report(&plan, &outcome(vec![run]));
+    let course = section(&text, "Second by second");
+    assert_eq!(course.lines().count(), 5, "{course}");
+    let lines: Vec<Vec<&str>> =
+        course.lines().map(|line| line.split("  ").filter(|w| !w.is_empty()).collect()).collect();
+    assert_eq!(lines[2].last().unwrap().trim(), "warm-up", "{course}");
+    assert!(course.contains("40"), "{course}");
+    assert!(section(&text, "fanstorm").len() < text.len() && text.contains("first 1 s of a row"));
+    let latency = section(&text, "Latency");
+    let warmup = latency.lines().last().unwrap();
+    assert!(warmup.trim_start().starts_with("warm-up"), "{latency}");
+    assert!(warmup.ends_with("of the first 1 s"), "{latency}");
+}
+
+#[test]
+fn of_a_long_row_the_worst_seconds_are_told_in_order_of_time() {
+    let mut run = whole(3_000);
+    let p99 = |number: u64| if number.is_multiple_of(100) { 90 + number / 100 } else { 2 };
+    run.intervals = (0..600).map(|number| second(number, p99(number), number % 7)).collect();
+    let text = report(&plan(&[3_000]), &outcome(vec![run]));
+    let worst = section(&text, "The worst of 600 seconds");
+    let starts: Vec<_> = worst.lines().skip(2).take(5).map(|line| &line[..12]).collect();
+    let expected = ["100 s", "200 s", "300 s", "400 s", "500 s"];
+    assert!(starts.iter().zip(expected).all(|(line, start)| line.contains(start)), "{worst}");
+    assert!(worst.contains("half of the seconds have a p99 below 2.00 ms"), "{worst}");
+    assert!(worst.contains("the most that was missing at once were 6 copies"), "{worst}");
+}
+
+#[test]
+fn disorder_is_told_with_its_extent() {
+    let mut run = cut_link();
+    (0..200).for_each(|_| run.reordering.note(3));
+    (0..13).for_each(|_| run.reordering.note(40));
+    run.reordering.note(7_400);
+    let text = report(&plan(&[3_000]), &outcome(vec![run]));
+    let told = "up to 7 400 messages behind the head of their stream, half of them at most 3";
+    assert!(text.replace("\n  ", " ").contains(told), "{text}");
+}
+
 #[test]
 fn a_report_at_once_is_the_report_that_was_written_piece_by_piece() {
     let plan = plan(&[3_000, 4_000, 8_000]);
@@ -318,6 +395,7 @@ fanstorm 0.1.0: a burst of 10, 100, 1 000, 8 000 messages
   message   dialect dsatter, text of 150 bytes, seed 42
   expected  messages x (3 push + 3 receive) copies: each message comes back on every socket
   times     send: until the kernel has taken the last frame; receive: until the last copy
+  waiting   for throughput: sleep until 64 copies are there or 50 µs have passed (--wait)
   ending    a row ends when every copy has come, or after 10 s without one (--drain)
   memory    at most 3.34 MiB, in the largest row
   host      Linux 6.18.44, AMD EPYC 9R14, 2 of 4 CPUs (quota 1.5), 25.0 GiB, virtual machine,

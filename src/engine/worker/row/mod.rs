@@ -253,7 +253,12 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
 
     /// One turn that ends in time for the next message, and the sends that are due after it.
     fn paced_turn(&mut self, row: &mut Row<C>, before: Nanos) -> io::Result<Nanos> {
-        let moment = Moment { now: before, active: row.active, next_due: row.next_due() };
+        let moment = Moment {
+            now: before,
+            active: row.active,
+            next_due: row.next_due(),
+            sending: !row.all_sent(),
+        };
         let wait = pacing::wait(self.plan.wait, moment, TICK);
         let handled = self.counters.handled;
         // What was launched since the last turn began is handed to the kernel in this one: work.

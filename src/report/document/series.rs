@@ -1,0 +1,51 @@
+//! The types of a row's course in a result file: second by second, and how far out of order.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A stretch of a row: a second, less where the warm-up or the row ended, and more where two seconds
+/// could not be told apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Interval {
+    /// Since the start of the row.
+    pub start_s: f64,
+    /// How long it is.
+    pub length_s: f64,
+    /// It counts what was due in the warm-up. Copies of the warm-up that came after its end have
+    /// intervals of their own beside the measured ones.
+    pub warmup: bool,
+    /// Messages that the kernel took.
+    pub sent: u64,
+    /// Copies that came. Those that waited for their id count when it was learned.
+    pub copies: u64,
+    /// Copies of messages due by its end (sent by then, without due times) that had not come.
+    pub missing_so_far: u64,
+    /// Median of the headline class; null below 20 samples.
+    pub p50_us: Option<f64>,
+    /// 99th percentile of the headline class; null below 1000 samples.
+    pub p99_us: Option<f64>,
+    /// Largest of the headline class; null without samples.
+    pub max_us: Option<f64>,
+}
+
+/// How far out of order copies came: by how many numbers a late copy was behind the highest of its
+/// stream. Where it alone was held up, that is its reordering extent (RFC 4737, section 4.2.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reordering {
+    /// The largest distance.
+    pub max_distance: u64,
+    /// Late copies by distance, from each power of two to below the next; together as many as
+    /// `delivery.out_of_order`.
+    pub distances: Vec<Distances>,
+}
+
+/// Late copies with a distance in an inclusive range.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Distances {
+    /// From this distance.
+    pub first: u64,
+    /// To this one.
+    pub last: u64,
+    /// How many.
+    pub copies: u64,
+}
