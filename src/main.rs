@@ -4,11 +4,12 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use fanstorm::cli::exit::Exit;
-use fanstorm::cli::{Cli, Command, cluster, report, run};
+use fanstorm::cli::{Cli, Command, audit, cluster, report, run};
 
 fn main() -> ExitCode {
     match Cli::from_process() {
         Command::Run(args) => run::run(&args).into(),
+        Command::Audit(args) => audit::run(&args).into(),
         Command::Report(args) => report::run(&args).into(),
         Command::Cluster(args) => cluster::run(&args).unwrap_or_else(|error| {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");

@@ -43,7 +43,11 @@ fn apart(plan: &Plan) -> (Vec<usize>, Surroundings) {
     let cpus_allowed = Some(allowed.len());
     match cpus::place(&allowed, &Topology::read(), &cores, &demand) {
         Ok(Placement { cluster, shared: cluster_shares_cores, siblings: smt_siblings, .. }) => {
-            (cluster, Surroundings { cpus_allowed, cluster_shares_cores, smt_siblings })
+            // What the host lacks for the plan is said of the run itself.
+            let shortfalls = Vec::new();
+            let surroundings =
+                Surroundings { cpus_allowed, cluster_shares_cores, smt_siblings, shortfalls };
+            (cluster, surroundings)
         }
         Err(_) => (
             Vec::new(),

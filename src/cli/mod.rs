@@ -8,12 +8,15 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 pub mod args;
+pub mod audit;
 pub mod calibrate;
 pub mod cluster;
 pub mod contradiction;
 pub mod dial;
 pub mod discover;
 pub mod exit;
+pub mod fix;
+pub mod need;
 pub mod output;
 pub mod plots;
 pub mod report;
@@ -23,6 +26,7 @@ pub mod view;
 mod words;
 
 use self::args::RunArgs;
+use self::audit::AuditArgs;
 use self::cluster::ClusterArgs;
 use self::exit::Exit;
 use self::report::ReportArgs;
@@ -55,6 +59,12 @@ pub enum Command {
     /// Runs a load (what happens without a command).
     #[command(after_long_help = after_long_help(), max_term_width = 100)]
     Run(Box<RunArgs>),
+    /// Says what of this host stands in the way of a run, and what to do; runs and changes nothing.
+    ///
+    /// Takes the flags of a run, so that its command line can be pasted; those that ask nothing of
+    /// the host make no difference. No node is talked to; a discovery is asked how many there are.
+    #[command(after_long_help = audit::EXAMPLES, max_term_width = 100)]
+    Audit(Box<AuditArgs>),
     /// Presents a saved result again: as text, as a distribution to plot, as JSON.
     #[command(max_term_width = 100)]
     Report(ReportArgs),

@@ -10,6 +10,7 @@ use super::args::{Embedded, RunArgs, Source};
 use super::calibrate::calibrate;
 use super::discover;
 use super::exit::{Exit, exit_code};
+use super::need;
 use super::output::{JsonTarget, Pipe, ResultFile};
 use super::plots::Plots;
 use super::signals::Signals;
@@ -23,12 +24,12 @@ use crate::host::facts::HostFacts;
 use crate::host::limits::LimitError;
 use crate::host::ports::{LocalPorts, check_source};
 use crate::host::topology::{Nic, Topology};
-use crate::host::{HostError, clock, io_uring, limits};
+use crate::host::{HostError, audit, clock, io_uring, limits};
 use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
 use crate::plan::Plan;
 use crate::plan::descriptors::DescriptorError;
-use crate::plan::engine::{self as engine_choice, EngineRefused};
+use crate::plan::engine::{self as engine_choice, Engine, EngineRefused};
 use crate::plan::load::Load;
 use crate::plan::notice::Notice;
 use crate::plan::origins::OriginError;
@@ -40,10 +41,13 @@ use crate::units::Bytes;
 /// Runs what the flags ask for. Whatever happens, the answer is an exit code and, if it is no
 /// success, at least one line that says what is wrong, where, and what to do.
 pub fn run(args: &RunArgs) -> Exit {
-    attempt(args).unwrap_or_else(|error| {
-        let _ = writeln!(io::stderr(), "error: {error}");
-        error.exit()
-    })
+    attempt(args).unwrap_or_else(|error| fail(&error))
+}
+
+/// Says what is wrong, and gives the exit code for it.
+pub(super) fn fail(error: &RunError) -> Exit {
+    let _ = writeln!(io::stderr(), "error: {error}");
+    error.exit()
 }
 
 fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
@@ -59,19 +63,17 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     limits::raise_descriptors();
 
     let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
+    let plan = prepared(load, targets, placement.workers, engine)?;
+    let need = need::of(&plan, embedded, args.engine());
+    limits::check(&limits::Facts::read(), &need.limits)
+        .map_err(|error| too_large(error, &plan, embedded))?;
+    let why = (placement.why, placement.cluster);
     let surroundings = Surroundings {
         cpus_allowed: Some(cpus::allowed().len()),
         cluster_shares_cores: placement.shared,
         smt_siblings: placement.siblings,
+        shortfalls: audit::audit(&audit::facts::Facts::read(), &need).shortfalls(),
     };
-    let why = (placement.why, placement.cluster);
-    let plan = Plan::new(load, targets, placement.workers, engine)?;
-    let plan = plan.from_ports(LocalPorts::read())?;
-    plan.source_samples().into_iter().try_for_each(check_source).map_err(HostError::from)?;
-    let facts = limits::Facts::read();
-    let plan = plan.within_descriptors(facts.nofile)?;
-    limits::check(&facts, &need(&plan, embedded))
-        .map_err(|error| too_large(error, &plan, embedded))?;
     let several = several_rings(&plan);
     notice.iter().chain(&notices).chain(&several).for_each(|notice| warn(&notice.to_string()));
 
@@ -103,6 +105,18 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
         warn(&format!("the report could not be written: {error}"));
     }
     Ok(exit_code(&outcome))
+}
+
+/// The plan with addresses, ports and tables for all its sockets.
+pub(super) fn prepared(
+    load: Load,
+    targets: Targets,
+    cores: Vec<usize>,
+    engine: Engine,
+) -> Result<Plan, RunError> {
+    let plan = Plan::new(load, targets, cores, engine)?.from_ports(LocalPorts::read())?;
+    plan.source_samples().into_iter().try_for_each(check_source).map_err(HostError::from)?;
+    Ok(plan.within_descriptors(limits::Facts::read().nofile)?)
 }
 
 /// The floor, and a warning where there is none. An interruption ends the calibration alone: whoever
@@ -170,7 +184,7 @@ fn on_others(
     Ok(Stage { cluster: None, cluster_is, targets, placement, notices })
 }
 
-fn targets(
+pub(super) fn targets(
     args: &RunArgs,
     urls: &[NodeUrl],
     notices: &mut Vec<Notice>,
@@ -180,7 +194,7 @@ fn targets(
 }
 
 /// `others` are the nodes, where they are not our own.
-fn place(
+pub(super) fn place(
     args: &RunArgs,
     load: &Load,
     nodes: usize,
@@ -206,7 +220,7 @@ fn place(
 }
 
 /// A ring like a worker's, as small as it can be: whether the host lets us.
-fn smallest_ring() -> io::Result<()> {
+pub(super) fn smallest_ring() -> io::Result<()> {
     UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096, direct: false }).map(drop)
 }
 
@@ -228,21 +242,6 @@ fn too_large(error: LimitError, plan: &Plan, embedded: bool) -> RunError {
     RunError::TooLarge { error, fits: format!("--messages {messages} would fit{lasts}") }
 }
 
-fn need(plan: &Plan, embedded: bool) -> limits::Need {
-    let busiest = plan.push_node;
-    // Nodes listen to each other, one connection in each direction.
-    let connections = plan.sockets_to(busiest) + 2 * plan.nodes.len() as u64;
-    limits::Need {
-        sockets: plan.sockets(),
-        direct_rings: plan.direct.then(|| plan.workers() as u64),
-        embedded_busiest: embedded.then_some(connections),
-        sockets_to_busiest: plan.sockets_to(busiest),
-        busiest: plan.nodes[busiest].url.clone(),
-        own_origins: plan.sources_to(busiest).is_some(),
-        memory: [&plan.largest_memory().parts()[..], &plan.connection_memory(embedded)].concat(),
-    }
-}
-
 fn invocation(
     started_unix_ms: u64,
     cluster: String,
@@ -260,7 +259,7 @@ fn invocation(
     }
 }
 
-fn open_result(args: &RunArgs) -> Result<Option<ResultFile>, RunError> {
+pub(super) fn open_result(args: &RunArgs) -> Result<Option<ResultFile>, RunError> {
     match args.json() {
         Some(JsonTarget::File(path)) => Ok(Some(ResultFile::open("--json", path)?)),
         _ => Ok(None),
@@ -268,7 +267,7 @@ fn open_result(args: &RunArgs) -> Result<Option<ResultFile>, RunError> {
 }
 
 /// A result is never lost: where its file fails it, it goes to standard output.
-fn write_result(target: &JsonTarget, file: Option<&mut ResultFile>, result: &[u8]) {
+pub(super) fn write_result(target: &JsonTarget, file: Option<&mut ResultFile>, result: &[u8]) {
     let written = match (target, file) {
         (JsonTarget::File(_), Some(file)) => file.write(result),
         _ => return print(result),
@@ -295,7 +294,7 @@ fn print(result: &[u8]) {
     }
 }
 
-fn warn(text: &str) {
+pub(super) fn warn(text: &str) {
     let _ = writeln!(io::stderr(), "warning: {text}");
 }
 
@@ -337,6 +336,8 @@ pub enum RunError {
     Engine(#[from] EngineError),
     /// The embedded cluster does not start.
     Cluster(#[from] ClusterError),
+    /// A file of the audit has nowhere to go.
+    Fix(#[from] super::fix::FixError),
     /// Handlers cannot be installed.
     #[error("cannot take signals: {0}")]
     Signals(io::Error),
@@ -355,7 +356,8 @@ impl RunError {
             | Self::Descriptors(_)
             | Self::Cores(_)
             | Self::Target(_)
-            | Self::Unwritable(_) => Exit::Usage,
+            | Self::Unwritable(_)
+            | Self::Fix(_) => Exit::Usage,
             Self::Refused(_) | Self::Host(_) | Self::TooLarge { .. } | Self::Signals(_) => {
                 Exit::Host
             }

@@ -40,12 +40,16 @@ impl Sheet {
 
     /// The report on a document, in colour where it suits the place.
     pub fn text(self, document: &Document) -> Text<'_> {
-        let is_terminal = match self {
+        Text::new(document, self.is_terminal(), env::var_os("NO_COLOR").as_deref())
+    }
+
+    /// Whether what it writes to is a terminal.
+    pub fn is_terminal(self) -> bool {
+        match self {
             Self::Stdout => io::stdout().is_terminal(),
             Self::Stderr => io::stderr().is_terminal(),
             Self::Quiet => false,
-        };
-        Text::new(document, is_terminal, env::var_os("NO_COLOR").as_deref())
+        }
     }
 }
 

@@ -17,6 +17,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::host::audit::Shortfall;
 use crate::measure::outcome::{Interval, RunOutcome};
 use crate::plan::Plan;
 
@@ -176,4 +177,6 @@ pub struct Surroundings {
     pub cluster_shares_cores: bool,
     /// CPUs of workers that are two threads of one core.
     pub smt_siblings: Vec<(usize, usize)>,
+    /// Settings of this host that this plan needs otherwise.
+    pub shortfalls: Vec<Shortfall>,
 }

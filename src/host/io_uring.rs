@@ -100,7 +100,7 @@ impl Facts {
         Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
     }
 
-    fn is_old(&self) -> bool {
+    pub(super) fn is_old(&self) -> bool {
         self.version().is_some_and(|version| version < OLDEST)
     }
 }

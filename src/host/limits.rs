@@ -4,9 +4,11 @@
 //! plan needs, which is passed in.
 
 use std::fs;
+use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::facts::HostFacts;
 use crate::units::{Bytes, Count};
 
 /// Descriptors beside the sockets: standard streams, rings, the result file, the cluster's pipes,
@@ -17,7 +19,7 @@ const OWN_DESCRIPTORS: u64 = 64;
 const WIDEST_PORTS: u64 = 65_535 - 1_024 + 1;
 
 /// What the plan needs of the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Need {
     /// All sockets.
     pub sockets: u64,
@@ -37,7 +39,8 @@ pub struct Need {
 }
 
 impl Need {
-    fn descriptors(&self) -> u64 {
+    /// Descriptors of the process, or of the fullest table: for sockets and everything else.
+    pub fn descriptors(&self) -> u64 {
         self.direct_rings.unwrap_or(self.sockets).saturating_add(OWN_DESCRIPTORS)
     }
 
@@ -48,7 +51,8 @@ impl Need {
         self.sockets.saturating_mul(ends).saturating_add(OWN_DESCRIPTORS)
     }
 
-    fn memory_bytes(&self) -> u64 {
+    /// Memory for all purposes.
+    pub fn memory_bytes(&self) -> u64 {
         self.memory.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
     }
 
@@ -207,7 +211,8 @@ fn cluster_descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     }
 }
 
-fn descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+/// Descriptors alone.
+pub(super) fn descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     let needed = need.descriptors();
     if needed <= facts.nofile {
         return Ok(());
@@ -222,10 +227,8 @@ fn descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> {
 
 /// Sockets to different nodes share local ports (the kernel looks at both ends of a connection),
 /// so the busiest node decides.
-fn ports(facts: &Facts, need: &Need) -> Result<(), LimitError> {
-    let (low, high) = facts.ports;
-    let range = u64::from(high).saturating_sub(u64::from(low)) + 1;
-    let available = range.saturating_sub(facts.reserved_ports);
+pub(super) fn ports(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+    let available = facts.ports_available();
     if need.own_origins || need.sockets_to_busiest <= available {
         return Ok(());
     }
@@ -237,7 +240,8 @@ fn ports(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     })
 }
 
-fn memory(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+/// Memory alone.
+pub(super) fn memory(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     let needed = need.memory_bytes();
     match facts.memory_bytes {
         Some(available) if needed > available => {
@@ -250,22 +254,53 @@ fn memory(facts: &Facts, need: &Need) -> Result<(), LimitError> {
 impl Facts {
     /// Reads them from this host. What cannot be read is taken at the kernel's default.
     pub fn read() -> Self {
-        let nofile = getrlimit(Resource::Nofile);
-        let file = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let ports = port_range(&file("/proc/sys/net/ipv4/ip_local_port_range"));
+        let nofile = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        Self { nofile, ..Self::under(Path::new("/")) }
+    }
+
+    /// Reads them from the files of the host that lie under `root`.
+    pub fn under(root: &Path) -> Self {
+        let file = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
+        let ports = port_range(&file("proc/sys/net/ipv4/ip_local_port_range"));
         let ports = ports.unwrap_or((32_768, 60_999));
-        let reserved = file("/proc/sys/net/ipv4/ip_local_reserved_ports");
+        let reserved = file("proc/sys/net/ipv4/ip_local_reserved_ports");
+        let nofile = hard_limit(&file("proc/self/limits"), "Max open files");
         Self {
-            nofile: nofile.current.unwrap_or(u64::MAX),
-            files_free: files_free(&file("/proc/sys/fs/file-nr")).unwrap_or(u64::MAX),
-            nr_open: file("/proc/sys/fs/nr_open").trim().parse().unwrap_or(1 << 20),
+            // The hard limit, as if we had raised the soft one: every process may.
+            nofile: nofile.unwrap_or(u64::MAX),
+            files_free: files_free(&file("proc/sys/fs/file-nr")).unwrap_or(u64::MAX),
+            nr_open: file("proc/sys/fs/nr_open").trim().parse().unwrap_or(1 << 20),
             ports,
             reserved_ports: reserved_within(&reserved, ports),
             memory_bytes: least(
-                mem_available(&file("/proc/meminfo")),
-                cgroup_memory_max(&file("/proc/self/cgroup")),
+                mem_available(&file("proc/meminfo")),
+                HostFacts::under(root).cgroup_memory.map(|memory| memory.0),
             ),
         }
+    }
+
+    /// Ports of the range that are not reserved.
+    pub const fn ports_available(&self) -> u64 {
+        let (low, high) = self.ports;
+        let range = (high as u64).saturating_sub(low as u64) + 1;
+        range.saturating_sub(self.reserved_ports)
+    }
+}
+
+/// `Max open files  1024  1048576  files` (/proc/self/limits): the soft limit.
+pub(super) fn soft_limit(limits: &str, name: &str) -> Option<u64> {
+    limit(limits, name, 0)
+}
+
+fn hard_limit(limits: &str, name: &str) -> Option<u64> {
+    limit(limits, name, 1)
+}
+
+fn limit(limits: &str, name: &str, column: usize) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
+    match line.split_whitespace().nth(column)? {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
     }
 }
 
@@ -301,13 +336,6 @@ fn reserved_within(text: &str, (low, high): (u16, u16)) -> u64 {
 fn mem_available(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
-}
-
-/// A container's limit (cgroup v2, `memory.max`), which /proc/meminfo knows nothing of.
-fn cgroup_memory_max(own_cgroup: &str) -> Option<u64> {
-    let path = own_cgroup.lines().find_map(|l| l.strip_prefix("0::"))?;
-    let limit = fs::read_to_string(format!("/sys/fs/cgroup{path}/memory.max")).ok()?;
-    limit.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -428,7 +456,11 @@ mod tests {
         assert_eq!(files_free("1009\t0\t2466165\n"), Some(2_465_156));
         let meminfo = "MemTotal:       24629124 kB\nMemAvailable:   16316412 kB\n";
         assert_eq!(mem_available(meminfo), Some(16_316_412 * 1_024));
-        assert_eq!(cgroup_memory_max("12:memory:/legacy\n"), None);
+        let limits =
+            "Limit  Soft Limit  Hard Limit  Units\nMax open files  1024  unlimited  files\n";
+        assert_eq!(soft_limit(limits, "Max open files"), Some(1_024));
+        assert_eq!(hard_limit(limits, "Max open files"), Some(u64::MAX));
+        assert_eq!(hard_limit(limits, "Max locked memory"), None);
     }
 
     #[test]

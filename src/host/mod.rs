@@ -3,6 +3,7 @@
 //! Belongs here: recorded facts, and pure rules over them that end in a decision or in an error
 //! which says what to do. Does not: what to run (`plan`), io_uring itself (`engine::ring`).
 
+pub mod audit;
 pub mod clock;
 pub mod cpus;
 pub mod facts;

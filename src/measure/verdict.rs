@@ -10,6 +10,7 @@ use super::connecting::Connecting;
 use super::latencies::Latencies;
 use super::outcome::{Caveat, CoreUse, RunOutcome, Trust};
 use super::percentile::Percentile;
+use crate::host::audit::Shortfall;
 use crate::host::facts::{CpuTicks, HostCounters, TCP_DROPS, TCP_DROPS_LISTEN};
 use crate::plan::dialing::Least;
 use crate::units::{Count, Nanos, Rate};
@@ -47,6 +48,8 @@ pub struct Facts<'a> {
     pub cluster_shares_cores: bool,
     /// CPUs of workers that are two threads of one core.
     pub smt_siblings: &'a [(usize, usize)],
+    /// Settings of this host that this plan needs otherwise, as the audit found them.
+    pub shortfalls: &'a [Shortfall],
 }
 
 type Rule = fn(&Facts<'_>) -> Option<Caveat>;
@@ -68,6 +71,7 @@ const RULES: &[Rule] = &[
     single_cpu,
     shared_cores,
     smt_siblings,
+    host_untuned,
 ];
 
 /// What a row without some of its sockets is not: the load that was planned.
@@ -364,6 +368,16 @@ fn smt_siblings(facts: &Facts<'_>) -> Option<Caveat> {
     })
 }
 
+/// The audit's own warnings, and only those that figures may suffer by.
+fn host_untuned(facts: &Facts<'_>) -> Option<Caveat> {
+    let texts: Vec<_> = facts.shortfalls.iter().map(|s| s.text.as_str()).collect();
+    let remedies: Vec<_> = facts.shortfalls.iter().map(|s| s.remedy.as_str()).collect();
+    let all = "`fanstorm audit` with the same flags shows all of it";
+    (!texts.is_empty()).then(|| {
+        degraded("host-untuned", texts.join("; "), &format!("{}; {all}", remedies.join("; ")))
+    })
+}
+
 fn sum(facts: &Facts<'_>, of: impl Fn(&CoreUse) -> u64) -> u64 {
     facts.outcome.cores.iter().map(of).sum()
 }
@@ -394,6 +408,7 @@ mod tests {
         cpus_allowed: Option<usize>,
         cluster_shares_cores: bool,
         smt_siblings: Vec<(usize, usize)>,
+        shortfalls: Vec<Shortfall>,
     }
 
     type Change = fn(&mut Case);
@@ -441,6 +456,7 @@ mod tests {
             cpus_allowed: Some(2),
             cluster_shares_cores: false,
             smt_siblings: Vec::new(),
+            shortfalls: Vec::new(),
         }
     }
 
@@ -469,6 +485,7 @@ mod tests {
             cpus_allowed: case.cpus_allowed,
             cluster_shares_cores: case.cluster_shares_cores,
             smt_siblings: &case.smt_siblings,
+            shortfalls: &case.shortfalls,
         })
     }
 
@@ -483,11 +500,17 @@ mod tests {
         assert_eq!(codes(|_| {}), []);
     }
 
+    fn untuned(case: &mut Case) {
+        case.shortfalls = ["net.ipv4.tcp_mem", "swap"]
+            .map(|knob| Shortfall { text: format!("{knob} is 1"), remedy: format!("set {knob}") })
+            .to_vec();
+    }
+
     #[test]
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(Change, &str, Trust); 18] = [
+        let table: [(Change, &str, Trust); 19] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
             (|c| c.run.unattributable = 1, "ids-overflowed", Void),
@@ -518,6 +541,7 @@ mod tests {
             (|c| c.cpus_allowed = Some(1), "single-cpu", Degraded),
             (|c| c.cluster_shares_cores = true, "shared-cores", Degraded),
             (|c| c.smt_siblings = vec![(0, 8)], "smt-siblings", Degraded),
+            (untuned, "host-untuned", Degraded),
         ];
         for (change, code, severity) in table {
             assert_eq!(codes(change), [(code, severity)]);
@@ -602,6 +626,7 @@ mod tests {
         let mut case = quiet();
         case.cluster_shares_cores = true;
         case.run.saturated = 1_200;
+        untuned(&mut case);
         case.after.tcp_drops.as_mut().unwrap()[1] += 3;
         case.after.throttle = Some(Throttle { periods: 9, time: Nanos::from_millis(95) });
         let caveats = judged(&case);
@@ -616,5 +641,6 @@ mod tests {
         said("listen-drops", "ListenDrops +3");
         said("cpu-throttled", "in 2 periods, and we stood still for 25.0 ms");
         said("shared-cores", "CPU 0, 1");
+        said("host-untuned", "net.ipv4.tcp_mem is 1; swap is 1");
     }
 }

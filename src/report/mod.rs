@@ -5,6 +5,7 @@
 //! deciding where output goes (`cli`). [`progress`] alone owns a terminal, because a line that moves
 //! needs one.
 
+pub mod audit;
 pub mod document;
 #[cfg(test)]
 mod fixture;

@@ -18,7 +18,7 @@ use modules::{Modules, blank_test_modules};
 use source::Source;
 
 /// Ends of the names of files that are text.
-const TEXTS: [&str; 12] = [
+const TEXTS: [&str; 13] = [
     ".rs",
     ".md",
     ".toml",
@@ -31,6 +31,7 @@ const TEXTS: [&str; 12] = [
     ".gitignore",
     "run",
     ".conf",
+    ".service",
 ];
 
 /// Folders of others: tools put them there, git does not keep them.

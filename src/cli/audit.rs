@@ -1,0 +1,123 @@
+//! `fanstorm audit`: what of this host stands in the way of a run.
+//!
+//! Belongs here: its flags, the order of things, the exit code. Does not: rules (`host::audit`),
+//! wording (`report::audit`).
+//!
+//! Nothing is started and no node is talked to. A discovery is asked, because only it knows how many
+//! nodes there are.
+
+use std::env;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::args::{RunArgs, Source};
+use super::discover;
+use super::exit::Exit;
+use super::fix::FixFiles;
+use super::need;
+use super::run::{self, RunError, warn};
+use crate::host::audit::{self, Audit, facts::Facts};
+use crate::host::{io_uring, limits};
+use crate::plan::Plan;
+use crate::plan::engine::{Engine, Wish};
+use crate::plan::load::Load;
+use crate::plan::targets::NodeUrl;
+use crate::report::audit::{Audited, fix, json, text};
+
+/// For `--help`.
+pub const EXAMPLES: &str = "\
+Examples:
+  fanstorm audit --node ws://10.0.0.7:9001/ --receivers-per-node 50k --rate 10/s
+      what of this host stands in the way of that run
+  sudo fanstorm audit --receivers-per-node 50k --fix-file /etc/sysctl.d/90-fanstorm.conf
+      the same, and what to change as a file; `sudo sysctl --system` then applies it
+
+Exit codes: 0 it can run, whatever is listed; 2 usage; 3 it cannot run on this host (`stop`);
+4 the discovery does not answer.";
+
+/// Flags of `audit`: those of a run, so that its command line can be pasted, and one of its own.
+#[derive(Args, Clone, Debug)]
+pub struct AuditArgs {
+    #[command(flatten)]
+    run: RunArgs,
+
+    /// Write what this plan wants changed for sysctl.d, and beside it FILE's name with .limits for
+    /// limits.d; nothing is changed by that
+    #[arg(long, value_name = "FILE", help_heading = "Audit")]
+    fix_file: Option<PathBuf>,
+}
+
+/// Audits the host for the plan that the flags ask for.
+pub fn run(args: &AuditArgs) -> Exit {
+    attempt(args).unwrap_or_else(|error| run::fail(&error))
+}
+
+fn attempt(args: &AuditArgs) -> Result<Exit, RunError> {
+    let (source, load) = (args.run.source()?, Load::new(args.run.spec()?)?);
+    let mut result_file = run::open_result(&args.run)?;
+    let fix_files = args.fix_file.as_deref().map(FixFiles::claim).transpose()?;
+    limits::raise_descriptors();
+    let embedded = matches!(source, Source::Embedded(_));
+    let plan = plan(&args.run, source, load)?;
+    let mut need = need::of(&plan, embedded, args.run.engine());
+    if embedded {
+        // Its ports are not known before it runs.
+        need.limits.busiest = "one node of the embedded cluster".to_owned();
+    }
+    let mut facts = Facts::read();
+    facts.uring.attempt = Some(io_uring::probe(run::smallest_ring));
+    let audit = audit::audit(&facts, &need);
+    let audited = Audited { plan: &plan, facts: &facts, need: &need, audit: &audit };
+
+    show(args, &audited);
+    if let Some(target) = args.run.json() {
+        run::write_result(target, result_file.as_mut(), &json::to_bytes(&audited, &arguments()));
+    }
+    if let Some(files) = fix_files {
+        files.write(&fix::sysctl_file(&audit, &arguments()), &fix::limits_file(&audit))?;
+    }
+    Ok(exit_code(&audit))
+}
+
+fn exit_code(audit: &Audit) -> Exit {
+    if audit.stops() { Exit::Host } else { Exit::Complete }
+}
+
+fn arguments() -> Vec<String> {
+    env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect()
+}
+
+fn show(args: &AuditArgs, audited: &Audited<'_>) {
+    let sheet = args.run.sheet();
+    let (mut out, is_terminal) = (sheet.open(), sheet.is_terminal());
+    let no_color = env::var_os("NO_COLOR");
+    let files = args.fix_file.as_deref();
+    if let Err(error) = text::write(&mut *out, audited, files, is_terminal, no_color.as_deref()) {
+        warn(&format!("the audit could not be written: {error}"));
+    }
+}
+
+/// The plan as a run would have it, but for the addresses of an embedded cluster, which has none yet.
+fn plan(args: &RunArgs, source: Source<'_>, load: Load) -> Result<Plan, RunError> {
+    let mut notices = Vec::new();
+    let (urls, embedded) = match source {
+        Source::Embedded(embedded) => (stand_ins(embedded.nodes), true),
+        Source::Discovery(url) => (discover::nodes(url, args.connect_timeout())?, false),
+        Source::Nodes(urls) => (urls.to_vec(), false),
+    };
+    let targets = run::targets(args, &urls, &mut notices)?;
+    let placement =
+        run::place(args, &load, targets.len(), (!embedded).then_some(&targets), &mut notices)?;
+    notices.iter().for_each(|notice| warn(&notice.to_string()));
+    let engine = match args.engine() {
+        Wish::Only(engine) => engine,
+        Wish::Auto => Engine::IoUring,
+    };
+    run::prepared(load, targets, placement.workers, engine)
+}
+
+fn stand_ins(nodes: u16) -> Vec<NodeUrl> {
+    let url = |port| NodeUrl::of_address("127.0.0.1", port).expect("an address and a port");
+    (1..=nodes).map(url).collect()
+}

@@ -1,0 +1,90 @@
+//! What a plan asks of the host: the numbers that a run is checked against, and an audit too.
+//!
+//! Belongs here: taking figures out of a plan. Does not: judging them (`host::limits`, `host::audit`).
+
+use crate::dialect::text::TextShape;
+use crate::host::audit::need::{Need, Place, UringWish};
+use crate::host::limits;
+use crate::plan::Plan;
+use crate::plan::engine::{Engine, Wish};
+use crate::plan::schedule::Shape;
+use crate::plan::sources::Sources;
+use crate::wire::encode;
+
+/// Connects that a worker has under way at once, at most (`engine::worker`).
+const CONNECTS_PER_WORKER: u64 = 256;
+
+/// The plan in numbers. `embedded`: the cluster is ours.
+pub fn of(plan: &Plan, embedded: bool, wish: Wish) -> Need {
+    let place = place(plan, embedded);
+    let ports = plan.nodes.iter().map(|node| node.addr.port());
+    Need {
+        limits: limits(plan, embedded),
+        nodes: plan.nodes.len() as u64,
+        place,
+        // Those of an embedded cluster are free ones of its own choice.
+        node_ports: if place == Place::Loopback { ports.collect() } else { Vec::new() },
+        source_addresses: plan.sources_to(plan.push_node).map_or(1, Sources::count),
+        push_sockets: plan.push_sockets.into(),
+        messages: plan.messages.iter().copied().max().unwrap_or(0),
+        copies_per_message: plan.expected_copies(1),
+        copy_bytes: copy_bytes(plan),
+        rate_per_s: plan.shape.rate().map(|rate| rate.as_f64()),
+        window: window(plan),
+        connects_at_once: connects_at_once(plan),
+        workers: plan.cores.clone(),
+        io_uring: uring_wish(wish, embedded),
+    }
+}
+
+fn place(plan: &Plan, embedded: bool) -> Place {
+    let here = plan.nodes.iter().all(|node| node.addr.ip().to_canonical().is_loopback());
+    match (embedded, here) {
+        (true, _) => Place::Embedded,
+        (false, true) => Place::Loopback,
+        (false, false) => Place::Elsewhere,
+    }
+}
+
+fn limits(plan: &Plan, embedded: bool) -> limits::Need {
+    let busiest = plan.push_node;
+    // Nodes listen to each other, one connection in each direction.
+    let connections = plan.sockets_to(busiest) + 2 * plan.nodes.len() as u64;
+    limits::Need {
+        sockets: plan.sockets(),
+        direct_rings: plan.direct.then(|| plan.workers() as u64),
+        embedded_busiest: embedded.then_some(connections),
+        sockets_to_busiest: plan.sockets_to(busiest),
+        busiest: plan.nodes[busiest].url.clone(),
+        own_origins: plan.sources_to(busiest).is_some(),
+        memory: [&plan.largest_memory().parts()[..], &plan.connection_memory(embedded)].concat(),
+    }
+}
+
+/// A copy as we send it; a cluster may wrap it in more.
+fn copy_bytes(plan: &Plan) -> u64 {
+    let text = TextShape::new(plan.payload_bytes).expect("a plan's payload holds a tag");
+    encode::frame_len(plan.dialect.message_len(&text)) as u64
+}
+
+fn window(plan: &Plan) -> Option<u64> {
+    match plan.shape {
+        Shape::Window { in_flight } => Some(u64::from(in_flight) * u64::from(plan.push_sockets)),
+        Shape::Burst | Shape::Rate { .. } => None,
+    }
+}
+
+fn connects_at_once(plan: &Plan) -> u64 {
+    let workers = plan.workers() as u64;
+    workers.saturating_mul(CONNECTS_PER_WORKER).min(plan.sockets_to(plan.push_node))
+}
+
+const fn uring_wish(wish: Wish, embedded: bool) -> UringWish {
+    match wish {
+        // The embedded cluster stands on io_uring, whatever the workers do.
+        _ if embedded => UringWish::Required,
+        Wish::Auto => UringWish::Preferred,
+        Wish::Only(Engine::IoUring) => UringWish::Required,
+        Wish::Only(Engine::Epoll) => UringWish::Unused,
+    }
+}

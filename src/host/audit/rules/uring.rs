@@ -1,0 +1,68 @@
+//! The rule about io_uring: who withholds it, and whether the plan goes on without.
+
+use super::super::facts::Facts;
+use super::super::finding::{Finding, Remedy, Severity};
+use super::super::need::{Need, UringWish};
+use crate::host::io_uring::Refusal;
+use crate::units::Bytes;
+
+pub(super) fn disabled(facts: &Facts, need: &Need) -> Option<Finding> {
+    let refusal = facts.uring_refusal()?;
+    matches!(refusal, Refusal::Sysctl { .. }).then(|| withheld(facts, need, &refusal))?
+}
+
+pub(super) fn withheld_otherwise(facts: &Facts, need: &Need) -> Option<Finding> {
+    let refusal = facts.uring_refusal()?;
+    (!matches!(refusal, Refusal::Sysctl { .. })).then(|| withheld(facts, need, &refusal))?
+}
+
+fn withheld(facts: &Facts, need: &Need, refusal: &Refusal) -> Option<Finding> {
+    if need.io_uring == UringWish::Unused {
+        return None;
+    }
+    // As `plan::engine` chooses: what one command gives is not gone without.
+    let stops = need.io_uring == UringWish::Required || refusal.is_fixed_on_the_spot();
+    let goes_on =
+        if stops { "" } else { "; the workers take epoll, at a higher cost for each copy" };
+    Some(Finding {
+        severity: if stops { Severity::Stop } else { Severity::Warn },
+        is: is(facts, refusal),
+        wants: if matches!(refusal, Refusal::Sysctl { .. }) { "0" } else { "allowed" }.to_owned(),
+        why: format!("{}{goes_on}", why(refusal)),
+        remedy: remedy(refusal),
+    })
+}
+
+fn is(facts: &Facts, refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Sysctl { value } => value.to_string(),
+        Refusal::Seccomp => "blocked by seccomp".to_owned(),
+        Refusal::TooOld { release } | Refusal::Absent { release } => format!("Linux {release}"),
+        Refusal::Memory => match facts.memory.memlock_bytes {
+            Some(bytes) if bytes < u64::MAX => format!("ENOMEM, memlock {}", Bytes(bytes)),
+            _ => "ENOMEM".to_owned(),
+        },
+        Refusal::Other { error, .. } => error.clone(),
+    }
+}
+
+fn why(refusal: &Refusal) -> String {
+    let text = refusal.to_string();
+    // The refusal's line ends in its remedy, which has a column of its own.
+    text.split_once(": ").map_or(text.as_str(), |(why, _)| why).to_owned()
+}
+
+fn remedy(refusal: &Refusal) -> Remedy {
+    match refusal {
+        Refusal::Sysctl { .. } => Remedy::Sysctl("0".to_owned()),
+        Refusal::Seccomp => Remedy::Advice(
+            "docker run --security-opt seccomp=FILE, a profile that tuning/containers/allow-io-uring.py \
+             makes, or unconfined"
+                .to_owned(),
+        ),
+        Refusal::TooOld { .. } => Remedy::Advice("a kernel of 6.1 or later".to_owned()),
+        Refusal::Absent { .. } => Remedy::Advice("a stock kernel, without a sandbox".to_owned()),
+        Refusal::Memory => Remedy::Command("ulimit -l unlimited".to_owned()),
+        Refusal::Other { .. } => Remedy::Advice("--engine epoll".to_owned()),
+    }
+}

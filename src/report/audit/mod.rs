@@ -1,0 +1,27 @@
+//! What is told of an audit: a table for people, a document for machines, files for sysctl.d.
+//!
+//! Belongs here: rendering. Does not: rules and their reasons (`host::audit`), and where output goes
+//! (`cli`).
+
+pub mod fix;
+pub mod json;
+pub mod pages;
+pub mod text;
+
+use crate::host::audit::Audit;
+use crate::host::audit::facts::Facts;
+use crate::host::audit::need::Need;
+use crate::plan::Plan;
+
+/// An audit and what it was about.
+#[derive(Clone, Copy, Debug)]
+pub struct Audited<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The host.
+    pub facts: &'a Facts,
+    /// The plan in numbers.
+    pub need: &'a Need,
+    /// What came of it.
+    pub audit: &'a Audit,
+}
