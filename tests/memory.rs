@@ -49,8 +49,9 @@ fn a_plan_names_the_bytes_that_its_workers_lay_out() {
         let times = sum(&|r| size_of_val(r.times.as_slice()));
         assert_eq!(times, MESSAGES * size_of::<MessageTimes>() as u64 * cores as u64);
         assert_eq!(need.times_bytes, times + MESSAGES * size_of::<u64>() as u64);
-        let histograms =
-            sum(&|r| r.records.measured.headline.iter().map(|l| l.ns.distinct_values() * 8).sum());
+        let histograms = sum(&|r| {
+            r.records.measured.headline.iter().map(|l| l.histogram().distinct_values() * 8).sum()
+        });
         assert!(need.histograms_bytes > histograms, "merging takes some more");
     }
 }

@@ -43,6 +43,8 @@ fn invocation() -> Invocation {
         args: vec!["--nodes".to_owned(), "\"3\"\n".to_owned()],
         started_unix_ms: 1_790_000_000_000,
         cluster: "embedded".to_owned(),
+        placement: "each on a core of its own".to_owned(),
+        cluster_cpus: vec![2, 3],
         memory: Bytes(1 << 20),
         host: HostFacts::read(),
     }

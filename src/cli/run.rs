@@ -21,6 +21,7 @@ use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
 use crate::host::ports::{LocalPorts, check_source};
+use crate::host::topology::{Nic, Topology};
 use crate::host::{HostError, clock, io_uring, limits};
 use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
@@ -60,7 +61,9 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let surroundings = Surroundings {
         cpus_allowed: Some(cpus::allowed().len()),
         cluster_shares_cores: placement.shared,
+        smt_siblings: placement.siblings,
     };
+    let why = (placement.why, placement.cluster);
     let plan = Plan::new(load, targets, placement.workers, engine)?;
     let plan = plan.from_ports(LocalPorts::read())?;
     plan.source_samples().into_iter().try_for_each(check_source).map_err(HostError::from)?;
@@ -70,7 +73,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let several = several_rings(&plan);
     notice.iter().chain(&notices).chain(&several).for_each(|notice| warn(&notice.to_string()));
 
-    let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, &plan));
+    let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, why, &plan));
     let mut plots = Plots::open(args.hgrm(), &begun)?;
     let mut view = View::begin(&begun, args.sheet());
     signals.stop_the_run_first();
@@ -136,7 +139,7 @@ fn stage(args: &RunArgs, source: Source<'_>, load: &Load) -> Result<Stage, RunEr
 
 fn on_embedded(args: &RunArgs, embedded: &Embedded<'_>, load: &Load) -> Result<Stage, RunError> {
     let mut notices = Vec::new();
-    let placement = place(args, load, embedded.nodes.into(), true, &mut notices)?;
+    let placement = place(args, load, embedded.nodes.into(), None, &mut notices)?;
     let cluster = Cluster::start(&embedded.config(&placement.cluster))?;
     let url = cluster.discovery_url().parse().expect("the cluster makes a URL");
     let mut urls = discover::nodes(&url, args.connect_timeout())?;
@@ -161,7 +164,7 @@ fn on_others(
 ) -> Result<Stage, RunError> {
     let mut notices = Vec::new();
     let targets = targets(args, urls, &mut notices)?;
-    let placement = place(args, load, targets.len(), false, &mut notices)?;
+    let placement = place(args, load, targets.len(), Some(&targets), &mut notices)?;
     Ok(Stage { cluster: None, cluster_is, targets, placement, notices })
 }
 
@@ -174,16 +177,21 @@ fn targets(
     Targets::new(urls, &args.push_node(), &resolver, notices)
 }
 
+/// `others` are the nodes, where they are not our own.
 fn place(
     args: &RunArgs,
     load: &Load,
     nodes: usize,
-    embedded: bool,
+    others: Option<&Targets>,
     notices: &mut Vec<Notice>,
 ) -> Result<Placement, RunError> {
-    let demand =
-        Demand { sockets: load.sockets(nodes), most_workers: load.most_workers(nodes), embedded };
-    let placement = cpus::place(&cpus::allowed(), &args.cores(), demand)?;
+    let demand = Demand {
+        sockets: load.sockets(nodes),
+        most_workers: load.most_workers(nodes),
+        embedded: others.is_none(),
+        nic: others.and_then(|targets| Nic::towards(targets.push_addr().ip())),
+    };
+    let placement = cpus::place(&cpus::allowed(), &Topology::read(), &args.cores(), &demand)?;
     if placement.dropped > 0 {
         let taken = placement.workers.len();
         let asked = taken + placement.dropped;
@@ -220,11 +228,18 @@ fn need(plan: &Plan, embedded: bool) -> limits::Need {
     }
 }
 
-fn invocation(started_unix_ms: u64, cluster: String, plan: &Plan) -> Invocation {
+fn invocation(
+    started_unix_ms: u64,
+    cluster: String,
+    (placement, cluster_cpus): (String, Vec<usize>),
+    plan: &Plan,
+) -> Invocation {
     Invocation {
         args: std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect(),
         started_unix_ms,
         cluster,
+        placement,
+        cluster_cpus,
         memory: Bytes(plan.largest_memory().total()),
         host: HostFacts::read(),
     }

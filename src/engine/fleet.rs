@@ -94,7 +94,6 @@ pub fn run(
             seats.iter().filter(|seat| seat.node as usize == plan.push_node).count()
         };
         let hearing = slices.iter().map(hears).collect();
-        let connecting = Connecting::default();
         Coordinator {
             plan,
             surroundings,
@@ -104,7 +103,7 @@ pub fn run(
             commands,
             reports,
             hearing,
-            connecting,
+            connecting: Connecting::default(),
         }
         .drive()
     })
@@ -452,6 +451,7 @@ impl Coordinator<'_> {
             host_after: &host_after,
             cpus_allowed: self.surroundings.cpus_allowed,
             cluster_shares_cores: self.surroundings.cluster_shares_cores,
+            smt_siblings: &self.surroundings.smt_siblings,
         });
         run.caveats.extend(verdict::left_out(&self.connecting, self.plan.dialing.least));
         run.caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));

@@ -168,10 +168,12 @@ fn not_ready_text(nodes: &[DeafNode], waited_s: f64) -> String {
 }
 
 /// What a verdict must know of where the run takes place.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// CPUs that this process may use, where known.
     pub cpus_allowed: Option<usize>,
     /// The cluster runs on this host and may use CPUs that carry workers.
     pub cluster_shares_cores: bool,
+    /// CPUs of workers that are two threads of one core.
+    pub smt_siblings: Vec<(usize, usize)>,
 }

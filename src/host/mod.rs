@@ -9,6 +9,7 @@ pub mod facts;
 pub mod io_uring;
 pub mod limits;
 pub mod ports;
+pub mod topology;
 
 /// Why this host cannot run the plan. One line each, with the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::recorder::{Latencies, Seat};
+use super::latencies::Latencies;
+use super::recorder::Seat;
 use crate::plan::Plan;
 use crate::units::Nanos;
 
@@ -136,6 +137,6 @@ mod tests {
         assert_eq!(counted, [(0, "connect", 1), (1, "connect", 3), (1, "session", 1)]);
         assert_eq!((all.connected, all.failed(), all.push_failed), (8, 5, 1));
         assert_eq!(all.failures.iter().map(|f| f.sockets).sum::<u64>(), all.failed());
-        assert_eq!((all.connect.ns.len(), all.wall), (2, Nanos(1_000)));
+        assert_eq!((all.connect.len(), all.wall), (2, Nanos(1_000)));
     }
 }

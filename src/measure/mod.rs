@@ -7,6 +7,7 @@
 //! - [`sent`]: when each message was handed over
 //! - [`ledger`], [`correlate`]: which copies came
 //! - [`answers`]: which push sockets heard themselves
+//! - [`latencies`]: a histogram that knows its ends exactly
 //! - [`reordering`]: how far out of order they came
 //! - [`recorder`]: one worker's record of a row
 //! - [`interval`], [`series`]: the row second by second, while it runs
@@ -20,6 +21,7 @@ pub mod connecting;
 pub mod correlate;
 pub mod floor;
 pub mod interval;
+pub mod latencies;
 pub mod ledger;
 pub mod messages;
 pub mod outcome;

@@ -5,16 +5,15 @@
 
 use std::sync::Arc;
 
-use hdrhistogram::Histogram;
-
 use super::correlate::Key;
 use super::interval::Rest;
+use super::latencies::Latencies;
 use super::messages::{Messages, PerMessage};
 use super::outcome::{
     Class, CoreUse, Delivery, Ending, Interval, LostSocket, MatrixCell, Opcodes, RunOutcome,
     StreamGap, WarmUp,
 };
-use super::recorder::{Copies, Latencies, Recorder};
+use super::recorder::{Copies, Recorder};
 use super::reordering::Reordering;
 use super::sent::SentTimes;
 use super::series::{Collector, INTERVAL, Series};
@@ -117,14 +116,14 @@ impl Row<'_> {
             send_time: last_send.since(start),
             receive_time: last_copy.since(start),
             unattributable: tallies.iter().map(|t| t.recorder.counts.unattributable).sum(),
-            saturated: classes.iter().map(|(_, latencies)| latencies.saturated).sum(),
+            saturated: classes.iter().map(|(_, latencies)| latencies.saturated()).sum(),
             matrix: self.matrix(&tallies, totals.measured.headline),
-            latency_ns: histograms(classes),
+            latency_ns: classes,
             warmup,
             intervals,
             reordering: reordering(&tallies),
-            stamps_ns: sum(tallies.iter().filter_map(|t| t.stamps.as_ref())).map(|late| late.ns),
-            lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())).map(|lag| lag.ns),
+            stamps_ns: sum(tallies.iter().filter_map(|t| t.stamps.as_ref())),
+            lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())),
             gaps,
             gaps_total,
             opcodes: tallies.iter().fold(Opcodes::default(), |sum, t| sum.plus(&t.opcodes)),
@@ -182,8 +181,8 @@ impl Row<'_> {
             messages: due,
             expected: self.plan.expected_copies_without(due, left_out(tallies)),
             delivered: copies.count(),
-            latency_ns: histograms(classes(copies, messages)),
-            lag_ns: lag.ns,
+            latency_ns: classes(copies, messages),
+            lag_ns: lag,
         }
     }
 
@@ -194,7 +193,7 @@ impl Row<'_> {
                 to,
                 expected: 0,
                 delivered: 0,
-                latency_ns: latencies.ns,
+                latency_ns: latencies,
             };
             for recorder in tallies.iter().map(|t| &t.recorder) {
                 let here = |local: &usize| recorder.seats[*local].node as usize == to;
@@ -223,10 +222,6 @@ fn classes(copies: &Copies, messages: PerMessage) -> Vec<(Class, Latencies)> {
     };
     classes.extend([(Class::Completion, completion), (Class::Spread, spread)]);
     classes
-}
-
-fn histograms(classes: Vec<(Class, Latencies)>) -> Vec<(Class, Histogram<u64>)> {
-    classes.into_iter().map(|(class, latencies)| (class, latencies.ns)).collect()
 }
 
 /// Sockets of which nothing is expected.

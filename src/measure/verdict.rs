@@ -6,9 +6,8 @@
 //!
 //! A new rule is a function in `RULES`. Its code is a contract: scripts filter by it.
 
-use hdrhistogram::Histogram;
-
 use super::connecting::Connecting;
+use super::latencies::Latencies;
 use super::outcome::{Caveat, CoreUse, RunOutcome, Trust};
 use super::percentile::Percentile;
 use crate::host::facts::{CpuTicks, HostCounters, TCP_DROPS, TCP_DROPS_LISTEN};
@@ -46,6 +45,8 @@ pub struct Facts<'a> {
     pub cpus_allowed: Option<usize>,
     /// The cluster runs on this host and may use CPUs that carry workers.
     pub cluster_shares_cores: bool,
+    /// CPUs of workers that are two threads of one core.
+    pub smt_siblings: &'a [(usize, usize)],
 }
 
 type Rule = fn(&Facts<'_>) -> Option<Caveat>;
@@ -66,6 +67,7 @@ const RULES: &[Rule] = &[
     softnet_drops,
     single_cpu,
     shared_cores,
+    smt_siblings,
 ];
 
 /// What a row without some of its sockets is not: the load that was planned.
@@ -120,15 +122,13 @@ fn cq_overflow(facts: &Facts<'_>) -> Option<Caveat> {
 
 fn histogram_saturated(facts: &Facts<'_>) -> Option<Caveat> {
     let saturated = facts.outcome.saturated;
-    let top = facts.outcome.latency_ns.first().map_or(0, |(_, histogram)| histogram.high());
     (saturated > 0).then(|| {
         void(
             "histogram-saturated",
             format!(
-                "{} latencies were above {} and are in no histogram: maximum and high percentiles \
-                 are too low",
+                "{} latencies were above {} and are in no histogram: high percentiles are too low",
                 Count(saturated),
-                Nanos(top)
+                Latencies::TOP
             ),
             "a copy that late is better counted as missing: lower --drain",
         )
@@ -179,7 +179,7 @@ fn schedule_lag(facts: &Facts<'_>) -> Option<Caveat> {
     let (rate, lag) = (facts.rate?, facts.outcome.lag_ns.as_ref()?);
     let (class, headline) = facts.outcome.latency_ns.first()?;
     // Of few samples, too: here it is held against a limit, not reported.
-    let p99 = |ns: &Histogram<u64>| Nanos(ns.value_at_quantile(0.99));
+    let p99 = |ns: &Latencies| ns.at_quantile(0.99);
     let interval = Nanos((1e9 / rate.as_f64()) as u64);
     let (lag, latency) = (p99(lag), p99(headline));
     let late = lag.0 as f64 > LAG_OF_INTERVAL_MAX * interval.0 as f64;
@@ -349,6 +349,21 @@ fn shared_cores(facts: &Facts<'_>) -> Option<Caveat> {
     })
 }
 
+fn smt_siblings(facts: &Facts<'_>) -> Option<Caveat> {
+    let pairs = facts.smt_siblings.iter().map(|(a, b)| format!("{a} and {b}"));
+    let pairs: Vec<_> = pairs.collect();
+    (!pairs.is_empty()).then(|| {
+        degraded(
+            "smt-siblings",
+            format!(
+                "the workers on CPU {} are threads of one core: each is slower while the other works",
+                pairs.join(", on ")
+            ),
+            "give --cores one thread of each core (lscpu -e), or a number no larger than the cores",
+        )
+    })
+}
+
 fn sum(facts: &Facts<'_>, of: impl Fn(&CoreUse) -> u64) -> u64 {
     facts.outcome.cores.iter().map(of).sum()
 }
@@ -363,10 +378,11 @@ fn grown_tcp_drops(facts: &Facts<'_>, which: std::ops::Range<usize>) -> Option<S
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
     use crate::host::facts::{SchedTime, Throttle};
     use crate::measure::outcome::Class;
-    use crate::measure::recorder::histogram;
 
     /// A row of 200 ms on CPU 1 with a p99 of 990 µs, and a host that did nothing to it.
     #[derive(Clone)]
@@ -377,13 +393,13 @@ mod tests {
         rate: Option<Rate>,
         cpus_allowed: Option<usize>,
         cluster_shares_cores: bool,
+        smt_siblings: Vec<(usize, usize)>,
     }
 
     type Change = fn(&mut Case);
 
     fn quiet() -> Case {
-        let mut ns = histogram();
-        (1..=1_000).for_each(|i| ns.record(i * 1_000).unwrap());
+        let ns = (1..=1_000).map(Nanos::from_micros).collect();
         let core = CoreUse {
             cpu: 1,
             cpu_time: Nanos::from_millis(100),
@@ -417,14 +433,20 @@ mod tests {
         after.cpu_each = vec![(0, ticks(10, 6_000)), (1, ticks(40, 6_000))];
         after.sched =
             Some(SchedTime { running: Nanos::from_millis(500), waiting: Nanos::from_millis(91) });
-        Case { run, before, after, rate: None, cpus_allowed: Some(2), cluster_shares_cores: false }
+        Case {
+            run,
+            before,
+            after,
+            rate: None,
+            cpus_allowed: Some(2),
+            cluster_shares_cores: false,
+            smt_siblings: Vec::new(),
+        }
     }
 
     /// 1000 messages a second, each noticed so late.
     fn lagging(case: &mut Case, lag_us: u64) {
-        let mut lag = histogram();
-        lag.record_n(lag_us * 1_000, 100).unwrap();
-        case.run.lag_ns = Some(lag);
+        case.run.lag_ns = Some(iter::repeat_n(Nanos::from_micros(lag_us), 100).collect());
         case.rate = Some(Rate::per_second(1e3));
     }
 
@@ -446,6 +468,7 @@ mod tests {
             host_after: &case.after,
             cpus_allowed: case.cpus_allowed,
             cluster_shares_cores: case.cluster_shares_cores,
+            smt_siblings: &case.smt_siblings,
         })
     }
 
@@ -464,7 +487,7 @@ mod tests {
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(Change, &str, Trust); 17] = [
+        let table: [(Change, &str, Trust); 18] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
             (|c| c.run.unattributable = 1, "ids-overflowed", Void),
@@ -494,6 +517,7 @@ mod tests {
             (|c| c.after.softnet_dropped = Some(6), "softnet-drops", Degraded),
             (|c| c.cpus_allowed = Some(1), "single-cpu", Degraded),
             (|c| c.cluster_shares_cores = true, "shared-cores", Degraded),
+            (|c| c.smt_siblings = vec![(0, 8)], "smt-siblings", Degraded),
         ];
         for (change, code, severity) in table {
             assert_eq!(codes(change), [(code, severity)]);
@@ -512,7 +536,7 @@ mod tests {
             // Late, but nothing beside what is reported.
             |c| {
                 lagging(c, 101);
-                c.run.latency_ns[0].1.record_n(2_100_000, 100).unwrap();
+                (0..100).for_each(|_| c.run.latency_ns[0].1.record(Nanos(2_100_000)));
             },
             // One of a thousand ticks.
             |c| c.after.cpu_each[1].1.steal += 1,
@@ -547,8 +571,7 @@ mod tests {
     #[test]
     fn a_long_turn_is_held_against_a_p99_only_where_there_is_one() {
         let few = codes(|case| {
-            case.run.latency_ns[0].1 = histogram();
-            case.run.latency_ns[0].1.record_n(1_000, 999).unwrap();
+            case.run.latency_ns[0].1 = iter::repeat_n(Nanos(1_000), 999).collect();
             case.run.cores[1].longest_turn = Nanos::from_secs(1);
         });
         assert_eq!(few, []);

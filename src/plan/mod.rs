@@ -170,9 +170,13 @@ impl Plan {
         self.cores[worker % self.cores.len()]
     }
 
-    /// The same load by the same workers on other nodes.
+    /// The same load by the same workers on other nodes, from the kernel's choice of addresses: those
+    /// that lead to the nodes of this plan may not lead to them.
     pub fn against(&self, targets: Targets) -> Self {
-        Self { nodes: targets.nodes, push_node: targets.push_node, ..self.clone() }
+        let dialing = Dialing { sources: Vec::new(), ..self.dialing.clone() };
+        let origins = Origins::Kernel;
+        let Targets { nodes, push_node } = targets;
+        Self { nodes, push_node, dialing, origins, ..self.clone() }
     }
 
     /// Sockets to one node.

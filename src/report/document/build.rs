@@ -7,6 +7,7 @@ use super::{histogram, row, series};
 use crate::host::facts::HostFacts;
 use crate::measure::connecting as measured;
 use crate::measure::floor::Floor;
+use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
     Caveat, Class, CoreUse, Delivery, Ending, Interval, LostSocket, MatrixCell, Opcodes, Outcome,
     RunOutcome, StreamGap, Trust, WarmUp,
@@ -21,8 +22,6 @@ use crate::plan::sources::Origins;
 use crate::plan::wait::WaitMode;
 use crate::report::{Invocation, VERSION};
 use crate::units::{Nanos, Rate};
-
-type Latencies = hdrhistogram::Histogram<u64>;
 
 impl doc::Document {
     /// What is known before the first row: who runs what on which machine.
@@ -135,6 +134,8 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         push_sockets: plan.push_sockets.into(),
         receivers_per_node: plan.receivers_per_node.into(),
         cores: numbers(plan.cores.clone()),
+        placement: Some(invocation.placement.clone()),
+        cluster_cpus: numbers(invocation.cluster_cpus.clone()),
         engine: match plan.engine {
             Engine::IoUring => doc::Engine::IoUring,
             Engine::Epoll => doc::Engine::Epoll,
@@ -243,8 +244,8 @@ fn connecting(connecting: &measured::Connecting) -> Connecting {
         failed: connecting.failed(),
         wall_s: connecting.wall.as_secs_f64(),
         rate_per_s: (connecting.wall.0 > 0).then(|| rounded(connecting.rate_per_s())),
-        connect_us: latency(&connecting.connect.ns),
-        upgrade_us: latency(&connecting.upgrade.ns),
+        connect_us: latency(&connecting.connect),
+        upgrade_us: latency(&connecting.upgrade),
         ports_passed_over: connecting.ports_passed_over,
         failures: connecting.failures.iter().map(failure).collect(),
     }
@@ -262,7 +263,7 @@ fn latency_by_class(classes: &[(Class, Latencies)]) -> row::LatencyByClass {
 }
 
 fn histogram_by_class(classes: &[(Class, Latencies)]) -> row::HistogramByClass {
-    let of = |class| of_class(classes, class).map(histogram::encode);
+    let of = |class| of_class(classes, class).map(|ns| histogram::encode(ns.histogram()));
     row::HistogramByClass {
         service: of(Class::Service),
         response: of(Class::Response),
@@ -340,20 +341,15 @@ fn latency(ns: &Latencies) -> row::Latency {
     let percentile = |percentile: Percentile| percentile.of(ns).map(micros);
     row::Latency {
         count: ns.len(),
-        min: any(ns, ns.min()),
-        mean: (!ns.is_empty()).then(|| rounded(ns.mean() / 1e3)),
+        min: ns.min().map(micros),
+        mean: ns.mean_ns().map(|mean| rounded(mean / 1e3)),
         p50: percentile(Percentile::P50),
         p90: percentile(Percentile::P90),
         p99: percentile(Percentile::P99),
         p99_9: percentile(Percentile::P999),
         p99_99: percentile(Percentile::P9999),
-        max: any(ns, ns.max()),
+        max: ns.max().map(micros),
     }
-}
-
-/// A figure of a distribution that has any samples, in microseconds.
-fn any(ns: &Latencies, value: u64) -> Option<f64> {
-    (!ns.is_empty()).then(|| micros(Nanos(value)))
 }
 
 fn micros(duration: Nanos) -> f64 {
@@ -375,7 +371,7 @@ fn matrix_cell(cell: &MatrixCell) -> row::MatrixCell {
         missing: expected.saturating_sub(*delivered),
         p50_us: Percentile::P50.of(latency_ns).map(micros),
         p99_us: Percentile::P99.of(latency_ns).map(micros),
-        max_us: any(latency_ns, latency_ns.max()),
+        max_us: latency_ns.max().map(micros),
     }
 }
 

@@ -158,6 +158,12 @@ pub struct Plan {
     pub receivers_per_node: u64,
     /// CPUs with a worker each.
     pub cores: Vec<u64>,
+    /// Why these; null in files that were written before it was said.
+    #[serde(default)]
+    pub placement: Option<String>,
+    /// CPUs of the embedded cluster; empty without one.
+    #[serde(default)]
+    pub cluster_cpus: Vec<u64>,
     /// What the workers asked the kernel through.
     pub engine: Engine,
     /// How the workers waited for copies while the clock ran.

@@ -27,6 +27,9 @@ pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     nodes(page, out)?;
     let dialing = page.document.dialing.as_ref();
     labelled(out, "sockets", &sockets(plan, dialing))?;
+    if let Some(placement) = &plan.placement {
+        labelled(out, "cores", placement)?;
+    }
     if let Some(sources) = dialing.and_then(connecting::sources) {
         labelled(out, "sources", &sources)?;
     }
