@@ -121,6 +121,14 @@ fn echo() -> SocketAddr {
 }
 
 #[test]
+fn a_run_that_no_memory_holds_is_refused_with_what_would_fit() {
+    // 4 294 967 295 messages with ids of the cluster's own: some 900 GB.
+    let most = "--node ws://127.0.0.1:1/ --rate 50k --messages 4294967295";
+    let names = ["too little memory", "times 128", "--messages ", "would fit, or --duration "];
+    run(most).fails(3, &names);
+}
+
+#[test]
 fn help_shows_the_flags_by_purpose_with_examples_and_exit_codes() {
     for words in ["--help", "run --help"] {
         let help = run(words);

@@ -20,6 +20,7 @@ use crate::engine::ring::uring::UringRing;
 use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
+use crate::host::limits::LimitError;
 use crate::host::ports::{LocalPorts, check_source};
 use crate::host::topology::{Nic, Topology};
 use crate::host::{HostError, clock, io_uring, limits};
@@ -69,7 +70,8 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     plan.source_samples().into_iter().try_for_each(check_source).map_err(HostError::from)?;
     let facts = limits::Facts::read();
     let plan = plan.within_descriptors(facts.nofile)?;
-    limits::check(&facts, &need(&plan, embedded)).map_err(HostError::from)?;
+    limits::check(&facts, &need(&plan, embedded))
+        .map_err(|error| too_large(error, &plan, embedded))?;
     let several = several_rings(&plan);
     notice.iter().chain(&notices).chain(&several).for_each(|notice| warn(&notice.to_string()));
 
@@ -213,6 +215,19 @@ fn several_rings(plan: &Plan) -> Option<Notice> {
     (plan.rings_per_core > 1).then_some(Notice::SeveralRings { sockets, rings, cores })
 }
 
+/// With what would fit, where memory is what there is too little of.
+fn too_large(error: LimitError, plan: &Plan, embedded: bool) -> RunError {
+    let LimitError::Memory { available, .. } = &error else { return HostError::from(error).into() };
+    let connections: u64 = plan.connection_memory(embedded).iter().map(|(_, bytes)| bytes).sum();
+    let messages = plan.messages_within(available.saturating_sub(connections));
+    if messages == 0 {
+        return HostError::from(error).into();
+    }
+    let lasts = plan.shape.rate().map(|rate| (messages as f64 / rate.as_f64()) as u64);
+    let lasts = lasts.map(|s| format!(", or --duration {s}s at this rate")).unwrap_or_default();
+    RunError::TooLarge { error, fits: format!("--messages {messages} would fit{lasts}") }
+}
+
 fn need(plan: &Plan, embedded: bool) -> limits::Need {
     let busiest = plan.push_node;
     // Nodes listen to each other, one connection in each direction.
@@ -308,6 +323,14 @@ pub enum RunError {
     Refused(#[from] EngineRefused),
     /// The host cannot run it.
     Host(#[from] HostError),
+    /// A row that does not fit into memory, and how large a one would.
+    #[error("{error}; with all else as it is, {fits}")]
+    TooLarge {
+        /// What takes it.
+        error: LimitError,
+        /// As flags.
+        fits: String,
+    },
     /// The discovery names no nodes.
     Discover(#[from] discover::DiscoverError),
     /// The cluster cannot be reached, or the run broke down.
@@ -333,7 +356,9 @@ impl RunError {
             | Self::Cores(_)
             | Self::Target(_)
             | Self::Unwritable(_) => Exit::Usage,
-            Self::Refused(_) | Self::Host(_) | Self::Signals(_) => Exit::Host,
+            Self::Refused(_) | Self::Host(_) | Self::TooLarge { .. } | Self::Signals(_) => {
+                Exit::Host
+            }
             Self::Cluster(error) => match error {
                 ClusterError::NoNodes
                 | ClusterError::NoSuchNode { .. }

@@ -348,14 +348,10 @@ impl Coordinator<'_> {
         if counts.is_empty() {
             return Ok(());
         }
-        let node = |(node, unseen): (u32, u64)| {
-            let pushing =
-                if node as usize == self.plan.push_node { self.plan.push_sockets } else { 0 };
-            DeafNode {
-                url: self.plan.nodes[node as usize].url.clone(),
-                unseen,
-                sockets: u64::from(self.plan.receivers_per_node + pushing),
-            }
+        let node = |(node, unseen): (u32, u64)| DeafNode {
+            url: self.plan.nodes[node as usize].url.clone(),
+            unseen,
+            sockets: self.plan.sockets_to(node as usize),
         };
         let nodes = counts.into_iter().map(node).collect();
         Err(EngineError::NotReady(nodes, self.plan.ready_timeout.as_secs_f64()))

@@ -7,6 +7,7 @@
 //! against a cluster that keeps order takes far less than this says.
 
 use super::Plan;
+use super::load::MAX_MESSAGES;
 use super::schedule::{Arrivals, Shape};
 use crate::dialect::text::TextShape;
 use crate::units::Nanos;
@@ -152,6 +153,17 @@ impl Plan {
         needs.max_by_key(MemoryNeed::total).unwrap_or_default()
     }
 
+    /// The most messages of a row that takes no more than so many bytes; 0 if none does.
+    pub fn messages_within(&self, bytes: u64) -> u64 {
+        let (mut fits, mut too_many) = (0, MAX_MESSAGES + 1);
+        while too_many - fits > 1 {
+            let middle = fits + (too_many - fits) / 2;
+            let is_within = self.memory(middle).total() <= bytes;
+            *(if is_within { &mut fits } else { &mut too_many }) = middle;
+        }
+        fits
+    }
+
     fn frames_bytes(&self, messages: u64) -> u64 {
         let text = TextShape::new(self.payload_bytes).expect("a plan's payload holds a tag");
         let all = messages.saturating_mul(self.frame_len(&text));
@@ -191,7 +203,9 @@ fn ledger_bytes(messages: u64, sockets: u64, push_sockets: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use hdrhistogram::Histogram;
+    use proptest::prelude::*;
 
+    use super::super::load::Spec;
     use super::super::tests::plan;
     use super::*;
     use crate::dialect::Dialect;
@@ -253,6 +267,34 @@ mod tests {
         };
         assert_eq!(schedule_bytes(Arrivals::Constant), 0);
         assert_eq!(schedule_bytes(Arrivals::Poisson { seed: 1 }), 8_000_000);
+    }
+
+    /// What a day at 10k/s takes with an echo on one core: 8 bytes for each sent time and 24 for each
+    /// message's copies are nearly all of it.
+    #[test]
+    fn a_day_at_ten_thousand_a_second_takes_32_bytes_a_message() {
+        let plan = plan(|spec| {
+            let arrivals = Arrivals::Constant;
+            (spec.dialect, spec.push_sockets) = (Dialect::raw(), 1);
+            spec.shape = Shape::Rate { rate: Rate::per_second(1e4), arrivals };
+            (spec.messages, spec.receivers_per_node) = (vec![1], Some(0));
+        });
+        let (day, hour) = (86_400 * 10_000, 3_600 * 10_000);
+        let bytes_each = (plan.memory(day).total() - plan.memory(hour).total()) as f64;
+        let bytes_each = bytes_each / (day - hour) as f64;
+        assert!((32.0..32.2).contains(&bytes_each), "{bytes_each}: 32, and a bit in the ledger");
+        assert!(plan.memory(day).total() > 27_000_000_000);
+    }
+
+    proptest! {
+        #[test]
+        fn what_fits_fits_and_one_more_does_not(bytes in 0_u64..1 << 40, correlates: bool) {
+            let raw = |spec: &mut Spec| spec.dialect = Dialect::raw();
+            let plan = if correlates { plan(|_| {}) } else { plan(raw) };
+            let fits = plan.messages_within(bytes);
+            prop_assert!(fits == 0 || plan.memory(fits).total() <= bytes);
+            prop_assert!(fits == MAX_MESSAGES || plan.memory(fits + 1).total() > bytes);
+        }
     }
 
     #[test]
