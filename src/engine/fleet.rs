@@ -94,7 +94,6 @@ pub fn run(
             seats.iter().filter(|seat| seat.node as usize == plan.push_node).count()
         };
         let hearing = slices.iter().map(hears).collect();
-        let connecting = Connecting::default();
         Coordinator {
             plan,
             surroundings,
@@ -104,7 +103,7 @@ pub fn run(
             commands,
             reports,
             hearing,
-            connecting,
+            connecting: Connecting::default(),
         }
         .drive()
     })
