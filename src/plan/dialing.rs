@@ -19,6 +19,8 @@ pub struct Dialing {
     pub least: Least,
     /// Where descriptors live.
     pub descriptors: Descriptors,
+    /// Acknowledge late: cheaper for us, and not what clients elsewhere do.
+    pub delayed_ack: bool,
 }
 
 /// Where the descriptors of sockets live.

@@ -9,14 +9,30 @@
 
 #![expect(unsafe_code, reason = "memory shared with the kernel")]
 
+use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
+use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
-use super::Filled;
+use super::{Filled, RingConfig};
 
+/// `IOU_PBUF_RING_INC`: the kernel consumes a buffer in several reads.
+const PBUF_INC: u16 = 2;
+/// Buffers that are filled in several reads, and the size of each.
+const INCREMENTAL: u16 = 64;
+const INCREMENTAL_BYTES: usize = 64 << 10;
+/// Buffer group of most sockets.
+pub(super) const GROUP: u16 = 0;
+/// Buffer group of timed sockets: each read fills a buffer of its own, since a read needs room for what
+/// comes before its payload, and the rest of a shared buffer may be too short for that.
+pub(super) const TIMED_GROUP: u16 = 1;
+/// Buffers of timed sockets, and the size of each.
+const TIMED: u16 = 64;
+const TIMED_BYTES: usize = 16 << 10;
 /// An anonymous mapping: page-aligned, zeroed, and present before the clock starts.
 struct Mapping {
     start: NonNull<u8>,
@@ -24,13 +40,13 @@ struct Mapping {
 }
 
 impl Mapping {
-    fn new(len: usize) -> std::io::Result<Self> {
+    fn new(len: usize) -> io::Result<Self> {
         let flags = MapFlags::PRIVATE | MapFlags::POPULATE;
         // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
         let start = unsafe {
             mmap_anonymous(ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags)?
         };
-        let start = NonNull::new(start.cast()).ok_or(std::io::ErrorKind::OutOfMemory)?;
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, len })
     }
 }
@@ -42,6 +58,33 @@ impl Drop for Mapping {
         // A failure would mean that the range is not mapped: nothing is left to release.
         let _ = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
     }
+}
+
+/// Gives the kernel buffers to receive into: large ones that it fills read by read, so that a small
+/// read takes little and the next goes to memory that is still in the cache; where it cannot (before
+/// 6.12), one for each read.
+pub(super) fn provide(ring: &IoUring, config: RingConfig) -> io::Result<BufferRing> {
+    let incremental =
+        register(ring, BufferRing::new(INCREMENTAL, INCREMENTAL_BYTES)?, GROUP, PBUF_INC);
+    match incremental {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
+            register(ring, BufferRing::new(config.buffers, config.buffer_bytes)?, GROUP, 0)
+        }
+        done => done,
+    }
+}
+
+fn register(ring: &IoUring, buffers: BufferRing, group: u16, flags: u16) -> io::Result<BufferRing> {
+    let (address, count) = (buffers.address(), buffers.count());
+    // SAFETY: the entries are page-aligned and live in `buffers`, which the ring's `Drop` frees only
+    // when no receive is in flight, and leaks otherwise.
+    unsafe { ring.submitter().register_buf_ring_with_flags(address, count, group, flags)? };
+    Ok(buffers)
+}
+
+/// Gives the kernel buffers for timed sockets.
+pub(super) fn provide_timed(ring: &IoUring) -> io::Result<BufferRing> {
+    register(ring, BufferRing::new(TIMED, TIMED_BYTES)?, TIMED_GROUP, 0)
 }
 
 /// `count` buffers of `bytes_each`, all with the kernel at the start.
@@ -61,7 +104,7 @@ impl BufferRing {
     ///
     /// # Panics
     /// `count` must be a power of two of at most 32 768 (the kernel's limit).
-    pub(super) fn new(count: u16, bytes_each: usize) -> std::io::Result<Self> {
+    pub(super) fn new(count: u16, bytes_each: usize) -> io::Result<Self> {
         assert!(count.is_power_of_two() && count <= 1 << 15, "buffer count {count}");
         assert!(bytes_each > 0 && u32::try_from(bytes_each).is_ok(), "buffer size {bytes_each}");
         let entries = Mapping::new(usize::from(count) * size_of::<BufRingEntry>())?;

@@ -206,6 +206,13 @@ impl Ring for EpollRing {
         Ok(())
     }
 
+    fn delay_acks(&mut self, slot: Slot) {
+        if let Some(fd) = &self.sockets[slot as usize].fd {
+            // A kernel that refuses acknowledges as before: nothing else depends on it.
+            let _ = sockopt::set_tcp_quickack(fd, false);
+        }
+    }
+
     fn receive(&mut self, slot: Slot) {
         self.sockets[slot as usize].armed = true;
         self.watch(slot);

@@ -191,6 +191,11 @@ pub trait Ring {
     /// costs more than a read that nobody times. A ring that cannot says nothing.
     fn time_arrivals(&mut self, _slot: Slot) {}
 
+    /// Asks the kernel to acknowledge what comes to `slot` late, with data or after 40 ms, rather than
+    /// at once (tcp(7), `TCP_QUICKACK` off). To be asked once the connection is there: its beginning
+    /// turns quick acknowledgements on.
+    fn delay_acks(&mut self, _slot: Slot) {}
+
     /// When the last byte of a received completion came to this host's network stack
     /// (`CLOCK_REALTIME`), for sockets whose arrivals are timed.
     fn arrived(&self, _completion: &Completion) -> Option<Nanos> {

@@ -22,6 +22,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::ptr;
 
 use io_uring::types::{Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
@@ -29,24 +30,11 @@ use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
 
 use super::arrival::{self, Header};
-use super::buffers::BufferRing;
+use super::buffers::{self, BufferRing, GROUP, TIMED_GROUP};
 use super::handle::{Aim, Handle, aimed};
 use super::{Completion, Filled, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
 use crate::units::Nanos;
 
-/// `IOU_PBUF_RING_INC`: the kernel consumes a buffer in several reads.
-const PBUF_INC: u16 = 2;
-/// Buffers that are filled in several reads, and the size of each.
-const INCREMENTAL: u16 = 64;
-const INCREMENTAL_BYTES: usize = 64 << 10;
-/// Buffer group of most sockets.
-const GROUP: u16 = 0;
-/// Buffer group of timed sockets: each read fills a buffer of its own, since a read needs room for what
-/// comes before its payload, and the rest of a shared buffer may be too short for that.
-const TIMED_GROUP: u16 = 1;
-/// Buffers of timed sockets, and the size of each.
-const TIMED: u16 = 64;
-const TIMED_BYTES: usize = 16 << 10;
 /// Token of operations whose completion nobody waits for (cancellations).
 const UNWATCHED: u64 = u64::MAX;
 /// How long the end of a ring may take before its memory is leaked rather than freed.
@@ -135,7 +123,7 @@ impl UringRing {
         }
         Ok(Self {
             direct: config.direct,
-            buffers: Some(provide(&ring, config)?),
+            buffers: Some(buffers::provide(&ring, config)?),
             timed: None,
             lingers: ring.params().is_feature_min_timeout(),
             sockets: (0..config.slots).map(|_| Socket::default()).collect(),
@@ -211,6 +199,14 @@ impl UringRing {
                 self.reap();
             }
         }
+    }
+
+    /// Asks for a socket option. The ring does it, since a direct descriptor has no number to call
+    /// `setsockopt` with; where it cannot (before 6.7), the option stays as it is.
+    fn set_option(&mut self, aim: Aim, (level, name): (u32, u32), value: &'static u32) {
+        let (value, len) = (ptr::from_ref(value).cast(), size_of::<u32>() as u32);
+        let option = aimed!(aim, |fd| opcode::SetSockOpt::new(fd, level, name, value, len).build());
+        self.push(option.user_data(UNWATCHED));
     }
 
     /// Copies completions out of the ring, so that handling one may submit freely.
@@ -345,17 +341,20 @@ impl Ring for UringRing {
         let Some(aim) = self.aim(slot) else { return };
         if self.timed.is_none() {
             // What cannot be had is not timed: nothing else depends on it.
-            let buffers = BufferRing::new(TIMED, TIMED_BYTES)
-                .and_then(|buffers| register(&self.ring, buffers, TIMED_GROUP, 0));
-            let Ok(buffers) = buffers else { return };
+            let Ok(buffers) = buffers::provide_timed(&self.ring) else { return };
             self.timed = Some((buffers, Box::new(Header::new())));
         }
         self.sockets[slot as usize].timed = true;
-        let value: *const u32 = &raw const arrival::ON;
-        let (level, name, len) = (arrival::LEVEL, arrival::OPTION, size_of::<u32>() as u32);
-        let option =
-            aimed!(aim, |fd| opcode::SetSockOpt::new(fd, level, name, value.cast(), len).build());
-        self.push(option.user_data(UNWATCHED));
+        self.set_option(aim, (arrival::LEVEL, arrival::OPTION), &arrival::ON);
+    }
+
+    fn delay_acks(&mut self, slot: Slot) {
+        /// `IPPROTO_TCP`, `TCP_QUICKACK`.
+        const QUICKACK: (u32, u32) = (6, 12);
+        static OFF: u32 = 0;
+        if let Some(aim) = self.aim(slot) {
+            self.set_option(aim, QUICKACK, &OFF);
+        }
     }
 
     fn arrived(&self, completion: &Completion) -> Option<Nanos> {
@@ -456,28 +455,6 @@ fn unwrap_timed(completion: &mut Completion, buffer: u16) {
     completion.result = (completion.result - arrival::PREFIX as i32).max(0);
     completion.buffer =
         Some(Filled { buffer, timed: true, start: arrival::PREFIX as u32, last: true });
-}
-
-/// Gives the kernel buffers to receive into: large ones that it fills read by read, so that a small
-/// read takes little and the next goes to memory that is still in the cache; where it cannot (before
-/// 6.12), one for each read.
-fn provide(ring: &IoUring, config: RingConfig) -> io::Result<BufferRing> {
-    let incremental =
-        register(ring, BufferRing::new(INCREMENTAL, INCREMENTAL_BYTES)?, GROUP, PBUF_INC);
-    match incremental {
-        Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
-            register(ring, BufferRing::new(config.buffers, config.buffer_bytes)?, GROUP, 0)
-        }
-        done => done,
-    }
-}
-
-fn register(ring: &IoUring, buffers: BufferRing, group: u16, flags: u16) -> io::Result<BufferRing> {
-    let (address, count) = (buffers.address(), buffers.count());
-    // SAFETY: the entries are page-aligned and live in `buffers`, which the ring's `Drop` frees only
-    // when no receive is in flight, and leaks otherwise.
-    unsafe { ring.submitter().register_buf_ring_with_flags(address, count, group, flags)? };
-    Ok(buffers)
 }
 
 /// A completion from its queue entry; `None` for operations that nobody waits for.

@@ -191,6 +191,9 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         if Stamps::samples(slot, self.sessions.len() as u32) {
             self.ring.time_arrivals(slot);
         }
+        if self.plan.dialing.delayed_ack {
+            self.ring.delay_acks(slot);
+        }
         self.ring.receive(slot);
         let range = 0..request.len();
         self.launch(slot, SendBuf::Owned(request), range, true);

@@ -228,6 +228,7 @@ fn dialing(plan: &Plan) -> Dialing {
         min_connected: plan.dialing.least.of(plan.sockets()),
         workers: plan.workers() as u64,
         direct_descriptors: plan.direct,
+        delayed_ack: plan.dialing.delayed_ack,
     }
 }
 

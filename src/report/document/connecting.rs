@@ -20,6 +20,9 @@ pub struct Dialing {
     pub workers: u64,
     /// Descriptors live in the tables of the rings, not in that of the process.
     pub direct_descriptors: bool,
+    /// What comes is acknowledged late (`TCP_QUICKACK` off), which most clients do not ask for.
+    #[serde(default)]
+    pub delayed_ack: bool,
 }
 
 /// Source addresses.

@@ -25,7 +25,9 @@ pub(super) fn workers(dialing: Option<&Dialing>, cores: u64) -> String {
     let workers = dialing.map_or(cores, |dialing| dialing.workers);
     let direct = dialing.is_some_and(|dialing| dialing.direct_descriptors);
     let direct = if direct { ", with direct descriptors" } else { "" };
-    format!("{}{direct}", counted(workers, "worker", "workers"))
+    let late = dialing.is_some_and(|dialing| dialing.delayed_ack);
+    let late = if late { ", acknowledging late" } else { "" };
+    format!("{}{direct}{late}", counted(workers, "worker", "workers"))
 }
 
 /// One line, and more only where something went wrong.
