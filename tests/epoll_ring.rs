@@ -17,7 +17,7 @@ use rustix::io::Errno;
 const TURNS: u32 = 2_000;
 
 fn ring(buffers: u16, buffer_bytes: usize) -> EpollRing {
-    EpollRing::new(RingConfig { slots: 8, buffers, buffer_bytes }).unwrap()
+    EpollRing::new(RingConfig { slots: 8, buffers, buffer_bytes, direct: false }).unwrap()
 }
 
 /// What one turn brings, within 10 ms.

@@ -8,12 +8,16 @@ use std::sync::Arc;
 use fanstorm::dialect::Dialect;
 use fanstorm::engine::spread::spread;
 use fanstorm::measure::correlate::Correlator;
-use fanstorm::measure::recorder::{MessageTimes, Recorder};
+use fanstorm::measure::latencies::Latencies;
+use fanstorm::measure::recorder::{Copies, MessageTimes, Recorder, Records};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
+use fanstorm::plan::schedule::{Arrivals, Shape, Timetable};
+use fanstorm::units::Nanos;
 
 const MESSAGES: u64 = 1_003;
+const POISSON: Arrivals = Arrivals::Poisson { seed: 1 };
 
 fn plan(spec: Spec, nodes: u16, cores: usize) -> Plan {
     let urls: Vec<_> = (1..=nodes).map(|port| format!("ws://127.0.0.1:{port}/")).collect();
@@ -25,21 +29,43 @@ fn recorders(plan: &Plan) -> Vec<Recorder> {
     let counts = share(MESSAGES, plan.push_sockets);
     let sent = Arc::new(SentTimes::new(&counts));
     let recorder = |seats| {
-        let correlates = plan.dialect.correlates();
-        Recorder::new(seats, plan.nodes.len(), &counts, plan.fan_out, correlates, Arc::clone(&sent))
+        let (nodes, correlates) = (plan.nodes.len(), plan.dialect.correlates());
+        let sent = Arc::clone(&sent);
+        let mut recorder = Recorder::new(seats, nodes, &counts, plan.fan_out, correlates, sent);
+        if let Some(schedule) = plan.shape.schedule(MESSAGES) {
+            let warms_up = plan.warmup > Nanos::ZERO;
+            recorder.follow(Timetable::new(schedule, plan.push_sockets), warms_up);
+        }
+        recorder
     };
     spread(plan).into_iter().map(recorder).collect()
 }
 
+fn histogram_bytes(copies: &Copies) -> usize {
+    let all = copies.headline.iter().chain(&copies.service);
+    all.map(|latencies| latencies.histogram().distinct_values() * 8).sum()
+}
+
 #[test]
 fn a_plan_names_the_bytes_that_its_workers_lay_out() {
-    for (dialect, push_sockets, receivers, nodes, cores) in [
-        (Dialect::dsatter(), 3, 1, 3, 1),
-        (Dialect::dsatter(), 5, 2, 2, 2),
-        (Dialect::raw(), 1, 7, 3, 4),
+    let rate =
+        |warmup_s| (Shape::Rate { rate: "100/s".parse().unwrap(), arrivals: POISSON }, warmup_s);
+    for (dialect, push_sockets, receivers, nodes, cores, (shape, warmup_s)) in [
+        (Dialect::dsatter(), 3, 1, 3, 1, (Shape::Burst, 0)),
+        (Dialect::dsatter(), 5, 2, 2, 2, rate(0)),
+        (Dialect::raw(), 1, 7, 3, 4, rate(1)),
+        (Dialect::raw(), 4, 1, 2, 2, (Shape::Window { in_flight: 3 }, 0)),
     ] {
-        let receivers_per_node = Some(receivers);
-        let spec = Spec { dialect, push_sockets, receivers_per_node, ..Spec::default() };
+        let (receivers_per_node, warmup) = (Some(receivers), Nanos::from_secs(warmup_s));
+        let spec = Spec {
+            dialect,
+            push_sockets,
+            receivers_per_node,
+            shape,
+            warmup,
+            messages: vec![MESSAGES],
+            ..Spec::default()
+        };
         let plan = plan(spec, nodes, cores);
         let (need, recorders) = (plan.memory(MESSAGES), recorders(&plan));
         let sum = |of: &dyn Fn(&Recorder) -> usize| recorders.iter().map(of).sum::<usize>() as u64;
@@ -49,8 +75,19 @@ fn a_plan_names_the_bytes_that_its_workers_lay_out() {
         let times = sum(&|r| size_of_val(r.times.as_slice()));
         assert_eq!(times, MESSAGES * size_of::<MessageTimes>() as u64 * cores as u64);
         assert_eq!(need.times_bytes, times + MESSAGES * size_of::<u64>() as u64);
-        let histograms =
-            sum(&|r| r.records.measured.headline.iter().map(|l| l.ns.distinct_values() * 8).sum());
-        assert!(need.histograms_bytes > histograms, "merging takes some more");
+        let drawn = if shape.is_open_loop() { MESSAGES * size_of::<u64>() as u64 } else { 0 };
+        assert_eq!(need.schedule_bytes, drawn);
+
+        // Workers record into one set and have handed over another; the collector has three, and
+        // each class is merged into one. Lag is a worker's own.
+        let recorded = sum(&|r| {
+            let Records { measured, warmup } = &r.records;
+            histogram_bytes(measured) + warmup.as_ref().map_or(0, histogram_bytes)
+        });
+        let one = Latencies::new().histogram().distinct_values() as u64 * 8;
+        let (open_loop, phases) = (u64::from(shape.is_open_loop()), 1 + warmup_s);
+        let lag_and_classes = (open_loop * cores as u64 + 3 + 3 * open_loop) * phases * one;
+        let sets = 2 * recorded + 3 * recorded / cores as u64;
+        assert_eq!(need.histograms_bytes, sets + lag_and_classes);
     }
 }

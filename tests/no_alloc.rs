@@ -179,7 +179,7 @@ fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R, port: Port) -> u64 {
 }
 
 fn size(slots: u64) -> RingConfig {
-    RingConfig { slots: slots as u32, buffers: 256, buffer_bytes: 16 << 10 }
+    RingConfig { slots: slots as u32, buffers: 256, buffer_bytes: 16 << 10, direct: false }
 }
 
 fn uring(slots: u64) -> UringRing {

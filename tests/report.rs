@@ -43,6 +43,8 @@ fn invocation() -> Invocation {
         args: vec!["--nodes".to_owned(), "\"3\"\n".to_owned()],
         started_unix_ms: 1_790_000_000_000,
         cluster: "embedded".to_owned(),
+        placement: "each on a core of its own".to_owned(),
+        cluster_cpus: vec![2, 3],
         memory: Bytes(1 << 20),
         host: HostFacts::read(),
     }
@@ -159,7 +161,8 @@ fn ruined(plan: &Plan) -> RunOutcome {
 
 fn edge_cases() -> Vec<(&'static str, Value)> {
     let (small, large) = (plan(1, 0, 1, vec![1]), plan(3, 2, 3, vec![500, 1_000]));
-    let with = |runs, skipped, interrupted| Outcome { runs, skipped, interrupted };
+    let with =
+        |runs, skipped, interrupted| Outcome { runs, skipped, interrupted, connecting: None };
     let skipped = vec![(1_000, "interrupted".to_owned())];
     let mut unsent = row(&small, 1, [100, 0, 0, 0], 1);
     unsent.sent = 0;
@@ -373,7 +376,7 @@ proptest! {
         let runs = runs.collect();
         plan.shape = shape(which, seed);
         let skipped = if interrupted { vec![(u64::MAX, "a \"reason\"".to_owned())] } else { vec![] };
-        let outcome = Outcome { runs, skipped, interrupted };
+        let outcome = Outcome { runs, skipped, interrupted, connecting: None };
         prop_assert_eq!(rendered(&plan, &outcome), printed(&plan, &outcome));
     }
 

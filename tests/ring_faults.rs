@@ -222,7 +222,8 @@ fn resets_are_named_and_what_they_cost_is_missing() {
 
 fn count_above(run: &RunOutcome, class: Class, above: u64) -> u64 {
     let (_, ns) = run.latency_ns.iter().find(|(found, _)| *found == class).unwrap();
-    ns.iter_recorded().filter(|v| v.value_iterated_to() > above).map(|v| v.count_at_value()).sum()
+    let recorded = ns.histogram().iter_recorded();
+    recorded.filter(|v| v.value_iterated_to() > above).map(|v| v.count_at_value()).sum()
 }
 
 fn samples(run: &RunOutcome) -> Vec<(Class, u64)> {
@@ -288,7 +289,7 @@ fn messages_that_wait_for_a_blocked_socket_are_late_by_no_fault_of_ours_and_move
     assert_eq!(run.ending, Ending::Complete);
     assert!(count_above(&run, Class::Wait, 5_000_000) > 20, "messages waited for their socket");
     // Each was turned to in time all the same: had lateness been passed on, this would have grown.
-    assert!(run.lag_ns.as_ref().unwrap().max() <= 41_000);
+    assert!(run.lag_ns.as_ref().unwrap().max().unwrap().0 <= 40_000);
 }
 
 #[test]

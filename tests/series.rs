@@ -14,8 +14,8 @@ use fanstorm::engine::ring::fake::{Dials, FakeRing, SimulatedClock};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::Clock;
+use fanstorm::measure::latencies::histogram;
 use fanstorm::measure::outcome::{Class, Ending, Interval, RunOutcome};
-use fanstorm::measure::recorder::histogram;
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::series::Collector;
 use fanstorm::measure::tally::Row;
@@ -181,7 +181,7 @@ fn assert_adds_up(run: &RunOutcome, seed: u64) {
         let mut added_up = added_up(&run.intervals, warmup);
         for (class, ns) in latency_ns {
             let sum = added_up.remove(class).unwrap_or_else(histogram);
-            assert!(sum == *ns, "seed {seed}, warm-up {warmup}: {class:?} differs");
+            assert!(sum == *ns.histogram(), "seed {seed}, warm-up {warmup}: {class:?} differs");
         }
         assert!(added_up.is_empty(), "seed {seed}");
     }

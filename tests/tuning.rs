@@ -136,6 +136,7 @@ fn need(sockets: u64, to_one_node: u64) -> Need {
             sockets_to_busiest: to_one_node,
             busiest: "ws://10.0.0.7:9001/".to_owned(),
             memory: vec![("frames", 1 << 20)],
+            ..limits::Need::default()
         },
         nodes: sockets / to_one_node,
         place: Place::Elsewhere,

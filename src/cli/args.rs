@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::contradiction::Contradiction;
+use super::dial::DialArgs;
 use super::output::JsonTarget;
 use super::view::Sheet;
 use super::words::{ArrivalsArg, EngineArg, FanOutArg, WaitArg, dialects, small_count};
@@ -152,6 +153,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "SIZE", default_value = "16MiB", help_heading = GENERATOR)]
     max_message_bytes: Bytes,
 
+    #[command(flatten)]
+    dial: DialArgs,
+
     /// Seed of everything random: mask keys, faults of the embedded cluster
     #[arg(long, value_name = "NUMBER", default_value = "42", help_heading = GENERATOR)]
     seed: u64,
@@ -255,6 +259,7 @@ impl RunArgs {
             max_message_bytes: self.max_message_bytes.0,
             frame_memory_bytes: self.frame_memory.0,
             seed: self.seed,
+            dialing: self.dial.dialing(),
             test_turn_delay: self.test_turn_delay.unwrap_or_default(),
         })
     }
@@ -441,6 +446,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::plan::dialing::Dialing;
     use crate::plan::engine::Engine;
     use crate::plan::fan_out::FanOut;
     use crate::plan::wait::WaitMode;
@@ -493,6 +499,7 @@ mod tests {
             max_message_bytes: 1 << 20,
             frame_memory_bytes: 2 << 30,
             seed: 7,
+            dialing: Dialing::default(),
             test_turn_delay: Nanos::ZERO,
         };
         assert_eq!(format!("{spec:?}"), format!("{expected:?}"));

@@ -9,7 +9,9 @@ use std::io;
 use super::view::View;
 use crate::cluster::{Audience, Cluster, ClusterConfig};
 use crate::engine::{self, Stop, Surroundings};
-use crate::host::cpus::{self, Cores, Demand};
+use crate::host::cpus::{self, Cores, Demand, Placement};
+use crate::host::ports::LocalPorts;
+use crate::host::topology::Topology;
 use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
 use crate::plan::Plan;
@@ -21,9 +23,10 @@ const NODES_MAX: usize = 256;
 
 /// Runs `plan` against relays on loopback, as many as it has nodes, on the CPUs that it leaves.
 pub fn calibrate(plan: &Plan, stop: &Stop, view: &mut View<'_>) -> Floor {
-    let (cpus, shares_cores) = apart(plan);
+    let (cpus, surroundings) = apart(plan);
+    let shares_cores = surroundings.cluster_shares_cores;
     let cluster = clause(plan.nodes.len(), &cpus);
-    let (runs, failure) = match against_relays(plan, cpus, shares_cores, stop, view) {
+    let (runs, failure) = match against_relays(plan, cpus, surroundings, stop, view) {
         Ok(outcome) => (outcome.runs, outcome.skipped.into_iter().next().map(|(_, reason)| reason)),
         Err(error) => (Vec::new(), Some(error.to_string().replace('\n', "; "))),
     };
@@ -33,10 +36,24 @@ pub fn calibrate(plan: &Plan, stop: &Stop, view: &mut View<'_>) -> Floor {
 }
 
 /// The CPUs without a worker; all of them, shared, where there is none.
-fn apart(plan: &Plan) -> (Vec<usize>, bool) {
-    let demand = Demand { sockets: plan.sockets(), most_workers: plan.cores.len(), embedded: true };
-    cpus::place(&cpus::allowed(), &Cores::List(plan.cores.clone()), demand)
-        .map_or((Vec::new(), true), |placement| (placement.cluster, placement.shared))
+fn apart(plan: &Plan) -> (Vec<usize>, Surroundings) {
+    let most_workers = plan.cores.len();
+    let demand = Demand { sockets: plan.sockets(), most_workers, embedded: true, nic: None };
+    let (allowed, cores) = (cpus::allowed(), Cores::List(plan.cores.clone()));
+    let cpus_allowed = Some(allowed.len());
+    match cpus::place(&allowed, &Topology::read(), &cores, &demand) {
+        Ok(Placement { cluster, shared: cluster_shares_cores, siblings: smt_siblings, .. }) => {
+            // What the host lacks for the plan is said of the run itself.
+            let shortfalls = Vec::new();
+            let surroundings =
+                Surroundings { cpus_allowed, cluster_shares_cores, smt_siblings, shortfalls };
+            (cluster, surroundings)
+        }
+        Err(_) => (
+            Vec::new(),
+            Surroundings { cpus_allowed, cluster_shares_cores: true, ..Surroundings::default() },
+        ),
+    }
 }
 
 fn clause(nodes: usize, cpus: &[usize]) -> String {
@@ -57,7 +74,7 @@ const fn audience(fan_out: FanOut) -> Audience {
 fn against_relays(
     plan: &Plan,
     cpus: Vec<usize>,
-    cluster_shares_cores: bool,
+    surroundings: Surroundings,
     stop: &Stop,
     view: &mut View<'_>,
 ) -> anyhow::Result<Outcome> {
@@ -77,11 +94,6 @@ fn against_relays(
     let addresses = |_: &str, _: u16| Err(io::Error::other("relays have addresses, not names"));
     let push_node = PushNode::Index(plan.push_node);
     let targets = Targets::new(&urls, &push_node, &addresses, &mut Vec::new())?;
-    // What the host lacks for the plan is said of the run itself.
-    let surroundings = Surroundings {
-        cpus_allowed: Some(cpus::allowed().len()),
-        cluster_shares_cores,
-        ..Surroundings::default()
-    };
-    Ok(engine::run(&plan.against(targets), surroundings, stop, &mut view.calibrating())?)
+    let plan = plan.against(targets).from_ports(LocalPorts::read())?;
+    Ok(engine::run(&plan, surroundings, stop, &mut view.calibrating())?)
 }

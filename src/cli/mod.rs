@@ -12,6 +12,7 @@ pub mod audit;
 pub mod calibrate;
 pub mod cluster;
 pub mod contradiction;
+pub mod dial;
 pub mod discover;
 pub mod exit;
 pub mod fix;

@@ -3,28 +3,26 @@
 //! Belongs here: taking figures out of a plan. Does not: judging them (`host::limits`, `host::audit`).
 
 use crate::dialect::text::TextShape;
-use crate::host::audit::cost;
+use crate::engine::worker::under_way_max;
 use crate::host::audit::need::{Need, Place, UringWish};
 use crate::host::limits;
 use crate::plan::Plan;
 use crate::plan::engine::{Engine, Wish};
 use crate::plan::schedule::Shape;
+use crate::plan::sources::Sources;
 use crate::wire::encode;
-
-/// Connects that a worker has under way at once, at most (`engine::worker`).
-const CONNECTS_PER_WORKER: u64 = 256;
 
 /// The plan in numbers. `embedded`: the cluster is ours.
 pub fn of(plan: &Plan, embedded: bool, wish: Wish) -> Need {
     let place = place(plan, embedded);
     let ports = plan.nodes.iter().map(|node| node.addr.port());
     Need {
-        limits: limits(plan, place),
+        limits: limits(plan, embedded),
         nodes: plan.nodes.len() as u64,
         place,
         // Those of an embedded cluster are free ones of its own choice.
         node_ports: if place == Place::Loopback { ports.collect() } else { Vec::new() },
-        source_addresses: 1,
+        source_addresses: plan.sources_to(plan.push_node).map_or(1, Sources::count),
         push_sockets: plan.push_sockets.into(),
         messages: plan.messages.iter().copied().max().unwrap_or(0),
         copies_per_message: plan.expected_copies(1),
@@ -46,20 +44,18 @@ fn place(plan: &Plan, embedded: bool) -> Place {
     }
 }
 
-fn limits(plan: &Plan, place: Place) -> limits::Need {
+fn limits(plan: &Plan, embedded: bool) -> limits::Need {
     let busiest = plan.push_node;
-    let here = Need {
-        limits: limits::Need { sockets: plan.sockets(), ..limits::Need::default() },
-        place,
-        ..Need::default()
-    };
-    let mut memory = plan.largest_memory().parts().to_vec();
-    memory.push(("sockets in the kernel", cost::kernel_sockets(here.sockets_here()).0));
+    // Nodes listen to each other, one connection in each direction.
+    let connections = plan.sockets_to(busiest) + 2 * plan.nodes.len() as u64;
     limits::Need {
         sockets: plan.sockets(),
+        direct_rings: plan.direct.then(|| plan.workers() as u64),
+        embedded_busiest: embedded.then_some(connections),
         sockets_to_busiest: plan.sockets_to(busiest),
         busiest: plan.nodes[busiest].url.clone(),
-        memory,
+        own_origins: plan.sources_to(busiest).is_some(),
+        memory: [&plan.largest_memory().parts()[..], &plan.connection_memory(embedded)].concat(),
     }
 }
 
@@ -77,8 +73,9 @@ fn window(plan: &Plan) -> Option<u64> {
 }
 
 fn connects_at_once(plan: &Plan) -> u64 {
-    let workers = plan.cores.len() as u64;
-    workers.saturating_mul(CONNECTS_PER_WORKER).min(plan.sockets_to(plan.push_node))
+    let workers = plan.workers();
+    let under_way = workers.saturating_mul(under_way_max(workers)) as u64;
+    under_way.min(plan.sockets_to(plan.push_node))
 }
 
 const fn uring_wish(wish: Wish, embedded: bool) -> UringWish {

@@ -21,13 +21,18 @@ use crate::engine::ring::uring::UringRing;
 use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
+use crate::host::limits::LimitError;
+use crate::host::ports::{LocalPorts, check_source};
+use crate::host::topology::{Nic, Topology};
 use crate::host::{HostError, audit, clock, io_uring, limits};
 use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
 use crate::plan::Plan;
+use crate::plan::descriptors::DescriptorError;
 use crate::plan::engine::{self as engine_choice, EngineRefused};
 use crate::plan::load::Load;
 use crate::plan::notice::Notice;
+use crate::plan::origins::OriginError;
 use crate::plan::targets::{NodeUrl, TargetError, Targets};
 use crate::report::document::Document;
 use crate::report::{Invocation, hlog, json};
@@ -58,18 +63,22 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     limits::raise_descriptors();
 
     let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
-    let shared = placement.shared;
     let plan = Plan::new(load, targets, placement.workers, engine)?;
+    let plan = settled(plan)?;
     let need = need::of(&plan, embedded, args.engine());
-    limits::check(&limits::Facts::read(), &need.limits).map_err(HostError::from)?;
+    limits::check(&limits::Facts::read(), &need.limits)
+        .map_err(|error| too_large(error, &plan, embedded))?;
     let surroundings = Surroundings {
         cpus_allowed: Some(cpus::allowed().len()),
-        cluster_shares_cores: shared,
+        cluster_shares_cores: placement.shared,
+        smt_siblings: placement.siblings,
         shortfalls: audit::audit(&audit::facts::Facts::read(), &need).shortfalls(),
     };
-    notice.iter().chain(&notices).for_each(|notice| warn(&notice.to_string()));
+    let why = (placement.why, placement.cluster);
+    let several = several_rings(&plan);
+    notice.iter().chain(&notices).chain(&several).for_each(|notice| warn(&notice.to_string()));
 
-    let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, &plan));
+    let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, why, &plan));
     let mut plots = Plots::open(args.hgrm(), &begun)?;
     let mut view = View::begin(&begun, args.sheet());
     signals.stop_the_run_first();
@@ -97,6 +106,13 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
         warn(&format!("the report could not be written: {error}"));
     }
     Ok(exit_code(&outcome))
+}
+
+/// With addresses and ports for every socket, and descriptors where there is room for them.
+pub(super) fn settled(plan: Plan) -> Result<Plan, RunError> {
+    let plan = plan.from_ports(LocalPorts::read())?;
+    plan.source_samples().into_iter().try_for_each(check_source).map_err(HostError::from)?;
+    Ok(plan.within_descriptors(limits::Facts::read().nofile)?)
 }
 
 /// The floor, and a warning where there is none. An interruption ends the calibration alone: whoever
@@ -135,7 +151,7 @@ fn stage(args: &RunArgs, source: Source<'_>, load: &Load) -> Result<Stage, RunEr
 
 fn on_embedded(args: &RunArgs, embedded: &Embedded<'_>, load: &Load) -> Result<Stage, RunError> {
     let mut notices = Vec::new();
-    let placement = place(args, load, embedded.nodes.into(), true, &mut notices)?;
+    let placement = place(args, load, embedded.nodes.into(), None, &mut notices)?;
     let cluster = Cluster::start(&embedded.config(&placement.cluster))?;
     let url = cluster.discovery_url().parse().expect("the cluster makes a URL");
     let mut urls = discover::nodes(&url, args.connect_timeout())?;
@@ -160,7 +176,7 @@ fn on_others(
 ) -> Result<Stage, RunError> {
     let mut notices = Vec::new();
     let targets = targets(args, urls, &mut notices)?;
-    let placement = place(args, load, targets.len(), false, &mut notices)?;
+    let placement = place(args, load, targets.len(), Some(&targets), &mut notices)?;
     Ok(Stage { cluster: None, cluster_is, targets, placement, notices })
 }
 
@@ -173,16 +189,21 @@ pub(super) fn targets(
     Targets::new(urls, &args.push_node(), &resolver, notices)
 }
 
+/// `others` are the nodes, where they are not our own.
 pub(super) fn place(
     args: &RunArgs,
     load: &Load,
     nodes: usize,
-    embedded: bool,
+    others: Option<&Targets>,
     notices: &mut Vec<Notice>,
 ) -> Result<Placement, RunError> {
-    let demand =
-        Demand { sockets: load.sockets(nodes), most_workers: load.most_workers(nodes), embedded };
-    let placement = cpus::place(&cpus::allowed(), &args.cores(), demand)?;
+    let demand = Demand {
+        sockets: load.sockets(nodes),
+        most_workers: load.most_workers(nodes),
+        embedded: others.is_none(),
+        nic: others.and_then(|targets| Nic::towards(targets.push_addr().ip())),
+    };
+    let placement = cpus::place(&cpus::allowed(), &Topology::read(), &args.cores(), &demand)?;
     if placement.dropped > 0 {
         let taken = placement.workers.len();
         let asked = taken + placement.dropped;
@@ -196,14 +217,39 @@ pub(super) fn place(
 
 /// A ring like a worker's, as small as it can be: whether the host lets us.
 pub(super) fn smallest_ring() -> io::Result<()> {
-    UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096 }).map(drop)
+    UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096, direct: false }).map(drop)
 }
 
-fn invocation(started_unix_ms: u64, cluster: String, plan: &Plan) -> Invocation {
+fn several_rings(plan: &Plan) -> Option<Notice> {
+    let (sockets, rings, cores) = (plan.sockets(), plan.workers(), plan.cores.len());
+    (plan.rings_per_core > 1).then_some(Notice::SeveralRings { sockets, rings, cores })
+}
+
+/// With what would fit, where memory is what there is too little of.
+fn too_large(error: LimitError, plan: &Plan, embedded: bool) -> RunError {
+    let LimitError::Memory { available, .. } = &error else { return HostError::from(error).into() };
+    let connections: u64 = plan.connection_memory(embedded).iter().map(|(_, bytes)| bytes).sum();
+    let messages = plan.messages_within(available.saturating_sub(connections));
+    if messages == 0 {
+        return HostError::from(error).into();
+    }
+    let lasts = plan.shape.rate().map(|rate| (messages as f64 / rate.as_f64()) as u64);
+    let lasts = lasts.map(|s| format!(", or --duration {s}s at this rate")).unwrap_or_default();
+    RunError::TooLarge { error, fits: format!("--messages {messages} would fit{lasts}") }
+}
+
+fn invocation(
+    started_unix_ms: u64,
+    cluster: String,
+    (placement, cluster_cpus): (String, Vec<usize>),
+    plan: &Plan,
+) -> Invocation {
     Invocation {
         args: std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect(),
         started_unix_ms,
         cluster,
+        placement,
+        cluster_cpus,
         memory: Bytes(plan.largest_memory().total()),
         host: HostFacts::read(),
     }
@@ -258,6 +304,10 @@ pub enum RunError {
     Load(#[from] crate::plan::load::LoadError),
     /// The load does not fit the targets.
     Plan(#[from] crate::plan::PlanError),
+    /// Descriptors cannot live where they should.
+    Descriptors(#[from] DescriptorError),
+    /// The sources do not suit the nodes.
+    Origin(#[from] OriginError),
     /// The CPUs asked for are not there.
     Cores(#[from] cpus::CoresError),
     /// There is no such node.
@@ -268,6 +318,14 @@ pub enum RunError {
     Refused(#[from] EngineRefused),
     /// The host cannot run it.
     Host(#[from] HostError),
+    /// A row that does not fit into memory, and how large a one would.
+    #[error("{error}; with all else as it is, {fits}")]
+    TooLarge {
+        /// What takes it.
+        error: LimitError,
+        /// As flags.
+        fits: String,
+    },
     /// The discovery names no nodes.
     Discover(#[from] discover::DiscoverError),
     /// The cluster cannot be reached, or the run broke down.
@@ -284,15 +342,21 @@ pub enum RunError {
 impl RunError {
     fn exit(&self) -> Exit {
         match self {
+            Self::Origin(OriginError::Ports { .. })
+            | Self::Descriptors(DescriptorError::TooManyRings { .. }) => Exit::Host,
             Self::Target(TargetError::Unresolved { .. }) | Self::Discover(_) => Exit::Unreachable,
             Self::Contradiction(_)
             | Self::Load(_)
             | Self::Plan(_)
+            | Self::Origin(_)
+            | Self::Descriptors(_)
             | Self::Cores(_)
             | Self::Target(_)
             | Self::Unwritable(_)
             | Self::Fix(_) => Exit::Usage,
-            Self::Refused(_) | Self::Host(_) | Self::Signals(_) => Exit::Host,
+            Self::Refused(_) | Self::Host(_) | Self::TooLarge { .. } | Self::Signals(_) => {
+                Exit::Host
+            }
             Self::Cluster(error) => match error {
                 ClusterError::NoNodes
                 | ClusterError::NoSuchNode { .. }
@@ -303,7 +367,9 @@ impl RunError {
                 | ClusterError::Silent { .. } => Exit::Host,
             },
             Self::Engine(error) => match error {
-                EngineError::Unreachable(_) | EngineError::NotReady(..) => Exit::Unreachable,
+                EngineError::Unreachable(_)
+                | EngineError::TooFew { .. }
+                | EngineError::NotReady(..) => Exit::Unreachable,
                 EngineError::Interrupted => Exit::Interrupted,
                 EngineError::Host { .. } => Exit::Host,
             },

@@ -15,15 +15,17 @@ use std::time::Duration;
 
 use super::board::{Board, EndAll, Remote};
 use super::drain::DrainWatch;
+use super::quorum;
 use super::ring::epoll::EpollRing;
 use super::ring::uring::UringRing;
 use super::ring::{Ring, RingConfig};
 use super::spread::spread;
-use super::worker::{Directive, Failure, RowPlan, Worker};
-use super::{DeafNode, EngineError, NodeFailure, Phase, Progress, Stop, Surroundings, Watch};
+use super::worker::{Directive, Lane, RowPlan, Worker};
+use super::{DeafNode, EngineError, Phase, Progress, Stop, Surroundings, Watch};
 use crate::dialect::text::TextShape;
 use crate::host::clock::{self, Clock, Monotonic};
 use crate::host::facts::HostCounters;
+use crate::measure::connecting::{Connecting, Dialled, Failure};
 use crate::measure::interval::Port;
 use crate::measure::outcome::{Ending, Outcome, RunOutcome};
 use crate::measure::recorder::Seat;
@@ -32,6 +34,7 @@ use crate::measure::series::{Collector, INTERVAL};
 use crate::measure::tally::{Row, Tally};
 use crate::measure::verdict;
 use crate::plan::Plan;
+use crate::plan::dialing::Least;
 use crate::plan::engine::Engine;
 use crate::units::Nanos;
 
@@ -54,7 +57,7 @@ enum Command {
 /// What a worker answers.
 enum Report {
     Built,
-    Connected(Vec<Failure>),
+    Connected(Vec<Failure>, Box<Dialled>),
     Probed { unseen: Vec<Seat>, failures: Vec<Failure> },
     Ready,
     Done(Box<Tally>),
@@ -87,7 +90,23 @@ pub fn run(
         drop(report);
         let board = &board;
         let _end = EndAll(board);
-        Coordinator { plan, surroundings, stop, watch, board, commands, reports }.drive()
+        let hears = |seats: &Vec<Seat>| {
+            seats.iter().filter(|seat| seat.node as usize == plan.push_node).count()
+        };
+        let hearing = slices.iter().map(hears).collect();
+        let connecting = Connecting::default();
+        Coordinator {
+            plan,
+            surroundings,
+            stop,
+            watch,
+            board,
+            commands,
+            reports,
+            hearing,
+            connecting,
+        }
+        .drive()
     })
 }
 
@@ -116,12 +135,13 @@ impl Thread<'_> {
     }
 
     fn serve(&self) -> io::Result<()> {
-        let cpu = self.plan.cores[self.index];
+        let cpu = self.plan.cpu_of(self.index);
         if !core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
             return Err(io::Error::other(format!("CPU {cpu} of --cores is not ours to use")));
         }
         // On this very thread: a ring belongs to the one that builds it.
         let size = RingConfig::for_sockets(self.seats.len() as u32);
+        let size = if self.plan.direct { size.direct(self.plan.rings_per_core) } else { size };
         match self.plan.engine {
             Engine::IoUring => self.work(cpu, UringRing::new(size)?),
             Engine::Epoll => self.work(cpu, EpollRing::new(size)?),
@@ -131,7 +151,8 @@ impl Thread<'_> {
     fn work<R: Ring>(&self, cpu: usize, ring: R) -> io::Result<()> {
         let mut rng = fastrand::Rng::with_seed(self.plan.seed);
         let rng = (0..=self.index).map(|_| rng.fork()).last().unwrap_or(rng);
-        let mut worker = Worker::new(self.plan, ring, Monotonic, self.seats, rng);
+        let mut worker = Worker::new(self.plan, ring, Monotonic, self.seats, rng)
+            .in_lane(Lane { index: self.index, of: self.plan.workers() });
         self.tell(Report::Built);
         loop {
             let command = match self.inbox.try_recv() {
@@ -146,7 +167,7 @@ impl Thread<'_> {
             match command {
                 Command::Connect => {
                     let failures = worker.connect(&mut remote)?;
-                    self.tell(Report::Connected(failures));
+                    self.tell(Report::Connected(failures, Box::new(worker.take_dialled())));
                 }
                 Command::Probe { text, run } => {
                     let unseen = worker.probe(&text, run, &mut remote)?;
@@ -199,6 +220,9 @@ struct Coordinator<'a> {
     board: &'a Board,
     commands: Vec<Sender<Command>>,
     reports: Receiver<(usize, Report)>,
+    /// Sockets of each worker that hear the text of every message.
+    hearing: Vec<usize>,
+    connecting: Connecting,
 }
 
 impl Coordinator<'_> {
@@ -261,6 +285,7 @@ impl Coordinator<'_> {
 
     fn connect(&mut self) -> Result<(), EngineError> {
         self.board.reset();
+        let start = Monotonic.now();
         self.tell(|| Command::Connect);
         let total = self.plan.sockets();
         let look = |this: &mut Self, _| {
@@ -268,31 +293,29 @@ impl Coordinator<'_> {
             this.watch.progress(&Progress { phase: Phase::Connecting, done, total });
             this.stop.requested().then_some(Directive::End)
         };
-        let failures = self.await_all(look, |report| match report {
-            Report::Connected(failures) => Some(failures),
+        let answers = self.await_all(look, |report| match report {
+            Report::Connected(failures, dialled) => Some((failures, *dialled)),
             _ => None,
         })?;
         self.interrupted()?;
-        self.fail(failures.into_iter().flatten())
+        let (failures, dialled): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+        self.connecting = Connecting::merge(self.plan, start, &dialled, &[]);
+        self.enough(&failures)
     }
 
     fn interrupted(&self) -> Result<(), EngineError> {
         if self.stop.requested() { Err(EngineError::Interrupted) } else { Ok(()) }
     }
 
-    fn fail(&self, failures: impl Iterator<Item = Failure>) -> Result<(), EngineError> {
-        let mut counts: BTreeMap<(u32, &'static str, String), u64> = BTreeMap::new();
-        for Failure { seat, phase, reason } in failures {
-            *counts.entry((seat.node, phase, reason)).or_default() += 1;
+    /// Whether the sockets that are there are as many as there must be. `failures` are the new ones,
+    /// by worker.
+    fn enough(&mut self, failures: &[Vec<Failure>]) -> Result<(), EngineError> {
+        self.connecting.lose(self.plan, &failures.concat());
+        for (worker, failures) in failures.iter().enumerate() {
+            let hears = |failure: &&Failure| failure.seat.node as usize == self.plan.push_node;
+            self.hearing[worker] -= failures.iter().filter(hears).count();
         }
-        if counts.is_empty() {
-            return Ok(());
-        }
-        let failure = |((node, phase, reason), sockets): ((u32, _, _), _)| {
-            let url = self.plan.nodes[node as usize].url.clone();
-            NodeFailure { url, phase, reason, sockets }
-        };
-        Err(EngineError::Unreachable(counts.into_iter().map(failure).collect()))
+        quorum::reached(self.plan, &self.connecting, &self.hearing)
     }
 
     fn probe(&mut self, text: &TextShape, nonce: u32) -> Result<(), EngineError> {
@@ -300,13 +323,14 @@ impl Coordinator<'_> {
         self.tell(|| Command::Probe { text: text.clone(), run: nonce });
         let start = Monotonic.now();
         let total = self.plan.sockets();
+        let all = self.plan.dialing.least == Least::All;
         let mut settle = DrainWatch::new(Nanos::MAX, start);
         let look = |this: &mut Self, now: Nanos| {
             let progress = this.board.progress();
             let phase = Phase::Probing;
             this.watch.progress(&Progress { phase, done: progress.seen, total });
             let late = now.since(start) >= this.plan.ready_timeout;
-            let over = settle.look(progress, now).is_some() || progress.lost || late;
+            let over = settle.look(progress, now).is_some() || (progress.lost && all) || late;
             (over || this.stop.requested()).then_some(Directive::End)
         };
         let answers = self.await_all(look, |report| match report {
@@ -315,7 +339,7 @@ impl Coordinator<'_> {
         })?;
         self.interrupted()?;
         let (unseen, failures): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
-        self.fail(failures.into_iter().flatten())?;
+        self.enough(&failures)?;
         self.deaf(unseen.into_iter().flatten())
     }
 
@@ -325,21 +349,18 @@ impl Coordinator<'_> {
         if counts.is_empty() {
             return Ok(());
         }
-        let node = |(node, unseen): (u32, u64)| {
-            let pushing =
-                if node as usize == self.plan.push_node { self.plan.push_sockets } else { 0 };
-            DeafNode {
-                url: self.plan.nodes[node as usize].url.clone(),
-                unseen,
-                sockets: u64::from(self.plan.receivers_per_node + pushing),
-            }
+        let node = |(node, unseen): (u32, u64)| DeafNode {
+            url: self.plan.nodes[node as usize].url.clone(),
+            unseen,
+            sockets: self.plan.sockets_to(node as usize),
         };
         let nodes = counts.into_iter().map(node).collect();
         Err(EngineError::NotReady(nodes, self.plan.ready_timeout.as_secs_f64()))
     }
 
     fn rows(&mut self, text: &TextShape, nonce: u32) -> Result<Outcome, EngineError> {
-        let mut outcome = Outcome::default();
+        let mut outcome =
+            Outcome { connecting: Some(self.connecting.clone()), ..Outcome::default() };
         let plan = self.plan;
         for (index, &messages) in plan.messages.iter().enumerate() {
             if let Some(reason) = self.reason_to_skip(&outcome) {
@@ -394,7 +415,8 @@ impl Coordinator<'_> {
         };
         self.board.reset();
         let workers = self.commands.len();
-        let (mut collector, ports) = Collector::new(self.plan, schedule.clone(), workers, INTERVAL);
+        let (collector, ports) = Collector::new(self.plan, schedule.clone(), workers, INTERVAL);
+        let mut collector = collector.without(self.connecting.failed());
         for (worker, port) in self.commands.iter().zip(ports) {
             // As in `tell`.
             let _ = worker.send(Command::Prepare(plan.clone(), port));
@@ -427,7 +449,10 @@ impl Coordinator<'_> {
             cpus_allowed: self.surroundings.cpus_allowed,
             cluster_shares_cores: self.surroundings.cluster_shares_cores,
             shortfalls: &self.surroundings.shortfalls,
+            smt_siblings: &self.surroundings.smt_siblings,
         });
+        run.caveats.extend(verdict::left_out(&self.connecting, self.plan.dialing.least));
+        run.caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));
         Ok(run)
     }
 
@@ -438,7 +463,7 @@ impl Coordinator<'_> {
         collector: &mut Collector,
         host_before: &mut HostCounters,
     ) -> Result<(Vec<Tally>, Ending), EngineError> {
-        let total = self.plan.expected_copies(messages);
+        let total = self.plan.expected_copies_without(messages, self.connecting.failed());
         let mut warming = self.plan.warmup > Nanos::ZERO;
         let mut drain = DrainWatch::new(self.plan.drain, Monotonic.now()).not_before(last_due);
         let mut ending = None;

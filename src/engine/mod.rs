@@ -10,6 +10,7 @@
 //! - `pacing`: how to be in time
 //! - [`drain`]: when a row is over
 //! - [`spread`]: which socket lives on which core
+//! - `quorum`: whether enough sockets are there
 //! - `board`: what workers tell and are told while they run
 //! - [`fleet`]: all cores, the phases of a run
 
@@ -25,6 +26,7 @@ pub mod drain;
 pub mod fleet;
 pub mod frames;
 mod pacing;
+mod quorum;
 pub mod ring;
 mod session;
 pub mod spread;
@@ -99,6 +101,14 @@ pub enum EngineError {
     /// Sockets could not be connected, upgraded or opened.
     #[error("{}", unreachable_text(.0))]
     Unreachable(Vec<NodeFailure>),
+    /// Fewer sockets than there must be could be connected.
+    #[error("{}\n{why}", unreachable_text(.failures))]
+    TooFew {
+        /// What became of the others.
+        failures: Vec<NodeFailure>,
+        /// One sentence with the figures.
+        why: String,
+    },
     /// A probe did not come to every socket in time.
     #[error("{}", not_ready_text(.0, *.1))]
     NotReady(Vec<DeafNode>, f64),
@@ -167,4 +177,6 @@ pub struct Surroundings {
     pub cluster_shares_cores: bool,
     /// Settings of this host that this plan needs otherwise.
     pub shortfalls: Vec<Shortfall>,
+    /// CPUs of workers that are two threads of one core.
+    pub smt_siblings: Vec<(usize, usize)>,
 }

@@ -63,6 +63,8 @@ pub(super) struct Upgrade {
     pub(super) accept: String,
     /// The response so far.
     pub(super) response: Vec<u8>,
+    /// When the request was made.
+    pub(super) since: Nanos,
 }
 
 /// One of our sockets.
@@ -77,6 +79,8 @@ pub(super) struct Session {
     pub(super) since: Nanos,
     /// Control frames of it wait in the outbox.
     pub(super) owed: bool,
+    /// Ports that somebody else held.
+    pub(super) ports_tried: u8,
 }
 
 impl Session {
@@ -89,6 +93,7 @@ impl Session {
             upgrade: None,
             since: Nanos::ZERO,
             owed: false,
+            ports_tried: 0,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::plan::Plan;
 ///
 /// Sockets are numbered over the run: push sockets first, then receive sockets, node by node in turn.
 pub fn spread(plan: &Plan) -> Vec<Vec<Seat>> {
-    let workers = plan.cores.len();
+    let workers = plan.workers();
     let mut slices: Vec<Vec<Seat>> = vec![Vec::new(); workers];
     for socket in 0..plan.push_sockets {
         slices[socket as usize % workers].push(Seat { socket, node: plan.push_node as u32 });

@@ -192,7 +192,7 @@ fn cpus_allowed(status: &str) -> Option<Vec<usize>> {
 }
 
 /// `0-3,8`, the kernel's list format.
-fn cpu_list(list: &str) -> Option<Vec<usize>> {
+pub(super) fn cpu_list(list: &str) -> Option<Vec<usize>> {
     let mut cpus = Vec::new();
     for part in list.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));

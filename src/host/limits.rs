@@ -13,7 +13,7 @@ use crate::units::{Bytes, Count};
 
 /// Descriptors beside the sockets: standard streams, rings, the result file, the cluster's pipes,
 /// and what the libraries below us hold for a moment.
-const OWN_DESCRIPTORS: u64 = 64;
+pub const OWN_DESCRIPTORS: u64 = 64;
 
 /// The widest range that leaves the privileged ports alone.
 const WIDEST_PORTS: u64 = 65_535 - 1_024 + 1;
@@ -23,18 +23,32 @@ const WIDEST_PORTS: u64 = 65_535 - 1_024 + 1;
 pub struct Need {
     /// All sockets.
     pub sockets: u64,
+    /// Rings with tables of their own, in which the sockets live; none where they live in the
+    /// process's table.
+    pub direct_rings: Option<u64>,
+    /// Connections of the embedded node that has most of them; none without an embedded cluster.
+    pub embedded_busiest: Option<u64>,
     /// Sockets to the node that has most of them.
     pub sockets_to_busiest: u64,
     /// The URL of that node.
     pub busiest: String,
+    /// Addresses and ports are dealt by the plan, which has checked them (`plan::origins`).
+    pub own_origins: bool,
     /// Memory by purpose, in bytes.
     pub memory: Vec<(&'static str, u64)>,
 }
 
 impl Need {
     /// Descriptors of all sockets and of everything else.
-    pub const fn descriptors(&self) -> u64 {
-        self.sockets.saturating_add(OWN_DESCRIPTORS)
+    pub fn descriptors(&self) -> u64 {
+        self.direct_rings.unwrap_or(self.sockets).saturating_add(OWN_DESCRIPTORS)
+    }
+
+    /// Open files over the whole host: a direct descriptor is one, too, and so is the far end of a
+    /// connection where that is here.
+    pub fn files(&self) -> u64 {
+        let ends = if self.embedded_busiest.is_some() { 2 } else { 1 };
+        self.sockets.saturating_mul(ends).saturating_add(OWN_DESCRIPTORS)
     }
 
     /// Memory for all purposes.
@@ -53,6 +67,8 @@ impl Need {
 pub struct Facts {
     /// `RLIMIT_NOFILE`, soft; `u64::MAX` without a limit.
     pub nofile: u64,
+    /// `fs.file-max` without what is open already; `u64::MAX` where the host does not say.
+    pub files_free: u64,
     /// `fs.nr_open`: above it the hard limit cannot be raised even by root.
     pub nr_open: u64,
     /// `net.ipv4.ip_local_port_range`, both ends included.
@@ -69,11 +85,11 @@ pub enum LimitError {
     /// The hard limit is too low.
     #[error(
         "too few file descriptors: the plan needs {} ({} sockets + {OWN_DESCRIPTORS} of our own), \
-         the hard limit is {}: {}run `ulimit -n {needed}` as root, or set LimitNOFILE={needed} \
-         (systemd) or --ulimit nofile={needed} (docker)",
+         the hard limit is {}: {}{}",
         Count(*.needed), Count(*.sockets), Count(*.limit),
         if .needed > .nr_open { format!("`sudo sysctl -w fs.nr_open={needed}`, then ") }
-        else { String::new() }
+        else { String::new() },
+        raise(*.needed)
     )]
     Descriptors {
         /// What is needed.
@@ -85,11 +101,36 @@ pub enum LimitError {
         /// `fs.nr_open`.
         nr_open: u64,
     },
+    /// A node of the embedded cluster is a process with the same limit.
+    #[error(
+        "too few file descriptors for the embedded cluster: its busiest node takes {} connections, \
+         and the hard limit of each node is {}: spread them over more with --nodes, or {}",
+        Count(*.connections), Count(*.limit), raise(.connections + OWN_DESCRIPTORS)
+    )]
+    ClusterDescriptors {
+        /// Connections to it, from us and from the other nodes.
+        connections: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The whole host opens too few files.
+    #[error(
+        "too few open files on this host: the plan needs {}, fs.file-max leaves {}: run \
+         `sudo sysctl -w fs.file-max={}`",
+        Count(*.needed), Count(*.free), .needed.saturating_mul(2)
+    )]
+    Files {
+        /// What is needed.
+        needed: u64,
+        /// What is left.
+        free: u64,
+    },
     /// More sockets to one address than local ports.
     #[error(
         "too few local ports: {} sockets go to {node}, but net.ipv4.ip_local_port_range={} {} \
          leaves {}: {}",
-        Count(*.sockets), .ports.0, .ports.1, Count(*.available), port_remedy(*.sockets)
+        Count(*.sockets), .ports.0, .ports.1, Count(*.available),
+        port_remedy(*.sockets, *.available)
     )]
     Ports {
         /// Sockets to the node.
@@ -117,11 +158,21 @@ pub enum LimitError {
     },
 }
 
-fn port_remedy(sockets: u64) -> &'static str {
+fn raise(needed: u64) -> String {
+    format!(
+        "run `ulimit -n {needed}` as root, or set LimitNOFILE={needed} (systemd) or --ulimit \
+         nofile={needed} (docker)"
+    )
+}
+
+/// Addresses that hold so many sockets to one node with about half of their ports.
+fn port_remedy(sockets: u64, available: u64) -> String {
+    let wanted = sockets.div_ceil((available / 2).max(1));
+    let sources = format!("give --source-ip {} of this host's addresses", Count(wanted));
     if sockets <= WIDEST_PORTS {
-        "run `sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'`"
+        format!("{sources}, or run `sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'`")
     } else {
-        "no range holds so many from one address: spread them over more nodes"
+        format!("{sources}, or spread the sockets over more nodes")
     }
 }
 
@@ -141,10 +192,28 @@ pub fn raise_descriptors() {
 pub fn check(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     ports(facts, need)?;
     memory(facts, need)?;
+    files(facts, need)?;
+    cluster_descriptors(facts, need)?;
     descriptors(facts, need)
 }
 
-/// Descriptors alone.
+/// Open files of the whole host alone.
+pub(super) fn files(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+    let (needed, free) = (need.files(), facts.files_free);
+    if needed <= free { Ok(()) } else { Err(LimitError::Files { needed, free }) }
+}
+
+/// Descriptors of an embedded node alone.
+pub(super) fn cluster_descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+    match need.embedded_busiest {
+        Some(connections) if connections.saturating_add(OWN_DESCRIPTORS) > facts.nofile => {
+            Err(LimitError::ClusterDescriptors { connections, limit: facts.nofile })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Descriptors of our own process alone.
 pub(super) fn descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     let needed = need.descriptors();
     if needed <= facts.nofile {
@@ -162,7 +231,7 @@ pub(super) fn descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> 
 /// so the busiest node decides.
 pub(super) fn ports(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     let available = facts.ports_available();
-    if need.sockets_to_busiest <= available {
+    if need.own_origins || need.sockets_to_busiest <= available {
         return Ok(());
     }
     Err(LimitError::Ports {
@@ -201,6 +270,7 @@ impl Facts {
         Self {
             // The hard limit, as if we had raised the soft one: every process may.
             nofile: nofile.unwrap_or(u64::MAX),
+            files_free: files_free(&file("proc/sys/fs/file-nr")).unwrap_or(u64::MAX),
             nr_open: file("proc/sys/fs/nr_open").trim().parse().unwrap_or(1 << 20),
             ports,
             reserved_ports: reserved_within(&reserved, ports),
@@ -240,6 +310,13 @@ fn least(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     [a, b].into_iter().flatten().min()
 }
 
+/// `1009\t0\t2466165`: in use, unused, and the most that may be (proc_sys_fs(5)).
+fn files_free(text: &str) -> Option<u64> {
+    let mut numbers = text.split_whitespace().map(str::parse::<u64>);
+    let (used, _, most) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+    Some(most.saturating_sub(used))
+}
+
 /// `32768 60999`, separated by a tab
 fn port_range(text: &str) -> Option<(u16, u16)> {
     let mut numbers = text.split_whitespace().map(str::parse);
@@ -269,6 +346,7 @@ mod tests {
 
     const DEBIAN: Facts = Facts {
         nofile: 20_000,
+        files_free: 2_465_156,
         nr_open: 1_048_576,
         ports: (32_768, 60_999),
         reserved_ports: 0,
@@ -277,7 +355,16 @@ mod tests {
 
     fn need(sockets: u64, sockets_to_busiest: u64) -> Need {
         let memory = vec![("frames", 1 << 20), ("ledger", 2 << 20)];
-        Need { sockets, sockets_to_busiest, busiest: "ws://10.0.0.7:1/".to_owned(), memory }
+        let busiest = "ws://10.0.0.7:1/".to_owned();
+        Need {
+            sockets,
+            direct_rings: None,
+            embedded_busiest: None,
+            sockets_to_busiest,
+            busiest,
+            own_origins: false,
+            memory,
+        }
     }
 
     fn refusal(facts: &Facts, need: &Need) -> String {
@@ -306,19 +393,41 @@ mod tests {
     }
 
     #[test]
+    fn sockets_in_the_tables_of_rings_take_no_descriptors_of_the_process() {
+        let direct = Need { direct_rings: Some(11), ..need(200_005, 3) };
+        assert_eq!(check(&DEBIAN, &direct), Ok(()));
+        let few = Facts { files_free: 150_000, ..DEBIAN };
+        let text = refusal(&few, &direct);
+        assert!(text.contains("needs 200 069, fs.file-max leaves 150 000"), "{text}");
+        let both_ends = Need { embedded_busiest: Some(3), ..direct };
+        assert!(refusal(&few, &both_ends).contains("needs 400 074"), "the far end is here, too");
+    }
+
+    #[test]
+    fn a_node_of_the_embedded_cluster_has_the_same_limit_as_we() {
+        let of = |busiest| Need { embedded_busiest: Some(busiest), ..need(10, 3) };
+        assert_eq!(check(&DEBIAN, &of(19_936)), Ok(()));
+        let text = refusal(&DEBIAN, &of(19_937));
+        assert!(text.contains("takes 19 937 connections") && text.contains("--nodes"), "{text}");
+    }
+
+    #[test]
     fn ports_are_counted_per_node_not_over_all_sockets() {
         let facts = Facts { nofile: 1_000_000, ..DEBIAN };
         assert_eq!(check(&facts, &need(84_696, 28_232)), Ok(()));
         assert_eq!(
             refusal(&facts, &need(28_233, 28_233)),
             "too few local ports: 28 233 sockets go to ws://10.0.0.7:1/, but \
-             net.ipv4.ip_local_port_range=32768 60999 leaves 28 232: run \
-             `sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'`"
+             net.ipv4.ip_local_port_range=32768 60999 leaves 28 232: give --source-ip 3 of this \
+             host's addresses, or run `sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'`"
         );
         let wide = Facts { ports: (1_024, 65_535), ..facts };
         assert_eq!(check(&wide, &need(64_512, 64_512)), Ok(()));
         let text = refusal(&wide, &need(64_513, 64_513));
-        assert!(text.contains("spread them over more nodes"), "{text}");
+        assert!(text.contains("give --source-ip 3 of"), "{text}");
+        assert!(text.contains("spread the sockets over more nodes"), "{text}");
+        let own_origins = Need { own_origins: true, ..need(84_696, 84_696) };
+        assert_eq!(check(&facts, &own_origins), Ok(()), "the plan has counted its addresses");
     }
 
     #[test]
@@ -346,6 +455,7 @@ mod tests {
     fn proc_files_are_read_as_the_kernel_writes_them() {
         assert_eq!(port_range("32768\t60999\n"), Some((32_768, 60_999)));
         assert_eq!(port_range(""), None);
+        assert_eq!(files_free("1009\t0\t2466165\n"), Some(2_465_156));
         let meminfo = "MemTotal:       24629124 kB\nMemAvailable:   16316412 kB\n";
         assert_eq!(mem_available(meminfo), Some(16_316_412 * 1_024));
         let limits =

@@ -9,6 +9,8 @@ pub mod cpus;
 pub mod facts;
 pub mod io_uring;
 pub mod limits;
+pub mod ports;
+pub mod topology;
 
 /// Why this host cannot run the plan. One line each, with the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,4 +18,7 @@ pub enum HostError {
     /// Descriptors, ports or memory are too few.
     #[error(transparent)]
     Limit(#[from] limits::LimitError),
+    /// A source address is not one of this host's.
+    #[error(transparent)]
+    Source(#[from] ports::SourceError),
 }

@@ -23,7 +23,7 @@ enum State {
     Empty,
     /// Index of the message.
     Known(u32),
-    /// Head of the list of copies that wait for it.
+    /// The last of the copies that wait for it; the first follows it, in a circle.
     Waiting(u32),
 }
 
@@ -100,17 +100,21 @@ impl Correlator {
         match self.states[place] {
             State::Known(_) => Waiters(NONE),
             State::Empty => {
-                self.occupy(place, key, State::Known(message));
+                self.keys[place] = key;
+                self.states[place] = State::Known(message);
+                self.used += 1;
                 Waiters(NONE)
             }
-            State::Waiting(head) => {
+            State::Waiting(last) => {
                 self.states[place] = State::Known(message);
-                Waiters(head)
+                let first = std::mem::replace(&mut self.pool[last as usize].next, NONE);
+                Waiters(first)
             }
         }
     }
 
-    /// Takes the next of the copies that waited, the last that came first.
+    /// Takes the next of the copies that waited, in the order in which they came: of a copy that came
+    /// twice it is the first whose time counts.
     #[inline]
     pub fn release(&mut self, waiters: &mut Waiters) -> Option<Pending> {
         let pending = *self.pool.get(waiters.0 as usize)?;
@@ -125,19 +129,24 @@ impl Correlator {
     #[inline]
     pub fn attribute(&mut self, key: Key, socket: u32, at_ns: u64) -> Attribution {
         let Some(place) = self.find(key) else { return Attribution::Overflow };
-        let next = match self.states[place] {
-            State::Known(message) => return Attribution::Message(message),
-            State::Empty => NONE,
-            State::Waiting(head) => head,
-        };
-        let Some(index) = self.note(Pending { socket, at_ns, next }) else {
+        if let State::Known(message) = self.states[place] {
+            return Attribution::Message(message);
+        }
+        let Some(index) = self.note(Pending { socket, at_ns, next: NONE }) else {
             return Attribution::Overflow;
         };
-        if next == NONE {
-            self.occupy(place, key, State::Waiting(index));
-        } else {
-            self.states[place] = State::Waiting(index);
-        }
+        let last = match self.states[place] {
+            State::Waiting(last) => last,
+            State::Empty | State::Known(_) => {
+                self.used += 1;
+                self.pool[index as usize].next = index;
+                index
+            }
+        };
+        self.pool[index as usize].next = self.pool[last as usize].next;
+        self.pool[last as usize].next = index;
+        self.keys[place] = key;
+        self.states[place] = State::Waiting(index);
         self.waiting += 1;
         Attribution::Waits
     }
@@ -152,15 +161,18 @@ impl Correlator {
 
     /// All copies that still wait, with their ids.
     pub fn unattributed(&self) -> impl Iterator<Item = (Key, Pending)> + '_ {
-        let heads = self.keys.iter().zip(&self.states).filter_map(|(&key, state)| match state {
-            State::Waiting(head) => Some((key, *head)),
+        let lasts = self.keys.iter().zip(&self.states).filter_map(|(&key, state)| match state {
+            State::Waiting(last) => Some((key, *last)),
             State::Empty | State::Known(_) => None,
         });
-        heads.flat_map(|(key, head)| {
-            let follow = |pending: &Pending| self.pool.get(pending.next as usize).copied();
-            let list = std::iter::successors(self.pool.get(head as usize).copied(), follow);
-            list.map(move |pending| (key, pending))
-        })
+        lasts.flat_map(|(key, last)| self.circle(last).map(move |pending| (key, pending)))
+    }
+
+    /// The copies of a list in the order in which they came.
+    fn circle(&self, last: u32) -> impl Iterator<Item = Pending> + '_ {
+        let first = self.pool.get(last as usize).map(|pending| pending.next);
+        let follow = move |&index: &u32| (index != last).then(|| self.pool[index as usize].next);
+        std::iter::successors(first, follow).map(|index| self.pool[index as usize])
     }
 
     /// Ends the waiting of all copies, once [`Self::unattributed`] was dealt with.
@@ -171,12 +183,6 @@ impl Correlator {
                 *state = State::Waiting(NONE);
             }
         }
-    }
-
-    fn occupy(&mut self, place: usize, key: Key, state: State) {
-        self.keys[place] = key;
-        self.states[place] = state;
-        self.used += 1;
     }
 
     fn note(&mut self, pending: Pending) -> Option<u32> {
@@ -253,7 +259,9 @@ mod tests {
                     Event::Learn(id) => {
                         known[usize::from(id)] = true;
                         let mut waiters = correlator.learn(u128::from(id) << 40, u32::from(id));
+                        let mut last = None;
                         while let Some(pending) = correlator.release(&mut waiters) {
+                            prop_assert!(last.replace(pending.at_ns) < Some(pending.at_ns));
                             *attributed.entry((id, pending.socket)).or_default() += 1;
                         }
                     }
@@ -270,8 +278,11 @@ mod tests {
                     }
                 }
             }
-            let mut waiting = 0;
+            let (mut waiting, mut last) = (0, None);
             for (key, pending) in correlator.unattributed() {
+                let came = Some((key, pending.at_ns));
+                prop_assert!(last.is_none_or(|(of, _)| of != key) || last < came);
+                last = came;
                 *attributed.entry(((key >> 40) as u8, pending.socket)).or_default() += 1;
                 waiting += 1;
             }

@@ -60,6 +60,14 @@ impl Ledger {
         Self { streams, bitmaps, counts: counts.to_vec(), words }
     }
 
+    /// Nothing is expected of a socket any more: as if it had everything.
+    pub fn leave_out(&mut self, socket: usize) {
+        let streams = socket * self.counts.len()..(socket + 1) * self.counts.len();
+        for (stream, &count) in self.streams[streams].iter_mut().zip(&self.counts) {
+            (stream.floor, stream.next) = (count, count);
+        }
+    }
+
     /// Bytes that the ledger takes at most.
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.streams) + size_of_val(&*self.bitmaps)

@@ -3,8 +3,9 @@
 //! Belongs here: one pass over all messages. Does not: copies (`recorder`), which are timed as they
 //! come.
 
+use super::latencies::Latencies;
 use super::outcome::{Class, Interval};
-use super::recorder::{Latencies, MessageTimes};
+use super::recorder::MessageTimes;
 use super::sent::SentTimes;
 use super::series::track;
 use crate::plan::schedule::Timetable;
@@ -104,7 +105,7 @@ impl Messages<'_> {
             latencies.clear();
             events.iter().for_each(|&(_, _, took)| latencies.record(took));
             let (place, class, _) = events[0];
-            intervals[place].tracks.push(track(class, None, &latencies.ns));
+            intervals[place].tracks.push(track(class, None, latencies.histogram()));
         }
     }
 

@@ -3,9 +3,11 @@
 //! Belongs here: everything between recognising a copy and showing a number. Does not: rings and
 //! sockets (`engine`), formats (`report`). In the order that data moves:
 //!
+//! - [`connecting`]: how the sockets came to be there
 //! - [`sent`]: when each message was handed over
 //! - [`ledger`], [`correlate`]: which copies came
 //! - [`answers`]: which push sockets heard themselves
+//! - [`latencies`]: a histogram that knows its ends exactly
 //! - [`reordering`]: how far out of order they came
 //! - [`recorder`]: one worker's record of a row
 //! - [`interval`], [`series`]: the row second by second, while it runs
@@ -15,9 +17,11 @@
 //! - [`percentile`], [`verdict`]: what may be said of it, and how far to trust it
 
 pub mod answers;
+pub mod connecting;
 pub mod correlate;
 pub mod floor;
 pub mod interval;
+pub mod latencies;
 pub mod ledger;
 pub mod messages;
 pub mod outcome;

@@ -2,8 +2,8 @@
 //!
 //! Belongs here: the types that `report` renders. Does not: how they were recorded (`tally`).
 
-use hdrhistogram::Histogram;
-
+use super::connecting::Connecting;
+use super::latencies::Latencies;
 use super::reordering::Reordering;
 use crate::units::Nanos;
 
@@ -121,7 +121,7 @@ pub struct MatrixCell {
     /// Copies delivered over the node's sockets.
     pub delivered: u64,
     /// Their latency (service or response, as the mode leads with).
-    pub latency_ns: Histogram<u64>,
+    pub latency_ns: Latencies,
 }
 
 /// What one worker's core did.
@@ -266,9 +266,9 @@ pub struct WarmUp {
     /// Those that came.
     pub delivered: u64,
     /// Histograms of nanoseconds, headline class first.
-    pub latency_ns: Vec<(Class, Histogram<u64>)>,
+    pub latency_ns: Vec<(Class, Latencies)>,
     /// Schedule lag.
-    pub lag_ns: Histogram<u64>,
+    pub lag_ns: Latencies,
 }
 
 /// One row: one number of messages.
@@ -293,7 +293,7 @@ pub struct RunOutcome {
     /// Wall-clock start, milliseconds since 1970.
     pub started_unix_ms: u64,
     /// Histograms of nanoseconds, headline class first; without the warm-up.
-    pub latency_ns: Vec<(Class, Histogram<u64>)>,
+    pub latency_ns: Vec<(Class, Latencies)>,
     /// The warm-up, where there is one.
     pub warmup: Option<WarmUp>,
     /// The row interval by interval, in order of time.
@@ -302,11 +302,11 @@ pub struct RunOutcome {
     pub reordering: Reordering,
     /// Schedule lag (open loop only): how late *we* were in turning to each message that was due.
     /// Unlike the wait it does not grow when a cluster that reads nothing blocks its socket.
-    pub lag_ns: Option<Histogram<u64>>,
+    pub lag_ns: Option<Latencies>,
     /// How late copies were stamped: from their arrival in this host's network stack, by a sample of
     /// reads. It is in every latency. Absent where the kernel does not tell.
-    pub stamps_ns: Option<Histogram<u64>>,
-    /// Values above the top of a histogram, over all classes: they void the maximum.
+    pub stamps_ns: Option<Latencies>,
+    /// Values above the top of a histogram, over all classes: they void its high percentiles.
     pub saturated: u64,
     /// Foreign copies that may be ours: there was no room for their ids.
     pub unattributable: u64,
@@ -392,6 +392,8 @@ fn per_second(count: u64, time: Nanos) -> f64 {
 /// All rows of one invocation.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
+    /// How the sockets were connected; none where that was not to be told.
+    pub connecting: Option<Connecting>,
     /// Rows that ran, in order.
     pub runs: Vec<RunOutcome>,
     /// Rows that did not run, and why.

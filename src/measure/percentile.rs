@@ -3,8 +3,7 @@
 //! Belongs here: which percentiles are reported, and when there are too few samples for one. Does
 //! not: how they are printed (`report`).
 
-use hdrhistogram::Histogram;
-
+use super::latencies::Latencies;
 use crate::units::Nanos;
 
 /// With fewer samples beyond it a percentile is one of the few largest values under another name:
@@ -60,27 +59,24 @@ impl Percentile {
     }
 
     /// The value, or `None` with too few samples.
-    pub fn of(self, latency_ns: &Histogram<u64>) -> Option<Nanos> {
+    pub fn of(self, latency_ns: &Latencies) -> Option<Nanos> {
         let quantile = self.parts() as f64 / WHOLE as f64;
-        (latency_ns.len() >= self.samples_min())
-            .then(|| Nanos(latency_ns.value_at_quantile(quantile)))
+        (latency_ns.len() >= self.samples_min()).then(|| latency_ns.at_quantile(quantile))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::recorder::histogram;
     use proptest::prelude::*;
 
     #[test]
     fn a_percentile_needs_ten_samples_beyond_it() {
         let needed = Percentile::ALL.map(Percentile::samples_min);
         assert_eq!(needed, [20, 100, 1_000, 10_000, 100_000]);
-        let mut ns = histogram();
-        (1..=999).for_each(|value| ns.record(value).unwrap());
+        let mut ns: Latencies = (1..=999).map(Nanos).collect();
         assert_eq!(Percentile::P99.of(&ns), None);
-        ns.record(1_000).unwrap();
+        ns.record(Nanos(1_000));
         assert_eq!(Percentile::P99.of(&ns), Some(Nanos(990)));
         assert_eq!(Percentile::P999.of(&ns), None);
     }
@@ -90,8 +86,7 @@ mod tests {
         fn it_is_the_value_at_its_place_among_the_sorted_samples(
             samples in proptest::collection::vec(1_u64..10_000_000_000, 1..3_000)
         ) {
-            let mut ns = histogram();
-            samples.iter().for_each(|&sample| ns.record(sample).unwrap());
+            let ns: Latencies = samples.iter().copied().map(Nanos).collect();
             let mut sorted = samples;
             sorted.sort_unstable();
             for percentile in Percentile::ALL {

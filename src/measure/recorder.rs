@@ -5,77 +5,15 @@
 
 use std::sync::Arc;
 
-use hdrhistogram::Histogram;
-
 use super::answers::Answers;
 use super::correlate::{Attribution, Correlator, Key};
+use super::latencies::Latencies;
 use super::ledger::{Arrival, Ledger};
 use super::reordering::Reordering;
 use super::sent::SentTimes;
 use crate::plan::fan_out::FanOut;
 use crate::plan::schedule::Timetable;
 use crate::units::Nanos;
-
-/// Top of every histogram: one hour. A larger value is counted as saturated.
-const TOP_NS: u64 = 3_600_000_000_000;
-
-/// An empty latency histogram: nanoseconds, three significant digits, of fixed size.
-pub fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, TOP_NS, 3).expect("constant bounds are valid")
-}
-
-/// A histogram that counts what it cannot hold.
-#[derive(Clone, Debug)]
-pub struct Latencies {
-    /// The values.
-    pub ns: Histogram<u64>,
-    /// How many were above the top.
-    pub saturated: u64,
-}
-
-impl Latencies {
-    /// Empty.
-    pub fn new() -> Self {
-        Self { ns: histogram(), saturated: 0 }
-    }
-
-    /// Records one value.
-    #[inline]
-    pub fn record(&mut self, value: Nanos) {
-        if self.ns.record(value.0).is_err() {
-            self.saturated += 1;
-        }
-    }
-
-    /// Adds another's values.
-    pub fn add(&mut self, other: &Self) {
-        // An empty one may never have been touched: reading it would be the first to.
-        if !other.ns.is_empty() {
-            self.ns.add(&other.ns).expect("all latency histograms have the same bounds");
-        }
-        self.saturated += other.saturated;
-    }
-
-    /// How many values were recorded, held or not.
-    pub fn count(&self) -> u64 {
-        self.ns.len() + self.saturated
-    }
-
-    /// Forgets everything and keeps the room. A histogram that is empty is left alone: clearing it
-    /// would back pages that nobody has touched.
-    pub fn clear(&mut self) {
-        if !self.ns.is_empty() {
-            self.ns.reset();
-        }
-        self.saturated = 0;
-    }
-}
-
-impl Default for Latencies {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// When the copies of one message came, as one worker saw it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -226,6 +164,8 @@ pub struct Recorder {
     pub reordering: Reordering,
     /// When the last copy came.
     pub last_copy: Nanos,
+    /// Sockets of which nothing is expected: see [`Self::leave_out`].
+    pub left_out: u64,
     sent: Arc<SentTimes>,
 }
 
@@ -262,9 +202,17 @@ impl Recorder {
             times: vec![MessageTimes::default(); sent.len()],
             counts: Counts::default(),
             last_copy: Nanos::ZERO,
+            left_out: 0,
             seats,
             sent,
         }
+    }
+
+    /// Local socket `local` was never connected: nothing is expected of it. Before the clock, once.
+    pub fn leave_out(&mut self, local: u32) {
+        self.expected[local as usize] = 0;
+        self.ledger.leave_out(local as usize);
+        self.left_out += 1;
     }
 
     /// Messages are due as `timetable` says, the first of them in a warm-up perhaps: before the

@@ -13,9 +13,10 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 
 use super::interval::{Grid, Link, Part, Port, Rest, Sent, link};
+use super::latencies::Latencies;
 use super::outcome::{Class, Interval, Track};
 use super::percentile::Percentile;
-use super::recorder::{Copies, Latencies, Records};
+use super::recorder::{Copies, Records};
 use crate::plan::Plan;
 use crate::plan::schedule::Schedule;
 use crate::units::Nanos;
@@ -101,6 +102,13 @@ impl Collector {
             intervals: Vec::new(),
         };
         (collector, ports)
+    }
+
+    /// The same where so many sockets were never connected: they are owed nothing.
+    #[must_use]
+    pub fn without(mut self, left_out: u64) -> Self {
+        self.owed.copies_each = self.owed.copies_each.saturating_sub(left_out);
+        self
     }
 
     /// The row begins at `start`.
@@ -224,7 +232,7 @@ impl Collector {
     fn row(&mut self, (from, until): (Nanos, Nanos), warmup: bool, sent: u64, copies: &Copies) {
         self.scratch.clear();
         copies.headline.iter().for_each(|node| self.scratch.add(node));
-        let ns = &self.scratch.ns;
+        let ns = &self.scratch;
         let of = |all: Sent| if warmup { all.warmup } else { all.measured };
         let due = of(self.owed.messages(until.since(self.grid.start), self.sent));
         self.intervals.push(Interval {
@@ -236,7 +244,7 @@ impl Collector {
             missing_so_far: (due * self.owed.copies_each).saturating_sub(of(self.copies)),
             p50: Percentile::P50.of(ns),
             p99: Percentile::P99.of(ns),
-            max: (!ns.is_empty()).then(|| Nanos(ns.max())),
+            max: ns.max(),
             tracks: if self.keeps { tracks(self.headline, copies) } else { Vec::new() },
         });
     }
@@ -263,8 +271,8 @@ impl Owed {
 /// The histograms of an interval that hold anything.
 fn tracks(headline: Class, copies: &Copies) -> Vec<Track> {
     let nodes = copies.headline.iter().enumerate();
-    let nodes = nodes.map(|(node, ns)| (headline, Some(node), &ns.ns));
-    let service = copies.service.iter().map(|ns| (Class::Service, None, &ns.ns));
+    let nodes = nodes.map(|(node, ns)| (headline, Some(node), ns.histogram()));
+    let service = copies.service.iter().map(|ns| (Class::Service, None, ns.histogram()));
     let held = nodes.chain(service).filter(|(_, _, ns)| !ns.is_empty());
     held.map(|(class, to, ns)| track(class, to, ns)).collect()
 }

@@ -5,16 +5,15 @@
 
 use std::sync::Arc;
 
-use hdrhistogram::Histogram;
-
 use super::correlate::Key;
 use super::interval::Rest;
+use super::latencies::Latencies;
 use super::messages::{Messages, PerMessage};
 use super::outcome::{
     Class, CoreUse, Delivery, Ending, Interval, LostSocket, MatrixCell, Opcodes, RunOutcome,
     StreamGap, WarmUp,
 };
-use super::recorder::{Copies, Latencies, Recorder};
+use super::recorder::{Copies, Recorder};
 use super::reordering::Reordering;
 use super::sent::SentTimes;
 use super::series::{Collector, INTERVAL, Series};
@@ -79,6 +78,7 @@ impl Row<'_> {
         let start = tallies.iter().map(|t| t.rest.began).min().unwrap_or(Nanos::ZERO);
         let (mut collector, _) = Collector::new(self.plan, schedule, 0, INTERVAL);
         collector.begin(start);
+        let collector = collector.without(left_out(&tallies));
         self.merge_with(tallies, collector)
     }
 
@@ -88,7 +88,8 @@ impl Row<'_> {
     /// See [`Self::merge`].
     pub fn merge_with(&self, mut tallies: Vec<Tally>, collector: Collector) -> RunOutcome {
         attribute_leftovers(&mut tallies);
-        let delivery = self.delivery(&tallies);
+        let left_out = left_out(&tallies);
+        let delivery = self.delivery(&tallies, left_out);
         let start = tallies.iter().filter_map(|t| t.first_send).min().unwrap_or(Nanos::ZERO);
         let last_send = tallies.iter().map(|t| t.last_send).max().unwrap_or(start);
         let last_copy = tallies.iter().map(|t| t.recorder.last_copy).max().unwrap_or(start);
@@ -108,35 +109,35 @@ impl Row<'_> {
             messages: self.messages,
             sent: tallies.iter().map(|t| t.sent).sum(),
             push_sockets: self.plan.push_sockets.into(),
-            receive_sockets: self.plan.receive_sockets(),
+            receive_sockets: self.plan.receive_sockets() - left_out,
             nodes: self.plan.nodes.len(),
             delivery,
             started_unix_ms: 0,
             send_time: last_send.since(start),
             receive_time: last_copy.since(start),
             unattributable: tallies.iter().map(|t| t.recorder.counts.unattributable).sum(),
-            saturated: classes.iter().map(|(_, latencies)| latencies.saturated).sum(),
+            saturated: classes.iter().map(|(_, latencies)| latencies.saturated()).sum(),
             matrix: self.matrix(&tallies, totals.measured.headline),
-            latency_ns: histograms(classes),
+            latency_ns: classes,
             warmup,
             intervals,
             reordering: reordering(&tallies),
-            stamps_ns: sum(tallies.iter().filter_map(|t| t.stamps.as_ref())).map(|late| late.ns),
-            lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())).map(|lag| lag.ns),
+            stamps_ns: sum(tallies.iter().filter_map(|t| t.stamps.as_ref())),
+            lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())),
             gaps,
             gaps_total,
             opcodes: tallies.iter().fold(Opcodes::default(), |sum, t| sum.plus(&t.opcodes)),
             lost: tallies.iter().flat_map(|t| t.lost.iter().cloned()).collect(),
-            cores: tallies.into_iter().map(|t| t.core).collect(),
+            cores: by_cpu(tallies.into_iter().map(|t| t.core)),
             ending: self.ending,
             caveats: Vec::new(),
         }
     }
 
-    fn delivery(&self, tallies: &[Tally]) -> Delivery {
+    fn delivery(&self, tallies: &[Tally], left_out: u64) -> Delivery {
         let sum = |of: fn(&Recorder) -> u64| tallies.iter().map(|t| of(&t.recorder)).sum::<u64>();
         let delivery = Delivery {
-            expected: self.plan.expected_copies(self.messages),
+            expected: self.plan.expected_copies_without(self.messages, left_out),
             delivered: sum(|r| r.counts.delivered),
             missing: sum(Recorder::missing),
             duplicate: sum(|r| r.counts.duplicate),
@@ -158,7 +159,7 @@ impl Row<'_> {
             times: tallies.iter().map(|t| t.recorder.times.as_slice()).collect(),
             timetable: timetable(tallies),
             measured_from,
-            copies_each: self.plan.fan_out.copies_each(self.plan.sockets()),
+            copies_each: self.plan.fan_out.copies_each(self.plan.sockets() - left_out(tallies)),
         }
     }
 
@@ -178,10 +179,10 @@ impl Row<'_> {
         WarmUp {
             duration: self.plan.warmup,
             messages: due,
-            expected: self.plan.expected_copies(due),
+            expected: self.plan.expected_copies_without(due, left_out(tallies)),
             delivered: copies.count(),
-            latency_ns: histograms(classes(copies, messages)),
-            lag_ns: lag.ns,
+            latency_ns: classes(copies, messages),
+            lag_ns: lag,
         }
     }
 
@@ -192,7 +193,7 @@ impl Row<'_> {
                 to,
                 expected: 0,
                 delivered: 0,
-                latency_ns: latencies.ns,
+                latency_ns: latencies,
             };
             for recorder in tallies.iter().map(|t| &t.recorder) {
                 let here = |local: &usize| recorder.seats[*local].node as usize == to;
@@ -223,8 +224,9 @@ fn classes(copies: &Copies, messages: PerMessage) -> Vec<(Class, Latencies)> {
     classes
 }
 
-fn histograms(classes: Vec<(Class, Latencies)>) -> Vec<(Class, Histogram<u64>)> {
-    classes.into_iter().map(|(class, latencies)| (class, latencies.ns)).collect()
+/// Sockets of which nothing is expected.
+fn left_out(tallies: &[Tally]) -> u64 {
+    tallies.iter().map(|t| t.recorder.left_out).sum()
 }
 
 /// The timetable of the row, which all workers share.
@@ -328,6 +330,37 @@ fn ranges(numbers: impl Iterator<Item = u32>) -> (Vec<(u64, u64)>, u64) {
         }
     }
     (ranges, count)
+}
+
+/// What the workers of each CPU did together: one that carries several is as busy as all of them.
+fn by_cpu(workers: impl Iterator<Item = CoreUse>) -> Vec<CoreUse> {
+    let mut cores: Vec<CoreUse> = Vec::new();
+    for worker in workers {
+        match cores.iter_mut().find(|core| core.cpu == worker.cpu) {
+            Some(core) => core.add(&worker),
+            None => cores.push(worker),
+        }
+    }
+    cores
+}
+
+impl CoreUse {
+    /// Adds another worker on the same CPU.
+    fn add(&mut self, other: &Self) {
+        let Self { cpu: _, sockets, copies, cpu_time, spun, wall, .. } = *other;
+        self.sockets += sockets;
+        self.copies += copies;
+        self.cpu_time = self.cpu_time.plus(cpu_time);
+        self.spun = self.spun.plus(spun);
+        self.wall = self.wall.max(wall);
+        self.cq_overflow += other.cq_overflow;
+        self.enobufs += other.enobufs;
+        self.short_sends += other.short_sends;
+        self.stale += other.stale;
+        self.enters += other.enters;
+        self.reads += other.reads;
+        self.longest_turn = self.longest_turn.max(other.longest_turn);
+    }
 }
 
 impl Opcodes {

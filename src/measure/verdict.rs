@@ -6,12 +6,13 @@
 //!
 //! A new rule is a function in `RULES`. Its code is a contract: scripts filter by it.
 
-use hdrhistogram::Histogram;
-
+use super::connecting::Connecting;
+use super::latencies::Latencies;
 use super::outcome::{Caveat, CoreUse, RunOutcome, Trust};
 use super::percentile::Percentile;
 use crate::host::audit::Shortfall;
 use crate::host::facts::{CpuTicks, HostCounters, TCP_DROPS, TCP_DROPS_LISTEN};
+use crate::plan::dialing::Least;
 use crate::units::{Count, Nanos, Rate};
 
 /// A core that is busier than this has no reserve to be in time with.
@@ -47,6 +48,8 @@ pub struct Facts<'a> {
     pub cluster_shares_cores: bool,
     /// Settings of this host that this plan needs otherwise, as the audit found them.
     pub shortfalls: &'a [Shortfall],
+    /// CPUs of workers that are two threads of one core.
+    pub smt_siblings: &'a [(usize, usize)],
 }
 
 type Rule = fn(&Facts<'_>) -> Option<Caveat>;
@@ -68,7 +71,24 @@ const RULES: &[Rule] = &[
     single_cpu,
     shared_cores,
     host_untuned,
+    smt_siblings,
 ];
+
+/// What a row without some of its sockets is not: the load that was planned.
+pub fn left_out(connecting: &Connecting, least: Least) -> Option<Caveat> {
+    let failed = connecting.failed();
+    (failed > 0).then(|| Caveat {
+        code: "sockets-left-out",
+        severity: Trust::Degraded,
+        text: format!(
+            "{} of {} sockets could not be connected and are left out of what is expected \
+             (--min-connected {least})",
+            Count(failed),
+            Count(connecting.sockets)
+        ),
+        remedy: "see the reasons beside the connections".to_owned(),
+    })
+}
 
 /// The caveats of a row, worst first.
 pub fn judge(facts: &Facts<'_>) -> Vec<Caveat> {
@@ -106,15 +126,13 @@ fn cq_overflow(facts: &Facts<'_>) -> Option<Caveat> {
 
 fn histogram_saturated(facts: &Facts<'_>) -> Option<Caveat> {
     let saturated = facts.outcome.saturated;
-    let top = facts.outcome.latency_ns.first().map_or(0, |(_, histogram)| histogram.high());
     (saturated > 0).then(|| {
         void(
             "histogram-saturated",
             format!(
-                "{} latencies were above {} and are in no histogram: maximum and high percentiles \
-                 are too low",
+                "{} latencies were above {} and are in no histogram: high percentiles are too low",
                 Count(saturated),
-                Nanos(top)
+                Latencies::TOP
             ),
             "a copy that late is better counted as missing: lower --drain",
         )
@@ -165,7 +183,7 @@ fn schedule_lag(facts: &Facts<'_>) -> Option<Caveat> {
     let (rate, lag) = (facts.rate?, facts.outcome.lag_ns.as_ref()?);
     let (class, headline) = facts.outcome.latency_ns.first()?;
     // Of few samples, too: here it is held against a limit, not reported.
-    let p99 = |ns: &Histogram<u64>| Nanos(ns.value_at_quantile(0.99));
+    let p99 = |ns: &Latencies| ns.at_quantile(0.99);
     let interval = Nanos((1e9 / rate.as_f64()) as u64);
     let (lag, latency) = (p99(lag), p99(headline));
     let late = lag.0 as f64 > LAG_OF_INTERVAL_MAX * interval.0 as f64;
@@ -345,6 +363,21 @@ fn host_untuned(facts: &Facts<'_>) -> Option<Caveat> {
     })
 }
 
+fn smt_siblings(facts: &Facts<'_>) -> Option<Caveat> {
+    let pairs = facts.smt_siblings.iter().map(|(a, b)| format!("{a} and {b}"));
+    let pairs: Vec<_> = pairs.collect();
+    (!pairs.is_empty()).then(|| {
+        degraded(
+            "smt-siblings",
+            format!(
+                "the workers on CPU {} are threads of one core: each is slower while the other works",
+                pairs.join(", on ")
+            ),
+            "give --cores one thread of each core (lscpu -e), or a number no larger than the cores",
+        )
+    })
+}
+
 fn sum(facts: &Facts<'_>, of: impl Fn(&CoreUse) -> u64) -> u64 {
     facts.outcome.cores.iter().map(of).sum()
 }
@@ -359,10 +392,11 @@ fn grown_tcp_drops(facts: &Facts<'_>, which: std::ops::Range<usize>) -> Option<S
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
     use crate::host::facts::{SchedTime, Throttle};
     use crate::measure::outcome::Class;
-    use crate::measure::recorder::histogram;
 
     /// A row of 200 ms on CPU 1 with a p99 of 990 µs, and a host that did nothing to it.
     #[derive(Clone)]
@@ -374,13 +408,13 @@ mod tests {
         cpus_allowed: Option<usize>,
         cluster_shares_cores: bool,
         shortfalls: Vec<Shortfall>,
+        smt_siblings: Vec<(usize, usize)>,
     }
 
     type Change = fn(&mut Case);
 
     fn quiet() -> Case {
-        let mut ns = histogram();
-        (1..=1_000).for_each(|i| ns.record(i * 1_000).unwrap());
+        let ns = (1..=1_000).map(Nanos::from_micros).collect();
         let core = CoreUse {
             cpu: 1,
             cpu_time: Nanos::from_millis(100),
@@ -422,14 +456,13 @@ mod tests {
             cpus_allowed: Some(2),
             cluster_shares_cores: false,
             shortfalls: Vec::new(),
+            smt_siblings: Vec::new(),
         }
     }
 
     /// 1000 messages a second, each noticed so late.
     fn lagging(case: &mut Case, lag_us: u64) {
-        let mut lag = histogram();
-        lag.record_n(lag_us * 1_000, 100).unwrap();
-        case.run.lag_ns = Some(lag);
+        case.run.lag_ns = Some(iter::repeat_n(Nanos::from_micros(lag_us), 100).collect());
         case.rate = Some(Rate::per_second(1e3));
     }
 
@@ -452,6 +485,7 @@ mod tests {
             cpus_allowed: case.cpus_allowed,
             cluster_shares_cores: case.cluster_shares_cores,
             shortfalls: &case.shortfalls,
+            smt_siblings: &case.smt_siblings,
         })
     }
 
@@ -476,7 +510,7 @@ mod tests {
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(Change, &str, Trust); 18] = [
+        let table: [(Change, &str, Trust); 19] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
             (|c| c.run.unattributable = 1, "ids-overflowed", Void),
@@ -507,6 +541,7 @@ mod tests {
             (|c| c.cpus_allowed = Some(1), "single-cpu", Degraded),
             (|c| c.cluster_shares_cores = true, "shared-cores", Degraded),
             (untuned, "host-untuned", Degraded),
+            (|c| c.smt_siblings = vec![(0, 8)], "smt-siblings", Degraded),
         ];
         for (change, code, severity) in table {
             assert_eq!(codes(change), [(code, severity)]);
@@ -525,7 +560,7 @@ mod tests {
             // Late, but nothing beside what is reported.
             |c| {
                 lagging(c, 101);
-                c.run.latency_ns[0].1.record_n(2_100_000, 100).unwrap();
+                (0..100).for_each(|_| c.run.latency_ns[0].1.record(Nanos(2_100_000)));
             },
             // One of a thousand ticks.
             |c| c.after.cpu_each[1].1.steal += 1,
@@ -560,8 +595,7 @@ mod tests {
     #[test]
     fn a_long_turn_is_held_against_a_p99_only_where_there_is_one() {
         let few = codes(|case| {
-            case.run.latency_ns[0].1 = histogram();
-            case.run.latency_ns[0].1.record_n(1_000, 999).unwrap();
+            case.run.latency_ns[0].1 = iter::repeat_n(Nanos(1_000), 999).collect();
             case.run.cores[1].longest_turn = Nanos::from_secs(1);
         });
         assert_eq!(few, []);

@@ -7,6 +7,7 @@ use crate::dialect::Dialect;
 use crate::dialect::text::TextShape;
 use crate::units::{Bytes, Count, Nanos};
 
+use super::dialing::Dialing;
 use super::fan_out::FanOut;
 use super::schedule::{Shape, messages_within};
 use super::wait::WaitMode;
@@ -52,6 +53,8 @@ pub struct Spec {
     pub frame_memory_bytes: u64,
     /// Seed of everything random on our side.
     pub seed: u64,
+    /// How sockets are connected.
+    pub dialing: Dialing,
     /// See [`super::Plan::test_turn_delay`].
     pub test_turn_delay: Nanos,
 }
@@ -279,6 +282,7 @@ impl Default for Spec {
             max_message_bytes: Bytes::from_mib(16).0,
             frame_memory_bytes: Bytes::from_mib(512).0,
             seed: 42,
+            dialing: Dialing::default(),
             test_turn_delay: Nanos::ZERO,
         }
     }

@@ -7,8 +7,10 @@
 //! against a cluster that keeps order takes far less than this says.
 
 use super::Plan;
+use super::load::MAX_MESSAGES;
 use super::schedule::{Arrivals, Shape};
 use crate::dialect::text::TextShape;
+use crate::host::audit::cost::KERNEL_SOCKET;
 use crate::units::Nanos;
 use crate::wire::encode;
 
@@ -39,6 +41,12 @@ const STREAM_BYTES: u64 = 8;
 const STRANGERS: u64 = 1 << 16;
 const ID_PLACE_BYTES: u64 = 24;
 const WAITING_COPY_BYTES: u64 = 16;
+
+/// Of ours, for each connection, while it is idle; a test in `engine::worker` holds it.
+pub const CONNECTION_BYTES: u64 = 512;
+
+/// Of a node of the embedded cluster, for each client (`cluster::node`).
+const NODE_BYTES: u64 = 3_072;
 
 /// Bytes that a row takes at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +87,7 @@ impl MemoryNeed {
 impl Plan {
     /// What a row of `messages` takes at most. Saturates instead of wrapping.
     pub fn memory(&self, messages: u64) -> MemoryNeed {
-        let (sockets, cores) = (self.sockets(), self.cores.len() as u64);
+        let (sockets, cores) = (self.sockets(), self.workers() as u64);
         let nodes = self.nodes.len() as u64;
         // An open loop has one more in each set (service), another on each core (lag), and three
         // more classes; a warm-up has everything a second time.
@@ -100,6 +108,21 @@ impl Plan {
                 .saturating_mul(HISTOGRAM_BYTES)
                 .saturating_add(self.kept_bytes(messages, (set + classes) * phases)),
         }
+    }
+
+    /// What the connections take beside any row, by purpose; `embedded` where the far ends are on this
+    /// host, too.
+    pub fn connection_memory(&self, embedded: bool) -> Vec<(&'static str, u64)> {
+        let sockets = self.sockets();
+        let ends = if embedded { 2 } else { 1 };
+        let mut parts = vec![
+            ("connections", sockets.saturating_mul(CONNECTION_BYTES)),
+            ("their sockets in the kernel", sockets.saturating_mul(ends * KERNEL_SOCKET.0)),
+        ];
+        if embedded {
+            parts.push(("the embedded cluster's clients", sockets.saturating_mul(NODE_BYTES)));
+        }
+        parts
     }
 
     /// The histograms of every second, where they are kept: `tracks` of them in each. How many seconds
@@ -126,6 +149,17 @@ impl Plan {
         needs.max_by_key(MemoryNeed::total).unwrap_or_default()
     }
 
+    /// The most messages of a row that takes no more than so many bytes; 0 if none does.
+    pub fn messages_within(&self, bytes: u64) -> u64 {
+        let (mut fits, mut too_many) = (0, MAX_MESSAGES + 1);
+        while too_many - fits > 1 {
+            let middle = fits + (too_many - fits) / 2;
+            let is_within = self.memory(middle).total() <= bytes;
+            *(if is_within { &mut fits } else { &mut too_many }) = middle;
+        }
+        fits
+    }
+
     fn frames_bytes(&self, messages: u64) -> u64 {
         let text = TextShape::new(self.payload_bytes).expect("a plan's payload holds a tag");
         let all = messages.saturating_mul(self.frame_len(&text));
@@ -150,7 +184,7 @@ impl Plan {
         // At most half full, and with room for other users' ids.
         let places = messages.saturating_mul(2).saturating_add(STRANGERS);
         let places = places.checked_next_power_of_two().unwrap_or(u64::MAX);
-        let tables = places.saturating_mul(ID_PLACE_BYTES).saturating_mul(self.cores.len() as u64);
+        let tables = places.saturating_mul(ID_PLACE_BYTES).saturating_mul(self.workers() as u64);
         let waiting = self.expected_copies(messages).saturating_mul(WAITING_COPY_BYTES);
         tables.saturating_add(waiting)
     }
@@ -165,7 +199,9 @@ fn ledger_bytes(messages: u64, sockets: u64, push_sockets: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use hdrhistogram::Histogram;
+    use proptest::prelude::*;
 
+    use super::super::load::Spec;
     use super::super::tests::plan;
     use super::*;
     use crate::dialect::Dialect;
@@ -227,6 +263,44 @@ mod tests {
         };
         assert_eq!(schedule_bytes(Arrivals::Constant), 0);
         assert_eq!(schedule_bytes(Arrivals::Poisson { seed: 1 }), 8_000_000);
+    }
+
+    /// What a day at 10k/s takes with an echo on one core: 8 bytes for each sent time and 24 for each
+    /// message's copies are nearly all of it.
+    #[test]
+    fn a_day_at_ten_thousand_a_second_takes_32_bytes_a_message() {
+        let plan = plan(|spec| {
+            let arrivals = Arrivals::Constant;
+            (spec.dialect, spec.push_sockets) = (Dialect::raw(), 1);
+            spec.shape = Shape::Rate { rate: Rate::per_second(1e4), arrivals };
+            (spec.messages, spec.receivers_per_node) = (vec![1], Some(0));
+        });
+        let (day, hour) = (86_400 * 10_000, 3_600 * 10_000);
+        let bytes_each = (plan.memory(day).total() - plan.memory(hour).total()) as f64;
+        let bytes_each = bytes_each / (day - hour) as f64;
+        assert!((32.0..32.2).contains(&bytes_each), "{bytes_each}: 32, and a bit in the ledger");
+        assert!(plan.memory(day).total() > 27_000_000_000);
+    }
+
+    proptest! {
+        #[test]
+        fn what_fits_fits_and_one_more_does_not(bytes in 0_u64..1 << 40, correlates: bool) {
+            let raw = |spec: &mut Spec| spec.dialect = Dialect::raw();
+            let plan = if correlates { plan(|_| {}) } else { plan(raw) };
+            let fits = plan.messages_within(bytes);
+            prop_assert!(fits == 0 || plan.memory(fits).total() <= bytes);
+            prop_assert!(fits == MAX_MESSAGES || plan.memory(fits + 1).total() > bytes);
+        }
+    }
+
+    #[test]
+    fn both_ends_of_a_connection_are_counted_where_both_are_here() {
+        let plan = plan(|spec| spec.receivers_per_node = Some(66_667));
+        let sum =
+            |embedded| plan.connection_memory(embedded).iter().map(|(_, bytes)| bytes).sum::<u64>();
+        assert_eq!(plan.sockets(), 200_004);
+        assert_eq!(sum(false), 200_004 * (512 + 4_096));
+        assert_eq!(sum(true), 200_004 * (512 + 2 * 4_096 + 3_072));
     }
 
     #[test]

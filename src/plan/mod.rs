@@ -3,6 +3,8 @@
 //! Belongs here: targets, load, expectation, and the arithmetic on them. Does not: clap (`cli`),
 //! sockets (`engine`), the machine's limits (`host`).
 
+pub mod descriptors;
+pub mod dialing;
 pub mod discovery;
 pub mod engine;
 pub mod fan_out;
@@ -11,14 +13,18 @@ pub(crate) mod fixture;
 pub mod load;
 pub mod memory;
 pub mod notice;
+pub mod origins;
 pub mod schedule;
+pub mod sources;
 pub mod targets;
 pub mod wait;
 
+use self::dialing::Dialing;
 use self::engine::Engine;
 use self::fan_out::FanOut;
 use self::load::{Load, Spec};
 use self::schedule::Shape;
+use self::sources::Origins;
 pub use self::targets::Node;
 use self::targets::Targets;
 use self::wait::WaitMode;
@@ -42,8 +48,13 @@ pub struct Plan {
     pub push_sockets: u32,
     /// Receive sockets to each node. May be 0 (then only the push sockets receive).
     pub receivers_per_node: u32,
-    /// The CPUs that carry a worker each; at least one.
+    /// The CPUs that carry workers; at least one, each once.
     pub cores: Vec<usize>,
+    /// Workers, each with a ring, on every one of them: 1, unless a ring's table of descriptors is
+    /// too small for the sockets of a core.
+    pub rings_per_core: usize,
+    /// Sockets live in the rings' tables of descriptors, not in the process's.
+    pub direct: bool,
     /// What the workers ask the kernel through.
     pub engine: Engine,
     /// The rows: the number of messages of each run, at least one row, each at least 1.
@@ -71,6 +82,10 @@ pub struct Plan {
     pub frame_memory_bytes: usize,
     /// Seed of everything random on our side: run nonce, mask keys, upgrade keys.
     pub seed: u64,
+    /// How sockets are connected.
+    pub dialing: Dialing,
+    /// From where; the kernel's choice until [`Plan::from_ports`].
+    pub origins: Origins,
     /// Every turn of a worker takes so much longer. For tests of the verdict only: 0 elsewhere.
     pub test_turn_delay: Nanos,
 }
@@ -123,6 +138,8 @@ impl Plan {
             push_sockets,
             receivers_per_node,
             cores,
+            rings_per_core: 1,
+            direct: false,
             engine,
             messages,
             shape,
@@ -136,13 +153,30 @@ impl Plan {
             max_message_bytes: size(spec.max_message_bytes),
             frame_memory_bytes: size(spec.frame_memory_bytes),
             seed,
+            dialing: spec.dialing,
+            origins: Origins::Kernel,
             test_turn_delay: spec.test_turn_delay,
         })
     }
 
-    /// The same load by the same workers on other nodes.
+    /// Workers over all cores.
+    pub fn workers(&self) -> usize {
+        self.cores.len() * self.rings_per_core
+    }
+
+    /// The CPU of a worker: they go round the cores, so that the first ones, which have the push
+    /// sockets, are not all on one.
+    pub fn cpu_of(&self, worker: usize) -> usize {
+        self.cores[worker % self.cores.len()]
+    }
+
+    /// The same load by the same workers on other nodes, from the kernel's choice of addresses: those
+    /// that lead to the nodes of this plan may not lead to them.
     pub fn against(&self, targets: Targets) -> Self {
-        Self { nodes: targets.nodes, push_node: targets.push_node, ..self.clone() }
+        let dialing = Dialing { sources: Vec::new(), ..self.dialing.clone() };
+        let origins = Origins::Kernel;
+        let Targets { nodes, push_node } = targets;
+        Self { nodes, push_node, dialing, origins, ..self.clone() }
     }
 
     /// Sockets to one node.
@@ -169,7 +203,12 @@ impl Plan {
 
     /// What must come back for a row of `messages`: `m * (s + r)` where everybody hears everything.
     pub fn expected_copies(&self, messages: u64) -> u64 {
-        messages * self.fan_out.copies_each(self.sockets())
+        self.expected_copies_without(messages, 0)
+    }
+
+    /// The same when so many receive sockets are not there (`--min-connected`).
+    pub fn expected_copies_without(&self, messages: u64, left_out: u64) -> u64 {
+        messages * self.fan_out.copies_each(self.sockets() - left_out)
     }
 }
 

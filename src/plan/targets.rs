@@ -287,6 +287,11 @@ impl Targets {
         Ok(Self { nodes, push_node })
     }
 
+    /// Where pushes go.
+    pub fn push_addr(&self) -> SocketAddr {
+        self.nodes[self.push_node].addr
+    }
+
     /// How many nodes there are.
     pub fn len(&self) -> usize {
         self.nodes.len()

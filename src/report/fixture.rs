@@ -1,12 +1,10 @@
 //! A plan and rows for the tests of reports: 3 push sockets, 3 nodes with one receive socket each.
 
-use hdrhistogram::Histogram;
-
 use super::Invocation;
 use super::document::Document;
 use crate::host::facts::HostFacts;
+use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{Class, CoreUse, Delivery, MatrixCell, Opcodes, RunOutcome};
-use crate::measure::recorder::histogram;
 use crate::plan::{Plan, fixture};
 use crate::units::{Bytes, Nanos};
 
@@ -23,6 +21,8 @@ pub(super) fn invocation() -> Invocation {
         args: Vec::new(),
         started_unix_ms: 0,
         cluster: "embedded, discovery http://127.0.0.1:7100/api/clients".to_owned(),
+        placement: "each on a core of its own; the cluster on CPU 0".to_owned(),
+        cluster_cpus: vec![0],
         memory: Bytes(3_500_000),
         host: HostFacts {
             kernel: Some("6.18.44".to_owned()),
@@ -46,10 +46,8 @@ pub(super) fn begun(messages: &[u64]) -> Document {
 }
 
 /// `count` latencies, evenly from one step to `count` steps.
-fn ramp(count: u64, step_ns: u64) -> Histogram<u64> {
-    let mut ns = histogram();
-    (1..=count).for_each(|i| ns.record(i * step_ns).unwrap());
-    ns
+fn ramp(count: u64, step_ns: u64) -> Latencies {
+    (1..=count).map(|i| Nanos(i * step_ns)).collect()
 }
 
 pub(super) fn cell(to: usize, expected: u64, delivered: u64) -> MatrixCell {

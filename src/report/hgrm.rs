@@ -95,7 +95,7 @@ fn next_level(percent: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::recorder::histogram;
+    use crate::measure::latencies::histogram;
     use proptest::prelude::*;
 
     fn recorded(values: &[u64]) -> Histogram<u64> {

@@ -151,7 +151,7 @@ mod tests {
     use super::super::document::histogram::decode;
     use super::super::fixture;
     use super::*;
-    use crate::measure::recorder::histogram;
+    use crate::measure::latencies::histogram;
     use crate::measure::series::track;
     use crate::units::Nanos;
 

@@ -31,6 +31,10 @@ pub struct Invocation {
     pub started_unix_ms: u64,
     /// Where the nodes come from, as a clause: `embedded, discovery http://…`, `--node`.
     pub cluster: String,
+    /// Why these CPUs carry the workers, as a clause.
+    pub placement: String,
+    /// CPUs of the embedded cluster; empty without one.
+    pub cluster_cpus: Vec<usize>,
     /// What the largest row takes in memory at most.
     pub memory: Bytes,
     /// The machine.

@@ -281,6 +281,11 @@ impl Hub {
         }
     }
 
+    /// Clients that are in.
+    pub(super) fn client_count(&self) -> usize {
+        self.clients.borrow().len()
+    }
+
     /// One round of Pings.
     pub(super) fn ping(&self) {
         let is_unread = self.client_congestion.is_on() || self.link_congestion.is_on();

@@ -29,6 +29,9 @@ const READ_BYTES_IDLE: usize = 512;
 /// What a read of a busy connection holds ready.
 const READ_BYTES_BUSY: usize = 64 << 10;
 
+/// Clients that are pinged every round; twice as many every other one.
+const CLIENTS_A_ROUND: usize = 8_192;
+
 fn faults_of(order: &NodeOrder) -> io::Result<Vec<FaultSpec>> {
     let parse = |spec: &String| spec.parse().map_err(io::Error::other);
     order.faults.iter().map(parse).collect()
@@ -88,11 +91,20 @@ impl Node {
         // After a stall the missed rounds are not made up for: nobody could answer in between.
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         rounds.tick().await;
+        let mut round = 0;
         loop {
             rounds.tick().await;
-            self.hub.ping();
+            round += 1;
+            if round % rounds_apart(self.hub.client_count()) == 0 {
+                self.hub.ping();
+            }
         }
     }
+}
+
+/// A node with very many clients asks each of them less often, or it would do little else.
+fn rounds_apart(clients: usize) -> u64 {
+    1 + (clients / CLIENTS_A_ROUND) as u64
 }
 
 fn open_log(path: Option<&Path>) -> io::Result<FaultLog> {

@@ -56,7 +56,7 @@ impl EpollRing {
     /// # Errors
     /// `EMFILE`, `ENFILE`, `ENOMEM`.
     pub fn new(config: RingConfig) -> io::Result<Self> {
-        let RingConfig { slots, buffers, buffer_bytes } = config;
+        let RingConfig { slots, buffers, buffer_bytes, direct: _ } = config;
         Ok(Self {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             sockets: (0..slots).map(|_| Socket::default()).collect(),
@@ -194,7 +194,7 @@ impl Ring for EpollRing {
         let fd = open(to, from, SocketFlags::NONBLOCK)?;
         let connected = rustix::net::connect(&fd, &to);
         let socket = &mut self.sockets[slot as usize];
-        socket.fd = Some(fd);
+        *socket = Socket { fd: Some(fd), ..Socket::default() };
         match connected {
             Err(Errno::INPROGRESS) => {
                 socket.connecting = true;

@@ -26,6 +26,7 @@ mod arrival;
 mod buffers;
 pub mod epoll;
 pub mod fake;
+mod handle;
 pub mod uring;
 
 /// A socket's place in one ring, counted from 0. A ring is built for a fixed number of slots.
@@ -148,6 +149,8 @@ pub struct RingConfig {
     pub buffers: u16,
     /// Size of each.
     pub buffer_bytes: usize,
+    /// Sockets live in the ring's own table of descriptors (io_uring only).
+    pub direct: bool,
 }
 
 impl RingConfig {
@@ -159,17 +162,26 @@ impl RingConfig {
             slots: sockets,
             buffers: buffers as u16,
             buffer_bytes: (RECEIVE_BYTES / buffers).clamp(2048, 32 << 10),
+            direct: false,
         }
+    }
+
+    /// Sockets in the ring's own table, and `rings` of its kind on one core, of which one runs at a
+    /// time: they share the cache, so each has its part of the buffers.
+    pub fn direct(self, rings: usize) -> Self {
+        let buffers = (usize::from(self.buffers) / rings.max(1)).next_power_of_two().max(256);
+        Self { direct: true, buffers: buffers.min(self.buffers.into()) as u16, ..self }
     }
 }
 
 /// A queue pair with a kernel, or something that behaves like one.
 pub trait Ring {
     /// Opens a socket in `slot` and starts connecting it to `to`, from `from` when given. Answered
-    /// by [`Op::Connect`].
+    /// by [`Op::Connect`]. After one that failed it may be asked again for the same slot.
     ///
     /// # Errors
-    /// The socket could not be made: descriptors, memory, a source address that is not ours.
+    /// The socket could not be made: descriptors, memory, a source address that is not ours
+    /// (`EADDRNOTAVAIL`) or a port that another holds (`EADDRINUSE`).
     fn connect(&mut self, slot: Slot, to: SocketAddr, from: Option<SocketAddr>) -> io::Result<()>;
 
     /// Arms a multishot receive. Answered by any number of [`Op::Receive`], the last without `more`.
@@ -223,6 +235,8 @@ fn open(to: SocketAddr, from: Option<SocketAddr>, flags: SocketFlags) -> io::Res
     // Frames must leave when they are submitted; Nagle would hold small ones for an ACK.
     sockopt::set_tcp_nodelay(&fd, true)?;
     if let Some(from) = from {
+        // One port serves a connection to each node: without this the first would keep it.
+        sockopt::set_socket_reuseaddr(&fd, true)?;
         rustix::net::bind(&fd, &from)?;
     }
     Ok(fd)

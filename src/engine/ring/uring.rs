@@ -23,13 +23,14 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::types::{Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
 
 use super::arrival::{self, Header};
 use super::buffers::BufferRing;
+use super::handle::{Aim, Handle, aimed};
 use super::{Completion, Filled, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
 use crate::units::Nanos;
 
@@ -54,22 +55,34 @@ const TEARDOWN: Nanos = Nanos::from_secs(1);
 /// Submission entries: enough for the sends and re-arms of one turn; more are submitted early.
 const SUBMISSIONS: u32 = 2048;
 
+/// The kernel's own bound, `IORING_MAX_CQ_ENTRIES`: more are EINVAL.
+const COMPLETIONS_MAX: u32 = 1 << 16;
+
 /// Completion entries: a burst may complete a read on every socket several times in one turn.
 fn completions(slots: u32) -> u32 {
-    slots.saturating_mul(4).next_power_of_two().clamp(8192, 1 << 18)
+    // Of very many sockets not all can: the kernel hands completions over in small batches.
+    let several = slots.saturating_mul(4).min(16_384).max(slots.saturating_mul(2));
+    several.clamp(8192, COMPLETIONS_MAX).next_power_of_two()
 }
 
 /// One socket.
 #[derive(Default)]
 struct Socket {
-    fd: Option<OwnedFd>,
+    handle: Option<Handle>,
     /// The buffer of the send in flight, or of the one that completed last.
     sending: Option<SendBuf>,
-    /// Operations that the kernel still holds.
+    /// Operations that the kernel still holds: a bit for each kind, of which there is one at a time.
     in_flight: u8,
-    send_in_flight: bool,
     closing: bool,
     timed: bool,
+}
+
+/// What a slot of a large ring takes: its state, its share of both completion queues, and its place in
+/// the table of descriptors.
+#[cfg(test)]
+pub(crate) fn bytes_per_slot(slots: u32) -> usize {
+    let queued = size_of::<Completion>() + 16;
+    size_of::<Socket>() + queued * completions(slots) as usize / slots as usize + 8
 }
 
 /// An io_uring and all that it touches.
@@ -86,6 +99,8 @@ pub struct UringRing {
     cursor: usize,
     in_flight: usize,
     counters: RingCounters,
+    /// Sockets live in the ring's own table.
+    direct: bool,
     /// The kernel can wait for many, but not for long (`IORING_FEAT_MIN_TIMEOUT`, 6.12).
     lingers: bool,
     ring: IoUring,
@@ -96,14 +111,15 @@ pub struct UringRing {
 /// # Errors
 /// The kernel's errno: `EPERM` (sysctl or seccomp), `ENOSYS` (no io_uring), `EINVAL` (too old).
 pub fn probe() -> io::Result<()> {
-    UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 64 }).map(drop)
+    UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 64, direct: false }).map(drop)
 }
 
 impl UringRing {
     /// Builds a ring; the calling thread must be the one that uses it.
     ///
     /// # Errors
-    /// As [`probe`], and `ENOMEM` (memory, or `RLIMIT_MEMLOCK` on kernels before 5.12).
+    /// As [`probe`], and `ENOMEM` (memory, or `RLIMIT_MEMLOCK` on kernels before 5.12); with direct
+    /// descriptors `EMFILE` for more slots than `RLIMIT_NOFILE`, which holds for each ring's table.
     pub fn new(config: RingConfig) -> io::Result<Self> {
         let completions = completions(config.slots);
         let ring = IoUring::builder()
@@ -114,7 +130,11 @@ impl UringRing {
             .setup_cqsize(completions)
             .dontfork()
             .build(SUBMISSIONS)?;
+        if config.direct {
+            ring.submitter().register_files_sparse(config.slots)?;
+        }
         Ok(Self {
+            direct: config.direct,
             buffers: Some(provide(&ring, config)?),
             timed: None,
             lingers: ring.params().is_feature_min_timeout(),
@@ -141,15 +161,38 @@ impl UringRing {
 
     /// None once the socket is closing: what is armed behind the cancellation would never be
     /// cancelled, and keep the connection open.
-    fn fd(&self, slot: Slot) -> Option<Fd> {
+    fn aim(&self, slot: Slot) -> Option<Aim> {
         let socket = &self.sockets[slot as usize];
-        let fd = socket.fd.as_ref().filter(|_| !socket.closing);
-        fd.map(|fd| Fd(fd.as_raw_fd()))
+        let handle = socket.handle.as_ref().filter(|_| !socket.closing);
+        handle.map(|handle| handle.aim(slot))
+    }
+
+    /// Takes a socket over for a slot. What the slot held before is closed.
+    fn adopt(&mut self, slot: Slot, fd: OwnedFd) -> io::Result<Aim> {
+        let handle = if self.direct {
+            // Its options are set and it is bound; from here on the ring's table keeps it alive, and
+            // the process's has its place back.
+            self.ring.submitter().register_files_update(slot, &[fd.as_raw_fd()])?;
+            Handle::Direct
+        } else {
+            Handle::Process(fd)
+        };
+        let aim = handle.aim(slot);
+        self.sockets[slot as usize].handle = Some(handle);
+        Ok(aim)
+    }
+
+    /// Closes what nobody uses any more.
+    fn release(&mut self, slot: Slot) {
+        if let Some(Handle::Direct) = self.sockets[slot as usize].handle.take() {
+            let entry = opcode::Close::new(Fixed(slot)).build().user_data(UNWATCHED);
+            self.push(entry);
+        }
     }
 
     /// Queues an operation on a slot and accounts for it.
     fn submit(&mut self, op: Op, slot: Slot, entry: squeue::Entry) {
-        self.sockets[slot as usize].in_flight += 1;
+        self.sockets[slot as usize].in_flight |= bit(op);
         self.in_flight += 1;
         self.push(entry.user_data(token(op, slot)));
     }
@@ -195,7 +238,7 @@ impl UringRing {
                 }
             }
             if !completion.more {
-                sockets[completion.slot as usize].in_flight -= 1;
+                sockets[completion.slot as usize].in_flight &= !bit(completion.op);
                 *in_flight -= 1;
             }
             self.ready.push(completion);
@@ -208,10 +251,9 @@ impl UringRing {
             self.addresses.remove(&completion.slot);
         }
         let socket = &mut self.sockets[completion.slot as usize];
-        socket.send_in_flight &= completion.op != Op::Send;
         if socket.closing && socket.in_flight == 0 {
-            socket.fd = None;
             socket.sending = None;
+            self.release(completion.slot);
         }
     }
 
@@ -238,16 +280,35 @@ impl UringRing {
         }
     }
 
+    /// Cancels what a slot has in flight.
+    ///
+    /// By token, one for each operation: to find what a descriptor has, or all there is, the kernel
+    /// goes through every operation of the ring for each that it finds, and the end of 10 000 sockets
+    /// takes seconds.
+    fn cancel(&mut self, slot: Slot) {
+        let in_flight = self.sockets[slot as usize].in_flight;
+        for op in [Op::Connect, Op::Receive, Op::Send] {
+            if in_flight & bit(op) != 0 {
+                let entry = opcode::AsyncCancel::new(token(op, slot)).build();
+                self.push(entry.user_data(UNWATCHED));
+            }
+        }
+    }
+
     /// Cancels everything and waits until the kernel holds nothing of ours.
     fn quiesce(&mut self) -> bool {
-        let entry = opcode::AsyncCancel2::new(CancelBuilder::any()).build().user_data(UNWATCHED);
-        self.push(entry);
+        for slot in 0..self.sockets.len() as Slot {
+            self.cancel(slot);
+        }
         let steps = 50;
         for _ in 0..steps {
             if self.in_flight == 0 {
                 return true;
             }
-            if self.enter(Wait::first(Nanos(TEARDOWN.0 / steps))).is_err() {
+            // One at a time would take an `enter` for every few of them.
+            let want = self.in_flight.min(COMPLETIONS_MAX as usize / 8) as u32;
+            let timeout = Nanos(TEARDOWN.0 / steps);
+            if self.enter(Wait { want, ..Wait::first(timeout) }).is_err() {
                 return false;
             }
             self.cursor = self.ready.len();
@@ -260,29 +321,28 @@ impl UringRing {
 impl Ring for UringRing {
     fn connect(&mut self, slot: Slot, to: SocketAddr, from: Option<SocketAddr>) -> io::Result<()> {
         let fd = open(to, from, SocketFlags::empty())?;
+        let aim = self.adopt(slot, fd)?;
         let address = self.addresses.entry(slot).or_insert_with(|| Box::new(to.into()));
-        let entry =
-            opcode::Connect::new(Fd(fd.as_raw_fd()), address.as_ptr().cast(), address.addr_len())
-                .build();
-        self.sockets[slot as usize].fd = Some(fd);
+        let (at, len) = (address.as_ptr().cast(), address.addr_len());
+        let entry = aimed!(aim, |fd| opcode::Connect::new(fd, at, len).build());
         self.submit(Op::Connect, slot, entry);
         Ok(())
     }
 
     fn receive(&mut self, slot: Slot) {
-        let Some(fd) = self.fd(slot) else { return };
+        let Some(aim) = self.aim(slot) else { return };
         let entry = match &self.timed {
             Some((_, header)) if self.sockets[slot as usize].timed => {
                 let header: *const Header = &raw const **header;
-                opcode::RecvMsgMulti::new(fd, header.cast(), TIMED_GROUP).build()
+                aimed!(aim, |fd| opcode::RecvMsgMulti::new(fd, header.cast(), TIMED_GROUP).build())
             }
-            _ => opcode::RecvMulti::new(fd, GROUP).build(),
+            _ => aimed!(aim, |fd| opcode::RecvMulti::new(fd, GROUP).build()),
         };
         self.submit(Op::Receive, slot, entry);
     }
 
     fn time_arrivals(&mut self, slot: Slot) {
-        let Some(fd) = self.fd(slot) else { return };
+        let Some(aim) = self.aim(slot) else { return };
         if self.timed.is_none() {
             // What cannot be had is not timed: nothing else depends on it.
             let buffers = BufferRing::new(TIMED, TIMED_BYTES)
@@ -292,14 +352,10 @@ impl Ring for UringRing {
         }
         self.sockets[slot as usize].timed = true;
         let value: *const u32 = &raw const arrival::ON;
-        let option = opcode::SetSockOpt::new(
-            fd,
-            arrival::LEVEL,
-            arrival::OPTION,
-            value.cast(),
-            size_of::<u32>() as u32,
-        );
-        self.push(option.build().user_data(UNWATCHED));
+        let (level, name, len) = (arrival::LEVEL, arrival::OPTION, size_of::<u32>() as u32);
+        let option =
+            aimed!(aim, |fd| opcode::SetSockOpt::new(fd, level, name, value.cast(), len).build());
+        self.push(option.user_data(UNWATCHED));
     }
 
     fn arrived(&self, completion: &Completion) -> Option<Nanos> {
@@ -309,15 +365,14 @@ impl Ring for UringRing {
     }
 
     fn send(&mut self, slot: Slot, buf: SendBuf, part: Range<usize>) {
-        let Some(fd) = self.fd(slot) else { return };
+        let Some(aim) = self.aim(slot) else { return };
         let bytes = &buf.as_slice()[part];
         // A heap address, the same after `buf` has moved: `Bytes` and `Vec` point to their bytes.
-        let entry = opcode::Send::new(fd, bytes.as_ptr(), bytes.len() as u32)
-            .flags(SendFlags::NOSIGNAL.bits() as i32)
-            .build();
+        let (at, len) = (bytes.as_ptr(), bytes.len() as u32);
+        let flags = SendFlags::NOSIGNAL.bits() as i32;
+        let entry = aimed!(aim, |fd| opcode::Send::new(fd, at, len).flags(flags).build());
         let socket = &mut self.sockets[slot as usize];
-        assert!(!socket.send_in_flight, "one send in flight for each socket");
-        socket.send_in_flight = true;
+        assert!(socket.in_flight & bit(Op::Send) == 0, "one send in flight for each socket");
         socket.sending = Some(buf);
         self.submit(Op::Send, slot, entry);
     }
@@ -325,20 +380,16 @@ impl Ring for UringRing {
     fn take_sent(&mut self, slot: Slot) -> Option<SendBuf> {
         let socket = &mut self.sockets[slot as usize];
         // The kernel reads from it until the completion: it must not leave before.
-        if socket.send_in_flight { None } else { socket.sending.take() }
+        if socket.in_flight & bit(Op::Send) == 0 { socket.sending.take() } else { None }
     }
 
     fn close(&mut self, slot: Slot) {
         let socket = &mut self.sockets[slot as usize];
         socket.closing = true;
-        let Some(fd) = &socket.fd else { return };
         if socket.in_flight == 0 {
-            socket.fd = None;
-            return;
+            return self.release(slot);
         }
-        let cancel = CancelBuilder::fd(Fd(fd.as_raw_fd())).all();
-        let entry = opcode::AsyncCancel2::new(cancel).build().user_data(UNWATCHED);
-        self.push(entry);
+        self.cancel(slot);
     }
 
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
@@ -390,6 +441,10 @@ impl Drop for UringRing {
         std::mem::forget(std::mem::take(&mut self.sockets));
         std::mem::forget(std::mem::take(&mut self.addresses));
     }
+}
+
+const fn bit(op: Op) -> u8 {
+    1 << op as u8
 }
 
 const fn token(op: Op, slot: Slot) -> u64 {
@@ -449,6 +504,11 @@ fn decode(entry: &cqueue::Entry) -> Option<Completion> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_worker_asks_for_no_more_completions_than_the_kernel_gives() {
+        assert_eq!([1, 3_000, 16_667, u32::MAX].map(completions), [8_192, 16_384, 65_536, 65_536]);
+    }
 
     #[test]
     fn a_token_carries_operation_and_slot() {

@@ -1,34 +1,24 @@
 //! Connecting: TCP, the upgrade, and the dialect's opening, for all sockets of a worker.
 //!
-//! Belongs here: how many connects are under way, and when one is given up. Does not: the bytes of
-//! the upgrade (`wire::upgrade`).
+//! Belongs here: what follows what for one socket, and when one is given up. Does not: how many are
+//! under way (`ramp`), the bytes of the upgrade (`wire::upgrade`).
 
 use std::io;
+use std::net::IpAddr;
 use std::ops::Range;
 
+use super::ramp::{BLACK_HOLE, Lane, Ramp};
 use super::{Conductor, Directive, Phase, Script, Stamps, TICK, Worker, WorkerProgress, describe};
 use crate::engine::ring::{Completion, Filled, Ring, SendBuf, Slot, Wait};
 use crate::engine::session::{Loss, Upgrade};
 use crate::host::clock::Clock;
-use crate::measure::recorder::Seat;
+use crate::measure::connecting::{Dialled, Failure};
 use crate::units::Nanos;
 use crate::wire::upgrade;
 use rustix::io::Errno;
 
-/// Connects under way at once: enough to fill the path, few enough for a listen queue of 4096 shared
-/// with other cores.
-const UNDER_WAY: usize = 256;
-
-/// A socket that could not be made ready.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Which socket, to which node.
-    pub seat: Seat,
-    /// `open`, `connect`, `upgrade`, `session`.
-    pub phase: &'static str,
-    /// One clause.
-    pub reason: String,
-}
+/// Ports that are tried for a socket: others may hold some, or have just let go of them.
+const PORTS_TRIED: u8 = 64;
 
 /// Nothing to say, and whatever is heard was not asked for.
 struct Silence;
@@ -43,31 +33,39 @@ impl Script for Silence {
 }
 
 impl<R: Ring, C: Clock> Worker<'_, R, C> {
+    /// Tells which of how many workers this is: they share `--connect-rate`.
+    pub fn in_lane(mut self, lane: Lane) -> Self {
+        self.dial.lane = lane;
+        self
+    }
+
     /// Connects, upgrades and opens every socket. Returns those that failed.
     ///
     /// # Errors
     /// The ring failed, or a socket could not even be made (descriptors, memory).
     pub fn connect(&mut self, conductor: &mut impl Conductor) -> io::Result<Vec<Failure>> {
-        let mut next = 0;
-        let mut pending: Vec<Slot> = Vec::with_capacity(UNDER_WAY);
-        let mut settled = 0;
-        while next < self.sessions.len() || !pending.is_empty() {
-            while pending.len() < UNDER_WAY && next < self.sessions.len() {
-                self.start(next as Slot)?;
-                pending.push(next as Slot);
-                next += 1;
+        let mut now = self.clock.now();
+        let rate = self.plan.dialing.rate;
+        let mut ramp = Ramp::new(self.sessions.len(), rate, self.dial.lane, now);
+        self.dial.dialled.settled_at = now;
+        while !ramp.is_over(self.dial.settled) {
+            while let Some(slot) = ramp.take(self.dial.settled, now) {
+                self.start(slot, now)?;
             }
-            let now = self.turn(&mut Silence, Wait::first(TICK))?;
-            self.give_up_late(&pending, now);
-            let before = pending.len();
-            pending.retain(|&slot| self.sessions[slot as usize].under_way());
-            settled += (before - pending.len()) as u64;
-            let progress = WorkerProgress { seen: settled, ..WorkerProgress::default() };
+            let timeout = Nanos(ramp.until_next(now).0.min(TICK.0));
+            now = self.turn(&mut Silence, Wait::first(timeout))?;
+            self.give_up_late(&mut ramp, now);
+            let progress = WorkerProgress { seen: self.dial.settled, ..WorkerProgress::default() };
             if conductor.turn(progress, now) != Directive::Continue {
                 break;
             }
         }
         Ok(self.take_failures())
+    }
+
+    /// How fast connecting was, once it is over.
+    pub fn take_dialled(&mut self) -> Dialled {
+        std::mem::take(&mut self.dial.dialled)
     }
 
     /// Serves Pings and losses while there is nothing to do.
@@ -78,8 +76,9 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         self.turn(&mut Silence, Wait::first(TICK)).map(drop)
     }
 
-    /// Sockets lost since the last row or phase.
+    /// Sockets lost before the first row, since the last call. They are left out of what is expected.
     pub fn take_failures(&mut self) -> Vec<Failure> {
+        self.absent.extend(self.lost.iter().map(|lost| lost.slot));
         let failure = |lost: super::Lost| Failure {
             seat: lost.seat,
             phase: lost.phase.name(),
@@ -106,13 +105,61 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         Ok(())
     }
 
-    fn start(&mut self, slot: Slot) -> io::Result<()> {
-        let now = self.clock.now();
+    fn start(&mut self, slot: Slot, now: Nanos) -> io::Result<()> {
         let session = &mut self.sessions[slot as usize];
-        let node = &self.plan.nodes[session.seat.node as usize];
         session.since = now;
         session.phase = Phase::Connecting;
-        self.ring.connect(slot, node.addr, None)
+        if self.dial.is_black_hole(session.seat.node) {
+            let reason = format!(
+                "not tried: {BLACK_HOLE} sockets to this node ran into --connect-timeout, and none \
+                 was ever taken"
+            );
+            self.lose(&mut Silence, slot, Loss::plain(reason), now);
+            return Ok(());
+        }
+        self.open(slot, now)
+    }
+
+    /// Connects from the first of the socket's ports that nobody else holds.
+    fn open(&mut self, slot: Slot, now: Nanos) -> io::Result<()> {
+        loop {
+            let session = &self.sessions[slot as usize];
+            let (seat, tries) = (session.seat, session.ports_tried);
+            let to = self.plan.nodes[seat.node as usize].addr;
+            let from = self.plan.origin(seat.socket, seat.node, tries.into());
+            let Err(error) = self.ring.connect(slot, to, from) else { return Ok(()) };
+            let (Some(from), Some(errno)) = (from, Errno::from_io_error(&error)) else {
+                return Err(error);
+            };
+            match errno {
+                Errno::ADDRINUSE if self.pass_port_over(slot) => {}
+                Errno::ADDRINUSE | Errno::ADDRNOTAVAIL => {
+                    let reason = unbound(from.ip(), errno);
+                    self.lose(&mut Silence, slot, Loss::plain(reason), now);
+                    return Ok(());
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// Turns to the next port of a socket, if it has tried few enough.
+    fn pass_port_over(&mut self, slot: Slot) -> bool {
+        let tried = &mut self.sessions[slot as usize].ports_tried;
+        *tried += 1;
+        self.dial.dialled.ports_passed_over += 1;
+        *tried < PORTS_TRIED
+    }
+
+    /// A connect failed because the pair of both ends exists already: the remains of an earlier run,
+    /// or of another program. Another port may do.
+    fn reconnect(&mut self, slot: Slot, errno: Errno, now: Nanos) -> bool {
+        let seat = self.sessions[slot as usize].seat;
+        let is_ours = self.plan.sources_to(seat.node as usize).is_some();
+        let is_taken = matches!(errno, Errno::ADDRNOTAVAIL | Errno::ADDRINUSE);
+        // What cannot be opened a second time failed for want of descriptors or memory: the first
+        // answer stands.
+        is_ours && is_taken && self.pass_port_over(slot) && self.open(slot, now).is_ok()
     }
 
     pub(super) fn connected<S: Script>(&mut self, script: &mut S, done: Completion, now: Nanos) {
@@ -122,8 +169,14 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             return;
         }
         if done.result < 0 {
-            let reason = describe("connect", Errno::from_raw_os_error(-done.result));
-            return self.lose(script, slot, Loss::plain(reason), now);
+            let errno = Errno::from_raw_os_error(-done.result);
+            if self.reconnect(slot, errno, now) {
+                return;
+            }
+            if errno == Errno::TIMEDOUT {
+                self.dial.note_timeout(self.sessions[slot as usize].seat.node);
+            }
+            return self.lose(script, slot, Loss::plain(describe("connect", errno)), now);
         }
         let session = &mut self.sessions[slot as usize];
         let node = &self.plan.nodes[session.seat.node as usize];
@@ -132,8 +185,9 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let key = upgrade::key(nonce);
         let request = upgrade::request(&node.host, &node.target, &key, &[]);
         session.phase = Phase::Upgrading;
-        session.upgrade =
-            Some(Box::new(Upgrade { accept: upgrade::accept(&key), response: Vec::new() }));
+        self.dial.dialled.connect.record(now.since(session.since));
+        let accept = upgrade::accept(&key);
+        session.upgrade = Some(Box::new(Upgrade { accept, response: Vec::new(), since: now }));
         if Stamps::samples(slot, self.sessions.len() as u32) {
             self.ring.time_arrivals(slot);
         }
@@ -157,6 +211,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             Ok(None) => session.upgrade = Some(state),
             Ok(Some(consumed)) => {
                 session.phase = Phase::Open;
+                self.dial.note_open(session.seat.node, now.since(state.since), now);
                 let tail = &state.response[consumed..];
                 let memory = (&mut self.pool, &mut self.opcodes, &mut self.outbox);
                 let fed = super::feed(session, (slot, tail), memory, script, now);
@@ -166,19 +221,33 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         }
     }
 
-    fn give_up_late(&mut self, pending: &[Slot], now: Nanos) {
+    /// Gives up what has been under way for too long. The oldest come first, so that a turn looks at
+    /// those alone that have something to be told.
+    fn give_up_late(&mut self, ramp: &mut Ramp, now: Nanos) {
         let limit = self.plan.connect_timeout;
-        for &slot in pending {
+        while let Some(slot) = ramp.oldest(|slot| !self.sessions[slot as usize].under_way()) {
             let session = &self.sessions[slot as usize];
-            if session.under_way() && now.since(session.since) > limit {
-                let waited = limit.as_secs_f64();
-                let reason = match session.phase {
-                    Phase::Connecting => format!("no answer to the TCP connect within {waited} s"),
-                    _ => format!("no answer to the upgrade request within {waited} s"),
-                };
-                self.lose(&mut Silence, slot, Loss::plain(reason), now);
+            if now.since(session.since) <= limit {
+                return;
             }
+            let waited = limit.as_secs_f64();
+            let reason = match session.phase {
+                Phase::Connecting => format!("no answer to the TCP connect within {waited} s"),
+                _ => format!("no answer to the upgrade request within {waited} s"),
+            };
+            self.dial.note_timeout(session.seat.node);
+            self.lose(&mut Silence, slot, Loss::plain(reason), now);
         }
+    }
+}
+
+/// Why a socket could not be bound, for the address that it was to come from.
+fn unbound(source: IpAddr, errno: Errno) -> String {
+    match errno {
+        Errno::ADDRINUSE => format!(
+            "no free port on {source} after {PORTS_TRIED} tries: give --source-ip more addresses"
+        ),
+        _ => format!("--source-ip: {source} is not an address of this host (EADDRNOTAVAIL)"),
     }
 }
 

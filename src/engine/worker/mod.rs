@@ -10,6 +10,7 @@
 mod conduct;
 mod connect;
 mod probe;
+mod ramp;
 mod row;
 mod stamps;
 
@@ -19,7 +20,8 @@ use std::ops::Range;
 use rustix::io::Errno;
 
 pub use self::conduct::{Conductor, Directive, WorkerProgress};
-pub use self::connect::Failure;
+use self::ramp::Dial;
+pub use self::ramp::{Lane, under_way_max};
 pub use self::row::RowPlan;
 use self::stamps::Stamps;
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
@@ -77,6 +79,7 @@ struct Counters {
 /// A socket that is gone.
 struct Lost {
     loss: Loss,
+    slot: Slot,
     seat: Seat,
     at: Nanos,
     phase: Phase,
@@ -92,9 +95,12 @@ pub struct Worker<'a, R, C> {
     outbox: Outbox,
     opcodes: FrameCounts,
     lost: Vec<Lost>,
+    /// Sockets that were lost before the first row: nothing is expected of them.
+    absent: Vec<Slot>,
     /// Receives that ended and must be armed again.
     rearm: Vec<Slot>,
     counters: Counters,
+    dial: Dial,
     stamps: Stamps,
     rng: fastrand::Rng,
     /// Where the intervals of the next row go.
@@ -116,8 +122,10 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             outbox: Outbox::new(rng.fork()),
             opcodes: FrameCounts::default(),
             lost: Vec::with_capacity(seats.len()),
+            absent: Vec::new(),
             rearm: Vec::with_capacity(seats.len()),
             counters: Counters::default(),
+            dial: Dial::new(plan.nodes.len()),
             stamps: Stamps::default(),
             rng,
             port: None,
@@ -387,7 +395,10 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     fn note_loss<S: Script>(&mut self, script: &mut S, slot: Slot, loss: Loss, now: Nanos) {
         let session = &mut self.sessions[slot as usize];
         session.decoder.release(&mut self.pool);
-        self.lost.push(Lost { loss, seat: session.seat, at: now, phase: session.phase });
+        if session.under_way() {
+            self.dial.settle(now);
+        }
+        self.lost.push(Lost { loss, slot, seat: session.seat, at: now, phase: session.phase });
         script.lost(slot);
     }
 
@@ -475,9 +486,30 @@ fn describe(doing: &str, errno: Errno) -> String {
         Errno::PIPE => "the node had closed the connection (EPIPE)".into(),
         Errno::CONNREFUSED => "connection refused (ECONNREFUSED): nothing listens there".into(),
         Errno::TIMEDOUT => format!("{doing} timed out in the kernel (ETIMEDOUT)"),
-        Errno::ADDRNOTAVAIL => "no free local port to this node (EADDRNOTAVAIL): widen \
-             net.ipv4.ip_local_port_range"
+        Errno::ADDRNOTAVAIL => "no free local port to this node (EADDRNOTAVAIL): give \
+             --source-ip more addresses, or widen net.ipv4.ip_local_port_range"
             .into(),
         errno => format!("{doing} failed: {errno}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ring::uring::bytes_per_slot;
+    use crate::plan::memory::CONNECTION_BYTES;
+
+    /// Everything that is there once for each connection, whether it is touched or not: session and
+    /// slot, places in the lists of the worker (lost, to be armed, dead, seen by the probe) and in the
+    /// recorder (seat, expected, delivered), and the fleet's list of seats.
+    #[test]
+    fn an_idle_connection_takes_less_of_ours_than_the_plan_says() {
+        assert_eq!(size_of::<Session>(), 120);
+        let lists = size_of::<Lost>() + 2 * size_of::<Slot>() + size_of::<bool>();
+        let recorder = 2 * size_of::<Seat>() + 2 * size_of::<u64>();
+        for slots in [10_000, 16_384, 20_000] {
+            let all = size_of::<Session>() + bytes_per_slot(slots) + lists + recorder;
+            assert!(all as u64 <= CONNECTION_BYTES, "{all} bytes at {slots} sockets");
+        }
     }
 }

@@ -15,7 +15,9 @@ use crate::measure::recorder::Seat;
 use crate::plan::Plan;
 use crate::units::Nanos;
 
-/// A probe that was not seen everywhere is repeated: a cluster may drop messages.
+/// A probe that was not seen everywhere is repeated: a cluster may drop messages. Counted from the
+/// last socket that saw one: to hundreds of thousands of them one broadcast takes longer than this,
+/// and a second would only be in its way.
 const REPEAT: Nanos = Nanos::from_millis(500);
 /// Probes that a socket sends at most.
 const PROBES: u32 = 1000;
@@ -25,6 +27,8 @@ struct Probe {
     scanner: Scanner,
     /// By local index: a probe was seen, or none can come.
     seen: Vec<bool>,
+    /// How many of them were not.
+    unseen: usize,
     /// Ids of probes, and copies that carry only an id. Few, and before the clock.
     ids: Vec<CorrelationId>,
     unknown: Vec<(Slot, CorrelationId)>,
@@ -34,13 +38,18 @@ struct Probe {
 }
 
 impl Probe {
+    fn tick_off(&mut self, slot: Slot) {
+        let seen = &mut self.seen[slot as usize];
+        self.unseen -= usize::from(!std::mem::replace(seen, true));
+    }
+
     fn see(&mut self, slot: Slot, sighting: Sighting) {
         match sighting {
             Sighting::Copy { id, .. } => {
-                self.seen[slot as usize] = true;
+                self.tick_off(slot);
                 id.into_iter().for_each(|id| self.learn(id));
             }
-            Sighting::Id(id) if self.ids.contains(&id) => self.seen[slot as usize] = true,
+            Sighting::Id(id) if self.ids.contains(&id) => self.tick_off(slot),
             Sighting::Id(id) => self.unknown.push((slot, id)),
             Sighting::Corrupt | Sighting::Foreign => {}
         }
@@ -52,11 +61,10 @@ impl Probe {
             return;
         }
         self.ids.push(id);
-        let seen = &mut self.seen;
-        self.unknown.retain(|&(slot, waiting)| {
-            seen[slot as usize] |= waiting == id;
-            waiting != id
-        });
+        for (slot, _) in self.unknown.extract_if(.., |(_, waiting)| *waiting == id) {
+            let seen = &mut self.seen[slot as usize];
+            self.unseen -= usize::from(!std::mem::replace(seen, true));
+        }
     }
 }
 
@@ -88,7 +96,9 @@ impl Script for Probe {
         }
     }
 
-    fn lost(&mut self, _slot: Slot) {}
+    fn lost(&mut self, slot: Slot) {
+        self.tick_off(slot);
+    }
 }
 
 /// The push sockets that send probes: as few as reach everybody.
@@ -115,22 +125,25 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         conductor: &mut impl Conductor,
     ) -> io::Result<Vec<Seat>> {
         let mut script = self.probe_script(text, run);
-        let mut sent_at = self.clock.now();
-        self.speak_probes(&mut script, sent_at);
+        let mut moved_at = self.clock.now();
+        self.speak_probes(&mut script, moved_at);
+        let mut unseen = script.unseen;
         loop {
             let now = self.turn(&mut script, Wait::first(TICK))?;
-            let seen = script.seen.iter().filter(|&&seen| seen).count();
+            if script.unseen < unseen {
+                (unseen, moved_at) = (script.unseen, now);
+            }
             let progress = WorkerProgress {
-                seen: seen as u64,
-                complete: seen == script.seen.len(),
+                seen: (script.seen.len() - script.unseen) as u64,
+                complete: script.unseen == 0,
                 lost: !self.lost.is_empty(),
                 ..WorkerProgress::default()
             };
             if conductor.turn(progress, now) != Directive::Continue {
                 break;
             }
-            if now.since(sent_at) > REPEAT {
-                sent_at = now;
+            if now.since(moved_at) > REPEAT {
+                moved_at = now;
                 self.speak_probes(&mut script, now);
             }
         }
@@ -150,10 +163,13 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         };
         let sockets = self.sessions.iter().map(|session| session.seat.socket).enumerate();
         let senders = sockets.filter(|&(_, socket)| socket < probers).map(frames).collect();
+        let ticked: Vec<_> =
+            self.sessions.iter().map(|session| !session.is_open() || seen(session.seat)).collect();
         Probe {
             dialect: plan.dialect.clone(),
             scanner: Scanner::new(&plan.dialect, text, run),
-            seen: self.sessions.iter().map(|session| seen(session.seat)).collect(),
+            unseen: ticked.iter().filter(|&&seen| !seen).count(),
+            seen: ticked,
             ids: Vec::new(),
             unknown: Vec::new(),
             senders,

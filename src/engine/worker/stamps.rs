@@ -8,7 +8,7 @@
 
 use crate::engine::ring::Slot;
 use crate::host::clock::realtime_ahead;
-use crate::measure::recorder::Latencies;
+use crate::measure::latencies::Latencies;
 use crate::units::Nanos;
 
 /// One of so many sockets is timed.
@@ -46,7 +46,7 @@ impl Stamps {
 
     /// Lateness of all reads since then; `None` where nothing was timed.
     pub(super) fn take(&self) -> Option<Latencies> {
-        (!self.late.ns.is_empty()).then(|| self.late.clone())
+        (!self.late.is_empty()).then(|| self.late.clone())
     }
 }
 
@@ -70,6 +70,6 @@ mod tests {
         let mut stamps = Stamps { realtime_ahead: Nanos(1_000_000), ..Stamps::default() };
         assert!(stamps.take().is_none());
         stamps.note(Nanos(1_000_500), Nanos(720));
-        assert_eq!(stamps.take().map(|late| late.ns.max()), Some(220));
+        assert_eq!(stamps.take().and_then(|late| late.max()), Some(Nanos(220)));
     }
 }

@@ -2,9 +2,12 @@
 //! forgotten here does not compile.
 
 use super as doc;
+use super::connecting::{ConnectFailure, Connecting, Dialing, SourceAddresses};
 use super::{histogram, row, series};
 use crate::host::facts::HostFacts;
+use crate::measure::connecting as measured;
 use crate::measure::floor::Floor;
+use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
     Caveat, Class, CoreUse, Delivery, Ending, Interval, LostSocket, MatrixCell, Opcodes, Outcome,
     RunOutcome, StreamGap, Trust, WarmUp,
@@ -15,11 +18,10 @@ use crate::plan::Plan;
 use crate::plan::engine::Engine;
 use crate::plan::fan_out::FanOut;
 use crate::plan::schedule::{Arrivals, Shape};
+use crate::plan::sources::Origins;
 use crate::plan::wait::WaitMode;
 use crate::report::{Invocation, VERSION};
-use crate::units::Nanos;
-
-type Latencies = hdrhistogram::Histogram<u64>;
+use crate::units::{Nanos, Rate};
 
 impl doc::Document {
     /// What is known before the first row: who runs what on which machine.
@@ -29,6 +31,8 @@ impl doc::Document {
             tool: tool(plan, invocation),
             host: host(&invocation.host),
             plan: self::plan(plan, invocation),
+            dialing: Some(dialing(plan)),
+            connecting: None,
             runs: Vec::new(),
             skipped: Vec::new(),
             interrupted: false,
@@ -56,6 +60,7 @@ impl doc::Document {
             reason: reason.clone(),
         };
         Self {
+            connecting: outcome.connecting.as_ref().map(self::connecting),
             runs: outcome.runs.iter().map(row::Run::of).collect(),
             skipped: outcome.skipped.iter().map(skipped).collect(),
             interrupted: outcome.interrupted,
@@ -129,6 +134,8 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         push_sockets: plan.push_sockets.into(),
         receivers_per_node: plan.receivers_per_node.into(),
         cores: numbers(plan.cores.clone()),
+        placement: Some(invocation.placement.clone()),
+        cluster_cpus: numbers(invocation.cluster_cpus.clone()),
         engine: match plan.engine {
             Engine::IoUring => doc::Engine::IoUring,
             Engine::Epoll => doc::Engine::Epoll,
@@ -206,6 +213,44 @@ const fn delivery(delivery: &Delivery) -> row::Delivery {
     row::Delivery { expected, delivered, missing, duplicate, out_of_order, foreign, corrupt, seen }
 }
 
+fn dialing(plan: &Plan) -> Dialing {
+    let automatic = matches!(plan.origins, Origins::Ours { automatic: true, .. });
+    let of_node = |node| plan.sources_to(node).map(|sources| (sources.count(), sources));
+    // Nodes of both families have sources of their own: those of the busiest are told.
+    let sources = of_node(plan.push_node).map(|(addresses, sources)| SourceAddresses {
+        addresses,
+        ranges: sources.to_string(),
+        automatic,
+    });
+    Dialing {
+        sources,
+        rate_per_s: plan.dialing.rate.map(Rate::as_f64),
+        min_connected: plan.dialing.least.of(plan.sockets()),
+        workers: plan.workers() as u64,
+        direct_descriptors: plan.direct,
+    }
+}
+
+fn connecting(connecting: &measured::Connecting) -> Connecting {
+    let failure = |failed: &measured::FailedSockets| ConnectFailure {
+        node: failed.node as u64,
+        phase: failed.phase.to_owned(),
+        reason: failed.reason.clone(),
+        sockets: failed.sockets,
+    };
+    Connecting {
+        sockets: connecting.sockets,
+        connected: connecting.connected,
+        failed: connecting.failed(),
+        wall_s: connecting.wall.as_secs_f64(),
+        rate_per_s: (connecting.wall.0 > 0).then(|| rounded(connecting.rate_per_s())),
+        connect_us: latency(&connecting.connect),
+        upgrade_us: latency(&connecting.upgrade),
+        ports_passed_over: connecting.ports_passed_over,
+        failures: connecting.failures.iter().map(failure).collect(),
+    }
+}
+
 fn latency_by_class(classes: &[(Class, Latencies)]) -> row::LatencyByClass {
     let of = |class| of_class(classes, class).map(latency);
     row::LatencyByClass {
@@ -218,7 +263,7 @@ fn latency_by_class(classes: &[(Class, Latencies)]) -> row::LatencyByClass {
 }
 
 fn histogram_by_class(classes: &[(Class, Latencies)]) -> row::HistogramByClass {
-    let of = |class| of_class(classes, class).map(histogram::encode);
+    let of = |class| of_class(classes, class).map(|ns| histogram::encode(ns.histogram()));
     row::HistogramByClass {
         service: of(Class::Service),
         response: of(Class::Response),
@@ -296,20 +341,15 @@ fn latency(ns: &Latencies) -> row::Latency {
     let percentile = |percentile: Percentile| percentile.of(ns).map(micros);
     row::Latency {
         count: ns.len(),
-        min: any(ns, ns.min()),
-        mean: (!ns.is_empty()).then(|| rounded(ns.mean() / 1e3)),
+        min: ns.min().map(micros),
+        mean: ns.mean_ns().map(|mean| rounded(mean / 1e3)),
         p50: percentile(Percentile::P50),
         p90: percentile(Percentile::P90),
         p99: percentile(Percentile::P99),
         p99_9: percentile(Percentile::P999),
         p99_99: percentile(Percentile::P9999),
-        max: any(ns, ns.max()),
+        max: ns.max().map(micros),
     }
-}
-
-/// A figure of a distribution that has any samples, in microseconds.
-fn any(ns: &Latencies, value: u64) -> Option<f64> {
-    (!ns.is_empty()).then(|| micros(Nanos(value)))
 }
 
 fn micros(duration: Nanos) -> f64 {
@@ -331,7 +371,7 @@ fn matrix_cell(cell: &MatrixCell) -> row::MatrixCell {
         missing: expected.saturating_sub(*delivered),
         p50_us: Percentile::P50.of(latency_ns).map(micros),
         p99_us: Percentile::P99.of(latency_ns).map(micros),
-        max_us: any(latency_ns, latency_ns.max()),
+        max_us: latency_ns.max().map(micros),
     }
 }
 

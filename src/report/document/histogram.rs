@@ -47,7 +47,7 @@ pub fn decode(text: &str) -> Result<Histogram<u64>, NoHistogram> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::recorder::histogram;
+    use crate::measure::latencies::histogram;
     use proptest::prelude::*;
 
     fn recorded(values: &[u64]) -> Histogram<u64> {

@@ -9,6 +9,7 @@
 //! never removed or given another meaning.
 
 mod build;
+pub mod connecting;
 pub mod figures;
 pub mod histogram;
 pub mod row;
@@ -19,6 +20,7 @@ mod summary;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::connecting::{Connecting, Dialing};
 use self::row::{LatencyClass, Run, Trust};
 
 /// Name and version of the format.
@@ -40,6 +42,12 @@ pub struct Document {
     pub host: Host,
     /// What was to be run.
     pub plan: Plan,
+    /// How sockets were to be connected; absent in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialing: Option<Dialing>,
+    /// What connecting came to; absent in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connecting: Option<Connecting>,
     /// Rows that ran, in order: one per number of messages.
     pub runs: Vec<Run>,
     /// Rows that did not run.
@@ -150,6 +158,12 @@ pub struct Plan {
     pub receivers_per_node: u64,
     /// CPUs with a worker each.
     pub cores: Vec<u64>,
+    /// Why these; null in files that were written before it was said.
+    #[serde(default)]
+    pub placement: Option<String>,
+    /// CPUs of the embedded cluster; empty without one.
+    #[serde(default)]
+    pub cluster_cpus: Vec<u64>,
     /// What the workers asked the kernel through.
     pub engine: Engine,
     /// How the workers waited for copies while the clock ran.

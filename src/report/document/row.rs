@@ -44,8 +44,8 @@ pub struct Run {
     /// How far out of order copies came; absent where every stream kept its order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reordering: Option<Reordering>,
-    /// Latencies too large for their histogram, over all classes. If not 0, maxima and high
-    /// percentiles are too low.
+    /// Latencies too large for their histogram, over all classes. If not 0, high percentiles are too
+    /// low; maxima are not.
     pub saturated: u64,
     /// Copies and latency by receiving node.
     pub matrix: Vec<MatrixCell>,

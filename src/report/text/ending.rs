@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::account::{self, row_name};
+use super::connecting;
 use super::floor;
 use super::page::Page;
 use super::rows::{PERCENTILES, latency_cells, meaning};
@@ -19,6 +20,7 @@ use crate::units::{Count, Nanos};
 
 pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     let Document { runs, .. } = page.document;
+    connecting::write(page, out)?;
     if let Some(last) = runs.last() {
         account::delivery(page, out)?;
         for run in runs {
@@ -46,12 +48,12 @@ const fn clock(mode: Mode) -> &'static str {
 fn latency(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
     let cells = |(class, latency): (LatencyClass, &Latency)| {
         let mut cells: Vec<Cell> = vec![class.key().into(), Count(latency.count).into()];
-        cells.extend(latency_cells(run, Some(latency)));
+        cells.extend(latency_cells(Some(latency)));
         cells.push(meaning(class).into());
         cells
     };
     let mut rows: Vec<_> = run.latency_us.present().map(cells).collect();
-    rows.extend(run.warmup.as_ref().and_then(|warmup| warmup_cells(page, run, warmup)));
+    rows.extend(run.warmup.as_ref().and_then(|warmup| warmup_cells(page, warmup)));
     let mut columns = vec![Column::left("", 10), Column::right("samples", 9)];
     columns.extend(PERCENTILES.map(|p| Column::right(p, Nanos::WIDTH)));
     columns.extend([Column::right("max", Nanos::WIDTH), Column::left("", 0)]);
@@ -67,11 +69,11 @@ fn latency(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
 }
 
 /// The headline class of what was due in the warm-up, which is in no other line.
-fn warmup_cells(page: &Page<'_>, run: &Run, warmup: &WarmUp) -> Option<Vec<Cell>> {
+fn warmup_cells(page: &Page<'_>, warmup: &WarmUp) -> Option<Vec<Cell>> {
     let class = page.document.plan.headline_latency;
     let latency = warmup.latency_us.of(class)?;
     let mut cells: Vec<Cell> = vec!["warm-up".into(), Count(latency.count).into()];
-    cells.extend(latency_cells(run, Some(latency)));
+    cells.extend(latency_cells(Some(latency)));
     cells.push(
         format!("{} of the first {}", class.key(), whole_seconds(seconds(warmup.duration_s)))
             .into(),

@@ -58,7 +58,7 @@ fn beside(page: &Page<'_>, out: &mut dyn Write, run: &Run, floor: &Run) -> io::R
 
 fn cells(page: &Page<'_>, name: &str, run: &Run, has_lag: bool) -> Vec<Cell> {
     let mut cells: Vec<Cell> = vec![name.into()];
-    cells.extend(latency_cells(run, run.latency_us.of(page.class)));
+    cells.extend(latency_cells(run.latency_us.of(page.class)));
     if has_lag {
         let p99 = |lag: &Latency| lag.p99.map(micros);
         cells.push(or_na(run.generator.schedule_lag_us.as_ref().and_then(p99)).into());

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
+use super::connecting;
 use super::page::Page;
+use crate::report::document::connecting::Dialing;
 use crate::report::document::figures::seconds;
 use crate::report::document::{Arrivals, Engine, FanOut, Host, Mode, Plan, Wait};
 use crate::report::format::{INDENT, Ink, counted, whole_seconds, wrapped};
@@ -23,7 +25,14 @@ pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     let cluster = format!("{}: {}", counted_nodes(plan), plan.cluster);
     labelled(out, "cluster", &cluster)?;
     nodes(page, out)?;
-    labelled(out, "sockets", &sockets(plan))?;
+    let dialing = page.document.dialing.as_ref();
+    labelled(out, "sockets", &sockets(plan, dialing))?;
+    if let Some(placement) = &plan.placement {
+        labelled(out, "cores", placement)?;
+    }
+    if let Some(sources) = dialing.and_then(connecting::sources) {
+        labelled(out, "sources", &sources)?;
+    }
     labelled(out, "message", &message(plan, tool.seed))?;
     labelled(out, "expected", &expectation(plan))?;
     if let Some(warmup_s) = plan.warmup_s {
@@ -97,7 +106,7 @@ fn nodes(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn sockets(plan: &Plan) -> String {
+fn sockets(plan: &Plan, dialing: Option<&Dialing>) -> String {
     let cpus: Vec<_> = plan.cores.iter().map(u64::to_string).collect();
     let per_node = match plan.receivers_per_node {
         0 => String::new(),
@@ -108,7 +117,7 @@ fn sockets(plan: &Plan) -> String {
         Count(plan.push_sockets),
         Count(plan.receive_sockets()),
         Count(plan.sockets()),
-        counted(cpus.len() as u64, "worker", "workers"),
+        connecting::workers(dialing, cpus.len() as u64),
         cpus.join(", "),
         match plan.engine {
             Engine::IoUring => "io_uring",

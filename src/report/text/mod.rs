@@ -8,6 +8,7 @@
 //! Made for 100 columns. Sections after the rows appear only when they have something to say.
 
 mod account;
+mod connecting;
 mod ending;
 mod floor;
 mod header;

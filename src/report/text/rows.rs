@@ -72,7 +72,7 @@ fn cells(run: &Run, class: LatencyClass) -> Vec<Cell> {
         seconds(run.time.receive_s).into(),
         Count(run.throughput.copies_per_s.round() as u64).into(),
     ];
-    cells.extend(latency_cells(run, run.latency_us.of(class)));
+    cells.extend(latency_cells(run.latency_us.of(class)));
     cells.push(verdict_cell(run));
     cells
 }
@@ -90,12 +90,8 @@ fn verdict_cell(run: &Run) -> Cell {
 }
 
 /// The percentiles of a class and its maximum.
-pub(super) fn latency_cells(run: &Run, class: Option<&Latency>) -> Vec<Cell> {
-    let figures: [fn(&Latency) -> Option<f64>; 3] = [|l| l.p50, |l| l.p99, |l| l.p99_9];
-    let figure = |of: fn(&Latency) -> Option<f64>| class.and_then(of).map(micros);
-    let mut cells: Vec<Cell> = figures.into_iter().map(|of| or_na(figure(of)).into()).collect();
-    let max = figure(|latency| latency.max);
-    let above = if run.saturated > 0 && max.is_some() { ">" } else { "" };
-    cells.push(format!("{above}{}", or_na(max)).into());
-    cells
+pub(super) fn latency_cells(class: Option<&Latency>) -> Vec<Cell> {
+    let figures: [fn(&Latency) -> Option<f64>; 4] = [|l| l.p50, |l| l.p99, |l| l.p99_9, |l| l.max];
+    let figure = |of: fn(&Latency) -> Option<f64>| or_na(class.and_then(of).map(micros));
+    figures.into_iter().map(|of| figure(of).into()).collect()
 }

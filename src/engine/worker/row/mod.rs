@@ -308,6 +308,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             dialect.correlates(),
             Arc::clone(&plan.sent),
         );
+        self.absent.iter().for_each(|&slot| recorder.leave_out(slot));
         let pace = Pace::new(self.plan, plan.schedule.as_ref(), &senders, &mut recorder);
         let mut row = Row {
             scanner: Scanner::new(dialect, &plan.text, plan.run),

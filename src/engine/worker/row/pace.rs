@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::sender::Senders;
 use crate::engine::pacing::Rounds;
-use crate::measure::recorder::{Latencies, Recorder};
+use crate::measure::latencies::Latencies;
+use crate::measure::recorder::Recorder;
 use crate::plan::Plan;
 use crate::plan::schedule::{Schedule, Shape, Timetable};
 use crate::units::Nanos;

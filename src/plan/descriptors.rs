@@ -1,0 +1,128 @@
+//! Where the sockets' descriptors live, and how many rings that takes.
+//!
+//! Belongs here: the arithmetic. Does not: the limit itself (`host::limits`), the rings' tables
+//! (`engine::ring`).
+//!
+//! Every socket takes a place in the process's table, which `RLIMIT_NOFILE` bounds. A socket that
+//! lives in the table of an io_uring (a direct descriptor) takes none; such a table has at most
+//! `RLIMIT_NOFILE` places too, but that counts for each ring anew (`io_sqe_files_register`). So where
+//! the limit cannot be raised, more rings hold more sockets: several on each core, each with a worker
+//! of its own.
+
+use super::Plan;
+use super::dialing::Descriptors;
+use super::engine::Engine;
+use crate::units::Count;
+
+/// The largest table of a ring (`IORING_MAX_FIXED_FILES`).
+const TABLE_MAX: u64 = 1 << 20;
+
+/// Beside the sockets: what a process holds anyway.
+const OWN: u64 = 64;
+
+/// Why descriptors cannot live where they should.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DescriptorError {
+    /// epoll knows no tables of rings.
+    #[error("--descriptors direct: only io_uring has tables of its own, and the workers use epoll")]
+    NoRings,
+    /// Every ring needs a socket that hears the text.
+    #[error(
+        "too few file descriptors: {} sockets with a limit of {} for each table need {} rings, but \
+         this dialect needs a socket to the push node on each and there are only {}: raise the \
+         limit (`ulimit -n`), or --receivers-per-node with fewer nodes",
+        Count(*.sockets), Count(*.limit), Count(*.rings), Count(*.hearing)
+    )]
+    TooManyRings {
+        /// All sockets.
+        sockets: u64,
+        /// `RLIMIT_NOFILE`.
+        limit: u64,
+        /// Rings that would be needed.
+        rings: u64,
+        /// Sockets that hear the text.
+        hearing: u64,
+    },
+}
+
+impl Plan {
+    /// The same plan with its descriptors placed, where a process may open `limit` files.
+    ///
+    /// # Errors
+    /// See [`DescriptorError`].
+    pub fn within_descriptors(self, limit: u64) -> Result<Self, DescriptorError> {
+        let rings = self.sockets().div_ceil(limit.clamp(1, TABLE_MAX));
+        // Where not even the rings fit, their tables are no way out: the limit is to be raised.
+        let helps = OWN.saturating_add(rings) <= limit;
+        let fits = self.sockets().saturating_add(OWN) <= limit || !helps;
+        match (self.dialing.descriptors, self.engine) {
+            (Descriptors::Direct, Engine::Epoll) => Err(DescriptorError::NoRings),
+            (Descriptors::Direct, Engine::IoUring) => self.in_rings(limit),
+            (Descriptors::Auto, Engine::IoUring) if !fits => self.in_rings(limit),
+            (Descriptors::Auto | Descriptors::Process, _) => Ok(self),
+        }
+    }
+
+    fn in_rings(mut self, limit: u64) -> Result<Self, DescriptorError> {
+        let (sockets, cores) = (self.sockets(), self.cores.len() as u64);
+        let rings = sockets.div_ceil(limit.clamp(1, TABLE_MAX)).max(1);
+        let per_core = rings.div_ceil(cores);
+        let (rings, hearing) = (per_core * cores, self.sockets_to(self.push_node));
+        if self.dialect.correlates() && rings > hearing {
+            return Err(DescriptorError::TooManyRings { sockets, limit, rings, hearing });
+        }
+        self.direct = true;
+        self.rings_per_core = usize::try_from(per_core).unwrap_or(usize::MAX);
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    fn plan(nodes: u16, receivers: u32, cores: usize, descriptors: Descriptors) -> Plan {
+        let ports: Vec<u16> = (1..=nodes).collect();
+        let plan = fixture::plan(&ports, |spec| {
+            spec.receivers_per_node = Some(receivers);
+            spec.dialing.descriptors = descriptors;
+        });
+        Plan { cores: (0..cores).collect(), ..plan }
+    }
+
+    fn placed(plan: Plan, limit: u64) -> (bool, usize) {
+        let plan = plan.within_descriptors(limit).unwrap();
+        (plan.direct, plan.rings_per_core)
+    }
+
+    #[test]
+    fn sockets_that_fit_the_process_stay_there_unless_told_otherwise() {
+        assert_eq!(placed(plan(1, 19_933, 1, Descriptors::Auto), 20_000), (false, 1));
+        assert_eq!(placed(plan(1, 19_933, 1, Descriptors::Direct), 20_000), (true, 1));
+        assert_eq!(placed(plan(1, 50_000, 1, Descriptors::Process), 20_000), (false, 1));
+        assert_eq!(placed(plan(1, 198, 1, Descriptors::Auto), 50), (false, 1), "no room for rings");
+    }
+
+    #[test]
+    fn each_ring_holds_as_many_as_the_limit_and_more_rings_hold_more() {
+        let auto = |nodes, receivers, cores| plan(nodes, receivers, cores, Descriptors::Auto);
+        assert_eq!(placed(auto(1, 19_934, 1), 20_000), (true, 1), "19 937 in one table of 20 000");
+        assert_eq!(placed(auto(11, 18_182, 1), 20_000), (true, 11));
+        assert_eq!(placed(auto(11, 18_182, 2), 20_000), (true, 6));
+        assert_eq!(placed(auto(1, 3_000_000, 1), u64::MAX - 64), (false, 1));
+        for (sockets, cores) in [(200_005_u64, 1_usize), (200_005, 3), (1_000_000, 7)] {
+            let plan = auto(1, sockets as u32 - 3, cores).within_descriptors(20_000).unwrap();
+            assert!(sockets.div_ceil(plan.workers() as u64) <= 20_000, "no table overflows");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_said_with_the_figures() {
+        let epoll = Plan { engine: Engine::Epoll, ..plan(1, 1, 1, Descriptors::Direct) };
+        assert_eq!(epoll.within_descriptors(20_000).unwrap_err(), DescriptorError::NoRings);
+        let error = plan(9_000, 9, 1, Descriptors::Auto).within_descriptors(1_024).unwrap_err();
+        assert!(error.to_string().contains("80 rings"), "{error}");
+        assert!(error.to_string().contains("there are only 12"), "{error}");
+    }
+}

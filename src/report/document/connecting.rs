@@ -1,0 +1,70 @@
+//! The part of a document that tells how sockets were connected.
+//!
+//! Belongs here: keys and their meaning. Does not: how they come about (`build`).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::row::Latency;
+
+/// How sockets were to be connected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Dialing {
+    /// The addresses that sockets come from; null where the kernel chooses.
+    pub sources: Option<SourceAddresses>,
+    /// Connects begun in a second, at most; null without a limit.
+    pub rate_per_s: Option<f64>,
+    /// Sockets that must be connected for the run to go on.
+    pub min_connected: u64,
+    /// Workers, each with a ring, over all cores.
+    pub workers: u64,
+    /// Descriptors live in the tables of the rings, not in that of the process.
+    pub direct_descriptors: bool,
+}
+
+/// Source addresses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceAddresses {
+    /// How many there are.
+    pub addresses: u64,
+    /// Which.
+    pub ranges: String,
+    /// Nobody named them: all nodes are on loopback, and one address has too few ports.
+    pub automatic: bool,
+}
+
+/// What connecting came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Connecting {
+    /// Sockets planned.
+    pub sockets: u64,
+    /// Sockets that were ready when the first row began.
+    pub connected: u64,
+    /// Sockets that were not: nothing is expected of them.
+    pub failed: u64,
+    /// From the first connect until the last socket was ready or given up.
+    pub wall_s: f64,
+    /// Sockets ready over that time; null when it took none.
+    pub rate_per_s: Option<f64>,
+    /// TCP connects that succeeded.
+    pub connect_us: Latency,
+    /// From the upgrade's request to the whole answer, of those that were accepted.
+    pub upgrade_us: Latency,
+    /// Local ports that somebody else held, and that were passed over.
+    pub ports_passed_over: u64,
+    /// The failed sockets by node, phase and reason.
+    pub failures: Vec<ConnectFailure>,
+}
+
+/// Sockets to one node that failed in one way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectFailure {
+    /// Index of the node.
+    pub node: u64,
+    /// `connect`, `upgrade` or `session`.
+    pub phase: String,
+    /// One clause.
+    pub reason: String,
+    /// How many sockets.
+    pub sockets: u64,
+}
