@@ -202,7 +202,11 @@ type Change = fn(&mut Facts, &mut Need);
 /// of either brings its finding and no other.
 const PROVOCATIONS: &[(&str, Severity, Change)] = &[
     ("RLIMIT_NOFILE", Stop, |f, _| f.limits.nofile = 1_000_063),
-    ("fs.file-max", Warn, |f, _| f.file_max = Some(1_003_103)),
+    ("RLIMIT_NOFILE", Stop, |f, n| {
+        n.limits.embedded_busiest = Some(2_097_152 - 63);
+        f.limits.nr_open = 1 << 30;
+    }),
+    ("fs.file-max", Stop, |f, _| f.limits.files_free = 1_000_063),
     ("net.ipv4.ip_local_port_range", Stop, |f, _| f.limits.ports = (40_000, 64_999 - 1)),
     ("net.ipv4.ip_local_port_range", Warn, |f, _| f.limits.ports = (15_001, 65_000 - 2)),
     ("net.ipv4.ip_local_port_range", Info, |f, _| f.limits.ports = (1_025, 65_535)),
@@ -365,6 +369,10 @@ fn the_audit_stops_exactly_where_a_run_is_stopped() {
         let up_to = |random: &mut fastrand::Rng, most: u64| random.u64(1..=most);
         facts.limits.nofile = up_to(&mut random, 2_000_000);
         facts.limits.memory_bytes = Some(up_to(&mut random, 1 << 33));
+        facts.limits.files_free = up_to(&mut random, 4_000_000);
+        need.limits.embedded_busiest = random.bool().then(|| random.u64(1..2_000_000));
+        need.limits.direct_rings = random.bool().then_some(4);
+        need.limits.own_origins = random.bool();
         let low = random.u16(1_024..60_000);
         facts.limits.ports = (low, random.u16(low..=65_535));
         need.limits.sockets_to_busiest = up_to(&mut random, 70_000);

@@ -107,14 +107,14 @@ fn plan(args: &RunArgs, source: Source<'_>, load: Load) -> Result<Plan, RunError
         Source::Nodes(urls) => (urls.to_vec(), false),
     };
     let targets = run::targets(args, &urls, &mut notices)?;
-    let placement =
-        run::place(args, &load, targets.len(), (!embedded).then_some(&targets), &mut notices)?;
+    let others = (!embedded).then_some(&targets);
+    let placement = run::place(args, &load, targets.len(), others, &mut notices)?;
     notices.iter().for_each(|notice| warn(&notice.to_string()));
     let engine = match args.engine() {
         Wish::Only(engine) => engine,
         Wish::Auto => Engine::IoUring,
     };
-    run::prepared(load, targets, placement.workers, engine)
+    run::settled(Plan::new(load, targets, placement.workers, engine)?)
 }
 
 fn stand_ins(nodes: u16) -> Vec<NodeUrl> {

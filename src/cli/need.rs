@@ -3,6 +3,7 @@
 //! Belongs here: taking figures out of a plan. Does not: judging them (`host::limits`, `host::audit`).
 
 use crate::dialect::text::TextShape;
+use crate::engine::worker::under_way_max;
 use crate::host::audit::need::{Need, Place, UringWish};
 use crate::host::limits;
 use crate::plan::Plan;
@@ -10,9 +11,6 @@ use crate::plan::engine::{Engine, Wish};
 use crate::plan::schedule::Shape;
 use crate::plan::sources::Sources;
 use crate::wire::encode;
-
-/// Connects that a worker has under way at once, at most (`engine::worker`).
-const CONNECTS_PER_WORKER: u64 = 256;
 
 /// The plan in numbers. `embedded`: the cluster is ours.
 pub fn of(plan: &Plan, embedded: bool, wish: Wish) -> Need {
@@ -75,8 +73,9 @@ fn window(plan: &Plan) -> Option<u64> {
 }
 
 fn connects_at_once(plan: &Plan) -> u64 {
-    let workers = plan.workers() as u64;
-    workers.saturating_mul(CONNECTS_PER_WORKER).min(plan.sockets_to(plan.push_node))
+    let workers = plan.workers();
+    let under_way = workers.saturating_mul(under_way_max(workers)) as u64;
+    under_way.min(plan.sockets_to(plan.push_node))
 }
 
 const fn uring_wish(wish: Wish, embedded: bool) -> UringWish {

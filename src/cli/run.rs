@@ -29,7 +29,7 @@ use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
 use crate::plan::Plan;
 use crate::plan::descriptors::DescriptorError;
-use crate::plan::engine::{self as engine_choice, Engine, EngineRefused};
+use crate::plan::engine::{self as engine_choice, EngineRefused};
 use crate::plan::load::Load;
 use crate::plan::notice::Notice;
 use crate::plan::origins::OriginError;
@@ -63,17 +63,18 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     limits::raise_descriptors();
 
     let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
-    let plan = prepared(load, targets, placement.workers, engine)?;
+    let plan = Plan::new(load, targets, placement.workers, engine)?;
+    let plan = settled(plan)?;
     let need = need::of(&plan, embedded, args.engine());
     limits::check(&limits::Facts::read(), &need.limits)
         .map_err(|error| too_large(error, &plan, embedded))?;
-    let why = (placement.why, placement.cluster);
     let surroundings = Surroundings {
         cpus_allowed: Some(cpus::allowed().len()),
         cluster_shares_cores: placement.shared,
         smt_siblings: placement.siblings,
         shortfalls: audit::audit(&audit::facts::Facts::read(), &need).shortfalls(),
     };
+    let why = (placement.why, placement.cluster);
     let several = several_rings(&plan);
     notice.iter().chain(&notices).chain(&several).for_each(|notice| warn(&notice.to_string()));
 
@@ -107,14 +108,9 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     Ok(exit_code(&outcome))
 }
 
-/// The plan with addresses, ports and tables for all its sockets.
-pub(super) fn prepared(
-    load: Load,
-    targets: Targets,
-    cores: Vec<usize>,
-    engine: Engine,
-) -> Result<Plan, RunError> {
-    let plan = Plan::new(load, targets, cores, engine)?.from_ports(LocalPorts::read())?;
+/// With addresses and ports for every socket, and descriptors where there is room for them.
+pub(super) fn settled(plan: Plan) -> Result<Plan, RunError> {
+    let plan = plan.from_ports(LocalPorts::read())?;
     plan.source_samples().into_iter().try_for_each(check_source).map_err(HostError::from)?;
     Ok(plan.within_descriptors(limits::Facts::read().nofile)?)
 }

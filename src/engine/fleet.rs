@@ -447,8 +447,8 @@ impl Coordinator<'_> {
             host_after: &host_after,
             cpus_allowed: self.surroundings.cpus_allowed,
             cluster_shares_cores: self.surroundings.cluster_shares_cores,
-            smt_siblings: &self.surroundings.smt_siblings,
             shortfalls: &self.surroundings.shortfalls,
+            smt_siblings: &self.surroundings.smt_siblings,
         });
         run.caveats.extend(verdict::left_out(&self.connecting, self.plan.dialing.least));
         run.caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));

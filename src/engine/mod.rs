@@ -175,8 +175,8 @@ pub struct Surroundings {
     pub cpus_allowed: Option<usize>,
     /// The cluster runs on this host and may use CPUs that carry workers.
     pub cluster_shares_cores: bool,
-    /// CPUs of workers that are two threads of one core.
-    pub smt_siblings: Vec<(usize, usize)>,
     /// Settings of this host that this plan needs otherwise.
     pub shortfalls: Vec<Shortfall>,
+    /// CPUs of workers that are two threads of one core.
+    pub smt_siblings: Vec<(usize, usize)>,
 }

@@ -13,7 +13,7 @@ use crate::units::{Bytes, Count};
 
 /// Descriptors beside the sockets: standard streams, rings, the result file, the cluster's pipes,
 /// and what the libraries below us hold for a moment.
-const OWN_DESCRIPTORS: u64 = 64;
+pub const OWN_DESCRIPTORS: u64 = 64;
 
 /// The widest range that leaves the privileged ports alone.
 const WIDEST_PORTS: u64 = 65_535 - 1_024 + 1;
@@ -39,14 +39,14 @@ pub struct Need {
 }
 
 impl Need {
-    /// Descriptors of the process, or of the fullest table: for sockets and everything else.
+    /// Descriptors of all sockets and of everything else.
     pub fn descriptors(&self) -> u64 {
         self.direct_rings.unwrap_or(self.sockets).saturating_add(OWN_DESCRIPTORS)
     }
 
     /// Open files over the whole host: a direct descriptor is one, too, and so is the far end of a
     /// connection where that is here.
-    fn files(&self) -> u64 {
+    pub fn files(&self) -> u64 {
         let ends = if self.embedded_busiest.is_some() { 2 } else { 1 };
         self.sockets.saturating_mul(ends).saturating_add(OWN_DESCRIPTORS)
     }
@@ -197,12 +197,14 @@ pub fn check(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     descriptors(facts, need)
 }
 
-fn files(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+/// Open files of the whole host alone.
+pub(super) fn files(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     let (needed, free) = (need.files(), facts.files_free);
     if needed <= free { Ok(()) } else { Err(LimitError::Files { needed, free }) }
 }
 
-fn cluster_descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+/// Descriptors of an embedded node alone.
+pub(super) fn cluster_descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     match need.embedded_busiest {
         Some(connections) if connections.saturating_add(OWN_DESCRIPTORS) > facts.nofile => {
             Err(LimitError::ClusterDescriptors { connections, limit: facts.nofile })
@@ -211,7 +213,7 @@ fn cluster_descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     }
 }
 
-/// Descriptors alone.
+/// Descriptors of our own process alone.
 pub(super) fn descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     let needed = need.descriptors();
     if needed <= facts.nofile {

@@ -46,10 +46,10 @@ pub struct Facts<'a> {
     pub cpus_allowed: Option<usize>,
     /// The cluster runs on this host and may use CPUs that carry workers.
     pub cluster_shares_cores: bool,
-    /// CPUs of workers that are two threads of one core.
-    pub smt_siblings: &'a [(usize, usize)],
     /// Settings of this host that this plan needs otherwise, as the audit found them.
     pub shortfalls: &'a [Shortfall],
+    /// CPUs of workers that are two threads of one core.
+    pub smt_siblings: &'a [(usize, usize)],
 }
 
 type Rule = fn(&Facts<'_>) -> Option<Caveat>;
@@ -70,8 +70,8 @@ const RULES: &[Rule] = &[
     softnet_drops,
     single_cpu,
     shared_cores,
-    smt_siblings,
     host_untuned,
+    smt_siblings,
 ];
 
 /// What a row without some of its sockets is not: the load that was planned.
@@ -353,6 +353,16 @@ fn shared_cores(facts: &Facts<'_>) -> Option<Caveat> {
     })
 }
 
+/// The audit's own warnings, and only those that figures may suffer by.
+fn host_untuned(facts: &Facts<'_>) -> Option<Caveat> {
+    let texts: Vec<_> = facts.shortfalls.iter().map(|s| s.text.as_str()).collect();
+    let remedies: Vec<_> = facts.shortfalls.iter().map(|s| s.remedy.as_str()).collect();
+    let all = "`fanstorm audit` with the same flags shows all of it";
+    (!texts.is_empty()).then(|| {
+        degraded("host-untuned", texts.join("; "), &format!("{}; {all}", remedies.join("; ")))
+    })
+}
+
 fn smt_siblings(facts: &Facts<'_>) -> Option<Caveat> {
     let pairs = facts.smt_siblings.iter().map(|(a, b)| format!("{a} and {b}"));
     let pairs: Vec<_> = pairs.collect();
@@ -365,16 +375,6 @@ fn smt_siblings(facts: &Facts<'_>) -> Option<Caveat> {
             ),
             "give --cores one thread of each core (lscpu -e), or a number no larger than the cores",
         )
-    })
-}
-
-/// The audit's own warnings, and only those that figures may suffer by.
-fn host_untuned(facts: &Facts<'_>) -> Option<Caveat> {
-    let texts: Vec<_> = facts.shortfalls.iter().map(|s| s.text.as_str()).collect();
-    let remedies: Vec<_> = facts.shortfalls.iter().map(|s| s.remedy.as_str()).collect();
-    let all = "`fanstorm audit` with the same flags shows all of it";
-    (!texts.is_empty()).then(|| {
-        degraded("host-untuned", texts.join("; "), &format!("{}; {all}", remedies.join("; ")))
     })
 }
 
@@ -407,8 +407,8 @@ mod tests {
         rate: Option<Rate>,
         cpus_allowed: Option<usize>,
         cluster_shares_cores: bool,
-        smt_siblings: Vec<(usize, usize)>,
         shortfalls: Vec<Shortfall>,
+        smt_siblings: Vec<(usize, usize)>,
     }
 
     type Change = fn(&mut Case);
@@ -455,8 +455,8 @@ mod tests {
             rate: None,
             cpus_allowed: Some(2),
             cluster_shares_cores: false,
-            smt_siblings: Vec::new(),
             shortfalls: Vec::new(),
+            smt_siblings: Vec::new(),
         }
     }
 
@@ -484,8 +484,8 @@ mod tests {
             host_after: &case.after,
             cpus_allowed: case.cpus_allowed,
             cluster_shares_cores: case.cluster_shares_cores,
-            smt_siblings: &case.smt_siblings,
             shortfalls: &case.shortfalls,
+            smt_siblings: &case.smt_siblings,
         })
     }
 
@@ -540,8 +540,8 @@ mod tests {
             (|c| c.after.softnet_dropped = Some(6), "softnet-drops", Degraded),
             (|c| c.cpus_allowed = Some(1), "single-cpu", Degraded),
             (|c| c.cluster_shares_cores = true, "shared-cores", Degraded),
-            (|c| c.smt_siblings = vec![(0, 8)], "smt-siblings", Degraded),
             (untuned, "host-untuned", Degraded),
+            (|c| c.smt_siblings = vec![(0, 8)], "smt-siblings", Degraded),
         ];
         for (change, code, severity) in table {
             assert_eq!(codes(change), [(code, severity)]);

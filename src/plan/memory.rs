@@ -10,6 +10,7 @@ use super::Plan;
 use super::load::MAX_MESSAGES;
 use super::schedule::{Arrivals, Shape};
 use crate::dialect::text::TextShape;
+use crate::host::audit::cost::KERNEL_SOCKET;
 use crate::units::Nanos;
 use crate::wire::encode;
 
@@ -43,11 +44,6 @@ const WAITING_COPY_BYTES: u64 = 16;
 
 /// Of ours, for each connection, while it is idle; a test in `engine::worker` holds it.
 pub const CONNECTION_BYTES: u64 = 512;
-
-/// Of the kernel, for each end of a connection that has nothing queued: TCP socket (2368), its inode
-/// (832), file and directory entry (192 each), port (128), and our receive that waits (256). Measured
-/// on Linux 6.18, /proc/slabinfo.
-const KERNEL_BYTES: u64 = 4_096;
 
 /// Of a node of the embedded cluster, for each client (`cluster::node`).
 const NODE_BYTES: u64 = 3_072;
@@ -121,7 +117,7 @@ impl Plan {
         let ends = if embedded { 2 } else { 1 };
         let mut parts = vec![
             ("connections", sockets.saturating_mul(CONNECTION_BYTES)),
-            ("their sockets in the kernel", sockets.saturating_mul(ends * KERNEL_BYTES)),
+            ("their sockets in the kernel", sockets.saturating_mul(ends * KERNEL_SOCKET.0)),
         ];
         if embedded {
             parts.push(("the embedded cluster's clients", sockets.saturating_mul(NODE_BYTES)));

@@ -21,7 +21,7 @@ use rustix::io::Errno;
 
 pub use self::conduct::{Conductor, Directive, WorkerProgress};
 use self::ramp::Dial;
-pub use self::ramp::Lane;
+pub use self::ramp::{Lane, under_way_max};
 pub use self::row::RowPlan;
 use self::stamps::Stamps;
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};

@@ -16,6 +16,11 @@ const UNDER_WAY: usize = 2_048;
 const UNDER_WAY_EACH: usize = 256;
 const UNDER_WAY_LEAST: usize = 16;
 
+/// Connects that one of so many workers has under way at once, at most.
+pub fn under_way_max(workers: usize) -> usize {
+    (UNDER_WAY / workers).clamp(UNDER_WAY_LEAST, UNDER_WAY_EACH)
+}
+
 /// What was missed for longer than this, because too many were under way, is not made up for: the
 /// rate is a bound, and a node that has just recovered is not to be met with a flood.
 const SLACK: Nanos = Nanos::from_millis(10);
@@ -107,7 +112,7 @@ pub(super) struct Ramp {
 
 impl Ramp {
     pub(super) fn new(sockets: usize, rate: Option<Rate>, lane: Lane, start: Nanos) -> Self {
-        let under_way_max = (UNDER_WAY / lane.of).clamp(UNDER_WAY_LEAST, UNDER_WAY_EACH);
+        let under_way_max = under_way_max(lane.of);
         let begun = VecDeque::with_capacity(sockets.min(under_way_max));
         Self { next: 0, end: sockets as Slot, under_way_max, begun, rate, lane, start }
     }

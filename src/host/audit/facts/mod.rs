@@ -33,8 +33,6 @@ pub struct Facts {
     pub reserved_ports: Vec<(u16, u16)>,
     /// Open files of the whole system, `fs.file-nr`, first figure.
     pub files_open: Option<u64>,
-    /// `fs.file-max`.
-    pub file_max: Option<u64>,
     /// This process has `CAP_SYS_ADMIN`.
     pub is_admin: bool,
     /// `net.ipv4.tcp_*`.
@@ -182,7 +180,6 @@ impl Facts {
             limits: limits::Facts::under(root),
             reserved_ports: reserved_ports(&files),
             files_open: files.sysctl_numbers::<3>("fs/file-nr").map(|[open, ..]| open),
-            file_max: files.sysctl("fs/file-max"),
             is_admin: is_admin(&files).unwrap_or(false),
             tcp: tcp(&files),
             queues: queues(&files),
@@ -360,7 +357,7 @@ mod tests {
     #[test]
     fn this_machine_shows_what_every_linux_shows() {
         let facts = Facts::read();
-        assert!(facts.file_max.is_some() && facts.files_open.is_some());
+        assert!(facts.files_open.is_some());
         assert!(facts.tcp.rmem.is_some() && facts.queues.somaxconn.is_some());
         assert_eq!(facts.uring.attempt, None, "reading tries nothing");
     }

@@ -3,38 +3,59 @@
 use super::super::facts::Facts;
 use super::super::finding::{Finding, Remedy, Severity};
 use super::super::need::Need;
-use crate::host::limits::{self, LimitError};
+use crate::host::limits::{self, LimitError, OWN_DESCRIPTORS};
 use crate::units::Count;
 
-pub(super) fn nofile(facts: &Facts, need: &Need) -> Option<Finding> {
-    let Err(LimitError::Descriptors { needed, sockets, limit, .. }) =
+/// Too few for what: the plan's own process, or a node's of the embedded cluster.
+struct Short {
+    needed: u64,
+    why: String,
+}
+
+fn short(facts: &Facts, need: &Need) -> Option<Short> {
+    if let Err(LimitError::Descriptors { needed, sockets, .. }) =
         limits::descriptors(&facts.limits, &need.limits)
+    {
+        let of = match need.limits.direct_rings {
+            Some(rings) => format!("{rings} rings with tables of their own for the sockets"),
+            None => format!("{} sockets", Count(sockets)),
+        };
+        let why = format!("{of} + {OWN_DESCRIPTORS} descriptors of our own = {}", Count(needed));
+        return Some(Short { needed, why });
+    }
+    let Err(LimitError::ClusterDescriptors { connections, .. }) =
+        limits::cluster_descriptors(&facts.limits, &need.limits)
     else {
         return None;
     };
-    let own = needed.saturating_sub(sockets);
+    let needed = connections.saturating_add(OWN_DESCRIPTORS);
+    let why = format!(
+        "the busiest node of the embedded cluster takes {} connections + {OWN_DESCRIPTORS} of its \
+         own = {}",
+        Count(connections),
+        Count(needed)
+    );
+    Some(Short { needed, why })
+}
+
+pub(super) fn nofile(facts: &Facts, need: &Need) -> Option<Finding> {
+    let Short { needed, why } = short(facts, need)?;
+    let limit = Count(facts.limits.nofile);
     Some(Finding {
         severity: Severity::Stop,
-        is: Count(limit).to_string(),
+        is: limit.to_string(),
         wants: Count(needed).to_string(),
         why: format!(
-            "{} sockets + {own} descriptors of our own = {}; the hard limit is {}, and only root \
-             raises it. A service takes LimitNOFILE= and a container --ulimit nofile=, not \
-             limits.conf",
-            Count(sockets),
-            Count(needed),
-            Count(limit)
+            "{why}; the hard limit is {limit}, and only root raises it. A service takes \
+             LimitNOFILE= and a container --ulimit nofile=, not limits.conf"
         ),
         remedy: Remedy::Descriptors(needed),
     })
 }
 
 pub(super) fn nr_open(facts: &Facts, need: &Need) -> Option<Finding> {
-    let Err(LimitError::Descriptors { needed, nr_open, .. }) =
-        limits::descriptors(&facts.limits, &need.limits)
-    else {
-        return None;
-    };
+    let Short { needed, .. } = short(facts, need)?;
+    let nr_open = facts.limits.nr_open;
     (needed > nr_open).then(|| Finding {
         severity: Severity::Stop,
         is: Count(nr_open).to_string(),
@@ -49,21 +70,23 @@ pub(super) fn nr_open(facts: &Facts, need: &Need) -> Option<Finding> {
 }
 
 pub(super) fn file_max(facts: &Facts, need: &Need) -> Option<Finding> {
-    let (max, open) = (facts.file_max?, facts.files_open.unwrap_or(0));
-    let total = need.sockets_here().saturating_add(open);
-    let ends = if need.place.is_here() { "both ends of " } else { "" };
-    (total > max).then(|| Finding {
-        // The ceiling does not bind processes with CAP_SYS_ADMIN.
-        severity: if facts.is_admin { Severity::Info } else { Severity::Warn },
-        is: Count(max).to_string(),
-        wants: Count(total.saturating_mul(2)).to_string(),
+    let Err(LimitError::Files { needed, free }) = limits::files(&facts.limits, &need.limits) else {
+        return None;
+    };
+    let open = facts.files_open.unwrap_or(0);
+    let wanted = needed.saturating_add(open).saturating_mul(2);
+    let ends = if need.limits.embedded_busiest.is_some() { "both ends of " } else { "" };
+    Some(Finding {
+        severity: Severity::Stop,
+        is: Count(free.saturating_add(open)).to_string(),
+        wants: Count(wanted).to_string(),
         why: format!(
-            "all processes together: {} files are open, {ends}{} sockets make it {}; the rest of \
+            "all processes together: {} files are open, {ends}{} sockets want {} more; the rest of \
              the system wants some too",
             Count(open),
             Count(need.sockets()),
-            Count(total)
+            Count(needed)
         ),
-        remedy: Remedy::Sysctl(total.saturating_mul(2).to_string()),
+        remedy: Remedy::Sysctl(wanted.to_string()),
     })
 }

@@ -42,11 +42,11 @@ pub const RULES: &[Rule] = &[
     Rule {
         knob: "fs.file-max",
         group: Group::Descriptors,
-        worst: Warn,
+        worst: Stop,
         figures: false,
         wants: "twice all sockets of the host",
         why: "all processes together; where nodes run on the same host, both ends count",
-        visible: |f| f.file_max.is_some(),
+        visible: |f| f.files_open.is_some(),
         check: descriptors::file_max,
     },
     Rule {

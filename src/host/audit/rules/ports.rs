@@ -14,7 +14,8 @@ pub(super) fn range(facts: &Facts, need: &Need) -> Option<Finding> {
         return Some(too_few(facts, need));
     }
     let (sockets, available) = (need.sockets_per_source(), facts.limits.ports_available());
-    (sockets > available / 2).then(|| Finding {
+    // Ports that we deal ourselves are not looked for, and are about half of the range anyway.
+    (!need.limits.own_origins && sockets > available / 2).then(|| Finding {
         severity: Severity::Warn,
         is: range_text(facts),
         wants: format!("{} ports", Count(2 * sockets)),
@@ -60,7 +61,10 @@ fn wide() -> Remedy {
 }
 
 fn spread() -> Remedy {
-    Remedy::Advice("no range is wide enough: more nodes, or more addresses to come from".to_owned())
+    Remedy::Advice(
+        "no range is wide enough: --source-ip with more addresses of this host, or more nodes"
+            .to_owned(),
+    )
 }
 
 pub(super) fn parity(facts: &Facts, need: &Need) -> Option<Finding> {
