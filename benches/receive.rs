@@ -27,6 +27,7 @@ use fanstorm::measure::recorder::{Recorder, Seat};
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::plan::fan_out::FanOut;
 use fanstorm::plan::load::Spec;
+use fanstorm::plan::wait::WaitMode;
 use fanstorm::units::Nanos;
 use fanstorm::wire::decoder::{BufferPool, Decoder, FrameCounts, Item};
 use fanstorm::wire::upgrade;
@@ -132,6 +133,8 @@ fn worker<R: Ring>(ring: R, shape: Shape, mut blaster: Blaster) -> Nanos {
         receivers_per_node: Some(shape.sockets),
         messages: vec![shape.frames],
         payload_bytes: PAYLOAD as u64,
+        // As the floor and the rivals do.
+        wait: Some(WaitMode::Sleep),
         ..Spec::default()
     };
     let plan = plan::plan(&[format!("ws://{}/", blaster.addr)], spec);

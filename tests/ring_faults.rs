@@ -21,6 +21,7 @@ use fanstorm::measure::tally::Row;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::schedule::{Arrivals, Shape};
+use fanstorm::plan::wait::WaitMode;
 use fanstorm::units::{Nanos, Rate};
 
 const PUSH: u32 = 3;
@@ -283,7 +284,9 @@ fn where_nothing_is_in_the_way_messages_leave_within_one_turn_of_their_due_time(
 fn messages_that_wait_for_a_blocked_socket_are_late_by_no_fault_of_ours_and_move_no_other() {
     let mut plan = plan(u64::MAX);
     plan.shape = Shape::Rate { rate: "200/s".parse().unwrap(), arrivals: Arrivals::Constant };
-    // An operation takes 50 turns, of up to 5 ms: longer than from one message of a sender to the next.
+    // An operation takes 50 turns, of up to 5 ms where the worker sleeps: longer than from one message
+    // of a sender to the next.
+    plan.wait = WaitMode::Sleep;
     let slow = Dials { delay: 0.98, ..Dials::default() };
     let (run, ..) = Fixture::ready(&plan, Dials::default(), 3).row_with_times(slow);
     assert_eq!(run.ending, Ending::Complete);

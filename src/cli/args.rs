@@ -139,9 +139,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", default_value = "auto", help_heading = GENERATOR)]
     engine: EngineArg,
 
-    /// How workers wait for copies: for latency (poll while they follow each other, else sleep), spin
-    /// (poll without pause), for throughput (sleep until many are there; io_uring of Linux 6.12), or as
-    /// the load asks for: throughput in a burst, else latency (auto)
+    /// How workers wait for copies: for latency (poll until none has come for 5 ms, then sleep), spin
+    /// (poll without pause), sleep (until the next one), for throughput (sleep until many are there;
+    /// io_uring of Linux 6.12); auto waits for latency, and sleeps where CPUs are shared or rationed
     #[arg(long, value_name = "HOW", default_value = "auto", help_heading = GENERATOR)]
     wait: WaitArg,
 
@@ -404,6 +404,11 @@ impl RunArgs {
     /// What the workers are to stand on.
     pub fn engine(&self) -> Wish {
         self.engine.into()
+    }
+
+    /// Nobody said how workers are to wait.
+    pub fn waits_by_itself(&self) -> bool {
+        self.wait == WaitArg::Auto
     }
 
     /// How long a discovery may take.

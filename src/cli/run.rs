@@ -65,6 +65,8 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
     let plan = Plan::new(load, targets, placement.workers, engine)?;
     let plan = settled(plan)?;
+    let shares = args.waits_by_itself() && !has_own_cpus(&plan, placement.shared);
+    let plan = if shares { plan.on_shared_cpus() } else { plan };
     let need = need::of(&plan, embedded, args.engine());
     limits::check(&limits::Facts::read(), &need.limits)
         .map_err(|error| too_large(error, &plan, embedded))?;
@@ -106,6 +108,12 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
         warn(&format!("the report could not be written: {error}"));
     }
     Ok(exit_code(&outcome))
+}
+
+/// Whether a worker that polls takes its CPU from nobody: not from the cluster, from another ring, nor
+/// from a ration that would then run out.
+fn has_own_cpus(plan: &Plan, shared: bool) -> bool {
+    !shared && plan.rings_per_core == 1 && HostFacts::read().cgroup_cpus.is_none()
 }
 
 /// With addresses and ports for every socket, and descriptors where there is room for them.

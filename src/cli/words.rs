@@ -26,12 +26,14 @@ pub(super) enum EngineArg {
 /// `--wait`, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum WaitArg {
-    /// As the load asks for
+    /// For latency, or sleep where CPUs are shared or rationed
     Auto,
-    /// Poll while copies follow each other, else sleep
+    /// Poll until no copy has come for 5 ms, then sleep
     Latency,
     /// Poll without pause
     Spin,
+    /// Sleep until the next copy
+    Sleep,
     /// Sleep until many copies are there
     Throughput,
 }
@@ -93,6 +95,7 @@ impl From<WaitArg> for Option<WaitMode> {
             WaitArg::Auto => None,
             WaitArg::Latency => Some(WaitMode::Latency),
             WaitArg::Spin => Some(WaitMode::Spin),
+            WaitArg::Sleep => Some(WaitMode::Sleep),
             WaitArg::Throughput => Some(WaitMode::Throughput),
         }
     }

@@ -33,7 +33,7 @@ pub struct Spec {
     pub messages: Vec<u64>,
     /// When messages leave.
     pub shape: Shape,
-    /// How workers wait while the clock runs; as the shape asks where nobody said.
+    /// How workers wait while the clock runs; for latency where nobody said.
     pub wait: Option<WaitMode>,
     /// What is due so early is sent and accounted for, but timed apart.
     pub warmup: Nanos,

@@ -143,7 +143,7 @@ impl Plan {
             engine,
             messages,
             shape,
-            wait: spec.wait.unwrap_or_else(|| WaitMode::for_shape(shape)),
+            wait: spec.wait.unwrap_or_default(),
             warmup: spec.warmup,
             keep_intervals: spec.keep_intervals,
             payload_bytes: size(spec.payload_bytes),
@@ -157,6 +157,11 @@ impl Plan {
             origins: Origins::Kernel,
             test_turn_delay: spec.test_turn_delay,
         })
+    }
+
+    /// The same plan on CPUs that are not the workers' alone: to poll would take them from others.
+    pub fn on_shared_cpus(self) -> Self {
+        Self { wait: WaitMode::Sleep, ..self }
     }
 
     /// Workers over all cores.

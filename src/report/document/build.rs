@@ -143,6 +143,7 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         wait: Some(match plan.wait {
             WaitMode::Latency => doc::Wait::Latency,
             WaitMode::Spin => doc::Wait::Spin,
+            WaitMode::Sleep => doc::Wait::Sleep,
             WaitMode::Throughput => doc::Wait::Throughput,
         }),
         messages: plan.messages.clone(),

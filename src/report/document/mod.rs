@@ -225,6 +225,8 @@ pub enum Wait {
     Latency,
     /// Polls without pause.
     Spin,
+    /// Sleeps until the next copy.
+    Sleep,
     /// Sleeps until many are there or a moment has passed.
     Throughput,
 }

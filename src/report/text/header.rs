@@ -134,9 +134,10 @@ fn message(plan: &Plan, seed: u64) -> String {
 const fn waiting(wait: Wait) -> &'static str {
     match wait {
         Wait::Latency => {
-            "for latency: poll while copies follow each other, sleep until the next otherwise (--wait)"
+            "for latency: poll until no copy has come for 5 ms, then sleep until the next (--wait)"
         }
         Wait::Spin => "spin: poll without pause (--wait)",
+        Wait::Sleep => "sleep until the next copy (--wait)",
         Wait::Throughput => {
             "for throughput: sleep until 64 copies are there or 50 µs have passed (--wait)"
         }

@@ -397,7 +397,7 @@ fanstorm 0.1.0: a burst of 10, 100, 1 000, 8 000 messages
   message   dialect dsatter, text of 150 bytes, seed 42
   expected  messages x (3 push + 3 receive) copies: each message comes back on every socket
   times     send: until the kernel has taken the last frame; receive: until the last copy
-  waiting   for throughput: sleep until 64 copies are there or 50 µs have passed (--wait)
+  waiting   for latency: poll until no copy has come for 5 ms, then sleep until the next (--wait)
   ending    a row ends when every copy has come, or after 10 s without one (--drain)
   memory    at most 3.34 MiB, in the largest row
   host      Linux 6.18.44, AMD EPYC 9R14, 2 of 4 CPUs (quota 1.5), 25.0 GiB, virtual machine,
