@@ -192,6 +192,14 @@ impl<C: Clock> Script for Row<C> {
     }
 }
 
+/// What a worker had used when its row was complete. What it does after that, while the line must stay
+/// quiet, is neither work nor polling of the row.
+struct Used {
+    at: Nanos,
+    cpu: Nanos,
+    spun: Nanos,
+}
+
 /// What was counted before the row began, or before its measured part did.
 struct Before {
     at: Nanos,
@@ -231,7 +239,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             }
             let complete = row.complete();
             if complete && finished.is_none() {
-                finished = Some((now, thread_cpu_time()));
+                finished = Some(self.used(now));
             }
             let progress = WorkerProgress {
                 seen: row.recorder.seen(),
@@ -246,7 +254,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 Directive::End => break,
             }
         }
-        let finished = finished.unwrap_or_else(|| (self.clock.now(), thread_cpu_time()));
+        let finished = finished.unwrap_or_else(|| self.used(self.clock.now()));
         let opcodes = since(&self.opcodes, &opcodes);
         Ok(self.tally(row, &before, finished, opcodes))
     }
@@ -272,6 +280,10 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let now = self.dawdle(now);
         self.release(row, now);
         Ok(now)
+    }
+
+    fn used(&self, at: Nanos) -> Used {
+        Used { at, cpu: thread_cpu_time(), spun: self.counters.spun }
     }
 
     /// The test dial that makes a slow generator; the time after it.
@@ -370,21 +382,15 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         }
     }
 
-    fn tally(
-        &mut self,
-        row: Row<C>,
-        before: &Before,
-        (end, cpu): (Nanos, Nanos),
-        opcodes: Opcodes,
-    ) -> Tally {
+    fn tally(&mut self, row: Row<C>, before: &Before, used: Used, opcodes: Opcodes) -> Tally {
         let (counters, ring) = (self.counters, self.ring.counters());
         let core = CoreUse {
             cpu: 0,
             sockets: self.sessions.len() as u64,
             copies: row.recorder.seen() - before.seen,
-            cpu_time: cpu.since(before.cpu),
-            spun: counters.spun.since(before.counters.spun),
-            wall: end.since(before.at),
+            cpu_time: used.cpu.since(before.cpu),
+            spun: used.spun.since(before.counters.spun),
+            wall: used.at.since(before.at),
             cq_overflow: ring.cq_overflow - before.ring.cq_overflow,
             enobufs: counters.enobufs - before.counters.enobufs,
             short_sends: counters.short_sends - before.counters.short_sends,
