@@ -24,7 +24,7 @@ use super::worker::{Directive, Lane, RowPlan, Worker};
 use super::{DeafNode, EngineError, Phase, Progress, Stop, Surroundings, Watch};
 use crate::dialect::text::TextShape;
 use crate::host::clock::{self, Clock, Monotonic};
-use crate::host::facts::HostCounters;
+use crate::host::facts::{HostCounters, WORKER_THREADS};
 use crate::measure::connecting::{Connecting, Dialled, Failure};
 use crate::measure::interval::Port;
 use crate::measure::outcome::{Ending, Outcome, RunOutcome};
@@ -85,7 +85,8 @@ pub fn run(
             let (command, inbox) = channel();
             commands.push(command);
             let seat = Thread { plan, seats, index, board: &board, inbox, report: report.clone() };
-            scope.spawn(move || seat.run());
+            let thread = thread::Builder::new().name(format!("{WORKER_THREADS}{index}"));
+            thread.spawn_scoped(scope, move || seat.run()).expect("a thread for each worker");
         }
         drop(report);
         let board = &board;

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 use crate::units::{Bytes, Nanos};
 
+/// What the names of worker threads begin with.
+pub const WORKER_THREADS: &str = "worker-";
+
 /// What the machine is. Read once, before the run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HostFacts {
@@ -144,7 +147,7 @@ impl HostCounters {
             cpu_all,
             cpu_each,
             throttle: Cgroups::under(root).throttle(),
-            sched: sched_time_of_all_threads(root),
+            sched: sched_time_of_workers(root),
             tcp_drops: text(root, "proc/net/netstat").and_then(|t| tcp_drops(&t)),
             softnet_dropped: text(root, "proc/net/softnet_stat").and_then(|t| softnet_dropped(&t)),
         }
@@ -244,11 +247,14 @@ fn ticks_of_line(line: &str) -> Option<CpuTicks> {
     Some(CpuTicks { steal: ticks[7], total: ticks.iter().sum() })
 }
 
-/// `/proc/self/schedstat` is of the main thread alone: the workers are what matters.
-fn sched_time_of_all_threads(root: &Path) -> Option<SchedTime> {
+/// The workers' alone: whoever leads them may well wait, on a CPU that it shares with the cluster.
+fn sched_time_of_workers(root: &Path) -> Option<SchedTime> {
     let threads = fs::read_dir(root.join("proc/self/task")).ok()?;
+    let workers = threads.flatten().filter(|thread| {
+        text(&thread.path(), "comm").is_some_and(|name| name.starts_with(WORKER_THREADS))
+    });
     // A thread may end while we look: its time is missing then, as it will be later.
-    let times = threads.flatten().filter_map(|thread| text(&thread.path(), "schedstat"));
+    let times = workers.filter_map(|thread| text(&thread.path(), "schedstat"));
     times.filter_map(|t| sched_time(&t)).reduce(|sum, time| SchedTime {
         running: sum.running.plus(time.running),
         waiting: sum.waiting.plus(time.waiting),
@@ -411,8 +417,12 @@ mod tests {
                  cpu1 44904 0 5708 366615 1193 0 92 17 0 0\n\
                  intr 709134 0 0\nctxt 1046293\nbtime 1795512326\n",
             ),
-            ("proc/self/task/1/schedstat", "1000 200 3\n"),
-            ("proc/self/task/2/schedstat", "4000 30 7\n"),
+            ("proc/self/task/1/comm", "fanstorm\n"),
+            ("proc/self/task/1/schedstat", "70000 60000 50\n"),
+            ("proc/self/task/2/comm", "worker-0\n"),
+            ("proc/self/task/2/schedstat", "1000 200 3\n"),
+            ("proc/self/task/3/comm", "worker-1\n"),
+            ("proc/self/task/3/schedstat", "4000 30 7\n"),
             (
                 "proc/net/netstat",
                 "TcpExt: SyncookiesSent PruneCalled RcvPruned ListenOverflows ListenDrops \

@@ -6,7 +6,7 @@ use super::page::Page;
 use crate::report::document::connecting::{ConnectFailure, Connecting, Dialing};
 use crate::report::document::figures::{micros, seconds};
 use crate::report::document::row::Latency;
-use crate::report::format::{INDENT, Ink, counted, or_na, wrapped};
+use crate::report::format::{INDENT, Ink, counted, wrapped};
 use crate::units::Count;
 
 /// Reasons that a person reads; the result file has all.
@@ -67,8 +67,10 @@ fn line(connecting: &Connecting) -> String {
 }
 
 fn latency(us: &Latency) -> String {
-    let figure = |value: Option<f64>| or_na(value.map(micros));
-    format!("p50 {}, p99 {}, max {}", figure(us.p50), figure(us.p99), figure(us.max))
+    // Of a handful of sockets only the largest can be told.
+    let known = [("p50", us.p50), ("p99", us.p99), ("max", us.max)].into_iter();
+    let figures = known.filter_map(|(name, us)| Some(format!("{name} {}", micros(us?))));
+    figures.collect::<Vec<_>>().join(", ")
 }
 
 fn reason(page: &Page<'_>, failure: &ConnectFailure) -> String {
