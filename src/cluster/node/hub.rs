@@ -252,6 +252,8 @@ impl Hub {
             meddling.log("stall", Party::Node, None, count);
             // The node's only thread: neither reads, writes, Pings nor upgrades meanwhile.
             std::thread::sleep(lasting);
+            // Pongs that came meanwhile lie unread, and a round of Pings may be due before they are.
+            self.clients.borrow().values().for_each(|client| client.heard_pong());
         }
         if meddling.exit_after == Some(handled) {
             meddling.log("exit", Party::Node, None, count);
