@@ -25,6 +25,7 @@ use crate::measure::recorder::Recorder;
 use crate::measure::sent::{SentTimes, share};
 use crate::measure::tally::Tally;
 use crate::plan::schedule::Schedule;
+use crate::plan::wait::WaitMode;
 use crate::units::Nanos;
 use crate::wire::decoder::FrameCounts;
 
@@ -130,6 +131,10 @@ impl<C> Row<C> {
         if !self.stopped {
             self.pace.release(now, &mut self.recorder, &mut self.senders);
         }
+    }
+
+    fn is_sending(&self) -> bool {
+        self.senders.all.iter().any(Sender::is_under_way)
     }
 
     fn all_sent(&self) -> bool {
@@ -265,7 +270,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             now: before,
             active: row.active,
             next_due: row.next_due(),
-            sending: !row.all_sent(),
+            // Looked at only where it matters: there may be thousands of senders.
+            sending: self.plan.wait == WaitMode::Throughput && row.is_sending(),
         };
         let wait = pacing::wait(self.plan.wait, moment, TICK);
         let handled = self.counters.handled;

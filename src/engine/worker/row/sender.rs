@@ -95,6 +95,11 @@ impl Sender {
         Sent { warmup: warmup.into(), measured: flight.len() as u64 - u64::from(warmup) }
     }
 
+    /// The kernel has some of its messages, and has not said that it took them.
+    pub(super) fn is_under_way(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
     /// Nothing is under way, and nothing will follow.
     pub(super) fn is_done(&self, stopped: bool) -> bool {
         self.lost || (self.in_flight.is_empty() && (stopped || self.next == self.frames.count()))
