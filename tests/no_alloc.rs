@@ -18,6 +18,7 @@ use fanstorm::dialect::Dialect;
 use fanstorm::dialect::text::TextShape;
 use fanstorm::engine::drain::{DrainWatch, Progress};
 use fanstorm::engine::ring::epoll::EpollRing;
+use fanstorm::engine::ring::several::SeveralRings;
 use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Ring, RingConfig};
 use fanstorm::engine::spread::spread;
@@ -29,6 +30,7 @@ use fanstorm::measure::series::Collector;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::schedule::{Arrivals, Shape};
+use fanstorm::plan::wait::WaitMode;
 use fanstorm::units::{Nanos, Rate};
 
 thread_local! {
@@ -198,6 +200,16 @@ fn a_row_allocates_nothing_on_io_uring_with_correlation_and_patched_frames() {
     for frame_memory in [u64::MAX, 0] {
         let plan = plan(&cluster, Dialect::dsatter(), frame_memory);
         assert_eq!(row(&plan, uring(plan.sockets())).allocations, 0);
+    }
+}
+
+#[test]
+fn a_row_allocates_nothing_over_several_rings_polled_or_slept_over() {
+    let cluster = cluster(false);
+    for wait in [WaitMode::Latency, WaitMode::Sleep, WaitMode::Throughput] {
+        let plan = Plan { wait, ..plan(&cluster, Dialect::dsatter(), 0) };
+        let ring = SeveralRings::new(size(plan.sockets()).direct(3), 3).unwrap();
+        assert_eq!(row(&plan, ring).allocations, 0, "{wait:?}");
     }
 }
 

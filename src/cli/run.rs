@@ -65,7 +65,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
     let plan = Plan::new(load, targets, placement.workers, engine)?;
     let plan = settled(plan)?;
-    let shares = args.waits_by_itself() && !has_own_cpus(&plan, placement.shared);
+    let shares = args.waits_by_itself() && !has_own_cpus(placement.shared);
     let plan = if shares { plan.on_shared_cpus() } else { plan };
     let need = need::of(&plan, embedded, args.engine());
     limits::check(&limits::Facts::read(), &need.limits)
@@ -77,8 +77,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
         shortfalls: audit::audit(&audit::facts::Facts::read(), &need).shortfalls(),
     };
     let why = (placement.why, placement.cluster);
-    let several = several_rings(&plan);
-    notice.iter().chain(&notices).chain(&several).for_each(|notice| warn(&notice.to_string()));
+    notice.iter().chain(&notices).for_each(|notice| warn(&notice.to_string()));
 
     let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, why, &plan));
     let mut plots = Plots::open(args.hgrm(), &begun)?;
@@ -110,10 +109,10 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     Ok(exit_code(&outcome))
 }
 
-/// Whether a worker that polls takes its CPU from nobody: not from the cluster, from another ring, nor
-/// from a ration that would then run out.
-fn has_own_cpus(plan: &Plan, shared: bool) -> bool {
-    !shared && plan.rings_per_core == 1 && HostFacts::read().cgroup_cpus.is_none()
+/// Whether a worker that polls takes its CPU from nobody: neither from the cluster nor from a ration
+/// that would then run out.
+fn has_own_cpus(shared: bool) -> bool {
+    !shared && HostFacts::read().cgroup_cpus.is_none()
 }
 
 /// With addresses and ports for every socket, and descriptors where there is room for them.
@@ -226,11 +225,6 @@ pub(super) fn place(
 /// A ring like a worker's, as small as it can be: whether the host lets us.
 pub(super) fn smallest_ring() -> io::Result<()> {
     UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096, direct: false }).map(drop)
-}
-
-fn several_rings(plan: &Plan) -> Option<Notice> {
-    let (sockets, rings, cores) = (plan.sockets(), plan.workers(), plan.cores.len());
-    (plan.rings_per_core > 1).then_some(Notice::SeveralRings { sockets, rings, cores })
 }
 
 /// With what would fit, where memory is what there is too little of.
@@ -350,8 +344,7 @@ pub enum RunError {
 impl RunError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Origin(OriginError::Ports { .. })
-            | Self::Descriptors(DescriptorError::TooManyRings { .. }) => Exit::Host,
+            Self::Origin(OriginError::Ports { .. }) => Exit::Host,
             Self::Target(TargetError::Unresolved { .. }) | Self::Discover(_) => Exit::Unreachable,
             Self::Contradiction(_)
             | Self::Load(_)

@@ -1,15 +1,14 @@
 //! The fleet: one worker thread on each chosen core, and the phases that they go through together.
 //!
-//! Belongs here: threads, pinning, start barriers, the end of each phase. Does not: what a worker does in a phase (`worker`).
+//! Belongs here: threads, pinning, barriers, the end of each phase. Does not: a phase's work (`worker`).
 //!
 //! Nothing is shared between workers while the clock runs but read-only data and the sent times, each
-//! written once by one of them. A worker tells how far it is in its own cache line; what it measured
-//! leaves once, by value.
+//! written once by one of them. A worker tells how far it is in its own cache line.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use super::board::{Board, EndAll, Remote};
 use super::drain::DrainWatch;
 use super::quorum;
 use super::ring::epoll::EpollRing;
+use super::ring::several::SeveralRings;
 use super::ring::uring::UringRing;
 use super::ring::{Ring, RingConfig};
 use super::spread::spread;
@@ -135,14 +135,16 @@ impl Thread<'_> {
     }
 
     fn serve(&self) -> io::Result<()> {
-        let cpu = self.plan.cpu_of(self.index);
+        let cpu = self.plan.cores[self.index];
         if !core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
             return Err(io::Error::other(format!("CPU {cpu} of --cores is not ours to use")));
         }
         // On this very thread: a ring belongs to the one that builds it.
-        let size = RingConfig::for_sockets(self.seats.len() as u32);
-        let size = if self.plan.direct { size.direct(self.plan.rings_per_core) } else { size };
+        let (size, rings) =
+            (RingConfig::for_sockets(self.seats.len() as u32), self.plan.rings_each);
+        let size = if self.plan.direct { size.direct(rings) } else { size };
         match self.plan.engine {
+            Engine::IoUring if rings > 1 => self.work(cpu, SeveralRings::new(size, rings)?),
             Engine::IoUring => self.work(cpu, UringRing::new(size)?),
             Engine::Epoll => self.work(cpu, EpollRing::new(size)?),
         }
@@ -151,17 +153,17 @@ impl Thread<'_> {
     fn work<R: Ring>(&self, cpu: usize, ring: R) -> io::Result<()> {
         let mut rng = fastrand::Rng::with_seed(self.plan.seed);
         let rng = (0..=self.index).map(|_| rng.fork()).last().unwrap_or(rng);
-        let mut worker = Worker::new(self.plan, ring, Monotonic, self.seats, rng)
-            .in_lane(Lane { index: self.index, of: self.plan.workers() });
+        let lane = Lane { index: self.index, of: self.plan.workers() };
+        let mut worker = Worker::new(self.plan, ring, Monotonic, self.seats, rng).in_lane(lane);
         self.tell(Report::Built);
         loop {
             let command = match self.inbox.try_recv() {
                 Ok(command) => command,
-                Err(std::sync::mpsc::TryRecvError::Empty) => {
+                Err(TryRecvError::Empty) => {
                     worker.idle()?;
                     continue;
                 }
-                Err(std::sync::mpsc::TryRecvError::Disconnected) => return Ok(()),
+                Err(TryRecvError::Disconnected) => return Ok(()),
             };
             let mut remote = Remote::new(self.board, self.index);
             match command {

@@ -6,13 +6,12 @@
 //! Every socket takes a place in the process's table, which `RLIMIT_NOFILE` bounds. A socket that
 //! lives in the table of an io_uring (a direct descriptor) takes none; such a table has at most
 //! `RLIMIT_NOFILE` places too, but that counts for each ring anew (`io_sqe_files_register`). So where
-//! the limit cannot be raised, more rings hold more sockets: several on each core, each with a worker
-//! of its own.
+//! the limit cannot be raised, more rings hold more sockets: several for each worker, which drives them
+//! all.
 
 use super::Plan;
 use super::dialing::Descriptors;
 use super::engine::Engine;
-use crate::units::Count;
 
 /// The largest table of a ring (`IORING_MAX_FIXED_FILES`).
 const TABLE_MAX: u64 = 1 << 20;
@@ -26,23 +25,6 @@ pub enum DescriptorError {
     /// epoll knows no tables of rings.
     #[error("--descriptors direct: only io_uring has tables of its own, and the workers use epoll")]
     NoRings,
-    /// Every ring needs a socket that hears the text.
-    #[error(
-        "too few file descriptors: {} sockets with a limit of {} for each table need {} rings, but \
-         this dialect needs a socket to the push node on each and there are only {}: raise the \
-         limit (`ulimit -n`), or --receivers-per-node with fewer nodes",
-        Count(*.sockets), Count(*.limit), Count(*.rings), Count(*.hearing)
-    )]
-    TooManyRings {
-        /// All sockets.
-        sockets: u64,
-        /// `RLIMIT_NOFILE`.
-        limit: u64,
-        /// Rings that would be needed.
-        rings: u64,
-        /// Sockets that hear the text.
-        hearing: u64,
-    },
 }
 
 impl Plan {
@@ -57,23 +39,17 @@ impl Plan {
         let fits = self.sockets().saturating_add(OWN) <= limit || !helps;
         match (self.dialing.descriptors, self.engine) {
             (Descriptors::Direct, Engine::Epoll) => Err(DescriptorError::NoRings),
-            (Descriptors::Direct, Engine::IoUring) => self.in_rings(limit),
-            (Descriptors::Auto, Engine::IoUring) if !fits => self.in_rings(limit),
+            (Descriptors::Direct, Engine::IoUring) => Ok(self.in_rings(limit)),
+            (Descriptors::Auto, Engine::IoUring) if !fits => Ok(self.in_rings(limit)),
             (Descriptors::Auto | Descriptors::Process, _) => Ok(self),
         }
     }
 
-    fn in_rings(mut self, limit: u64) -> Result<Self, DescriptorError> {
-        let (sockets, cores) = (self.sockets(), self.cores.len() as u64);
-        let rings = sockets.div_ceil(limit.clamp(1, TABLE_MAX)).max(1);
-        let per_core = rings.div_ceil(cores);
-        let (rings, hearing) = (per_core * cores, self.sockets_to(self.push_node));
-        if self.dialect.correlates() && rings > hearing {
-            return Err(DescriptorError::TooManyRings { sockets, limit, rings, hearing });
-        }
-        self.direct = true;
-        self.rings_per_core = usize::try_from(per_core).unwrap_or(usize::MAX);
-        Ok(self)
+    fn in_rings(self, limit: u64) -> Self {
+        // `engine::spread` deals sockets evenly: no worker has more than this.
+        let busiest = self.sockets().div_ceil(self.workers() as u64);
+        let rings = busiest.div_ceil(limit.clamp(1, TABLE_MAX)).max(1);
+        Self { direct: true, rings_each: usize::try_from(rings).unwrap_or(usize::MAX), ..self }
     }
 }
 
@@ -93,7 +69,7 @@ mod tests {
 
     fn placed(plan: Plan, limit: u64) -> (bool, usize) {
         let plan = plan.within_descriptors(limit).unwrap();
-        (plan.direct, plan.rings_per_core)
+        (plan.direct, plan.rings_each)
     }
 
     #[test]
@@ -113,7 +89,7 @@ mod tests {
         assert_eq!(placed(auto(1, 3_000_000, 1), u64::MAX - 64), (false, 1));
         for (sockets, cores) in [(200_005_u64, 1_usize), (200_005, 3), (1_000_000, 7)] {
             let plan = auto(1, sockets as u32 - 3, cores).within_descriptors(20_000).unwrap();
-            assert!(sockets.div_ceil(plan.workers() as u64) <= 20_000, "no table overflows");
+            assert!(sockets.div_ceil(plan.rings() as u64) <= 20_000, "no table overflows");
         }
     }
 
@@ -121,8 +97,5 @@ mod tests {
     fn what_cannot_be_is_said_with_the_figures() {
         let epoll = Plan { engine: Engine::Epoll, ..plan(1, 1, 1, Descriptors::Direct) };
         assert_eq!(epoll.within_descriptors(20_000).unwrap_err(), DescriptorError::NoRings);
-        let error = plan(9_000, 9, 1, Descriptors::Auto).within_descriptors(1_024).unwrap_err();
-        assert!(error.to_string().contains("80 rings"), "{error}");
-        assert!(error.to_string().contains("there are only 12"), "{error}");
     }
 }

@@ -50,9 +50,8 @@ pub struct Plan {
     pub receivers_per_node: u32,
     /// The CPUs that carry workers; at least one, each once.
     pub cores: Vec<usize>,
-    /// Workers, each with a ring, on every one of them: 1, unless a ring's table of descriptors is
-    /// too small for the sockets of a core.
-    pub rings_per_core: usize,
+    /// Rings of each worker: 1, unless a ring's table of descriptors is too small for its sockets.
+    pub rings_each: usize,
     /// Sockets live in the rings' tables of descriptors, not in the process's.
     pub direct: bool,
     /// What the workers ask the kernel through.
@@ -138,7 +137,7 @@ impl Plan {
             push_sockets,
             receivers_per_node,
             cores,
-            rings_per_core: 1,
+            rings_each: 1,
             direct: false,
             engine,
             messages,
@@ -164,15 +163,14 @@ impl Plan {
         Self { wait: WaitMode::Sleep, ..self }
     }
 
-    /// Workers over all cores.
+    /// Workers over all cores: one on each.
     pub fn workers(&self) -> usize {
-        self.cores.len() * self.rings_per_core
+        self.cores.len()
     }
 
-    /// The CPU of a worker: they go round the cores, so that the first ones, which have the push
-    /// sockets, are not all on one.
-    pub fn cpu_of(&self, worker: usize) -> usize {
-        self.cores[worker % self.cores.len()]
+    /// Rings over all workers.
+    pub fn rings(&self) -> usize {
+        self.workers() * self.rings_each
     }
 
     /// The same load by the same workers on other nodes, from the kernel's choice of addresses: those

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::host::io_uring::Refusal;
-use crate::units::Count;
 
 /// Something that was decided for the user, who should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,15 +25,6 @@ pub enum Notice {
     },
     /// The embedded cluster has no CPU of its own.
     SharedCpus,
-    /// A ring's table of descriptors is too small for the sockets of a core.
-    SeveralRings {
-        /// All sockets.
-        sockets: u64,
-        /// Rings, each with a worker.
-        rings: usize,
-        /// CPUs that they are on.
-        cores: usize,
-    },
     /// io_uring is refused, and the workers go on without it.
     EpollInstead {
         /// By whom, and what to do.
@@ -60,16 +50,6 @@ impl fmt::Display for Notice {
                 "the embedded cluster shares its CPUs with the workers: latencies include the \
                  wait for a CPU; leave some out of --cores",
             ),
-            Self::SeveralRings { sockets, rings, cores } => {
-                let cpus = if *cores == 1 { "CPU" } else { "CPUs" };
-                write!(
-                    f,
-                    "{} sockets are more than one table of descriptors holds for each core: {rings} \
-                     workers share {cores} {cpus}, and a copy may wait for another's turn before it \
-                     is stamped; raise the limit (ulimit -n) to have one worker on each",
-                    Count(*sockets)
-                )
-            }
             Self::EpollInstead { refusal } => {
                 write!(f, "the workers use epoll, at a higher cost for each copy: {refusal}")
             }
@@ -87,7 +67,6 @@ mod tests {
             Notice::FewerCores { asked: 8, taken: 4, correlates: true },
             Notice::FewerCores { asked: 8, taken: 6, correlates: false },
             Notice::SharedCpus,
-            Notice::SeveralRings { sockets: 200_005, rings: 11, cores: 1 },
             Notice::EpollInstead { refusal: Refusal::Seccomp },
         ] {
             assert_eq!(notice.to_string().lines().count(), 1, "{notice}");

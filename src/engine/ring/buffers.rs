@@ -10,6 +10,7 @@
 #![expect(unsafe_code, reason = "memory shared with the kernel")]
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -22,8 +23,9 @@ use super::{Filled, RingConfig};
 
 /// `IOU_PBUF_RING_INC`: the kernel consumes a buffer in several reads.
 const PBUF_INC: u16 = 2;
-/// Buffers that are filled in several reads, and the size of each.
-const INCREMENTAL: u16 = 64;
+/// Buffers that are filled in several reads, and the size of each. The least hold what one turn of
+/// many sockets brings; a burst on few sockets wants the most.
+const INCREMENTAL: RangeInclusive<usize> = 16..=64;
 const INCREMENTAL_BYTES: usize = 64 << 10;
 /// Buffer group of most sockets.
 pub(super) const GROUP: u16 = 0;
@@ -64,8 +66,11 @@ impl Drop for Mapping {
 /// read takes little and the next goes to memory that is still in the cache; where it cannot (before
 /// 6.12), one for each read.
 pub(super) fn provide(ring: &IoUring, config: RingConfig) -> io::Result<BufferRing> {
-    let incremental =
-        register(ring, BufferRing::new(INCREMENTAL, INCREMENTAL_BYTES)?, GROUP, PBUF_INC);
+    // Half of what single buffers take: no read leaves the rest of one unused.
+    let bytes = usize::from(config.buffers) * config.buffer_bytes / 2;
+    let count = (bytes / INCREMENTAL_BYTES).clamp(*INCREMENTAL.start(), *INCREMENTAL.end());
+    let count = count.next_power_of_two() as u16;
+    let incremental = register(ring, BufferRing::new(count, INCREMENTAL_BYTES)?, GROUP, PBUF_INC);
     match incremental {
         Err(error) if Errno::from_io_error(&error) == Some(Errno::INVAL) => {
             register(ring, BufferRing::new(config.buffers, config.buffer_bytes)?, GROUP, 0)

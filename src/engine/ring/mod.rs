@@ -27,6 +27,8 @@ mod buffers;
 pub mod epoll;
 pub mod fake;
 mod handle;
+pub mod several;
+mod token;
 pub mod uring;
 
 /// A socket's place in one ring, counted from 0. A ring is built for a fixed number of slots.
@@ -166,7 +168,7 @@ impl RingConfig {
         }
     }
 
-    /// Sockets in the ring's own table, and `rings` of its kind on one core, of which one runs at a
+    /// Sockets in the ring's own table, and `rings` of its kind for one worker, which looks at one at a
     /// time: they share the cache, so each has its part of the buffers.
     pub fn direct(self, rings: usize) -> Self {
         let buffers = (usize::from(self.buffers) / rings.max(1)).next_power_of_two().max(256);

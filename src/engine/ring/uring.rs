@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
 use io_uring::types::{Fixed, SubmitArgs, Timespec};
@@ -32,11 +32,10 @@ use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
 use super::arrival::{self, Header};
 use super::buffers::{self, BufferRing, GROUP, TIMED_GROUP};
 use super::handle::{Aim, Handle, aimed};
+use super::token::{UNWATCHED, bit, decode, token, unwrap_timed};
 use super::{Completion, Filled, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
 use crate::units::Nanos;
 
-/// Token of operations whose completion nobody waits for (cancellations).
-const UNWATCHED: u64 = u64::MAX;
 /// How long the end of a ring may take before its memory is leaked rather than freed.
 const TEARDOWN: Nanos = Nanos::from_secs(1);
 
@@ -134,6 +133,49 @@ impl UringRing {
             counters: RingCounters::default(),
             ring,
         })
+    }
+
+    /// Signals `bell`, while it is heard, when there is something to do.
+    pub(super) fn ring_bell(&mut self, bell: BorrowedFd<'_>) -> io::Result<()> {
+        self.ring.submitter().register_eventfd(bell.as_raw_fd())?;
+        self.hear_bell(false);
+        Ok(())
+    }
+
+    /// While nobody sleeps, a bell would only cost those who send to us.
+    pub(super) fn hear_bell(&mut self, hear: bool) {
+        let queue = self.ring.completion();
+        if hear { queue.enable_eventfd() } else { queue.disable_eventfd() }
+    }
+
+    /// Submits what is queued, and takes nothing.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.ring.submission().is_empty() {
+            return Ok(());
+        }
+        self.publish();
+        self.enter(Wait::POLL)
+    }
+
+    /// A wait that does not sleep would do something. Asking is much cheaper than such a wait.
+    pub(super) fn has_work(&mut self) -> bool {
+        let queue = self.ring.submission();
+        let has_asked = !queue.is_empty() || queue.taskrun() || queue.cq_overflow();
+        drop(queue);
+        has_asked || self.has_completions() || !self.ring.completion().is_empty()
+    }
+
+    /// Completions wait for [`Ring::next_completion`].
+    pub(super) fn has_completions(&self) -> bool {
+        self.cursor < self.ready.len()
+    }
+
+    /// Shows the kernel the buffers that have come back.
+    fn publish(&mut self) {
+        self.buffers().publish();
+        if let Some((buffers, _)) = &mut self.timed {
+            buffers.publish();
+        }
     }
 
     fn buffers(&mut self) -> &mut BufferRing {
@@ -392,12 +434,8 @@ impl Ring for UringRing {
     }
 
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
-        self.buffers().publish();
-        let waiting = self.cursor < self.ready.len();
-        if let Some((buffers, _)) = &mut self.timed {
-            buffers.publish();
-        }
-        self.enter(if waiting { Wait::POLL } else { wait })?;
+        self.publish();
+        self.enter(if self.has_completions() { Wait::POLL } else { wait })?;
         self.reap();
         Ok(())
     }
@@ -442,42 +480,6 @@ impl Drop for UringRing {
     }
 }
 
-const fn bit(op: Op) -> u8 {
-    1 << op as u8
-}
-
-const fn token(op: Op, slot: Slot) -> u64 {
-    (op as u64) << 32 | slot as u64
-}
-
-/// Takes what comes before the payload of a timed read off it.
-fn unwrap_timed(completion: &mut Completion, buffer: u16) {
-    completion.result = (completion.result - arrival::PREFIX as i32).max(0);
-    completion.buffer =
-        Some(Filled { buffer, timed: true, start: arrival::PREFIX as u32, last: true });
-}
-
-/// A completion from its queue entry; `None` for operations that nobody waits for.
-fn decode(entry: &cqueue::Entry) -> Option<Completion> {
-    let token = entry.user_data();
-    if token == UNWATCHED {
-        return None;
-    }
-    let op = match token >> 32 {
-        0 => Op::Connect,
-        1 => Op::Receive,
-        2 => Op::Send,
-        other => unreachable!("token of operation {other}"),
-    };
-    Some(Completion {
-        op,
-        slot: token as u32,
-        result: entry.result(),
-        more: cqueue::more(entry.flags()),
-        buffer: None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -485,14 +487,5 @@ mod tests {
     #[test]
     fn the_largest_worker_asks_for_no_more_completions_than_the_kernel_gives() {
         assert_eq!([1, 3_000, 16_667, u32::MAX].map(completions), [8_192, 16_384, 65_536, 65_536]);
-    }
-
-    #[test]
-    fn a_token_carries_operation_and_slot() {
-        for (op, slot) in [(Op::Connect, 0), (Op::Receive, u32::MAX), (Op::Send, 77)] {
-            assert_eq!(token(op, slot) >> 32, op as u64);
-            assert_eq!(token(op, slot) as u32, slot);
-            assert_ne!(token(op, slot), UNWATCHED);
-        }
     }
 }

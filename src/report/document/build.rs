@@ -228,6 +228,7 @@ fn dialing(plan: &Plan) -> Dialing {
         rate_per_s: plan.dialing.rate.map(Rate::as_f64),
         min_connected: plan.dialing.least.of(plan.sockets()),
         workers: plan.workers() as u64,
+        rings: plan.rings() as u64,
         direct_descriptors: plan.direct,
         delayed_ack: plan.dialing.delayed_ack,
     }

@@ -16,8 +16,12 @@ pub struct Dialing {
     pub rate_per_s: Option<f64>,
     /// Sockets that must be connected for the run to go on.
     pub min_connected: u64,
-    /// Workers, each with a ring, over all cores.
+    /// Workers over all cores.
     pub workers: u64,
+    /// Rings over all workers; more than workers where a ring's table of descriptors is too small for
+    /// the sockets of one. 0 in results from before this was told.
+    #[serde(default)]
+    pub rings: u64,
     /// Descriptors live in the tables of the rings, not in that of the process.
     pub direct_descriptors: bool,
     /// What comes is acknowledged late (`TCP_QUICKACK` off), which most clients do not ask for.

@@ -20,11 +20,18 @@ pub(super) fn sources(dialing: &Dialing) -> Option<String> {
     Some(format!("{addresses}, {}{why}", sources.ranges))
 }
 
-/// For the header: how many workers there are, and where descriptors live if not as ever.
+/// For the header: how many workers there are, and where descriptors live if not as ever. Each further
+/// ring of a worker is there for its table alone.
 pub(super) fn workers(dialing: Option<&Dialing>, cores: u64) -> String {
     let workers = dialing.map_or(cores, |dialing| dialing.workers);
-    let direct = dialing.is_some_and(|dialing| dialing.direct_descriptors);
-    let direct = if direct { ", with direct descriptors" } else { "" };
+    let tables = dialing.filter(|dialing| dialing.direct_descriptors).map(|dialing| dialing.rings);
+    let direct = match tables {
+        Some(rings @ 2..) => {
+            format!(", with direct descriptors in {}", counted(rings, "ring", "rings"))
+        }
+        Some(_) => ", with direct descriptors".to_owned(),
+        None => String::new(),
+    };
     let late = dialing.is_some_and(|dialing| dialing.delayed_ack);
     let late = if late { ", acknowledging late" } else { "" };
     format!("{}{direct}{late}", counted(workers, "worker", "workers"))
