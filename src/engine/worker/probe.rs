@@ -16,9 +16,13 @@ use crate::plan::Plan;
 use crate::units::Nanos;
 
 /// A probe that was not seen everywhere is repeated: a cluster may drop messages. Counted from the
-/// last socket that saw one: to hundreds of thousands of them one broadcast takes longer than this,
-/// and a second would only be in its way.
+/// last socket that saw one.
 const REPEAT: Nanos = Nanos::from_millis(500);
+/// For each socket that patience is longer: a broadcast to hundreds of thousands of them has pauses, and
+/// takes longer than `REPEAT` itself. A second probe would only be in its way, and then in that of the
+/// row: with a million sockets repeats kept the nodes busy until the row was given up.
+const REPEAT_EACH: Nanos = Nanos::from_micros(10);
+
 /// Probes that a socket sends at most.
 const PROBES: u32 = 1000;
 
@@ -101,6 +105,13 @@ impl Script for Probe {
     }
 }
 
+/// How long nothing new may be seen before probe number `repeat` (from 1) is sent to so many sockets:
+/// ever longer, since a cluster that is slow is no quicker for it.
+fn patience(sockets: u64, repeat: u32) -> Nanos {
+    let first = REPEAT.plus(Nanos(REPEAT_EACH.0.saturating_mul(sockets)));
+    Nanos(first.0.saturating_mul(u64::from(repeat)))
+}
+
 /// The push sockets that send probes: as few as reach everybody.
 fn probers(plan: &Plan) -> u32 {
     use crate::plan::fan_out::FanOut;
@@ -127,7 +138,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let mut script = self.probe_script(text, run);
         let mut moved_at = self.clock.now();
         self.speak_probes(&mut script, moved_at);
-        let mut unseen = script.unseen;
+        let (mut unseen, mut repeat) = (script.unseen, 1);
         loop {
             let now = self.turn(&mut script, Wait::first(TICK))?;
             if script.unseen < unseen {
@@ -142,8 +153,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             if conductor.turn(progress, now) != Directive::Continue {
                 break;
             }
-            if now.since(moved_at) > REPEAT {
-                moved_at = now;
+            if now.since(moved_at) > patience(self.plan.sockets(), repeat) {
+                (moved_at, repeat) = (now, repeat + 1);
                 self.speak_probes(&mut script, now);
             }
         }
@@ -184,5 +195,20 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             self.prompt(script, slot, now);
         }
         script.due = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_is_repeated_soon_for_few_sockets_and_not_before_its_time_for_many() {
+        assert_eq!(patience(6, 1).0 / 1_000_000, 500);
+        assert_eq!(patience(200_000, 1), Nanos::from_millis(2_500));
+        let slow: Vec<_> =
+            (1..=3).map(|repeat| patience(1_000_000, repeat).as_secs_f64()).collect();
+        assert_eq!(slow, [10.5, 21.0, 31.5]);
+        assert!(patience(u64::MAX, u32::MAX) > Nanos::from_secs(3_600));
     }
 }
