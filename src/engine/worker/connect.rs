@@ -20,6 +20,10 @@ use rustix::io::Errno;
 /// Ports that are tried for a socket: others may hold some, or have just let go of them.
 const PORTS_TRIED: u8 = 64;
 
+/// Reads between two of which a socket is asked again to acknowledge late: the kernel goes back to doing
+/// so at once whenever nothing followed for 40 ms (tcp(7): the option is not permanent).
+const ASK_AGAIN: u64 = 16;
+
 /// Nothing to say, and whatever is heard was not asked for.
 struct Silence;
 
@@ -221,6 +225,14 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 self.after_read(script, slot, fed, now);
             }
             Err(error) => self.lose(script, slot, Loss::plain(error.to_string()), now),
+        }
+    }
+
+    /// A socket was read: with `--delayed-ack` it may have to be asked again.
+    #[inline]
+    pub(super) fn keep_acks_late(&mut self, slot: Slot) {
+        if self.plan.dialing.delayed_ack && self.counters.reads.is_multiple_of(ASK_AGAIN) {
+            self.ring.delay_acks(slot);
         }
     }
 

@@ -179,6 +179,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     fn received<S: Script>(&mut self, script: &mut S, completion: Completion, now: Nanos) {
         let Completion { slot, result, .. } = completion;
         self.counters.reads += 1;
+        self.keep_acks_late(slot);
         let phase = self.sessions[slot as usize].phase;
         let stale = matches!(phase, Phase::Closing | Phase::Closed);
         if let Some(arrived) = self.ring.arrived(&completion) {
