@@ -281,15 +281,19 @@ fn run_queue_wait(facts: &Facts<'_>) -> Option<Caveat> {
     let waiting = after.waiting.since(before.waiting);
     let wanted = waiting.plus(after.running.since(before.running));
     let share = waiting.0 as f64 / wanted.0.max(1) as f64;
+    // Behind whom is not counted anywhere, but a worker has its CPU to itself as far as it is up to us:
+    // either our own cluster is there too, which was asked for, or strangers are.
+    let (behind, remedy) = if facts.cluster_shares_cores {
+        (" behind the embedded cluster, too", "leave CPUs out of --cores for the cluster")
+    } else {
+        ("", "keep other processes off the CPUs of --cores (taskset, isolcpus)")
+    };
     (waiting >= RUN_QUEUE_MIN && share > RUN_QUEUE_MAX).then(|| {
-        degraded(
-            "run-queue-wait",
-            format!(
-                "our threads waited {waiting} for a CPU, {} of the time that they wanted to run",
-                percent(share)
-            ),
-            "keep other processes off the CPUs of --cores (taskset, isolcpus)",
-        )
+        let share = percent(share);
+        let text = format!(
+            "our workers waited {waiting} for a CPU{behind}: {share} of the time that they wanted to run"
+        );
+        degraded("run-queue-wait", text, remedy)
     })
 }
 
@@ -610,6 +614,24 @@ mod tests {
             case.cpus_allowed = None;
         });
         assert_eq!(hidden, []);
+    }
+
+    #[test]
+    fn waiting_behind_our_own_cluster_is_not_laid_at_the_door_of_strangers() {
+        let told = |shares| {
+            let mut case = quiet();
+            // As with --cores 2 beside eleven nodes on two CPUs.
+            case.cluster_shares_cores = shares;
+            case.after.sched.as_mut().unwrap().waiting = Nanos::from_secs(19);
+            let caveats = judged(&case);
+            let caveat = caveats.into_iter().find(|caveat| caveat.code == "run-queue-wait");
+            caveat.map(|caveat| caveat.text + "; " + &caveat.remedy).unwrap()
+        };
+        let (ours, strangers) = (told(true), told(false));
+        assert!(ours.contains("18.9 s for a CPU behind the embedded cluster"), "{ours}");
+        assert!(!ours.contains("other processes"), "{ours}");
+        assert!(strangers.contains("18.9 s for a CPU: 99.5 %"), "{strangers}");
+        assert!(strangers.contains("other processes"), "{strangers}");
     }
 
     #[test]
