@@ -45,8 +45,14 @@ const WAITING_COPY_BYTES: u64 = 16;
 /// Of ours, for each connection, while it is idle; a test in `engine::worker` holds it.
 pub const CONNECTION_BYTES: u64 = 512;
 
-/// Of a node of the embedded cluster, for each client (`cluster::node`).
-const NODE_BYTES: u64 = 3_072;
+/// Of a node of the embedded cluster, for each client: 3.8 to 4.3 KB were resident, from 100 000 sockets
+/// to a million (`docs/performance.md`).
+const NODE_BYTES: u64 = 4_096;
+
+/// Receive buffers and queues of the only ring of a worker, and of each of several, which share the
+/// buffers: 2.6 MiB were resident.
+const RING_BYTES: u64 = 8 << 20;
+const RING_OF_SEVERAL_BYTES: u64 = 3 << 20;
 
 /// Bytes that a row takes at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,12 +123,18 @@ impl Plan {
         let ends = if embedded { 2 } else { 1 };
         let mut parts = vec![
             ("connections", sockets.saturating_mul(CONNECTION_BYTES)),
+            ("rings", self.rings_bytes()),
             ("their sockets in the kernel", sockets.saturating_mul(ends * KERNEL_SOCKET.0)),
         ];
         if embedded {
             parts.push(("the embedded cluster's clients", sockets.saturating_mul(NODE_BYTES)));
         }
         parts
+    }
+
+    fn rings_bytes(&self) -> u64 {
+        let each = if self.rings_each > 1 { RING_OF_SEVERAL_BYTES } else { RING_BYTES };
+        (self.rings() as u64).saturating_mul(each)
     }
 
     /// The histograms of every second, where they are kept: `tracks` of them in each. How many seconds
@@ -299,8 +311,11 @@ mod tests {
         let sum =
             |embedded| plan.connection_memory(embedded).iter().map(|(_, bytes)| bytes).sum::<u64>();
         assert_eq!(plan.sockets(), 200_004);
-        assert_eq!(sum(false), 200_004 * (512 + 4_096));
-        assert_eq!(sum(true), 200_004 * (512 + 2 * 4_096 + 3_072));
+        let ring = 8 << 20;
+        assert_eq!(sum(false), 200_004 * (512 + 4_096) + ring);
+        assert_eq!(sum(true), 200_004 * (512 + 2 * 4_096 + 4_096) + ring);
+        let rings = plan.clone().within_descriptors(20_000).unwrap().connection_memory(false);
+        assert_eq!(rings[1], ("rings", 11 * (3 << 20)), "each has its part of the buffers");
     }
 
     #[test]
