@@ -3,6 +3,9 @@
 //! Belongs here: the binary with the files it has written itself. Does not: what may be wrong inside
 //! of a file, case by case (`report::saved`).
 
+#[path = "common/engine.rs"]
+mod engine;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -12,7 +15,12 @@ use tempfile::TempDir;
 
 fn fanstorm(words: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanstorm"));
-    command.args(words.split_whitespace()).stdin(Stdio::null()).output().unwrap()
+    command
+        .args(words.split_whitespace())
+        .args(engine::flags(words))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 /// A run against the cluster that costs least, and its files: what it printed, and where they are.

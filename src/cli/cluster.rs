@@ -78,6 +78,12 @@ pub fn run(args: &ClusterArgs) -> anyhow::Result<ExitCode> {
     // Before the first child: a signal during the start must not leave it to chance who cleans up.
     let is_asked_to_end = end_signal().context("signals cannot be watched")?;
     let mut cluster = Cluster::start(&args.config())?;
+    if !cluster.is_on_io_uring() {
+        let _ = writeln!(
+            io::stderr(),
+            "note: this host refuses io_uring (`fanstorm audit` says why): the cluster uses epoll"
+        );
+    }
     announce(&mut io::stdout().lock(), &cluster).context("the addresses cannot be printed")?;
     Ok(watch(&mut cluster, &is_asked_to_end))
 }

@@ -58,8 +58,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let mut result_file = open_result(args)?;
     let mut log_file = args.hlog().map(|path| ResultFile::open("--hlog", path)).transpose()?;
     let embedded = matches!(source, Source::Embedded(_));
-    let (engine, notice) =
-        engine_choice::choose(args.engine(), embedded, io_uring::probe(smallest_ring))?;
+    let (engine, notice) = engine_choice::choose(args.engine(), io_uring::probe(smallest_ring))?;
     limits::raise_descriptors();
 
     let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;

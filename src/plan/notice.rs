@@ -71,7 +71,7 @@ impl fmt::Display for Notice {
                 )
             }
             Self::EpollInstead { refusal } => {
-                write!(f, "the workers use epoll, at a higher cost for each copy: {refusal}")
+                write!(f, "epoll is used, at a higher cost for each copy: {refusal}")
             }
         }
     }
