@@ -14,6 +14,7 @@ use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cluster::{Audience, Cluster, ClusterConfig, FAULTS, FaultSpec};
+use crate::report::plain::plain;
 
 /// How often signals are looked at.
 const WATCH_PERIOD: Duration = Duration::from_millis(100);
@@ -126,7 +127,7 @@ fn watch(cluster: &mut Cluster, is_asked_to_end: &AtomicBool) -> ExitCode {
     while !is_asked_to_end.load(Ordering::Relaxed) {
         let mut death = cluster.wait_for_death(WATCH_PERIOD);
         while let Some(text) = death {
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", plain(&text));
             death = cluster.child_died();
         }
         if !cluster.has_running_nodes() {

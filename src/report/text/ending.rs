@@ -155,7 +155,7 @@ fn caveats(page: &Page<'_>, out: &mut dyn Write, runs: &[Run]) -> io::Result<()>
         let rows = which_rows(&rows, runs.len());
         let first = format!("{INDENT}{word}  ");
         wrapped(out, &first, 4, &format!("{} ({rows}): {}", caveat.code, caveat.text))?;
-        wrapped(out, "    what to do: ", 6, &caveat.remedy)?;
+        wrapped(out, "    what to do: ", 6, &caveat.remedy.to_string())?;
     }
     Ok(())
 }
