@@ -131,7 +131,7 @@ fn what_is_no_result_is_named_with_what_is_wrong() {
     fs::write(&file, "{\"schema\": \"fanstorm.result/9\"}").unwrap();
     refused(&file.display().to_string(), &["there.json is of schema fanstorm.result/9"]);
     let absent = directory.path().join("absent.json");
-    refused(&absent.display().to_string(), &["absent.json: No such file"]);
+    refused(&absent.display().to_string(), &["absent.json: there is no such file", "--json"]);
     refused(&directory.path().display().to_string(), &["Is a directory"]);
     let unwritable = fanstorm(&format!("--relay --messages 1 --hgrm {}/", absent.display()));
     let error = String::from_utf8(unwritable.stderr).unwrap();
