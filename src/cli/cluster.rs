@@ -64,9 +64,11 @@ fn faults_help() -> String {
     for (form, what) in FAULTS {
         help += &format!("  {form:<19}{what}\n");
     }
-    help + "P is a probability (0.001 or 0.1%) for each copy, DUR a time (250ms), K a count: of \
-            messages that the node\nhas handled (stall, exit, cut), or of copies on each \
-            connection (close, reset, bad-frame)."
+    help + "P is a probability (0.001 or 0.1%) for each copy, DUR a time (250ms), CODE a close code \
+            (1001), K a count: of messages that the node has handled (stall, exit, cut), or of \
+            copies on each connection (close, reset, bad-frame).\n\n\
+            Example:\n  fanstorm cluster --port 8080 --fault 1:drop=0.1%\n      then, elsewhere: \
+            fanstorm --discovery http://127.0.0.1:8080/api/clients"
 }
 
 /// Starts the cluster, prints its addresses, and waits for Ctrl-C or SIGTERM.
