@@ -435,7 +435,7 @@ fn a_row_that_is_over_at_once_is_one_interval_of_the_log_and_none_of_the_result(
     let log = std::fs::read_to_string(path).unwrap();
     let tags: Vec<_> = log.lines().filter_map(|line| line.strip_prefix("Tag=")).collect();
     let tags: Vec<_> = tags.iter().map(|row| row.split(',').next().unwrap()).collect();
-    assert_eq!(tags, ["e2e-st.0-0", "done-st", "spread"], "{log}");
+    assert_eq!(tags, ["connect", "upgrade", "e2e-st.0-0", "done-st", "spread"], "{log}");
     let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(result["runs"][0].get("intervals"), None);
 }
