@@ -286,6 +286,7 @@ fn warmup(warmup: &WarmUp) -> row::WarmUp {
         latency_us: latency_by_class(latency_ns),
         latency_histograms: histogram_by_class(latency_ns),
         schedule_lag_us: latency(lag_ns),
+        saturated: latency_ns.iter().map(|(_, of)| of.saturated()).sum(),
     }
 }
 

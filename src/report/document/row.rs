@@ -136,6 +136,9 @@ pub struct WarmUp {
     pub latency_histograms: HistogramByClass,
     /// How late the generator turned to each of its messages.
     pub schedule_lag_us: Latency,
+    /// Its values above the top of a histogram: they are in none, and no part of the row's `saturated`.
+    #[serde(default)]
+    pub saturated: u64,
 }
 
 /// A latency class.

@@ -253,7 +253,7 @@ fn a_row_of_a_few_seconds_is_told_second_by_second_and_the_warm_up_apart() {
         latency_ns: whole(500).latency_ns,
         lag_ns: Latencies::new(),
     });
-    let text = report(&plan, &outcome(vec![run]));
+    let text = report(&plan, &outcome(vec![run.clone()]));
     let course = section(&text, "Second by second");
     assert_eq!(course.lines().count(), 5, "{course}");
     let lines: Vec<Vec<&str>> =
@@ -265,6 +265,10 @@ fn a_row_of_a_few_seconds_is_told_second_by_second_and_the_warm_up_apart() {
     let warmup = latency.lines().last().unwrap();
     assert!(warmup.trim_start().starts_with("warm-up"), "{latency}");
     assert!(warmup.ends_with("of the first 1 s"), "{latency}");
+    run.warmup.as_mut().unwrap().latency_ns[0].1.record(Nanos::from_secs(10_000));
+    let text = report(&plan, &outcome(vec![run]));
+    let told = "of the first 1 s, 1 above the histogram's top left out";
+    assert!(section(&text, "Latency").lines().last().unwrap().ends_with(told), "{text}");
 }
 
 #[test]
