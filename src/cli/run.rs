@@ -35,7 +35,7 @@ use crate::plan::notice::Notice;
 use crate::plan::origins::OriginError;
 use crate::plan::targets::{NodeUrl, TargetError, Targets};
 use crate::report::document::Document;
-use crate::report::plain::plain;
+use crate::report::plain::plain_lines;
 use crate::report::{Invocation, hlog, json};
 use crate::units::Bytes;
 
@@ -47,7 +47,7 @@ pub fn run(args: &RunArgs) -> Exit {
 
 /// Says what is wrong, and gives the exit code for it.
 pub(super) fn fail(error: &RunError) -> Exit {
-    let _ = writeln!(io::stderr(), "error: {}", plain(&error.to_string()));
+    let _ = writeln!(io::stderr(), "error: {}", plain_lines(&error.to_string()));
     error.exit()
 }
 
@@ -299,7 +299,7 @@ fn print(result: &[u8]) {
 }
 
 pub(super) fn warn(text: &str) {
-    let _ = writeln!(io::stderr(), "warning: {}", plain(text));
+    let _ = writeln!(io::stderr(), "warning: {}", plain_lines(text));
 }
 
 /// Why there is no report.

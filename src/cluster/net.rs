@@ -24,7 +24,11 @@ const ACCEPT_REST: Duration = Duration::from_millis(20);
 /// the same port would share the connections instead of the second one being refused.
 pub(super) fn listen(port: Option<u16>) -> io::Result<TcpListener> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(0)));
-    let named = |e| io::Error::other(format!("cannot listen on {address}: {e}"));
+    let named = |e| {
+        io::Error::other(format!(
+            "cannot listen on {address}: {e}; --port and --node-port name others"
+        ))
+    };
     let listener = TcpListener::bind(address).map_err(named)?;
     // Listening again is how the backlog that `std` chose is changed, listen(2).
     rustix::net::listen(&listener, BACKLOG)?;

@@ -67,6 +67,11 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// The same for our own words of several lines, with text from elsewhere among them.
+pub fn plain_lines(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
 /// Control characters of ASCII and Latin-1, and what changes the order of letters, ends lines, or has no
 /// width (Unicode UAX 9 and UAX 14).
 fn is_unseen(c: char) -> bool {
@@ -103,6 +108,11 @@ mod tests {
             assert_eq!(plain(text), shown);
             assert_eq!(Line::from(text).to_string(), shown);
         }
+    }
+
+    #[test]
+    fn our_own_lines_stay_lines() {
+        assert_eq!(plain_lines("one\x1b\r\n2 of 3"), "one\\u{1b}\n2 of 3");
     }
 
     #[test]
