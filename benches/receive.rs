@@ -278,9 +278,10 @@ fn tokio_uring(shape: Shape, blaster: Blaster) -> Nanos {
                         let at = Monotonic.now();
                         let mut account = account.borrow_mut();
                         let mut hear = |item: Item<'_>| {
-                            if let Item::Text(message) = item {
-                                account.hear(slot as u32, message, at);
+                            if let Item::Message(message) = item {
+                                account.hear(slot as u32, message.checked()?, at);
                             }
+                            Ok(())
                         };
                         decoder
                             .feed(&memory[..len], &mut pool, &mut frames, &mut hear)
