@@ -34,10 +34,9 @@ fn main() {
     let (cpu, _) = common::cpus();
     common::pin(cpu);
     let size = Size::from_env();
-    let only: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let wanted = |name: &str| only.is_empty() || only.iter().any(|part| part == name);
-    for name in ["decode", "tag", "ledger", "record", "correlate", "loop"] {
-        if wanted(name) {
+    let parts = ["decode", "tag", "ledger", "record", "correlate", "loop"];
+    for name in parts {
+        if common::wants(name, &parts) {
             match name {
                 "decode" => decode(size),
                 "tag" => tag(size),
@@ -301,8 +300,9 @@ fn whole(size: Size) {
             _ => side_by_side(&reads, messages, &sent),
         }
     });
+    let [one, two] = &rows[..] else { return };
     // In CPU time, not by the clock: other programs on the machine take turns, not cache lines.
-    let times = 2.0 * rows[0].median() / rows[1].median();
+    let times = 2.0 * one.median() / two.median();
     println!("loop       two workers do {times:.2} times the work of one");
 }
 
