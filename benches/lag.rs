@@ -57,13 +57,12 @@ struct Load {
 
 fn main() {
     let size = common::Size::from_env();
-    let only: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    for (name, per_second, seconds) in
-        [("1k", 1_000, 2.0), ("10k", 10_000, 1.0), ("100k", 100_000, 0.5)]
-    {
+    let shapes = [("1k", 1_000, 2.0), ("10k", 10_000, 1.0), ("100k", 100_000, 0.5)];
+    let names = shapes.map(|(name, ..)| name);
+    for (name, per_second, seconds) in shapes {
         let messages = size.of((per_second as f64 * seconds) as u64);
         let load = Load { per_second, messages };
-        if only.is_empty() || only.iter().any(|only| only == name) {
+        if common::wants(name, &names) {
             figures::interleave(("lag", name), size, FIGURES, &SUBJECTS, |subject| {
                 measure(subject, load)
             });

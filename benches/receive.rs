@@ -54,9 +54,9 @@ fn main() {
         shape("batch16", 64, 16, 12_000, 400_000),
         shape("saturated64", 64, 410, 41_000, 0),
     ];
-    let only: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let names = shapes.map(|shape| shape.name);
     for shape in shapes {
-        if only.is_empty() || only.iter().any(|name| name == shape.name) {
+        if common::wants(shape.name, &names) {
             common::interleave("receive", shape.name, size, &SUBJECTS, |name| measure(name, shape));
         }
     }
@@ -278,9 +278,10 @@ fn tokio_uring(shape: Shape, blaster: Blaster) -> Nanos {
                         let at = Monotonic.now();
                         let mut account = account.borrow_mut();
                         let mut hear = |item: Item<'_>| {
-                            if let Item::Text(message) = item {
-                                account.hear(slot as u32, message, at);
+                            if let Item::Message(message) = item {
+                                account.hear(slot as u32, message.checked()?, at);
                             }
+                            Ok(())
                         };
                         decoder
                             .feed(&memory[..len], &mut pool, &mut frames, &mut hear)

@@ -59,9 +59,9 @@ fn main() {
         Shape { name: "due64", sockets: 64, due: 64, messages: size.of(128_000) },
         Shape { name: "due1", sockets: 64, due: 1, messages: size.of(64_000) },
     ];
-    let only: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let names = shapes.map(|shape| shape.name);
     for shape in shapes {
-        if only.is_empty() || only.iter().any(|name| name == shape.name) {
+        if common::wants(shape.name, &names) {
             common::interleave("send", shape.name, size, &SUBJECTS, |name| measure(name, shape));
         }
     }

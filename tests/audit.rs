@@ -394,17 +394,16 @@ fn io_uring_stops_the_audit_exactly_where_it_stops_a_run() {
         Refusal::Absent { release: release() },
         Refusal::Other { release: release(), error: "strange".to_owned() },
     ] {
-        for (wish, embedded, asked) in [
-            (Wish::Auto, false, UringWish::Preferred),
-            (Wish::Only(Engine::IoUring), false, UringWish::Required),
-            (Wish::Only(Engine::Epoll), false, UringWish::Unused),
-            (Wish::Auto, true, UringWish::Required),
+        for (wish, asked) in [
+            (Wish::Auto, UringWish::Preferred),
+            (Wish::Only(Engine::IoUring), UringWish::Required),
+            (Wish::Only(Engine::Epoll), UringWish::Unused),
         ] {
             let mut facts = facts("tuned");
             facts.uring.attempt = Some(Err(refusal.clone()));
             let need = Need { io_uring: asked, ..small() };
-            let refused = choose(wish, embedded, Err(refusal.clone())).is_err();
-            assert_eq!(audit(&facts, &need).stops(), refused, "{refusal:?} {wish:?} {embedded}");
+            let refused = choose(wish, Err(refusal.clone())).is_err();
+            assert_eq!(audit(&facts, &need).stops(), refused, "{refusal:?} {wish:?}");
         }
     }
 }

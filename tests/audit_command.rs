@@ -2,6 +2,9 @@
 //!
 //! Belongs here: the binary. Does not: its rules (`tests/audit.rs`).
 
+#[path = "common/engine.rs"]
+mod engine;
+
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
@@ -27,7 +30,7 @@ impl From<Output> for Ran {
 
 fn fanstorm(words: &str) -> Ran {
     let mut command = Command::new(BINARY);
-    command.args(words.split_whitespace()).stdin(Stdio::null());
+    command.args(words.split_whitespace()).args(engine::flags(words)).stdin(Stdio::null());
     command.output().unwrap().into()
 }
 

@@ -1,6 +1,9 @@
 //! `--calibrate`: the floor stands beside the result, against whatever cluster the result is of, and
 //! whatever becomes of it the result is there.
 
+#[path = "common/engine.rs"]
+mod engine;
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -14,7 +17,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_fanstorm");
 
 fn fanstorm(words: &str) -> Command {
     let mut command = Command::new(BINARY);
-    command.args(words.split_whitespace()).stdin(Stdio::null());
+    command.args(words.split_whitespace()).args(engine::flags(words)).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -3,6 +3,11 @@
 //! The oracle is the cluster's fault log, written by code that shares nothing with the client. Every
 //! run is small and ends by itself; nothing here looks at the clock.
 
+#[path = "common/engine.rs"]
+mod engine;
+#[path = "common/io_uring.rs"]
+mod io_uring;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -31,8 +36,17 @@ fn command(faults: &[&str], flags: &[&str], dir: &tempfile::TempDir) -> Command 
     for fault in faults {
         command.args(["--fault", fault]);
     }
-    command.args(flags).stdin(Stdio::null());
     command
+        .args(flags)
+        .args(engine::flags(&format!("--faults {}", flags.join(" "))))
+        .stdin(Stdio::null());
+    command
+}
+
+/// All that this host grants.
+fn engines() -> Vec<&'static str> {
+    let io_uring = io_uring::is_granted("accounts over io_uring").then_some("io_uring");
+    io_uring.into_iter().chain(["epoll"]).collect()
 }
 
 fn run(faults: &[&str], flags: &[&str]) -> Run {
@@ -118,7 +132,7 @@ fn tag(text: &str) -> Option<(u32, u64, u64)> {
 
 #[test]
 fn a_clean_cluster_gives_a_clean_account_on_either_engine() {
-    for engine in ["io_uring", "epoll"] {
+    for engine in engines() {
         let run = run(&[], &["--engine", engine]);
         assert_eq!(run.code, Some(0), "{engine}: {}{}", run.stdout, run.stderr);
         assert_eq!(run.result["plan"]["engine"], engine);
@@ -132,7 +146,7 @@ fn a_clean_cluster_gives_a_clean_account_on_either_engine() {
 
 #[test]
 fn every_dropped_copy_is_missing_and_named_by_stream_and_number_on_either_engine() {
-    for engine in ["io_uring", "epoll"] {
+    for engine in engines() {
         every_dropped_copy_is_named(&run(&["drop=2%"], &["--engine", engine]));
     }
 }
@@ -245,7 +259,7 @@ fn a_close_of_the_node_is_reported_with_its_code() {
 
 #[test]
 fn a_reset_is_reported_as_one() {
-    for engine in ["io_uring", "epoll"] {
+    for engine in engines() {
         let run = run(&["1:reset@100"], &["--engine", engine]);
         let lost = run.row()["lost_sockets"].as_array().unwrap();
         assert_eq!(lost.len(), 1, "{engine}: {lost:?}");

@@ -10,7 +10,6 @@ tags, counts, maxima and percentiles must be those of the result, and each secon
 the result. The last line is `N passed, N failed`; the exit code is 1 when one failed.
 """
 
-import argparse
 import collections
 import json
 import math
@@ -20,8 +19,10 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PINNED = ROOT / "tests" / "peers" / "formats.txt"
+import harness
+from harness import PEERS, ROOT, Failed, need, passes
+
+PINNED = PEERS / "formats.txt"
 INSTALLED = ROOT / "target" / "formats"
 JARS = [pathlib.Path("/usr/share/java/hdrhistogram.jar"), pathlib.Path("/usr/share/java/HdrHistogram.jar")]
 TIMEOUT_S = 90
@@ -29,15 +30,7 @@ NODES = 3
 LOAD = ["--nodes", str(NODES), "--rate", "2k", "--duration", "4s", "--warmup", "1500ms"]
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99_9": 0.999, "p99_99": 0.9999}
 CLASSES = {"service": "e2e-st", "wait": "send-wt", "completion": "done-rt", "spread": "spread"}
-
-
-class Failed(Exception):
-    """What was seen is not what must be seen."""
-
-
-def need(condition, text):
-    if not condition:
-        raise Failed(text)
+DIALLED = {"connect": "connect_us", "upgrade": "upgrade_us"}
 
 
 def install():
@@ -45,12 +38,7 @@ def install():
     mark = INSTALLED / "formats.txt"
     if mark.exists() and mark.read_bytes() == PINNED.read_bytes():
         return
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(INSTALLED / "venv")], check=True)
-    subprocess.run(
-        [str(python()), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-         "-r", str(PINNED)],
-        check=True,
-    )
+    harness.install(PINNED, INSTALLED / "venv")
     shutil.copy(PINNED, mark)
 
 
@@ -66,7 +54,7 @@ def jar():
 
 
 def run(binary, folder):
-    """The result of a run with a log, and the log's path."""
+    """The row of a run with a log, with what its connecting took, and the log's path."""
     log = folder / "run.hlog"
     command = [str(binary), *LOAD, "--quiet", "--json", "-", "--hlog", str(log)]
     done = subprocess.run(
@@ -74,7 +62,8 @@ def run(binary, folder):
     )
     # The times of a busy machine are void, but are written all the same.
     need(done.returncode in (0, 5), f"exit {done.returncode}: {done.stderr.strip()}")
-    return json.loads(done.stdout)["runs"][0], log
+    result = json.loads(done.stdout)
+    return {**result["runs"][0], "connecting": result["connecting"]}, log
 
 
 def processor(log, *options):
@@ -93,7 +82,7 @@ def phases(row):
 
 
 def expected_tags(row):
-    return {
+    return set(DIALLED) | {
         prefix + tag
         for prefix, _ in phases(row)
         for tag in [*CLASSES.values(), *(f"e2e-rt.0-{node}" for node in range(NODES))]
@@ -126,6 +115,9 @@ def java_agrees(row, log):
             for name, tag in CLASSES.items():
                 rows, footer = java_counts(log, prefix + tag, pathlib.Path(folder))
                 agree_with_rows(prefix + tag, rows, footer, latency[name])
+        for tag, key in DIALLED.items():
+            rows, footer = java_counts(log, tag, pathlib.Path(folder))
+            agree_with_rows(tag, rows, footer, row["connecting"][key])
         for cell in row["matrix"]:
             tag = f"e2e-rt.0-{cell['to']}"
             rows, footer = java_counts(log, tag, pathlib.Path(folder))
@@ -190,6 +182,16 @@ def python_agrees(row, log):
         agree_with_counts(f"{prefix}e2e-rt.*", sum(nodes, collections.Counter()), latency["response"])
 
 
+def python_agrees_on_connecting(row, log):
+    sums = collections.defaultdict(collections.Counter)
+    for tag, start, end, counts in python_rows(log):
+        if tag in DIALLED:
+            sums[tag] += counts
+            need(start <= end, f"{tag}: {start} to {end}")
+    for tag, key in DIALLED.items():
+        agree_with_counts(tag, sums[tag], row["connecting"][key])
+
+
 def agree_with_counts(tag, counts, wanted):
     total = sum(counts.values())
     need(total == wanted["count"], f"{tag}: {total} samples but {wanted}")
@@ -247,39 +249,19 @@ def intervals_add_up(row, _):
 
 
 CASES = [
-    java_finds_every_tag, java_agrees, python_agrees, every_second_is_in_both, intervals_add_up,
+    java_finds_every_tag, java_agrees, python_agrees, python_agrees_on_connecting, every_second_is_in_both, intervals_add_up,
 ]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/fanstorm")
-    parser.add_argument("--only", default="", help="run the cases whose name holds this")
-    parser.add_argument("--list", action="store_true", help="print the cases and end")
-    args = parser.parse_args()
-    chosen = [case for case in CASES if args.only in case.__name__]
-    if args.list:
-        print("\n".join(case.__name__ for case in chosen))
-        return
-    if not args.binary.exists():
-        sys.exit(f"formats: {args.binary} is missing: cargo build --release")
+    cases = {case.__name__: case for case in CASES}
+    binary, chosen = harness.arguments("formats", __doc__, cases)
     jar()
     install()
     with tempfile.TemporaryDirectory() as folder:
-        row, log = run(args.binary, pathlib.Path(folder))
-        failed = [case for case in chosen if not passes(case, row, log)]
-    print(f"{len(chosen) - len(failed)} passed, {len(failed)} failed")
-    sys.exit(1 if failed or not chosen else 0)
-
-
-def passes(case, row, log):
-    try:
-        case(row, log)
-    except (Failed, KeyError, TypeError, ValueError, subprocess.TimeoutExpired) as reason:
-        print(f"FAILED  {case.__name__}: {type(reason).__name__}: {reason}", flush=True)
-        return False
-    print(f"ok      {case.__name__}", flush=True)
-    return True
+        row, log = run(binary, pathlib.Path(folder))
+        outcomes = [passes(name, lambda: cases[name](row, log)) for name in chosen]
+    harness.end(outcomes)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 //! Belongs here: what takes a server of its own to provoke. Does not: the reference cluster's faults
 //! (`faults`), flags and hosts (`cli`).
 
+#[path = "common/engine.rs"]
+mod engine;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -44,6 +47,7 @@ fn run(node: SocketAddr, flags: &str) -> Ran {
         .args(["60", env!("CARGO_BIN_EXE_fanstorm"), "--node"])
         .arg(format!("ws://{node}/"))
         .args(words.split(' ').chain(flags.split(' ')))
+        .args(engine::flags(words))
         .stdin(Stdio::null())
         .output()
         .unwrap();

@@ -11,7 +11,6 @@ Each server listens on a port that the kernel picks, on loopback, and is ended b
 line is `N passed, N failed`; the exit code is 1 when one failed.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import json
@@ -21,8 +20,9 @@ import socket
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-PEERS = ROOT / "tests" / "peers"
+import harness
+from harness import PEERS, ROOT, need, passes
+
 INSTALLED = ROOT / "target" / "interop"
 RUN_TIMEOUT_S = 90
 
@@ -112,15 +112,6 @@ CASES = [
 ]
 
 
-class Failed(Exception):
-    """What was seen is not what must be seen."""
-
-
-def need(condition, text):
-    if not condition:
-        raise Failed(text)
-
-
 def install():
     """Pinned packages into target/interop; what is there and current is kept."""
     for tool, package in [("node", "nodejs"), ("npm", "npm")]:
@@ -137,13 +128,7 @@ def install():
     subprocess.run(
         ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=INSTALLED, check=True
     )
-    venv = INSTALLED / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)
-    subprocess.run(
-        [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet",
-         "--disable-pip-version-check", "-r", str(PEERS / "requirements.txt")],
-        check=True,
-    )
+    harness.install(PEERS / "requirements.txt", INSTALLED / "venv")
     # Last, because it is what says that the rest is done.
     shutil.copy(PEERS / "requirements.txt", INSTALLED)
 
@@ -242,31 +227,10 @@ def check_row(case, row, count):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/fanstorm")
-    parser.add_argument("--only", default="", help="run the cases whose name holds this")
-    parser.add_argument("--list", action="store_true", help="print the cases and end")
-    args = parser.parse_args()
-    chosen = [case for case in CASES if args.only in case.name]
-    if args.list:
-        print("\n".join(case.name for case in chosen))
-        return
-    if not args.binary.exists():
-        sys.exit(f"interop: {args.binary} is missing: cargo build --release")
+    cases = {case.name: case for case in CASES}
+    binary, chosen = harness.arguments("interop", __doc__, cases)
     install()
-    failed = [case for case in chosen if not passes(case, args.binary)]
-    print(f"{len(chosen) - len(failed)} passed, {len(failed)} failed")
-    sys.exit(1 if failed or not chosen else 0)
-
-
-def passes(case, binary):
-    try:
-        run_case(case, binary)
-    except (Failed, KeyError, TypeError, ValueError, subprocess.TimeoutExpired) as reason:
-        print(f"FAILED  {case.name}: {type(reason).__name__}: {reason}", flush=True)
-        return False
-    print(f"ok      {case.name}", flush=True)
-    return True
+    harness.end([passes(name, lambda: run_case(cases[name], binary)) for name in chosen])
 
 
 if __name__ == "__main__":

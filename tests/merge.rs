@@ -164,8 +164,9 @@ impl Case {
         for arrival in arrivals {
             let Some(local) = local(arrival.seat.socket) else { continue };
             let Arrival { at, seat, sender, sequence } = *arrival;
-            let key =
-                self.by_id.then(|| u128::from(sender) << 64 | u128::from(sequence) | 1 << 100);
+            let key = self
+                .by_id
+                .then(|| (u128::from(sender) << 64 | u128::from(sequence) | 1 << 100).into());
             match key {
                 Some(key) if seat.node as usize != plan.push_node => {
                     recorder.id_only(local as u32, key, at);

@@ -5,6 +5,8 @@
 
 #[path = "common/plan.rs"]
 mod common;
+#[path = "common/io_uring.rs"]
+mod io_uring;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -28,6 +30,7 @@ use fanstorm::measure::interval::Port;
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::series::Collector;
 use fanstorm::plan::Plan;
+use fanstorm::plan::engine::Engine;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::schedule::{Arrivals, Shape};
 use fanstorm::plan::wait::WaitMode;
@@ -184,6 +187,14 @@ fn size(slots: u64) -> RingConfig {
     RingConfig { slots: slots as u32, buffers: 256, buffer_bytes: 16 << 10, direct: false }
 }
 
+/// On what the plan was made for: the best that this host grants.
+fn row_as_granted(plan: &Plan) -> Came {
+    match plan.engine {
+        Engine::IoUring => row(plan, uring(plan.sockets())),
+        Engine::Epoll => row(plan, EpollRing::new(size(plan.sockets())).unwrap()),
+    }
+}
+
 fn uring(slots: u64) -> UringRing {
     UringRing::new(size(slots)).unwrap()
 }
@@ -196,6 +207,9 @@ fn cluster(relay: bool) -> Cluster {
 
 #[test]
 fn a_row_allocates_nothing_on_io_uring_with_correlation_and_patched_frames() {
+    if !io_uring::is_granted("a row allocates nothing on io_uring") {
+        return;
+    }
     let cluster = cluster(false);
     for frame_memory in [u64::MAX, 0] {
         let plan = plan(&cluster, Dialect::dsatter(), frame_memory);
@@ -220,7 +234,7 @@ fn a_schedule_and_a_window_allocate_nothing_either() {
     let arrivals = Arrivals::Poisson { seed: 1 };
     for shape in [Shape::Rate { rate, arrivals }, Shape::Window { in_flight: 8 }] {
         let plan = Plan { shape, ..plan(&cluster, Dialect::dsatter(), 0) };
-        assert_eq!(row(&plan, uring(plan.sockets())).allocations, 0, "{shape:?}");
+        assert_eq!(row_as_granted(&plan).allocations, 0, "{shape:?}");
     }
 }
 
@@ -232,7 +246,7 @@ fn intervals_leave_the_worker_without_allocating() {
     // 5 000 messages take 250 ms: 25 intervals, where every one of them is fetched in time.
     let warmup = Nanos::from_millis(45);
     let plan = Plan { shape, warmup, ..plan(&cluster, Dialect::dsatter(), 0) };
-    let came = row(&plan, uring(plan.sockets()));
+    let came = row_as_granted(&plan);
     assert_eq!(came.allocations, 0);
     assert!(came.intervals >= 5, "{} intervals", came.intervals);
 }

@@ -6,6 +6,8 @@
 
 #[path = "common/plan.rs"]
 mod common;
+#[path = "common/engine.rs"]
+mod granted;
 
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -150,6 +152,7 @@ fn fanstorm(flags: &[&str]) -> (Option<i32>, Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_fanstorm"))
         .args(["--json", "-", "--quiet", "--nodes", "2"])
         .args(flags)
+        .args(granted::flags(&flags.join(" ")))
         .output()
         .unwrap();
     let result = serde_json::from_slice(&output.stdout);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds fanstorm's percentile distributions against HdrHistogram libraries that nobody here wrote.
 
-    python3 tests/plots.py [--binary target/release/fanstorm]
+    python3 tests/plots.py [--binary target/release/fanstorm] [--only WORD] [--list]
 
 One run at a rate writes a distribution for each latency class (--hgrm) and a result, which carries the
 histograms behind them as text. The Java original (through `HistogramLogProcessor`, which takes such
@@ -10,15 +10,14 @@ their own: same rows, same footers, same counts; and HdrHistogram's plotter find
 installed as for formats.py. The last line is `N passed, N failed`; the exit code is 1 when one failed.
 """
 
-import argparse
 import json
 import pathlib
 import subprocess
-import sys
 import tempfile
 
 import formats
-from formats import Failed, need
+import harness
+from harness import need, passes
 
 CLASSES = ["response", "service", "wait", "completion", "spread"]
 MESSAGES = 6000
@@ -135,38 +134,21 @@ CASES = [
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--binary", type=pathlib.Path, default=formats.ROOT / "target/release/fanstorm"
-    )
-    args = parser.parse_args()
-    if not args.binary.exists():
-        sys.exit(f"plots: {args.binary} is missing: cargo build --release")
+    cases = {f"{case.__name__}: {latency}": (case, latency) for latency in CLASSES for case in CASES}
+    binary, chosen = harness.arguments("plots", __doc__, cases)
     formats.jar()
     formats.install()
-    passed = failed = 0
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        histograms = run(args.binary, folder)
+        histograms = run(binary, folder)
         need(sorted(histograms) == sorted(CLASSES), f"classes: {sorted(histograms)}")
-        for latency in CLASSES:
-            ours = (folder / f"{MESSAGES}.{latency}.hgrm").read_text(encoding="utf-8")
-            for case in CASES:
-                good = passes(case, latency, ours, histograms[latency], folder)
-                passed, failed = passed + good, failed + (not good)
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(1 if failed or not passed else 0)
+        outcomes = [passes(name, lambda: hold(*cases[name], histograms, folder)) for name in chosen]
+    harness.end(outcomes)
 
 
-def passes(case, latency, ours, text, folder):
-    name = f"{case.__name__}: {latency}"
-    try:
-        case(ours, text, folder)
-    except (Failed, ValueError, subprocess.TimeoutExpired) as reason:
-        print(f"FAILED  {name}: {type(reason).__name__}: {reason}", flush=True)
-        return False
-    print(f"ok      {name}", flush=True)
-    return True
+def hold(case, latency, histograms, folder):
+    ours = (folder / f"{MESSAGES}.{latency}.hgrm").read_text(encoding="utf-8")
+    case(ours, histograms[latency], folder)
 
 
 if __name__ == "__main__":

@@ -45,19 +45,27 @@ fn plan(frame_memory_bytes: u64) -> Plan {
 struct Alone {
     watch: DrainWatch,
     ending: Option<Ending>,
+    /// How long the phase goes on when its end is decided.
+    linger: Nanos,
+    decided_at: Nanos,
 }
 
 impl Alone {
     fn new(now: Nanos) -> Self {
-        Self { watch: DrainWatch::new(Nanos::from_secs(10), now), ending: None }
+        let watch = DrainWatch::new(Nanos::from_secs(10), now);
+        Self { watch, ending: None, linger: Nanos::ZERO, decided_at: now }
     }
 }
 
 impl Conductor for Alone {
     fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
         let WorkerProgress { seen, copies, sent, complete, lost } = progress;
-        self.ending = self.watch.look(Progress { seen, copies, sent, complete, lost }, now);
-        if self.ending.is_some() { Directive::End } else { Directive::Continue }
+        if self.ending.is_none() {
+            self.ending = self.watch.look(Progress { seen, copies, sent, complete, lost }, now);
+            self.decided_at = now;
+        }
+        let over = self.ending.is_some() && now.since(self.decided_at) >= self.linger;
+        if over { Directive::End } else { Directive::Continue }
     }
 }
 
@@ -75,6 +83,7 @@ struct Fixture<'a> {
     worker: Worker<'a, FakeRing, SimulatedClock>,
     clock: SimulatedClock,
     text: TextShape,
+    linger: Nanos,
 }
 
 impl<'a> Fixture<'a> {
@@ -90,7 +99,7 @@ impl<'a> Fixture<'a> {
         let text = TextShape::new(plan.payload_bytes).unwrap();
         let unseen = worker.probe(&text, 7, &mut Alone::new(clock.now())).unwrap();
         assert!(unseen.is_empty(), "seed {seed}: {unseen:?}");
-        Self { plan, worker, clock, text }
+        Self { plan, worker, clock, text, linger: Nanos::ZERO }
     }
 
     /// One row under `dials`, and what the far end did meanwhile.
@@ -119,6 +128,7 @@ impl<'a> Fixture<'a> {
         let last_due = start.plus(schedule.map_or(Nanos::ZERO, |schedule| schedule.last()));
         let mut alone = Alone::new(start);
         alone.watch = alone.watch.not_before(last_due);
+        alone.linger = self.linger;
         let tally = self.worker.row(&row, || start, &mut alone).unwrap();
         let ending = alone.ending.expect("the row ended by itself");
         let merged =
@@ -293,6 +303,29 @@ fn messages_that_wait_for_a_blocked_socket_are_late_by_no_fault_of_ours_and_move
     assert!(count_above(&run, Class::Wait, 5_000_000) > 20, "messages waited for their socket");
     // Each was turned to in time all the same: had lateness been passed on, this would have grown.
     assert!(run.lag_ns.as_ref().unwrap().max().unwrap().0 <= 40_000);
+}
+
+/// Other workers may have copies to come when one has all of its own: it polls on, and that is no part of
+/// what its row cost.
+#[test]
+fn what_a_worker_does_when_its_row_is_complete_counts_neither_as_time_nor_as_polling() {
+    for wait in [WaitMode::Latency, WaitMode::Spin, WaitMode::Sleep] {
+        let mut plan = plan(u64::MAX);
+        plan.wait = wait;
+        let used = |linger: Nanos| {
+            let mut fixture = Fixture::ready(&plan, Dials::default(), 11);
+            fixture.linger = linger;
+            let (run, _) = fixture.row(Dials { delay: 0.5, ..Dials::default() });
+            assert_eq!(run.ending, Ending::Complete);
+            ((run.cores[0].wall, run.cores[0].spun), fixture.clock.now())
+        };
+        let long = Nanos::from_secs(1);
+        let (brief, ended) = used(Nanos::ZERO);
+        let (lingering, ended_later) = used(long);
+        assert!(ended_later.since(ended) >= long, "it went on");
+        assert_eq!(lingering, brief, "{wait:?}");
+        assert!(brief.0 > Nanos::ZERO && brief.1 <= brief.0, "{wait:?}: {brief:?}");
+    }
 }
 
 #[test]

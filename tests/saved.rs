@@ -3,6 +3,9 @@
 //! Belongs here: the binary with the files it has written itself. Does not: what may be wrong inside
 //! of a file, case by case (`report::saved`).
 
+#[path = "common/engine.rs"]
+mod engine;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -12,7 +15,12 @@ use tempfile::TempDir;
 
 fn fanstorm(words: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanstorm"));
-    command.args(words.split_whitespace()).stdin(Stdio::null()).output().unwrap()
+    command
+        .args(words.split_whitespace())
+        .args(engine::flags(words))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 /// A run against the cluster that costs least, and its files: what it printed, and where they are.
@@ -123,7 +131,7 @@ fn what_is_no_result_is_named_with_what_is_wrong() {
     fs::write(&file, "{\"schema\": \"fanstorm.result/9\"}").unwrap();
     refused(&file.display().to_string(), &["there.json is of schema fanstorm.result/9"]);
     let absent = directory.path().join("absent.json");
-    refused(&absent.display().to_string(), &["absent.json: No such file"]);
+    refused(&absent.display().to_string(), &["absent.json: there is no such file", "--json"]);
     refused(&directory.path().display().to_string(), &["Is a directory"]);
     let unwritable = fanstorm(&format!("--relay --messages 1 --hgrm {}/", absent.display()));
     let error = String::from_utf8(unwritable.stderr).unwrap();

@@ -2,7 +2,8 @@
 //! JSON for scripts.
 //!
 //! A bench checks its own answer; it never judges a time. `FANSTORM_BENCH_SMOKE=1` runs it small, to
-//! check the answers only.
+//! check the answers only; `FANSTORM_BENCH_ROUNDS=1` makes one round, to interleave two builds. Names of
+//! shapes and of subjects as arguments narrow it down.
 
 use std::fmt::Write as _;
 
@@ -21,7 +22,8 @@ impl Size {
         if std::env::var_os("FANSTORM_BENCH_SMOKE").is_some() {
             Self { rounds: 1, scale: 0.02 }
         } else {
-            Self { rounds: 5, scale: 1.0 }
+            let rounds = std::env::var("FANSTORM_BENCH_ROUNDS").ok();
+            Self { rounds: rounds.and_then(|n| n.parse().ok()).unwrap_or(5), scale: 1.0 }
         }
     }
 
@@ -62,6 +64,25 @@ impl Row {
     }
 }
 
+/// What was named on the command line.
+fn named() -> Vec<String> {
+    std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect()
+}
+
+/// Whether a shape is to run: it was named, or no shape was.
+pub(crate) fn wants(shape: &str, shapes: &[&str]) -> bool {
+    let named = named();
+    named.iter().any(|name| name == shape) || !named.iter().any(|name| shapes.contains(&&**name))
+}
+
+/// The subjects that were named; all, where none was.
+fn wanted(subjects: &[&'static str]) -> Vec<&'static str> {
+    let named = named();
+    let mut wanted = subjects.to_vec();
+    wanted.retain(|subject| named.iter().any(|name| name == subject));
+    if wanted.is_empty() { subjects.to_vec() } else { wanted }
+}
+
 /// Runs every subject once in each round, in turn, and prints the result.
 pub(crate) fn interleave(
     bench: &str,
@@ -70,7 +91,7 @@ pub(crate) fn interleave(
     subjects: &[&'static str],
     mut run: impl FnMut(&'static str) -> f64,
 ) -> Vec<Row> {
-    let mut rows: Vec<Row> = subjects.iter().map(|subject| Row::new(subject)).collect();
+    let mut rows: Vec<Row> = wanted(subjects).into_iter().map(Row::new).collect();
     for _ in 0..size.rounds {
         for row in &mut rows {
             row.ns.push(run(row.subject));

@@ -131,7 +131,8 @@ pub struct RunArgs {
     ready_timeout: Nanos,
 
     /// CPUs with a worker each: how many (2) or which (0,2 or 4-7; 3-3 for CPU 3 alone)
-    /// [default: one for every 64 sockets; half of the CPUs at most beside an embedded cluster]
+    /// [default: one for every 64 sockets, at most one on each physical core of those that the
+    /// process may use, and on half of them beside an embedded cluster]
     #[arg(long, value_name = "NUMBER|LIST", help_heading = GENERATOR)]
     cores: Option<Cores>,
 

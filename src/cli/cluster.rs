@@ -14,6 +14,7 @@ use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cluster::{Audience, Cluster, ClusterConfig, FAULTS, FaultSpec};
+use crate::report::plain::plain;
 
 /// How often signals are looked at.
 const WATCH_PERIOD: Duration = Duration::from_millis(100);
@@ -63,9 +64,11 @@ fn faults_help() -> String {
     for (form, what) in FAULTS {
         help += &format!("  {form:<19}{what}\n");
     }
-    help + "P is a probability (0.001 or 0.1%) for each copy, DUR a time (250ms), K a count: of \
-            messages that the node\nhas handled (stall, exit, cut), or of copies on each \
-            connection (close, reset, bad-frame)."
+    help + "P is a probability (0.001 or 0.1%) for each copy, DUR a time (250ms), CODE a close code \
+            (1001), K a count: of messages that the node has handled (stall, exit, cut), or of \
+            copies on each connection (close, reset, bad-frame).\n\n\
+            Example:\n  fanstorm cluster --port 8080 --fault 1:drop=0.1%\n      then, elsewhere: \
+            fanstorm --discovery http://127.0.0.1:8080/api/clients"
 }
 
 /// Starts the cluster, prints its addresses, and waits for Ctrl-C or SIGTERM.
@@ -78,6 +81,12 @@ pub fn run(args: &ClusterArgs) -> anyhow::Result<ExitCode> {
     // Before the first child: a signal during the start must not leave it to chance who cleans up.
     let is_asked_to_end = end_signal().context("signals cannot be watched")?;
     let mut cluster = Cluster::start(&args.config())?;
+    if !cluster.is_on_io_uring() {
+        let _ = writeln!(
+            io::stderr(),
+            "note: this host refuses io_uring (`fanstorm audit` says why): the cluster uses epoll"
+        );
+    }
     announce(&mut io::stdout().lock(), &cluster).context("the addresses cannot be printed")?;
     Ok(watch(&mut cluster, &is_asked_to_end))
 }
@@ -120,7 +129,7 @@ fn watch(cluster: &mut Cluster, is_asked_to_end: &AtomicBool) -> ExitCode {
     while !is_asked_to_end.load(Ordering::Relaxed) {
         let mut death = cluster.wait_for_death(WATCH_PERIOD);
         while let Some(text) = death {
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", plain(&text));
             death = cluster.child_died();
         }
         if !cluster.has_running_nodes() {

@@ -29,7 +29,7 @@ impl Exit {
     pub const HELP: &'static str = concat!(
         "  0    complete: every copy came once, and the verdict is not void\n",
         "  1    copies are missing, duplicate or corrupt, or rows did not run\n",
-        "  2    usage\n",
+        "  2    a flag or a file is wrong\n",
         "  3    this host cannot run it (io_uring, descriptors, ports, memory)\n",
         "  4    the target cannot be reached, refuses, or never becomes ready\n",
         "  5    complete, but the verdict is void: the generator was the bottleneck\n",

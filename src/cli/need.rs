@@ -31,7 +31,7 @@ pub fn of(plan: &Plan, embedded: bool, wish: Wish) -> Need {
         window: window(plan),
         connects_at_once: connects_at_once(plan),
         workers: plan.cores.clone(),
-        io_uring: uring_wish(wish, embedded),
+        io_uring: uring_wish(wish),
     }
 }
 
@@ -78,10 +78,8 @@ fn connects_at_once(plan: &Plan) -> u64 {
     under_way.min(plan.sockets_to(plan.push_node))
 }
 
-const fn uring_wish(wish: Wish, embedded: bool) -> UringWish {
+const fn uring_wish(wish: Wish) -> UringWish {
     match wish {
-        // The embedded cluster stands on io_uring, whatever the workers do.
-        _ if embedded => UringWish::Required,
         Wish::Auto => UringWish::Preferred,
         Wish::Only(Engine::IoUring) => UringWish::Required,
         Wish::Only(Engine::Epoll) => UringWish::Unused,

@@ -15,10 +15,11 @@ use super::output::Pipe;
 use super::view::Sheet;
 use crate::report::document::Document;
 use crate::report::document::row::LatencyClass;
+use crate::report::plain::plain;
 use crate::report::saved::{self, Unreadable};
 use crate::report::selection::{self, NotThere};
 use crate::report::{hgrm, json};
-use crate::units::Count;
+use crate::units::{Bytes, Count};
 
 /// Flags of `report`.
 #[derive(Args, Clone, Debug)]
@@ -42,9 +43,22 @@ pub struct ReportArgs {
     run: Option<Count>,
 }
 
+/// Some hundred thousand rows, or a device that never ends.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+
 const AFTER_HELP: &str = "\
-Exit codes: 0 when the result was presented, whatever its verdict; 2 when the file cannot be read, is no
-result of fanstorm, or has no such row or class; 3 when standard output cannot be written.";
+Examples:
+  fanstorm --json result.json
+      a run that writes such a file
+  fanstorm report result.json
+      the report that it printed
+  fanstorm report result.json --format hgrm --class completion >completion.hgrm
+      until everyone has a message, as the HdrHistogram plotter takes it
+
+Exit codes:
+  0    the result was presented, whatever its verdict
+  2    the file cannot be read, is no result of fanstorm, or has no such row or class
+  3    standard output cannot be written";
 
 /// `--format`, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -91,7 +105,7 @@ pub fn run(args: &ReportArgs) -> Exit {
     match args.present() {
         Ok(()) => Exit::Complete,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
+            let _ = writeln!(io::stderr(), "error: {}", plain(&error.to_string()));
             error.exit()
         }
     }
@@ -130,14 +144,19 @@ impl ReportArgs {
     }
 
     fn bytes(&self) -> Result<Vec<u8>, ReportError> {
-        let read = match self.name().0 {
-            Some(path) => fs::read(path),
-            None => {
-                let mut bytes = Vec::new();
-                io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-            }
+        let name = self.name();
+        let read = match &name.0 {
+            Some(path) => fs::File::open(path).and_then(within_bounds),
+            None => within_bounds(io::stdin().lock()),
         };
-        read.map_err(|source| ReportError::Read { name: self.name(), source })
+        let bytes = read.map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => ReportError::Absent { name: self.name() },
+            _ => ReportError::Read { name: self.name(), source },
+        })?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(ReportError::TooLarge { name });
+        }
+        Ok(bytes)
     }
 
     /// Rendered into memory, so that an error later in the file is not told in the middle of it.
@@ -160,6 +179,11 @@ impl ReportArgs {
     }
 }
 
+fn within_bounds(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map(|_| bytes)
+}
+
 /// What a message calls the file.
 #[derive(Clone, Debug)]
 struct Name(Option<PathBuf>);
@@ -175,6 +199,13 @@ impl fmt::Display for Name {
 
 #[derive(Debug, thiserror::Error)]
 enum ReportError {
+    #[error(
+        "{name}: there is no such file; a run writes one with --json: fanstorm --json {name}, or \
+         with the flags of your cluster"
+    )]
+    Absent { name: Name },
+    #[error("{name} is larger than {}, which no result is", Bytes(FILE_BYTES_MAX))]
+    TooLarge { name: Name },
     #[error("{name}: {source}")]
     Read { name: Name, source: io::Error },
     #[error("{name} {fault}")]

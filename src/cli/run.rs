@@ -35,6 +35,7 @@ use crate::plan::notice::Notice;
 use crate::plan::origins::OriginError;
 use crate::plan::targets::{NodeUrl, TargetError, Targets};
 use crate::report::document::Document;
+use crate::report::plain::plain_lines;
 use crate::report::{Invocation, hlog, json};
 use crate::units::Bytes;
 
@@ -46,7 +47,7 @@ pub fn run(args: &RunArgs) -> Exit {
 
 /// Says what is wrong, and gives the exit code for it.
 pub(super) fn fail(error: &RunError) -> Exit {
-    let _ = writeln!(io::stderr(), "error: {error}");
+    let _ = writeln!(io::stderr(), "error: {}", plain_lines(&error.to_string()));
     error.exit()
 }
 
@@ -58,8 +59,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let mut result_file = open_result(args)?;
     let mut log_file = args.hlog().map(|path| ResultFile::open("--hlog", path)).transpose()?;
     let embedded = matches!(source, Source::Embedded(_));
-    let (engine, notice) =
-        engine_choice::choose(args.engine(), embedded, io_uring::probe(smallest_ring))?;
+    let (engine, notice) = engine_choice::choose(args.engine(), io_uring::probe(smallest_ring))?;
     limits::raise_descriptors();
 
     let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
@@ -293,7 +293,7 @@ fn print(result: &[u8]) {
 }
 
 pub(super) fn warn(text: &str) {
-    let _ = writeln!(io::stderr(), "warning: {text}");
+    let _ = writeln!(io::stderr(), "warning: {}", plain_lines(text));
 }
 
 /// Why there is no report.

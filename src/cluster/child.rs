@@ -13,14 +13,8 @@ use std::process::{ExitCode, exit};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::handshake::{Bound, Listen, Order, Ready, Role, hear, say};
+use super::stream::{self, Kernel, Listener};
 use super::{discovery, net, node};
-
-/// Submission entries: one turn's reads and writes of a few thousand connections.
-const RING_ENTRIES: u32 = 2048;
-
-/// Completion entries: every connection of a large node may complete in the same turn, and
-/// tokio-uring looks at the overflow list only when it submits.
-const RING_COMPLETIONS: u32 = 32 << 10;
 
 /// Runs this process as a child of a [`Cluster`](super::Cluster): discovery or node, as the line on
 /// its stdin says, until stdin ends.
@@ -60,11 +54,12 @@ fn obey() -> io::Result<std::convert::Infallible> {
         (Role::Node(role), Some(mesh)) => {
             let node = node::Node::new(&role, order.seed)?;
             node.prepare(&clients)?;
-            run(node.serve(clients, mesh, role.mesh_ports, ready))
+            run(move |kernel| node.serve(kernel, clients, mesh, role.mesh_ports, ready))
         }
         (Role::Node(_), None) => Err(io::Error::other("a node without a mesh port")),
-        (Role::Discovery(client_ports), _) => run(async move {
-            ready()?;
+        (Role::Discovery(client_ports), _) => run(move |kernel| async move {
+            let clients = Listener::new(kernel, clients)?;
+            ready(kernel)?;
             discovery::serve(clients, client_ports, order.seed).await;
             Ok(())
         }),
@@ -78,22 +73,17 @@ fn introduce(clients: &TcpListener, mesh: Option<&TcpListener>) -> io::Result<Or
     hear(&mut io::stdin().lock())
 }
 
-fn ready() -> io::Result<()> {
-    say(&mut io::stdout().lock(), &Ready { pid: std::process::id() })
+fn ready(kernel: Kernel) -> io::Result<()> {
+    let io_uring = kernel == Kernel::Uring;
+    say(&mut io::stdout().lock(), &Ready { pid: std::process::id(), io_uring })
 }
 
 /// Runs the child's work; comes back only with an error.
-fn run(
-    work: impl Future<Output = io::Result<()>> + 'static,
+fn run<F: Future<Output = io::Result<()>> + 'static>(
+    work: impl FnOnce(Kernel) -> F,
 ) -> io::Result<std::convert::Infallible> {
     std::thread::Builder::new().name("parent".to_owned()).spawn(end_with_parent)?;
-    let mut ring = tokio_uring::uring_builder();
-    ring.setup_cqsize(RING_COMPLETIONS);
-    let mut builder = tokio_uring::builder();
-    builder.entries(RING_ENTRIES).uring_builder(&ring);
-    let runtime = tokio_uring::Runtime::new(&builder)
-        .map_err(|e| io::Error::new(e.kind(), format!("io_uring cannot be set up: {e}")))?;
-    let outcome = runtime.block_on(work);
+    let outcome = stream::block_on(work);
     let code = match outcome {
         Ok(()) => 0,
         Err(e) => {

@@ -5,18 +5,16 @@
 
 use std::cell::RefCell;
 use std::fmt::Write;
-use std::net::TcpListener;
 use std::rc::Rc;
 
-use tokio_uring::net::TcpStream;
-
 use super::net;
+use super::stream::{Listener, Stream};
 
 /// The path that is answered; every other is 404.
 pub(super) const PATH: &str = "/api/clients";
 
 /// Answers for ever.
-pub(super) async fn serve(listener: TcpListener, client_ports: Vec<u16>, seed: u64) {
+pub(super) async fn serve(listener: Listener, client_ports: Vec<u16>, seed: u64) {
     let order = RefCell::new((client_ports, fastrand::Rng::with_seed(seed)));
     let order = Rc::new(order);
     net::accept_each(listener, |stream, _| answer(stream, order.clone())).await;
@@ -24,7 +22,7 @@ pub(super) async fn serve(listener: TcpListener, client_ports: Vec<u16>, seed: u
 
 type Shuffled = Rc<RefCell<(Vec<u16>, fastrand::Rng)>>;
 
-async fn answer(stream: TcpStream, order: Shuffled) {
+async fn answer(stream: Stream, order: Shuffled) {
     let response = match net::read_head(&stream, parse).await {
         Some((true, _)) => {
             let (ports, random) = &mut *order.borrow_mut();

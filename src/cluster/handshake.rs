@@ -75,6 +75,8 @@ pub(super) struct NodeOrder {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Ready {
     pub(super) pid: u32,
+    /// Whether the kernel grants it io_uring; it does without where not.
+    pub(super) io_uring: bool,
 }
 
 /// Writes one line and flushes it.

@@ -1,6 +1,7 @@
 //! The reference cluster: an independent implementation of the seed's system, as child processes.
 //!
-//! One discovery (`GET /api/clients`) and *n* nodes in a full mesh, on tokio-uring and tungstenite.
+//! One discovery (`GET /api/clients`) and *n* nodes in a full mesh, on tokio-uring (tokio, where a
+//! host refuses io_uring) and tungstenite.
 //! It shares no code with the client, so that a mistake of the client cannot cancel out against the
 //! same mistake here. A null cluster (`relay`) passes bytes on without reading them; faults, drawn
 //! from a seed, do what real clusters do, and are accounted for in a log.
@@ -25,6 +26,7 @@ mod net;
 mod node;
 mod parent;
 mod process;
+mod stream;
 
 pub use audience::Audience;
 pub use child::child_main;

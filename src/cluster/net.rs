@@ -5,10 +5,9 @@
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::rc::Rc;
 use std::time::Duration;
 
-use tokio_uring::net::TcpStream;
+use super::stream::{Listener, Stream, spawn};
 
 /// A fleet connects all at once; beyond the backlog the kernel drops SYNs and they come 1 s later.
 const BACKLOG: i32 = 4096;
@@ -25,7 +24,11 @@ const ACCEPT_REST: Duration = Duration::from_millis(20);
 /// the same port would share the connections instead of the second one being refused.
 pub(super) fn listen(port: Option<u16>) -> io::Result<TcpListener> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(0)));
-    let named = |e| io::Error::other(format!("cannot listen on {address}: {e}"));
+    let named = |e| {
+        io::Error::other(format!(
+            "cannot listen on {address}: {e}; --port and --node-port name others"
+        ))
+    };
     let listener = TcpListener::bind(address).map_err(named)?;
     // Listening again is how the backlog that `std` chose is changed, listen(2).
     rustix::net::listen(&listener, BACKLOG)?;
@@ -34,17 +37,12 @@ pub(super) fn listen(port: Option<u16>) -> io::Result<TcpListener> {
 
 /// Accepts for ever, each connection on a task of its own.
 pub(super) async fn accept_each<F: Future<Output = ()> + 'static>(
-    listener: TcpListener,
-    serve: impl Fn(TcpStream, SocketAddr) -> F,
+    listener: Listener,
+    serve: impl Fn(Stream, SocketAddr) -> F,
 ) {
-    let listener = Rc::new(tokio_uring::net::TcpListener::from_std(listener));
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Only fails on a socket that is dead already; its first read says so.
-                let _ = stream.set_nodelay(true);
-                tokio_uring::spawn(serve(stream, peer));
-            }
+            Ok((stream, peer)) => spawn(serve(stream, peer)),
             Err(_) => tokio::time::sleep(ACCEPT_REST).await,
         }
     }
@@ -54,7 +52,7 @@ pub(super) async fn accept_each<F: Future<Output = ()> + 'static>(
 ///
 /// `None` when the peer ended, or sent something that is no head or a longer one than 16 KiB.
 pub(super) async fn read_head<T, E>(
-    stream: &TcpStream,
+    stream: &Stream,
     parse: impl Fn(&[u8]) -> Result<Option<(usize, T)>, E>,
 ) -> Option<(T, Vec<u8>)> {
     let mut seen: Vec<u8> = Vec::new();

@@ -127,6 +127,7 @@ pub struct Cluster {
     children: Vec<Process>,
     discovery_url: String,
     node_urls: Vec<String>,
+    io_uring: bool,
 }
 
 impl Cluster {
@@ -151,6 +152,7 @@ impl Cluster {
             children: Vec::with_capacity(config.nodes + 1),
             discovery_url: String::new(),
             node_urls: Vec::new(),
+            io_uring: false,
         };
         for index in 0..=config.nodes {
             let process = Process::start(&executable)
@@ -189,7 +191,8 @@ impl Cluster {
             };
             child.say(&Order { role, seed: config.seed, cpu: config.cpu(index) })
         })?;
-        self.each(|_, child| child.hear::<Ready>())?;
+        let ready = self.each(|_, child| child.hear::<Ready>())?;
+        self.io_uring = ready.iter().all(|child| child.io_uring);
         Ok(())
     }
 
@@ -214,6 +217,11 @@ impl Cluster {
     /// `ws://127.0.0.1:PORT/` of each node, in order; the ports ascend.
     pub fn node_urls(&self) -> &[String] {
         &self.node_urls
+    }
+
+    /// Whether its processes stand on io_uring; on a host that refuses it they use epoll.
+    pub fn is_on_io_uring(&self) -> bool {
+        self.io_uring
     }
 
     /// The process ids: the nodes in order, then the discovery.

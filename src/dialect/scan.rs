@@ -40,14 +40,16 @@ impl Scanner {
     /// Visits what `message` says: at least one sighting.
     #[inline]
     pub fn scan(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
-        match self.remembered(message) {
+        match self.recognise(message) {
             Some(sighting) => visit(sighting),
-            None => self.search_and_learn(message, visit),
+            None => self.search(message, visit),
         }
     }
 
+    /// What `message` says, if it is built like one before it, and then it is UTF-8: all that differs
+    /// are values in ASCII. Otherwise [`Self::search`] tells.
     #[inline]
-    fn remembered(&mut self, message: &[u8]) -> Option<Sighting> {
+    pub fn recognise(&mut self, message: &[u8]) -> Option<Sighting> {
         if let Some(sighting) = self.layouts[self.recent].read(message, &self.texts) {
             return Some(sighting);
         }
@@ -57,11 +59,12 @@ impl Scanner {
         Some(sighting)
     }
 
+    /// Visits what `message` says, and remembers how it is built.
     #[cold]
-    fn search_and_learn(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
+    pub fn search(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
         let mut only = None;
         let mut sightings = 0;
-        self.search(message, &mut |sighting| {
+        self.look_through(message, &mut |sighting| {
             only = Some(sighting);
             sightings += 1;
             visit(sighting);
@@ -71,7 +74,7 @@ impl Scanner {
         }
     }
 
-    fn search(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
+    fn look_through(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
         let mut foreign = true;
         let mut note = |sighting| {
             foreign = false;
@@ -96,7 +99,8 @@ impl Scanner {
             Sighting::Id(id) => (1, Some(id)),
             Sighting::Corrupt | Sighting::Foreign => return,
         };
-        if !self.layouts[slot].learns() {
+        // Binary messages may hold anything; none that is recognised may break the rule for text.
+        if !self.layouts[slot].learns() || std::str::from_utf8(message).is_err() {
             return;
         }
         let mut marks = Landmarks::default();
@@ -479,6 +483,32 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn what_is_recognised_is_utf8_though_nobody_looked(
+            (payload_bytes, session) in session(),
+            at: prop::sample::Index,
+            byte in 0x80_u8..,
+        ) {
+            let shape = shape(payload_bytes);
+            for dialect in dialects() {
+                let mut scanner = Scanner::new(&dialect, &shape, RUN);
+                for message in &session {
+                    let mut damaged = message.clone().into_bytes();
+                    let at = at.index(damaged.len());
+                    damaged[at] = byte;
+                    // As if it had been binary, where anything goes: seen twice, so that it would be
+                    // recognised if it had been learned.
+                    for bytes in [message.as_bytes(), &damaged, &damaged] {
+                        let valid = std::str::from_utf8(bytes).is_ok();
+                        prop_assert!(scanner.recognise(bytes).is_none() || valid);
+                        collect(&mut scanner, bytes);
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn the_second_message_of_a_build_is_read_by_its_layout() {
         let shape = shape(150);
@@ -495,9 +525,9 @@ mod tests {
         }
         for (dialect, [first, second]) in builds {
             let mut scanner = Scanner::new(&dialect, &shape, RUN);
-            assert_eq!(scanner.remembered(second.as_bytes()), None);
+            assert_eq!(scanner.recognise(second.as_bytes()), None);
             collect(&mut scanner, first.as_bytes());
-            let remembered = scanner.remembered(second.as_bytes());
+            let remembered = scanner.recognise(second.as_bytes());
             let expected = naive::sightings(&dialect, &shape, RUN, second.as_bytes());
             assert_eq!(remembered.as_slice(), expected, "{second}");
         }
@@ -544,7 +574,7 @@ mod tests {
     fn after(dialect: &Dialect, run: u32, first: &str, second: &str) -> Vec<Sighting> {
         let mut scanner = Scanner::new(dialect, &shape(26), run);
         assert_eq!(collect(&mut scanner, first.as_bytes()).len(), 1);
-        assert!(scanner.remembered(first.as_bytes()).is_some());
+        assert!(scanner.recognise(first.as_bytes()).is_some());
         collect(&mut scanner, second.as_bytes())
     }
 
@@ -596,7 +626,7 @@ mod tests {
         assert!(!scanner.layouts[0].learns());
         let last = words.next().expect("there are 200");
         for _ in 0..2 {
-            assert_eq!(scanner.remembered(last.as_bytes()), None);
+            assert_eq!(scanner.recognise(last.as_bytes()), None);
             assert_eq!(collect(&mut scanner, last.as_bytes()).len(), 1);
         }
     }

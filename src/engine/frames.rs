@@ -18,10 +18,9 @@ use crate::dialect::{Dialect, MessageKind, Tag, TextShape};
 use crate::wire::encode;
 use crate::wire::frame::Opcode;
 
-/// Frames in a patched window; also the most that leaves in one send. 256 frames in one send cost 21
-/// to 27 ns each, 16 cost 230 to 280 ns; beyond that nothing is gained.
-pub const CHUNK_FRAMES: u32 = 256;
-/// The most that leaves in one send: a time stamped at submission must not grow stale in a queue.
+/// The most that leaves in one send, and the bytes of a patched window. A message of a burst costs 37
+/// ns in sends of 32 KiB, 29.6 in 64 KiB and 29.4 in 128, and a time stamped at submission must not
+/// grow stale in a queue.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// What all frames of a row have in common.
@@ -49,7 +48,7 @@ impl FrameShape {
 
     /// Frames in one send.
     fn chunk(&self) -> u32 {
-        ((CHUNK_BYTES / self.frame_len()) as u32).clamp(1, CHUNK_FRAMES)
+        ((CHUNK_BYTES / self.frame_len()) as u32).max(1)
     }
 
     /// Appends the frame of one message.

@@ -9,8 +9,7 @@
 //! its own (`engine::fleet` sees to it), so no worker needs another's table while the clock runs;
 //! what is still waiting at the end is attributed from all tables together.
 
-/// The key under which a dialect files a message; see `dialect::scan::CorrelationId`.
-pub type Key = u128;
+pub use crate::dialect::CorrelationId as Key;
 
 /// Room for ids of other users' messages during one row, in copies of our own; 24 bytes each.
 pub const STRANGERS: usize = 1 << 16;
@@ -25,6 +24,13 @@ enum State {
     Known(u32),
     /// The last of the copies that wait for it; the first follows it, in a circle.
     Waiting(u32),
+}
+
+/// A place of the table. Key and state side by side: most look-ups are the first to touch theirs.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    key: Key,
+    state: State,
 }
 
 /// A copy that came before its id was known.
@@ -56,8 +62,7 @@ pub enum Attribution {
 /// The table and the pool, both of fixed size.
 #[derive(Debug)]
 pub struct Correlator {
-    keys: Vec<Key>,
-    states: Vec<State>,
+    table: Vec<Place>,
     used: usize,
     pool: Vec<Pending>,
     free: u32,
@@ -72,8 +77,7 @@ impl Correlator {
     pub fn new(messages: usize, pending: usize) -> Self {
         let places = (messages * 2 + STRANGERS).next_power_of_two();
         Self {
-            keys: vec![0; places],
-            states: vec![State::Empty; places],
+            table: vec![Place { key: Key::from(0), state: State::Empty }; places],
             used: 0,
             pool: Vec::with_capacity(pending.min(NONE as usize - 1)),
             free: NONE,
@@ -88,8 +92,7 @@ impl Correlator {
 
     /// Bytes that table and pool take at most.
     pub fn bytes(&self) -> usize {
-        self.keys.len() * (size_of::<Key>() + size_of::<State>())
-            + self.pool.capacity() * size_of::<Pending>()
+        self.table.len() * size_of::<Place>() + self.pool.capacity() * size_of::<Pending>()
     }
 
     /// Learns that `key` is message `message`; the answer names the copies that waited for it. What
@@ -97,16 +100,16 @@ impl Correlator {
     #[inline]
     pub fn learn(&mut self, key: Key, message: u32) -> Waiters {
         let Some(place) = self.find(key) else { return Waiters(NONE) };
-        match self.states[place] {
+        let place = &mut self.table[place];
+        match place.state {
             State::Known(_) => Waiters(NONE),
             State::Empty => {
-                self.keys[place] = key;
-                self.states[place] = State::Known(message);
+                *place = Place { key, state: State::Known(message) };
                 self.used += 1;
                 Waiters(NONE)
             }
             State::Waiting(last) => {
-                self.states[place] = State::Known(message);
+                place.state = State::Known(message);
                 let first = std::mem::replace(&mut self.pool[last as usize].next, NONE);
                 Waiters(first)
             }
@@ -129,13 +132,13 @@ impl Correlator {
     #[inline]
     pub fn attribute(&mut self, key: Key, socket: u32, at_ns: u64) -> Attribution {
         let Some(place) = self.find(key) else { return Attribution::Overflow };
-        if let State::Known(message) = self.states[place] {
+        if let State::Known(message) = self.table[place].state {
             return Attribution::Message(message);
         }
         let Some(index) = self.note(Pending { socket, at_ns, next: NONE }) else {
             return Attribution::Overflow;
         };
-        let last = match self.states[place] {
+        let last = match self.table[place].state {
             State::Waiting(last) => last,
             State::Empty | State::Known(_) => {
                 self.used += 1;
@@ -145,15 +148,14 @@ impl Correlator {
         };
         self.pool[index as usize].next = self.pool[last as usize].next;
         self.pool[last as usize].next = index;
-        self.keys[place] = key;
-        self.states[place] = State::Waiting(index);
+        self.table[place] = Place { key, state: State::Waiting(index) };
         self.waiting += 1;
         Attribution::Waits
     }
 
     /// The message of an id, if it was learned.
     pub fn message(&self, key: Key) -> Option<u32> {
-        match self.states[self.find(key)?] {
+        match self.table[self.find(key)?].state {
             State::Known(message) => Some(message),
             State::Empty | State::Waiting(_) => None,
         }
@@ -161,8 +163,8 @@ impl Correlator {
 
     /// All copies that still wait, with their ids.
     pub fn unattributed(&self) -> impl Iterator<Item = (Key, Pending)> + '_ {
-        let lasts = self.keys.iter().zip(&self.states).filter_map(|(&key, state)| match state {
-            State::Waiting(last) => Some((key, *last)),
+        let lasts = self.table.iter().filter_map(|&Place { key, state }| match state {
+            State::Waiting(last) => Some((key, last)),
             State::Empty | State::Known(_) => None,
         });
         lasts.flat_map(|(key, last)| self.circle(last).map(move |pending| (key, pending)))
@@ -178,9 +180,9 @@ impl Correlator {
     /// Ends the waiting of all copies, once [`Self::unattributed`] was dealt with.
     pub fn forget_unattributed(&mut self) {
         self.waiting = 0;
-        for state in &mut self.states {
-            if matches!(state, State::Waiting(_)) {
-                *state = State::Waiting(NONE);
+        for place in &mut self.table {
+            if matches!(place.state, State::Waiting(_)) {
+                place.state = State::Waiting(NONE);
             }
         }
     }
@@ -204,24 +206,23 @@ impl Correlator {
     /// full (7/8) that a new key would make every search long.
     #[inline]
     fn find(&self, key: Key) -> Option<usize> {
-        let mask = self.keys.len() - 1;
+        let mask = self.table.len() - 1;
         let mut place = hash(key) as usize & mask;
         loop {
-            match self.states[place] {
-                State::Empty => break,
-                _ if self.keys[place] == key => return Some(place),
+            match self.table[place] {
+                Place { state: State::Empty, .. } => break,
+                taken if taken.key == key => return Some(place),
                 _ => place = (place + 1) & mask,
             }
         }
-        (self.used < self.keys.len() / 8 * 7).then_some(place)
+        (self.used < self.table.len() / 8 * 7).then_some(place)
     }
 }
 
 /// Fibonacci hashing of the folded key: ids that count up spread over the table.
 #[inline]
 const fn hash(key: Key) -> u64 {
-    let folded = (key as u64) ^ ((key >> 64) as u64).rotate_left(32);
-    let mixed = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = key.folded().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ mixed >> 32
 }
 
@@ -247,6 +248,10 @@ mod tests {
         prop::collection::vec(event, 0..600)
     }
 
+    fn key(id: impl Into<u128>) -> Key {
+        Key::from(id.into() << 40)
+    }
+
     proptest! {
         #[test]
         fn every_copy_is_attributed_once_whichever_comes_first(events in events()) {
@@ -258,7 +263,7 @@ mod tests {
                 match *event {
                     Event::Learn(id) => {
                         known[usize::from(id)] = true;
-                        let mut waiters = correlator.learn(u128::from(id) << 40, u32::from(id));
+                        let mut waiters = correlator.learn(key(id), u32::from(id));
                         let mut last = None;
                         while let Some(pending) = correlator.release(&mut waiters) {
                             prop_assert!(last.replace(pending.at_ns) < Some(pending.at_ns));
@@ -267,7 +272,7 @@ mod tests {
                     }
                     Event::Copy(id, socket) => {
                         *copies.entry((id, socket)).or_default() += 1;
-                        match correlator.attribute(u128::from(id) << 40, socket, time as u64) {
+                        match correlator.attribute(key(id), socket, time as u64) {
                             Attribution::Message(message) => {
                                 prop_assert_eq!(message, u32::from(id));
                                 *attributed.entry((id, socket)).or_default() += 1;
@@ -279,11 +284,12 @@ mod tests {
                 }
             }
             let (mut waiting, mut last) = (0, None);
-            for (key, pending) in correlator.unattributed() {
-                let came = Some((key, pending.at_ns));
-                prop_assert!(last.is_none_or(|(of, _)| of != key) || last < came);
+            for (waits_for, pending) in correlator.unattributed() {
+                let came = Some((waits_for, pending.at_ns));
+                prop_assert!(last.is_none_or(|(of, _)| of != waits_for) || last < came);
                 last = came;
-                *attributed.entry(((key >> 40) as u8, pending.socket)).or_default() += 1;
+                let id = (0..=u8::MAX).find(|&id| key(id) == waits_for).unwrap();
+                *attributed.entry((id, pending.socket)).or_default() += 1;
                 waiting += 1;
             }
             prop_assert_eq!(waiting, correlator.waiting());
@@ -294,20 +300,20 @@ mod tests {
     #[test]
     fn a_full_pool_is_said_and_nothing_is_overwritten() {
         let mut correlator = Correlator::new(4, 1);
-        assert_eq!(correlator.attribute(7, 0, 1), Attribution::Waits);
-        assert_eq!(correlator.attribute(8, 0, 2), Attribution::Overflow);
-        let mut waiters = correlator.learn(7, 3);
+        assert_eq!(correlator.attribute(key(7_u8), 0, 1), Attribution::Waits);
+        assert_eq!(correlator.attribute(key(8_u8), 0, 2), Attribution::Overflow);
+        let mut waiters = correlator.learn(key(7_u8), 3);
         assert_eq!(correlator.release(&mut waiters).map(|pending| pending.at_ns), Some(1));
         assert_eq!(correlator.release(&mut waiters), None);
-        assert_eq!(correlator.attribute(8, 0, 3), Attribution::Waits);
+        assert_eq!(correlator.attribute(key(8_u8), 0, 3), Attribution::Waits);
     }
 
     #[test]
     fn a_table_full_of_strangers_ends_no_search_in_a_circle() {
         let mut correlator = Correlator::new(0, 4 * STRANGERS);
         let outcomes: Vec<_> =
-            (0..2 * STRANGERS as u128).map(|id| correlator.attribute(id, 0, 0)).collect();
+            (0..2 * STRANGERS as u64).map(|id| correlator.attribute(key(id), 0, 0)).collect();
         assert!(outcomes.contains(&Attribution::Overflow));
-        assert_eq!(correlator.message(u128::MAX), None);
+        assert_eq!(correlator.message(key(u64::MAX)), None);
     }
 }

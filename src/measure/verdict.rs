@@ -24,6 +24,8 @@ const BUSY_ROW_MIN: Nanos = Nanos::from_millis(100);
 const LAG_OF_INTERVAL_MAX: f64 = 0.10;
 /// Of the p99 that heads the report, the share that is lost in it.
 const LAG_OF_LATENCY_MAX: f64 = 0.05;
+/// Of the p99 that heads the report, the share that may be our late stamps.
+const STAMPS_OF_LATENCY_MAX: f64 = 0.10;
 /// Time taken by the hypervisor that a tail percentile does not feel.
 const STEAL_MAX: f64 = 0.001;
 /// Of the time that our threads wanted to run, the share that they waited for a CPU.
@@ -62,6 +64,7 @@ const RULES: &[Rule] = &[
     schedule_lag,
     buffers_exhausted,
     long_turn,
+    late_stamps,
     cpu_steal,
     cpu_throttled,
     run_queue_wait,
@@ -230,6 +233,26 @@ fn long_turn(facts: &Facts<'_>) -> Option<Caveat> {
                 class.key()
             ),
             "give the generator more --cores, and leave each of them to it alone",
+        )
+    })
+}
+
+/// Held against a limit only where there are samples enough for a percentile that would be reported:
+/// one read in a hundred that was late says nothing.
+fn late_stamps(facts: &Facts<'_>) -> Option<Caveat> {
+    let stamps = facts.outcome.stamps_ns.as_ref()?;
+    let (class, headline) = facts.outcome.latency_ns.first()?;
+    let (late, p99) = (Percentile::P99.of(stamps)?, Percentile::P99.of(headline)?);
+    (late.0 as f64 > STAMPS_OF_LATENCY_MAX * p99.0 as f64).then(|| {
+        degraded(
+            "late-stamps",
+            format!(
+                "of the {} p99 of {p99} up to {late} are our own: so late were copies stamped at the \
+                 p99 of {} sampled reads, after this host had them",
+                class.key(),
+                Count(stamps.len())
+            ),
+            "run with --wait latency, and give each worker a core of its own (--cores)",
         )
     })
 }
@@ -470,6 +493,11 @@ mod tests {
         case.rate = Some(Rate::per_second(1e3));
     }
 
+    /// So many reads, each stamped so late.
+    fn stamped(case: &mut Case, late_us: u64, reads: usize) {
+        case.run.stamps_ns = Some(iter::repeat_n(Nanos::from_micros(late_us), reads).collect());
+    }
+
     #[test]
     fn polling_for_a_deadline_is_no_work() {
         let spinning = codes(|case| {
@@ -514,7 +542,7 @@ mod tests {
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(Change, &str, Trust); 19] = [
+        let table: [(Change, &str, Trust); 20] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
             (|c| c.run.unattributable = 1, "ids-overflowed", Void),
@@ -531,6 +559,8 @@ mod tests {
             (|c| lagging(c, 101), "schedule-lag", Void),
             (|c| c.run.cores[0].enobufs = 1, "buffers-exhausted", Degraded),
             (|c| c.run.cores[0].longest_turn = Nanos::from_micros(995), "long-turn", Degraded),
+            // Above a tenth of the p99 of 990 µs.
+            (|c| stamped(c, 100, 1_000), "late-stamps", Degraded),
             (|c| c.after.cpu_each[1].1.steal += 2, "cpu-steal", Degraded),
             (|c| c.after.cpu_all.as_mut().unwrap().steal += 3, "cpu-steal", Degraded),
             (|c| c.after.throttle.as_mut().unwrap().periods += 1, "cpu-throttled", Degraded),
@@ -557,10 +587,13 @@ mod tests {
 
     #[test]
     fn thresholds_are_crossed_not_touched() {
-        let at_threshold: [Change; 7] = [
+        let at_threshold: [Change; 9] = [
             |c| c.run.cores[1].cpu_time = Nanos::from_millis(190),
             |c| c.run.cores[1].longest_turn = Nanos::from_micros(990),
             |c| lagging(c, 99),
+            |c| stamped(c, 99, 1_000),
+            // Nine reads beyond the p99 are none.
+            |c| stamped(c, 900, 999),
             // Late, but nothing beside what is reported.
             |c| {
                 lagging(c, 101);
@@ -648,6 +681,7 @@ mod tests {
         let mut case = quiet();
         case.cluster_shares_cores = true;
         case.run.saturated = 1_200;
+        stamped(&mut case, 120, 2_000);
         untuned(&mut case);
         case.after.tcp_drops.as_mut().unwrap()[1] += 3;
         case.after.throttle = Some(Throttle { periods: 9, time: Nanos::from_millis(95) });
@@ -660,6 +694,8 @@ mod tests {
             assert!(!caveat.remedy.is_empty());
         };
         said("histogram-saturated", "1 200 latencies were above 3 6");
+        said("late-stamps", "service p99 of 990 µs up to 120 µs are our own");
+        said("late-stamps", "of 2 000 sampled reads");
         said("listen-drops", "ListenDrops +3");
         said("cpu-throttled", "in 2 periods, and we stood still for 25.0 ms");
         said("shared-cores", "CPU 0, 1");

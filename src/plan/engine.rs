@@ -37,38 +37,27 @@ pub enum Wish {
 
 /// Why the host's refusal of io_uring ends the program. One line, with both ways on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EngineRefused {
-    /// The workers would do without.
-    #[error("{0}; or go on without it: --engine epoll")]
-    Workers(Refusal),
-    /// The embedded cluster stands on io_uring, whatever the workers do.
-    #[error(
-        "{0}; the embedded cluster needs io_uring even with --engine epoll: without it, name your \
-         own cluster with --node or --discovery"
-    )]
-    EmbeddedCluster(Refusal),
-}
+#[error("{0}; or go on without it: --engine epoll")]
+pub struct EngineRefused(pub Refusal);
 
 /// Chooses for a host that answers an attempt with `io_uring`. A notice says what was decided
 /// without being asked for.
 ///
 /// # Errors
-/// When the host does not give what is needed: where `io_uring` is asked for, where the user can
-/// have it with one command, or where the embedded cluster is to run.
+/// When the host does not give what is needed: where `io_uring` is asked for, or where the user can
+/// have it with one command.
 pub fn choose(
     wish: Wish,
-    embedded_cluster: bool,
     io_uring: Result<(), Refusal>,
 ) -> Result<(Engine, Option<Notice>), EngineRefused> {
     let epoll = wish == Wish::Only(Engine::Epoll);
     match io_uring {
         Ok(()) => Ok((if epoll { Engine::Epoll } else { Engine::IoUring }, None)),
-        Err(refusal) if embedded_cluster => Err(EngineRefused::EmbeddedCluster(refusal)),
         Err(_) if epoll => Ok((Engine::Epoll, None)),
         Err(refusal) if wish == Wish::Auto && !refusal.is_fixed_on_the_spot() => {
             Ok((Engine::Epoll, Some(Notice::EpollInstead { refusal })))
         }
-        Err(refusal) => Err(EngineRefused::Workers(refusal)),
+        Err(refusal) => Err(EngineRefused(refusal)),
     }
 }
 
@@ -95,19 +84,17 @@ mod tests {
 
     #[test]
     fn a_host_that_gives_io_uring_gives_what_is_asked_for() {
-        for embedded in [false, true] {
-            for (wish, engine) in
-                [(Wish::Auto, Engine::IoUring), (IO_URING, Engine::IoUring), (EPOLL, Engine::Epoll)]
-            {
-                assert_eq!(choose(wish, embedded, Ok(())), Ok((engine, None)));
-            }
+        for (wish, engine) in
+            [(Wish::Auto, Engine::IoUring), (IO_URING, Engine::IoUring), (EPOLL, Engine::Epoll)]
+        {
+            assert_eq!(choose(wish, Ok(())), Ok((engine, None)));
         }
     }
 
     #[test]
     fn where_io_uring_is_out_of_reach_the_run_goes_on_with_epoll_and_says_so() {
         for refusal in out_of_reach() {
-            let (engine, notice) = choose(Wish::Auto, false, Err(refusal.clone())).unwrap();
+            let (engine, notice) = choose(Wish::Auto, Err(refusal.clone())).unwrap();
             assert_eq!(engine, Engine::Epoll);
             let text = notice.unwrap().to_string();
             assert!(text.contains("epoll") && text.contains(&refusal.to_string()), "{text}");
@@ -117,7 +104,7 @@ mod tests {
     #[test]
     fn where_one_command_gives_io_uring_the_program_ends_with_both_ways_on() {
         for refusal in one_command_away() {
-            let error = choose(Wish::Auto, false, Err(refusal.clone())).unwrap_err().to_string();
+            let error = choose(Wish::Auto, Err(refusal.clone())).unwrap_err().to_string();
             assert!(error.starts_with(&refusal.to_string()), "{error}");
             assert!(error.contains("--engine epoll") && !error.contains('\n'), "{error}");
         }
@@ -126,24 +113,15 @@ mod tests {
     #[test]
     fn who_insists_on_io_uring_gets_nothing_else() {
         for refusal in out_of_reach().into_iter().chain(one_command_away()) {
-            let refused = EngineRefused::Workers(refusal.clone());
-            assert_eq!(choose(IO_URING, false, Err(refusal)), Err(refused));
+            let refused = EngineRefused(refusal.clone());
+            assert_eq!(choose(IO_URING, Err(refusal)), Err(refused));
         }
     }
 
     #[test]
     fn who_asks_for_epoll_needs_no_io_uring_and_no_notice() {
         for refusal in out_of_reach().into_iter().chain(one_command_away()) {
-            assert_eq!(choose(EPOLL, false, Err(refusal)), Ok((Engine::Epoll, None)));
-        }
-    }
-
-    #[test]
-    fn the_embedded_cluster_needs_io_uring_whatever_the_workers_do() {
-        for wish in [Wish::Auto, IO_URING, EPOLL] {
-            let error = choose(wish, true, Err(Refusal::Seccomp)).unwrap_err();
-            assert_eq!(error, EngineRefused::EmbeddedCluster(Refusal::Seccomp));
-            assert!(error.to_string().contains("--node"), "{error}");
+            assert_eq!(choose(EPOLL, Err(refusal)), Ok((Engine::Epoll, None)));
         }
     }
 }

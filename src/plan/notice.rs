@@ -51,7 +51,7 @@ impl fmt::Display for Notice {
                  wait for a CPU; leave some out of --cores",
             ),
             Self::EpollInstead { refusal } => {
-                write!(f, "the workers use epoll, at a higher cost for each copy: {refusal}")
+                write!(f, "epoll is used, at a higher cost for each copy: {refusal}")
             }
         }
     }

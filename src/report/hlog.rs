@@ -8,7 +8,8 @@
 //! Timestamps are seconds since `BaseTime`. Tags: `e2e-rt.<from>-<to>` response and
 //! `e2e-st.<from>-<to>` service time of copies by node (`e2e-st` of all nodes, where response leads),
 //! `send-wt` wait, `done-rt` completion (`done-st` where it starts at the send), `spread`; in front of
-//! those of the warm-up stands `warmup.`.
+//! those of the warm-up stands `warmup.`. Before all rows stand `connect` and `upgrade`, of the sockets
+//! that came to be, over the whole time that connecting took.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use hdrhistogram::serialization::interval_log::{
 use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
 
 use super::VERSION;
+use crate::measure::connecting::Connecting;
 use crate::measure::outcome::{Class, Interval, Outcome, RunOutcome, Track};
 use crate::plan::Plan;
 
@@ -46,6 +48,9 @@ pub fn write(
     let mut log = IntervalLogWriterBuilder::new()
         .with_max_value_divisor(NS_PER_MS)
         .begin_log_with(&mut out, &mut serializer)?;
+    if let Some(connecting) = &outcome.connecting {
+        dialled(&mut log, connecting)?;
+    }
     for run in &outcome.runs {
         let after_ms = run.started_unix_ms.saturating_sub(started_unix_ms);
         for interval in &run.intervals {
@@ -69,6 +74,26 @@ fn header(out: &mut dyn Write, started_unix_ms: u64) -> io::Result<()> {
 
 type Log<'a, 'b, 'c> = IntervalLogWriter<'a, 'b, &'c mut dyn Write, V2DeflateSerializer>;
 
+/// Nobody keeps the time of each connect: all are one interval, from the beginning.
+fn dialled(log: &mut Log<'_, '_, '_>, connecting: &Connecting) -> io::Result<()> {
+    for (name, latencies) in [("connect", &connecting.connect), ("upgrade", &connecting.upgrade)] {
+        let length = Duration::from(connecting.wall);
+        let written =
+            log.write_histogram(latencies.histogram(), Duration::ZERO, length, Tag::new(name));
+        written.map_err(io_error)?;
+    }
+    Ok(())
+}
+
+fn io_error<E: std::error::Error + Send + Sync + 'static>(
+    error: IntervalLogWriterError<E>,
+) -> io::Error {
+    match error {
+        IntervalLogWriterError::IoError(error) => error,
+        IntervalLogWriterError::SerializeError(error) => io::Error::other(error),
+    }
+}
+
 fn rows(
     log: &mut Log<'_, '_, '_>,
     plan: &Plan,
@@ -82,12 +107,7 @@ fn rows(
             Deserializer::new().deserialize(&mut &*track.v2).map_err(io::Error::other)?;
         let start = after + Duration::from(interval.start);
         let tag = Tag::new(&name);
-        log.write_histogram(&ns, start, interval.length.into(), tag).map_err(
-            |error| match error {
-                IntervalLogWriterError::IoError(error) => error,
-                IntervalLogWriterError::SerializeError(error) => io::Error::other(error),
-            },
-        )?;
+        log.write_histogram(&ns, start, interval.length.into(), tag).map_err(io_error)?;
     }
     Ok(())
 }
@@ -233,6 +253,26 @@ mod tests {
             assert_eq!(tag(&track, true, 0, true), format!("warmup.{name}"));
         }
         assert_eq!(tag(&track(Class::Completion, None, &ns(&[1])), false, 0, false), "done-st");
+    }
+
+    #[test]
+    fn connecting_stands_before_the_rows_over_all_the_time_that_it_took() {
+        let latencies = |values: &[u64]| values.iter().map(|&value| Nanos(value)).collect();
+        let connecting = Connecting {
+            wall: Nanos::from_millis(250),
+            connect: latencies(&[70_000, 90_000]),
+            upgrade: latencies(&[300_000]),
+            ..Connecting::default()
+        };
+        let outcome = Outcome { connecting: Some(connecting), ..Outcome::default() };
+        let mut out = Vec::new();
+        write(&mut out, &fixture::plan(&[10]), 0, &outcome).unwrap();
+        let log = String::from_utf8(out).unwrap();
+        let last: Vec<_> = log.lines().rev().take(2).collect();
+        assert!(last[1].starts_with("Tag=connect,0.000,0.250,0.090,HISTFAAA"), "{log}");
+        assert!(last[0].starts_with("Tag=upgrade,0.000,0.250,0.300,HISTFAAA"), "{log}");
+        let read = read(&log);
+        assert_eq!((read["connect"].1.len(), read["upgrade"].1.len()), (2, 1));
     }
 
     /// The crate's own reader, which knows nothing of how the log was written.

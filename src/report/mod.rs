@@ -13,6 +13,7 @@ mod format;
 pub mod hgrm;
 pub mod hlog;
 pub mod json;
+pub mod plain;
 pub mod progress;
 pub mod saved;
 pub mod selection;

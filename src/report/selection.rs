@@ -89,7 +89,7 @@ pub fn histogram(
 ) -> Result<(Histogram<u64>, String), NotThere> {
     let class = class(document, asked)?;
     let run = document.headline().ok_or(NotThere::NoRows)?;
-    let version = || NotThere::NoHistograms(document.tool.version.clone());
+    let version = || NotThere::NoHistograms(document.tool.version.to_string());
     let histogram = histogram_of(run, class).ok_or_else(version)??;
     Ok((histogram, caption(run, class)))
 }

@@ -116,6 +116,23 @@ pub struct Header {
     pub header_len: u8,
 }
 
+/// The payload of the frame at the front of `bytes`, and what follows it, where that frame is what a
+/// server sends nearly always: a whole text message of less than 64 KiB, all of it here. `None` says
+/// nothing: [`parse_header`] tells.
+#[inline]
+pub fn plain_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    const TEXT: u8 = FIN | 1;
+    match *bytes {
+        [TEXT, len @ ..=125, ref rest @ ..] => rest.split_at_checked(usize::from(len)),
+        [TEXT, 126, high, low, ref rest @ ..] => {
+            let len = u16::from_be_bytes([high, low]);
+            // Shorter ones have a shorter form, and must use it.
+            if len > 125 { rest.split_at_checked(usize::from(len)) } else { None }
+        }
+        _ => None,
+    }
+}
+
 /// Reads the header at the front of `bytes`; `None` when more bytes are needed to tell.
 ///
 /// # Errors

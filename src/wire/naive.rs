@@ -4,6 +4,7 @@
 //! `wire::decoder` could share a mistake with, so not even its header parser.
 
 use super::decoder::Item;
+use super::frame::Violation;
 
 /// An [`Item`] that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,17 +21,22 @@ pub enum OwnedItem {
     Close(Option<u16>, String),
 }
 
-impl From<Item<'_>> for OwnedItem {
-    fn from(item: Item<'_>) -> Self {
-        match item {
-            Item::Text(bytes) => {
-                Self::Text(String::from_utf8(bytes.to_vec()).expect("text items are UTF-8"))
+impl TryFrom<Item<'_>> for OwnedItem {
+    type Error = Violation;
+
+    fn try_from(item: Item<'_>) -> Result<Self, Violation> {
+        Ok(match item {
+            Item::Message(message) if message.is_binary() => {
+                Self::Binary(message.checked()?.into())
             }
-            Item::Binary(bytes) => Self::Binary(bytes.to_vec()),
+            Item::Message(message) => {
+                let bytes = message.checked()?.to_vec();
+                Self::Text(String::from_utf8(bytes).expect("checked text is UTF-8"))
+            }
             Item::Ping(bytes) => Self::Ping(bytes.to_vec()),
             Item::Pong(bytes) => Self::Pong(bytes.to_vec()),
             Item::Close { code, reason } => Self::Close(code, reason.to_owned()),
-        }
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use super::copy::{Copy, Envelope, frames};
 use super::frame;
 use super::meddling::{End, Meddling, Party};
 use super::outbox::{Finish, Outbox};
+use crate::cluster::stream::spawn;
 
 /// A copy that is held back goes anyway when nothing comes that could pass it.
 const HOLD_TIMEOUT: Duration = Duration::from_millis(50);
@@ -136,7 +137,7 @@ impl Client {
     }
 
     fn later(&self, after: Duration, act: impl FnOnce() + 'static) {
-        tokio_uring::spawn(async move {
+        spawn(async move {
             tokio::time::sleep(after).await;
             act();
         });

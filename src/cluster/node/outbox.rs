@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::sync::Notify;
-use tokio_uring::net::TcpStream;
+
+use crate::cluster::stream::{Stream, spawn};
 
 /// Above this, what waits for one connection is *congestion*: the node then stops reading pushes.
 pub(super) const BACKLOG_BYTES_MAX: usize = 16 << 20;
@@ -70,7 +71,7 @@ pub(super) enum Finish {
 
 /// The writing side of one connection.
 pub(super) struct Outbox {
-    stream: Rc<TcpStream>,
+    stream: Rc<Stream>,
     queue: RefCell<VecDeque<Bytes>>,
     waiting_bytes: Cell<usize>,
     written_bytes: Cell<u64>,
@@ -82,7 +83,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(stream: Rc<TcpStream>, congestion: Rc<Congestion>) -> Rc<Self> {
+    pub(super) fn new(stream: Rc<Stream>, congestion: Rc<Congestion>) -> Rc<Self> {
         Rc::new(Self {
             stream,
             queue: RefCell::default(),
@@ -137,7 +138,7 @@ impl Outbox {
     /// A peer that neither takes our bytes nor ends its half does not keep the connection.
     fn limit_the_end(self: &Rc<Self>) {
         let outbox = Rc::downgrade(self);
-        tokio_uring::spawn(async move {
+        spawn(async move {
             tokio::time::sleep(END_TIMEOUT).await;
             if let Some(outbox) = outbox.upgrade() {
                 outbox.cut();
@@ -147,7 +148,7 @@ impl Outbox {
 
     fn wake(self: &Rc<Self>) {
         if !self.is_writing.replace(true) {
-            tokio_uring::spawn(self.clone().write_all());
+            spawn(self.clone().write_all());
         }
     }
 
@@ -187,7 +188,7 @@ impl Outbox {
 
     async fn write(&self, mut piece: Bytes) -> bool {
         while piece.has_remaining() {
-            let (written, back) = self.stream.write(piece).submit().await;
+            let (written, back) = self.stream.write(piece).await;
             piece = back;
             let Ok(count @ 1..) = written else {
                 return false;

@@ -10,7 +10,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
-use tokio_uring::net::TcpStream;
 
 use super::client::Client;
 use super::hub::Hub;
@@ -22,6 +21,7 @@ use crate::cluster::fault_log::FaultLog;
 use crate::cluster::faults::FaultSpec;
 use crate::cluster::handshake::NodeOrder;
 use crate::cluster::net;
+use crate::cluster::stream::{Kernel, Listener, Stream, spawn};
 
 /// What a read of an idle connection holds ready.
 const READ_BYTES_IDLE: usize = 512;
@@ -64,24 +64,26 @@ impl Node {
     /// Serves for ever; calls `ready` when all other nodes have been dialled.
     pub(in crate::cluster) async fn serve(
         self,
+        kernel: Kernel,
         clients: TcpListener,
         mesh: TcpListener,
         mesh_ports: Vec<u16>,
-        ready: fn() -> io::Result<()>,
+        ready: fn(Kernel) -> io::Result<()>,
     ) -> io::Result<()> {
+        let (clients, mesh) = (Listener::new(kernel, clients)?, Listener::new(kernel, mesh)?);
         let hub = self.hub.clone();
-        tokio_uring::spawn(net::accept_each(clients, move |stream, peer| {
+        spawn(net::accept_each(clients, move |stream, peer| {
             serve_client(hub.clone(), stream, peer)
         }));
         let hub = self.hub.clone();
-        tokio_uring::spawn(net::accept_each(mesh, move |stream, _| tell_peer(hub.clone(), stream)));
+        spawn(net::accept_each(mesh, move |stream, _| tell_peer(hub.clone(), stream)));
         for (peer, port) in mesh_ports.into_iter().enumerate() {
             if peer != self.index {
-                let (stream, rest) = upgrade::dial(port, self.index).await?;
-                tokio_uring::spawn(hear_peer(self.hub.clone(), stream, rest));
+                let (stream, rest) = upgrade::dial(kernel, port, self.index).await?;
+                spawn(hear_peer(self.hub.clone(), stream, rest));
             }
         }
-        ready()?;
+        ready(kernel)?;
         self.ping().await;
         Ok(())
     }
@@ -113,7 +115,7 @@ fn open_log(path: Option<&Path>) -> io::Result<FaultLog> {
 }
 
 /// A client connection, from its first byte to its last.
-async fn serve_client(hub: Rc<Hub>, stream: TcpStream, peer: SocketAddr) {
+async fn serve_client(hub: Rc<Hub>, stream: Stream, peer: SocketAddr) {
     let Some((answer, rest)) = answer_upgrade(&hub, &stream, peer.port()).await else {
         return;
     };
@@ -153,7 +155,7 @@ fn feed(hub: &Rc<Hub>, client: &Rc<Client>, inlet: &mut Inlet, bytes: &[u8]) -> 
 }
 
 /// The bytes of a 101, and what the client sent behind its request; `None` when that was all.
-async fn answer_upgrade(hub: &Hub, stream: &TcpStream, port: u16) -> Option<(Vec<u8>, Vec<u8>)> {
+async fn answer_upgrade(hub: &Hub, stream: &Stream, port: u16) -> Option<(Vec<u8>, Vec<u8>)> {
     let meddling = &hub.means.meddling;
     let log = |fault| meddling.log(fault, Party::Stranger { port }, None, |_| {});
     let (request, rest) = upgrade::request(stream).await?;
@@ -182,21 +184,21 @@ async fn answer_upgrade(hub: &Hub, stream: &TcpStream, port: u16) -> Option<(Vec
     }
 }
 
-async fn refuse(stream: &TcpStream, refusal: Vec<u8>) {
-    let written = stream.write_all(refusal).await.0;
+async fn refuse(stream: &Stream, refusal: Vec<u8>) {
+    let written = stream.write_all(refusal).await;
     if written.is_ok() && stream.shutdown(Shutdown::Write).is_ok() {
         // Closing with unread bytes would send RST and might take the answer back.
         discard(stream).await;
     }
 }
 
-async fn discard(stream: &TcpStream) {
+async fn discard(stream: &Stream) {
     let mut reading = Reading::default();
     while reading.next(stream).await.is_some() {}
 }
 
 /// Another node wants our news.
-async fn tell_peer(hub: Rc<Hub>, stream: TcpStream) {
+async fn tell_peer(hub: Rc<Hub>, stream: Stream) {
     let Some((request, _)) = upgrade::request(&stream).await else {
         return;
     };
@@ -215,7 +217,7 @@ async fn tell_peer(hub: Rc<Hub>, stream: TcpStream) {
 ///
 /// It goes on while *links* are congested: two nodes that each wait for the other to read would wait
 /// for ever. Clients depend on nobody, so waiting for them is safe.
-async fn hear_peer(hub: Rc<Hub>, stream: TcpStream, rest: Vec<u8>) {
+async fn hear_peer(hub: Rc<Hub>, stream: Stream, rest: Vec<u8>) {
     let mut inlet = Inlet::of_link();
     let mut no_replies = Vec::new();
     let mut flow = inlet.feed(&rest, &mut no_replies, |message| hub.hear(message));
@@ -244,7 +246,7 @@ impl Default for Reading {
 
 impl Reading {
     /// The next bytes; `None` at the end of the stream, however it ended.
-    async fn next(&mut self, stream: &TcpStream) -> Option<&[u8]> {
+    async fn next(&mut self, stream: &Stream) -> Option<&[u8]> {
         let mut buffer = self.sized();
         buffer.clear();
         let (count, buffer) = stream.read(buffer).await;

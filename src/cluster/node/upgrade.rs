@@ -6,7 +6,6 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use tokio_uring::net::TcpStream;
 use tungstenite::handshake::client::{Response, generate_key};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::handshake::machine::TryParse;
@@ -14,12 +13,13 @@ use tungstenite::handshake::server::{Request, create_response, write_response};
 use tungstenite::http::StatusCode;
 
 use crate::cluster::net;
+use crate::cluster::stream::{Kernel, Stream};
 
 /// Where a node asks another one for its news; its own index follows.
 const MESH_PATH: &str = "/mesh/";
 
 /// Reads a request; gives it and the bytes behind it.
-pub(super) async fn request(stream: &TcpStream) -> Option<(Request, Vec<u8>)> {
+pub(super) async fn request(stream: &Stream) -> Option<(Request, Vec<u8>)> {
     net::read_head(stream, Request::try_parse).await
 }
 
@@ -58,15 +58,19 @@ pub(super) fn mesh_peer(request: &Request) -> Option<usize> {
 }
 
 /// Asks the node at `port` for its news; gives the connection and what came behind the answer.
-pub(super) async fn dial(port: u16, own_index: usize) -> io::Result<(TcpStream, Vec<u8>)> {
+pub(super) async fn dial(
+    kernel: Kernel,
+    port: u16,
+    own_index: usize,
+) -> io::Result<(Stream, Vec<u8>)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let stream = TcpStream::connect(address).await?;
+    let stream = Stream::connect(kernel, address).await?;
     let key = generate_key();
     let request = format!(
         "GET {MESH_PATH}{own_index} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
          Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
     );
-    stream.write_all(request.into_bytes()).await.0?;
+    stream.write_all(request.into_bytes()).await?;
     let refused = || io::Error::other(format!("the node at {address} refused a mesh link"));
     let (response, rest) =
         net::read_head(&stream, Response::try_parse).await.ok_or_else(refused)?;

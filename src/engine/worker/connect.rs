@@ -14,6 +14,8 @@ use crate::engine::session::{Loss, Upgrade};
 use crate::host::clock::Clock;
 use crate::measure::connecting::{Dialled, Failure};
 use crate::units::Nanos;
+use crate::wire::decoder::Message;
+use crate::wire::frame::Violation;
 use crate::wire::upgrade;
 use rustix::io::Errno;
 
@@ -28,7 +30,9 @@ const ASK_AGAIN: u64 = 16;
 struct Silence;
 
 impl Script for Silence {
-    fn hear(&mut self, _: Slot, _: &[u8], _: bool, _: Nanos) {}
+    fn hear(&mut self, _: Slot, message: Message<'_>, _: Nanos) -> Result<(), Violation> {
+        message.checked().map(drop)
+    }
     fn speak(&mut self, _: Slot, _: Nanos) -> Option<(SendBuf, Range<usize>)> {
         None
     }

@@ -11,6 +11,7 @@ mod conduct;
 mod connect;
 mod probe;
 mod ramp;
+mod received;
 mod row;
 mod stamps;
 
@@ -22,6 +23,7 @@ use rustix::io::Errno;
 pub use self::conduct::{Conductor, Directive, WorkerProgress};
 use self::ramp::Dial;
 pub use self::ramp::{Lane, under_way_max};
+use self::received::{Received, describe, receive_outcome};
 pub use self::row::RowPlan;
 use self::stamps::Stamps;
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
@@ -32,7 +34,7 @@ use crate::measure::outcome::LostSocket;
 use crate::measure::recorder::Seat;
 use crate::plan::Plan;
 use crate::units::Nanos;
-use crate::wire::decoder::{BufferPool, FrameCounts, Item};
+use crate::wire::decoder::{BufferPool, FrameCounts, Item, Message};
 use crate::wire::frame::{CloseCode, Opcode, Violation};
 
 /// Completions between two clock reads in a long batch of small reads: at 30 to 60 ns each, a stamp is
@@ -40,6 +42,9 @@ use crate::wire::frame::{CloseCode, Opcode, Violation};
 const STAMP_EVERY: u32 = 16;
 /// Bytes between two clock reads: a read of 32 KiB holds some 200 copies, 6 µs of work.
 const STAMP_BYTES: u32 = 8 << 10;
+/// A turn of so few completions is a long one only if the CPU was taken away, which is counted apart; the
+/// clock would take as long as they do.
+const FEW: u32 = 4;
 /// The loop looks up at least so often: for signals, the drain and the other workers.
 const TICK: Nanos = Nanos::from_millis(5);
 /// Buffers for frames that end in a later read. One for each socket would be wasteful, none would
@@ -49,7 +54,10 @@ const POOL_BUFFERS: usize = 1024;
 /// What a phase wants of the turn.
 trait Script {
     /// A whole application message came to a socket.
-    fn hear(&mut self, slot: Slot, message: &[u8], binary: bool, at: Nanos);
+    ///
+    /// # Errors
+    /// It is text and not UTF-8.
+    fn hear(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation>;
     /// The next bytes for an open socket with nothing in flight.
     fn speak(&mut self, slot: Slot, now: Nanos) -> Option<(SendBuf, Range<usize>)>;
     /// All of them were taken by the kernel.
@@ -169,7 +177,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             self.answer();
         }
         self.counters.handled += u64::from(handled);
-        if handled > 0 {
+        if handled > FEW {
             let turn = self.clock.now().since(woke);
             self.counters.longest_turn = self.counters.longest_turn.max(turn);
         }
@@ -444,54 +452,20 @@ fn feed<S: Script>(
 ) -> Result<Option<Closed>, Violation> {
     let mut closed = None;
     let Session { decoder, owed, .. } = session;
-    decoder.feed(bytes, pool, opcodes, &mut |item| match item {
-        Item::Text(message) => script.hear(slot, message, false, now),
-        Item::Binary(message) => script.hear(slot, message, true, now),
-        Item::Ping(payload) => outbox.frame(slot, Opcode::Pong, payload, owed),
-        Item::Pong(_) => {}
-        Item::Close { code, reason } => {
-            // A terminal obeys control characters; a node must not command ours.
-            let reason = reason.replace(char::is_control, "\u{fffd}");
-            closed = Some(Closed { code, reason });
+    decoder.feed(bytes, pool, opcodes, &mut |item| {
+        match item {
+            Item::Message(message) => script.hear(slot, message, now)?,
+            Item::Ping(payload) => outbox.frame(slot, Opcode::Pong, payload, owed),
+            Item::Pong(_) => {}
+            Item::Close { code, reason } => {
+                // A terminal obeys control characters; a node must not command ours.
+                let reason = reason.replace(char::is_control, "\u{fffd}");
+                closed = Some(Closed { code, reason });
+            }
         }
+        Ok(())
     })?;
     Ok(closed)
-}
-
-/// What a receive's result means.
-enum Received {
-    Data,
-    Ended,
-    NoBuffers,
-    Again,
-    Failed(Errno),
-}
-
-fn receive_outcome(result: i32) -> Received {
-    match result {
-        1.. => Received::Data,
-        0 => Received::Ended,
-        _ => match Errno::from_raw_os_error(-result) {
-            Errno::NOBUFS => Received::NoBuffers,
-            // ECANCELED without our asking: the kernel ended the multishot (it may, at any time).
-            Errno::CANCELED | Errno::INTR | Errno::AGAIN => Received::Again,
-            errno => Received::Failed(errno),
-        },
-    }
-}
-
-/// An errno as a clause: what the node did, where that is known.
-fn describe(doing: &str, errno: Errno) -> String {
-    match errno {
-        Errno::CONNRESET => "reset by the node (ECONNRESET)".into(),
-        Errno::PIPE => "the node had closed the connection (EPIPE)".into(),
-        Errno::CONNREFUSED => "connection refused (ECONNREFUSED): nothing listens there".into(),
-        Errno::TIMEDOUT => format!("{doing} timed out in the kernel (ETIMEDOUT)"),
-        Errno::ADDRNOTAVAIL => "no free local port to this node (EADDRNOTAVAIL): give \
-             --source-ip more addresses, or widen net.ipv4.ip_local_port_range"
-            .into(),
-        errno => format!("{doing} failed: {errno}"),
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use crate::host::clock::Clock;
 use crate::measure::recorder::Seat;
 use crate::plan::Plan;
 use crate::units::Nanos;
+use crate::wire::decoder::Message;
+use crate::wire::frame::Violation;
 
 /// A probe that was not seen everywhere is repeated: a cluster may drop messages. Counted from the
 /// last socket that saw one.
@@ -73,15 +75,17 @@ impl Probe {
 }
 
 impl Script for Probe {
-    fn hear(&mut self, slot: Slot, message: &[u8], binary: bool, _at: Nanos) {
+    fn hear(&mut self, slot: Slot, message: Message<'_>, _at: Nanos) -> Result<(), Violation> {
+        let bytes = message.checked()?;
         // As in a row: what would not count there proves nothing here.
-        let kind = if binary { MessageKind::Binary } else { MessageKind::Text };
+        let kind = if message.is_binary() { MessageKind::Binary } else { MessageKind::Text };
         if !self.dialect.hears(kind) {
-            return;
+            return Ok(());
         }
         let mut sightings = Vec::new();
-        self.scanner.scan(message, &mut |sighting| sightings.push(sighting));
+        self.scanner.scan(bytes, &mut |sighting| sightings.push(sighting));
         sightings.into_iter().for_each(|sighting| self.see(slot, sighting));
+        Ok(())
     }
 
     fn speak(&mut self, slot: Slot, _now: Nanos) -> Option<(SendBuf, Range<usize>)> {

@@ -20,6 +20,7 @@ use crate::plan::fan_out::FanOut;
 use crate::plan::schedule::{Arrivals, Shape};
 use crate::plan::sources::Origins;
 use crate::plan::wait::WaitMode;
+use crate::report::plain::Line;
 use crate::report::{Invocation, VERSION};
 use crate::units::{Nanos, Rate};
 
@@ -45,10 +46,10 @@ impl doc::Document {
     /// With the floor that the rows are held against.
     pub fn calibrated(self, floor: Option<&Floor>) -> Self {
         let calibration = floor.map(|floor| doc::Calibration {
-            cluster: floor.cluster.clone(),
+            cluster: floor.cluster.as_str().into(),
             shared_cores: floor.shares_cores,
             runs: floor.runs.iter().map(row::Run::of).collect(),
-            failure: floor.failure.clone(),
+            failure: floor.failure.as_deref().map(Line::from),
         });
         Self { calibration, ..self }
     }
@@ -57,7 +58,7 @@ impl doc::Document {
     pub fn ended(self, outcome: &Outcome) -> Self {
         let skipped = |(messages, reason): &(u64, String)| doc::Skipped {
             messages: *messages,
-            reason: reason.clone(),
+            reason: reason.as_str().into(),
         };
         Self {
             connecting: outcome.connecting.as_ref().map(self::connecting),
@@ -72,9 +73,9 @@ impl doc::Document {
 
 fn tool(plan: &Plan, invocation: &Invocation) -> doc::Tool {
     doc::Tool {
-        name: "fanstorm".to_owned(),
-        version: VERSION.to_owned(),
-        args: invocation.args.clone(),
+        name: "fanstorm".into(),
+        version: VERSION.into(),
+        args: invocation.args.iter().map(|arg| arg.as_str().into()).collect(),
         seed: plan.seed,
         started_unix_ms: invocation.started_unix_ms,
     }
@@ -83,17 +84,17 @@ fn tool(plan: &Plan, invocation: &Invocation) -> doc::Tool {
 fn host(facts: &HostFacts) -> doc::Host {
     let facts = facts.clone();
     doc::Host {
-        kernel: facts.kernel,
-        cpu_model: facts.cpu_model,
+        kernel: facts.kernel.map(Line::from),
+        cpu_model: facts.cpu_model.map(Line::from),
         cpus_online: facts.cpus_online.map(|cpus| cpus as u64),
         cpus_allowed: facts.cpus_allowed.map(numbers),
         virtual_machine: facts.virtual_machine,
         memory_bytes: facts.memory.map(|memory| memory.0),
         cgroup_cpus: facts.cgroup_cpus,
         cgroup_memory_bytes: facts.cgroup_memory.map(|memory| memory.0),
-        clocksource: facts.clocksource,
-        governor: facts.governor,
-        container: facts.container,
+        clocksource: facts.clocksource.map(Line::from),
+        governor: facts.governor.map(Line::from),
+        container: facts.container.map(Line::from),
     }
 }
 
@@ -122,10 +123,10 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
             doc::Mode::Rate => row::LatencyClass::Response,
             doc::Mode::Burst | doc::Mode::Window => row::LatencyClass::Service,
         },
-        cluster: invocation.cluster.clone(),
-        nodes: plan.nodes.iter().map(|node| doc::Node { url: node.url.clone() }).collect(),
+        cluster: invocation.cluster.as_str().into(),
+        nodes: plan.nodes.iter().map(|node| doc::Node { url: node.url.as_str().into() }).collect(),
         push_node: plan.push_node as u64,
-        dialect: plan.dialect.name.clone().into_owned(),
+        dialect: plan.dialect.name.as_ref().into(),
         fan_out: match plan.fan_out {
             FanOut::All => doc::FanOut::All,
             FanOut::Others => doc::FanOut::Others,
@@ -134,7 +135,7 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         push_sockets: plan.push_sockets.into(),
         receivers_per_node: plan.receivers_per_node.into(),
         cores: numbers(plan.cores.clone()),
-        placement: Some(invocation.placement.clone()),
+        placement: Some(invocation.placement.as_str().into()),
         cluster_cpus: numbers(invocation.cluster_cpus.clone()),
         engine: match plan.engine {
             Engine::IoUring => doc::Engine::IoUring,
@@ -220,7 +221,7 @@ fn dialing(plan: &Plan) -> Dialing {
     // Nodes of both families have sources of their own: those of the busiest are told.
     let sources = of_node(plan.push_node).map(|(addresses, sources)| SourceAddresses {
         addresses,
-        ranges: sources.to_string(),
+        ranges: sources.to_string().into(),
         automatic,
     });
     Dialing {
@@ -237,8 +238,8 @@ fn dialing(plan: &Plan) -> Dialing {
 fn connecting(connecting: &measured::Connecting) -> Connecting {
     let failure = |failed: &measured::FailedSockets| ConnectFailure {
         node: failed.node as u64,
-        phase: failed.phase.to_owned(),
-        reason: failed.reason.clone(),
+        phase: failed.phase.into(),
+        reason: failed.reason.as_str().into(),
         sockets: failed.sockets,
     };
     Connecting {
@@ -286,6 +287,7 @@ fn warmup(warmup: &WarmUp) -> row::WarmUp {
         latency_us: latency_by_class(latency_ns),
         latency_histograms: histogram_by_class(latency_ns),
         schedule_lag_us: latency(lag_ns),
+        saturated: latency_ns.iter().map(|(_, of)| of.saturated()).sum(),
     }
 }
 
@@ -398,7 +400,7 @@ fn lost_socket(lost: &LostSocket) -> row::LostSocket {
         at_s: at.as_secs_f64(),
         close_code: *close_code,
         our_close_code: *our_close_code,
-        reason: reason.clone(),
+        reason: reason.as_str().into(),
     }
 }
 
@@ -437,10 +439,10 @@ const fn trust(trust: Trust) -> row::Trust {
 
 fn caveat(caveat: &Caveat) -> row::Caveat {
     row::Caveat {
-        code: caveat.code.to_owned(),
+        code: caveat.code.into(),
         severity: trust(caveat.severity),
-        text: caveat.text.clone(),
-        remedy: caveat.remedy.clone(),
+        text: caveat.text.as_str().into(),
+        remedy: caveat.remedy.as_str().into(),
     }
 }
 

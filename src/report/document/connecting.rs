@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::plain::Line;
 use super::row::Latency;
 
 /// How sockets were to be connected.
@@ -35,7 +36,7 @@ pub struct SourceAddresses {
     /// How many there are.
     pub addresses: u64,
     /// Which.
-    pub ranges: String,
+    pub ranges: Line,
     /// Nobody named them: all nodes are on loopback, and one address has too few ports.
     pub automatic: bool,
 }
@@ -69,9 +70,9 @@ pub struct ConnectFailure {
     /// Index of the node.
     pub node: u64,
     /// `connect`, `upgrade` or `session`.
-    pub phase: String,
+    pub phase: Line,
     /// One clause.
-    pub reason: String,
+    pub reason: Line,
     /// How many sockets.
     pub sockets: u64,
 }

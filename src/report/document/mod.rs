@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use self::connecting::{Connecting, Dialing};
 use self::row::{LatencyClass, Run, Trust};
+use super::plain::Line;
 
 /// Name and version of the format.
 pub const SCHEMA: &str = "fanstorm.result/1";
@@ -67,24 +68,24 @@ pub struct Document {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
     /// Against what.
-    pub cluster: String,
+    pub cluster: Line,
     /// The relays had no CPU of their own, which makes the floor higher than it need be.
     pub shared_cores: bool,
     /// Its rows, of the same sizes as those of the result.
     pub runs: Vec<Run>,
     /// Why rows are missing or cut short; null if none is.
-    pub failure: Option<String>,
+    pub failure: Option<Line>,
 }
 
 /// Who measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// Always `fanstorm`.
-    pub name: String,
+    pub name: Line,
     /// Its version.
-    pub version: String,
+    pub version: Line,
     /// Its arguments.
-    pub args: Vec<String>,
+    pub args: Vec<Line>,
     /// Seed of everything random on its side.
     pub seed: u64,
     /// Wall-clock start, milliseconds since 1970-01-01 UTC.
@@ -95,9 +96,9 @@ pub struct Tool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// Kernel release.
-    pub kernel: Option<String>,
+    pub kernel: Option<Line>,
     /// CPU model.
-    pub cpu_model: Option<String>,
+    pub cpu_model: Option<Line>,
     /// CPUs that are online.
     pub cpus_online: Option<u64>,
     /// CPUs that the process may use.
@@ -111,11 +112,11 @@ pub struct Host {
     /// Memory that the control group grants; null without a limit.
     pub cgroup_memory_bytes: Option<u64>,
     /// Clock source of the kernel.
-    pub clocksource: Option<String>,
+    pub clocksource: Option<Line>,
     /// Frequency governor.
-    pub governor: Option<String>,
+    pub governor: Option<Line>,
     /// Kind of container, as a guess.
-    pub container: Option<String>,
+    pub container: Option<Line>,
 }
 
 /// What was to be run.
@@ -143,13 +144,13 @@ pub struct Plan {
     /// message has a due time.
     pub headline_latency: LatencyClass,
     /// Where the nodes come from.
-    pub cluster: String,
+    pub cluster: Line,
     /// The nodes; other parts of the file name them by their index.
     pub nodes: Vec<Node>,
     /// Index of the node that takes every push.
     pub push_node: u64,
     /// What the cluster speaks inside frames.
-    pub dialect: String,
+    pub dialect: Line,
     /// Who hears a message: `all` sockets, all `others` than its sender, or its `own` sender alone.
     pub fan_out: FanOut,
     /// Push sockets; they are the sockets 0 to `push_sockets` - 1.
@@ -160,7 +161,7 @@ pub struct Plan {
     pub cores: Vec<u64>,
     /// Why these; null in files that were written before it was said.
     #[serde(default)]
-    pub placement: Option<String>,
+    pub placement: Option<Line>,
     /// CPUs of the embedded cluster; empty without one.
     #[serde(default)]
     pub cluster_cpus: Vec<u64>,
@@ -247,7 +248,7 @@ pub enum FanOut {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
     /// Its WebSocket URL.
-    pub url: String,
+    pub url: Line,
 }
 
 /// A row that did not run.
@@ -256,7 +257,7 @@ pub struct Skipped {
     /// Its messages.
     pub messages: u64,
     /// Why.
-    pub reason: String,
+    pub reason: Line,
 }
 
 /// The most wanted figures.

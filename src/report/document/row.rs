@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::plain::Line;
 use super::series::{Interval, Reordering};
 
 /// One row.
@@ -135,6 +136,9 @@ pub struct WarmUp {
     pub latency_histograms: HistogramByClass,
     /// How late the generator turned to each of its messages.
     pub schedule_lag_us: Latency,
+    /// Its values above the top of a histogram: they are in none, and no part of the row's `saturated`.
+    #[serde(default)]
+    pub saturated: u64,
 }
 
 /// A latency class.
@@ -275,7 +279,7 @@ pub struct LostSocket {
     /// Close code that we sent, where the node broke the protocol.
     pub our_close_code: Option<u16>,
     /// One clause.
-    pub reason: String,
+    pub reason: Line,
 }
 
 /// Frames received by opcode.
@@ -374,11 +378,11 @@ pub enum Trust {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Caveat {
     /// Stable name.
-    pub code: String,
+    pub code: Line,
     /// How bad it is.
     pub severity: Trust,
     /// What happened, with its figures.
-    pub text: String,
+    pub text: Line,
     /// What to do about it.
-    pub remedy: String,
+    pub remedy: Line,
 }

@@ -209,7 +209,7 @@ fn lost_sockets(page: &Page<'_>, out: &mut dyn Write, lost: &[LostSocket]) -> io
         let first = format!("lost {name} after {at}:");
         let first = format!("{INDENT}{} ", page.paint.ink(Ink::Bad, &first));
         let ours = socket.our_close_code.map(|code| format!(", we closed with {code}"));
-        let rest = [page.node(socket.node), ": ".into(), socket.reason.clone()].concat();
+        let rest = [page.node(socket.node), ": ".into(), socket.reason.to_string()].concat();
         wrapped(out, &first, 4, &(rest + &ours.unwrap_or_default()))?;
     }
     more(out, lost.len().saturating_sub(LOST_MAX) as u64, "lost sockets")

@@ -68,16 +68,23 @@ fn latency(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
     Ok(())
 }
 
+/// Said where it is so: the percentiles beside it are too low.
+fn saturated(count: u64) -> String {
+    match count {
+        0 => String::new(),
+        count => format!(", {} above the histogram's top left out", Count(count)),
+    }
+}
+
 /// The headline class of what was due in the warm-up, which is in no other line.
 fn warmup_cells(page: &Page<'_>, warmup: &WarmUp) -> Option<Vec<Cell>> {
     let class = page.document.plan.headline_latency;
     let latency = warmup.latency_us.of(class)?;
     let mut cells: Vec<Cell> = vec!["warm-up".into(), Count(latency.count).into()];
     cells.extend(latency_cells(Some(latency)));
-    cells.push(
-        format!("{} of the first {}", class.key(), whole_seconds(seconds(warmup.duration_s)))
-            .into(),
-    );
+    let first = whole_seconds(seconds(warmup.duration_s));
+    let out = saturated(warmup.saturated);
+    cells.push(format!("{} of the first {first}{out}", class.key()).into());
     Some(cells)
 }
 
@@ -155,7 +162,7 @@ fn caveats(page: &Page<'_>, out: &mut dyn Write, runs: &[Run]) -> io::Result<()>
         let rows = which_rows(&rows, runs.len());
         let first = format!("{INDENT}{word}  ");
         wrapped(out, &first, 4, &format!("{} ({rows}): {}", caveat.code, caveat.text))?;
-        wrapped(out, "    what to do: ", 6, &caveat.remedy)?;
+        wrapped(out, "    what to do: ", 6, &caveat.remedy.to_string())?;
     }
     Ok(())
 }

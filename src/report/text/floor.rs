@@ -34,7 +34,7 @@ pub(super) fn write(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Resu
     }
     if let Some(failure) = &calibration.failure {
         let first = format!("{INDENT}{} ", page.paint.ink(Ink::Warning, "not whole:"));
-        wrapped(out, &first, 4, failure)?;
+        wrapped(out, &first, 4, &failure.to_string())?;
     }
     Ok(())
 }

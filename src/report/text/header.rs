@@ -8,6 +8,7 @@ use crate::report::document::connecting::Dialing;
 use crate::report::document::figures::seconds;
 use crate::report::document::{Arrivals, Engine, FanOut, Host, Mode, Plan, Wait};
 use crate::report::format::{INDENT, Ink, counted, whole_seconds, wrapped};
+use crate::report::plain::Line;
 use crate::units::{Bytes, Count, Rate};
 
 /// More nodes are counted, not listed.
@@ -28,7 +29,7 @@ pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     let dialing = page.document.dialing.as_ref();
     labelled(out, "sockets", &sockets(plan, dialing))?;
     if let Some(placement) = &plan.placement {
-        labelled(out, "cores", placement)?;
+        labelled(out, "cores", &placement.to_string())?;
     }
     if let Some(sources) = dialing.and_then(connecting::sources) {
         labelled(out, "sources", &sources)?;
@@ -171,7 +172,7 @@ fn host(host: &Host) -> Option<String> {
     });
     let parts = [
         host.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
-        host.cpu_model.clone(),
+        host.cpu_model.as_ref().map(Line::to_string),
         cpus,
         host.memory_bytes.map(|bytes| Bytes(bytes).to_string()),
         host.virtual_machine.filter(|is| *is).map(|_| "virtual machine".to_owned()),

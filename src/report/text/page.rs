@@ -23,7 +23,7 @@ impl Page<'_> {
     /// `node 2 ws://…`.
     pub(super) fn node(&self, index: u64) -> String {
         let node = usize::try_from(index).ok().and_then(|at| self.document.plan.nodes.get(at));
-        let url = node.map_or("", |node| &node.url);
+        let url = node.map_or_else(String::new, |node| node.url.to_string());
         format!("node {index} {url}")
     }
 }

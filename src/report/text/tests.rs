@@ -1,15 +1,23 @@
 //! Whole reports, as a person sees them.
 
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+
 use super::*;
+use crate::measure::connecting::{Connecting, Failure};
 use crate::measure::floor::Floor;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
     Caveat, Class, Delivery, Ending, Interval, LostSocket, Outcome, RunOutcome, StreamGap, Trust,
     WarmUp,
 };
+use crate::measure::recorder::Seat;
 use crate::plan::Plan;
 use crate::plan::schedule::{Arrivals, Shape};
+use crate::report::Invocation;
 use crate::report::fixture::{cell, invocation, plan, whole};
+use crate::report::plain::plain;
 use crate::units::Nanos;
 
 /// As it is written while the rows run: piece by piece, each as soon as it is known.
@@ -245,7 +253,7 @@ fn a_row_of_a_few_seconds_is_told_second_by_second_and_the_warm_up_apart() {
         latency_ns: whole(500).latency_ns,
         lag_ns: Latencies::new(),
     });
-    let text = report(&plan, &outcome(vec![run]));
+    let text = report(&plan, &outcome(vec![run.clone()]));
     let course = section(&text, "Second by second");
     assert_eq!(course.lines().count(), 5, "{course}");
     let lines: Vec<Vec<&str>> =
@@ -257,6 +265,10 @@ fn a_row_of_a_few_seconds_is_told_second_by_second_and_the_warm_up_apart() {
     let warmup = latency.lines().last().unwrap();
     assert!(warmup.trim_start().starts_with("warm-up"), "{latency}");
     assert!(warmup.ends_with("of the first 1 s"), "{latency}");
+    run.warmup.as_mut().unwrap().latency_ns[0].1.record(Nanos::from_secs(10_000));
+    let text = report(&plan, &outcome(vec![run]));
+    let told = "of the first 1 s, 1 above the histogram's top left out";
+    assert!(section(&text, "Latency").lines().last().unwrap().ends_with(told), "{text}");
 }
 
 #[test]
@@ -318,6 +330,78 @@ fn the_floor_stands_beside_the_row_and_too_near_to_it_is_a_caveat() {
     assert_eq!(calibrated(&plan, &calibration(None), outcome(vec![whole(1_000)])), FLOOR);
     let report = calibrated(&plan, &calibration(Some("interrupted")), outcome(vec![whole(2_000)]));
     assert!(report.starts_with("\nOur own floor, m = 2 000 (the same plan against 3 relays on CPU 0)\n  not whole: interrupted\n\nverdict: ok"), "{report}");
+}
+
+/// A result that has something to say in every section, as a file holds it.
+fn talkative() -> serde_json::Value {
+    let mut outcome = interrupted();
+    outcome.runs[0].caveats = busy(3_000).caveats;
+    let failed =
+        Failure { seat: Seat { socket: 4, node: 1 }, phase: "connect", reason: "x".into() };
+    outcome.connecting = Some(Connecting::merge(&plan(&[1]), Nanos(1), &[], &[failed]));
+    let invocation = Invocation { args: vec!["--messages".into()], ..invocation() };
+    let floor = calibration(Some("interrupted"));
+    let document = Document::begun(&plan(&[3_000, 4_000, 8_000]), &invocation);
+    serde_json::to_value(document.calibrated(Some(&floor)).ended(&outcome)).unwrap()
+}
+
+/// All texts in it, in order, but histograms and the name of the schema.
+fn texts(value: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
+    use serde_json::Value;
+    match value {
+        Value::Object(keys) => {
+            let own = |key: &str| key == "schema" || key == "latency_histograms";
+            keys.iter_mut().filter(|(key, _)| !own(key)).flat_map(|(_, of)| texts(of)).collect()
+        }
+        Value::Array(items) => items.iter_mut().flat_map(texts).collect(),
+        Value::String(_) => vec![value],
+        _ => Vec::new(),
+    }
+}
+
+fn read(value: &serde_json::Value) -> Option<Document> {
+    let bytes = serde_json::to_vec(value).unwrap();
+    crate::report::saved::read(&bytes).ok().map(|mut documents| documents.remove(0))
+}
+
+/// Where any text may stand: elsewhere only certain words can be read.
+fn free_texts() -> Vec<usize> {
+    let count = texts(&mut talkative()).len();
+    let is_free = |place: &usize| {
+        let mut value = talkative();
+        *texts(&mut value)[*place] = "anything".into();
+        read(&value).is_some()
+    };
+    (0..count).filter(is_free).collect()
+}
+
+#[test]
+fn most_of_the_texts_of_a_result_may_be_anything() {
+    assert!(free_texts().len() >= 20, "{:?}", free_texts());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Of a file that a stranger sent, or of what a node said.
+    #[test]
+    fn whatever_a_result_holds_nothing_in_its_report_is_obeyed_by_a_terminal(
+        hostile in prop::collection::vec("[\\x00-\\x1f\\x7f-\\u{9f}\\u{202a}-\\u{202e}a ]{0,12}|.{0,12}", 1..8),
+    ) {
+        static FREE: LazyLock<Vec<usize>> = LazyLock::new(free_texts);
+        let mut value = talkative();
+        let mut texts = texts(&mut value);
+        for (place, text) in FREE.iter().zip(hostile.iter().cycle()) {
+            *texts[*place] = text.as_str().into();
+        }
+        let document = read(&value).expect("texts are free");
+        let mut out = Vec::new();
+        Text::new(&document, false, None).all(&mut out).unwrap();
+        let report = String::from_utf8(out).unwrap();
+        let unseen = |c: char| c.is_control() && c != '\n' || ('\u{202a}'..='\u{202e}').contains(&c);
+        prop_assert!(!report.contains(unseen), "{:?}", report);
+        prop_assert!(report.lines().all(|line| line == plain(line)));
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use self::pace::Pace;
 use self::sender::{Sender, Senders};
 use super::conduct::{Conductor, Directive, WorkerProgress};
-use super::{Counters, Script, TICK, Worker};
+use super::{Counters, STAMP_EVERY, Script, TICK, Worker};
 use crate::dialect::{MessageKind, Scanner, Sighting, TextShape};
 use crate::engine::frames::{FrameShape, SenderFrames};
 use crate::engine::pacing::{self, Moment};
@@ -27,7 +27,8 @@ use crate::measure::tally::Tally;
 use crate::plan::schedule::Schedule;
 use crate::plan::wait::WaitMode;
 use crate::units::Nanos;
-use crate::wire::decoder::FrameCounts;
+use crate::wire::decoder::{FrameCounts, Message};
+use crate::wire::frame::Violation;
 
 /// A poll that finds nothing takes less than a microsecond. In a longer one the kernel worked for us,
 /// or the CPU was another's: neither is polling.
@@ -144,32 +145,38 @@ impl<C> Row<C> {
 
 impl<C: Clock> Script for Row<C> {
     #[inline]
-    fn hear(&mut self, slot: Slot, message: &[u8], binary: bool, at: Nanos) {
+    fn hear(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation> {
         self.advance(at);
-        let recorder = &mut self.recorder;
-        if !self.hears[usize::from(binary)] {
+        let Self { recorder, scanner, hears, .. } = self;
+        if !hears[usize::from(message.is_binary())] {
+            message.checked()?;
             recorder.counts.foreign += 1;
-            return;
+            return Ok(());
         }
-        self.scanner.scan(message, &mut |sighting| match sighting {
+        let mut note = |sighting| match sighting {
             Sighting::Copy { sender, sequence, id } => {
-                recorder.copy(slot, sender, sequence, id.map(|id| id.0), at);
+                recorder.copy(slot, sender, sequence, id, at);
             }
-            Sighting::Id(id) => recorder.id_only(slot, id.0, at),
+            Sighting::Id(id) => recorder.id_only(slot, id, at),
             Sighting::Corrupt => recorder.counts.corrupt += 1,
             Sighting::Foreign => recorder.counts.foreign += 1,
-        });
+        };
+        match scanner.recognise(message.unchecked()) {
+            Some(sighting) => note(sighting),
+            None => scanner.search(message.checked()?, &mut note),
+        }
+        Ok(())
     }
 
-    fn speak(&mut self, slot: Slot, _now: Nanos) -> Option<(SendBuf, Range<usize>)> {
+    fn speak(&mut self, slot: Slot, now: Nanos) -> Option<(SendBuf, Range<usize>)> {
         let sender = self.senders.get_mut(slot)?;
         if self.stopped {
             return None;
         }
         let flight = sender.take()?;
-        // Read here, not at the start of the turn: the copies of this flight are timed from it.
-        let at = self.clock.now();
         let Range { start, end } = flight.sequence;
+        // The copies of this flight are timed from it, and many frames may have been patched since.
+        let at = if end - start > 1 { self.clock.now() } else { now };
         self.times.stamp(flight.sender.into(), start, end, at);
         self.first_send.get_or_insert(at);
         Some((flight.buf, flight.bytes))
@@ -305,10 +312,13 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// Sends what may leave by now.
     fn release(&mut self, row: &mut Row<C>, now: Nanos) {
         row.release(now);
-        let mut place = 0;
+        let (mut place, mut now) = (0, now);
         while let Some(slot) = row.senders.ready(place) {
             self.prompt(row, slot, now);
             place += 1;
+            if place.is_multiple_of(STAMP_EVERY as usize) {
+                now = self.clock.now();
+            }
         }
         row.senders.ready.clear();
     }

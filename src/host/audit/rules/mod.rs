@@ -455,7 +455,7 @@ pub const RULES: &[Rule] = &[
         worst: Stop,
         figures: false,
         wants: "allowed, on Linux 6.1 or later",
-        why: "container runtimes block it by seccomp; without it the workers take epoll, the embedded cluster does not start",
+        why: "container runtimes block it by seccomp; without it epoll is used, at a higher cost for each copy",
         visible: |_| true,
         check: uring::withheld_otherwise,
     },

@@ -22,8 +22,7 @@ fn withheld(facts: &Facts, need: &Need, refusal: &Refusal) -> Option<Finding> {
     }
     // As `plan::engine` chooses: what one command gives is not gone without.
     let stops = need.io_uring == UringWish::Required || refusal.is_fixed_on_the_spot();
-    let goes_on =
-        if stops { "" } else { "; the workers take epoll, at a higher cost for each copy" };
+    let goes_on = if stops { "" } else { "; epoll is used, at a higher cost for each copy" };
     Some(Finding {
         severity: if stops { Severity::Stop } else { Severity::Warn },
         is: is(facts, refusal),

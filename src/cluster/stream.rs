@@ -1,0 +1,174 @@
+//! Connections of a child, over whatever the kernel grants: io_uring, or readiness where it is refused.
+//!
+//! Belongs here: that difference, hidden behind one type. Does not: what is read and written. Whatever a
+//! client can see of the cluster is the same on both; only its cost is not.
+
+use std::future::Future;
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+
+use bytes::Bytes;
+use tokio::task::LocalSet;
+
+/// Submission entries: one turn's reads and writes of a few thousand connections.
+const RING_ENTRIES: u32 = 2048;
+
+/// Completion entries: every connection of a large node may complete in the same turn, and
+/// tokio-uring looks at the overflow list only when it submits.
+const RING_COMPLETIONS: u32 = 32 << 10;
+
+/// What all sockets of this process stand on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kernel {
+    /// tokio-uring.
+    Uring,
+    /// tokio, on epoll: a container's seccomp profile, a sysctl or an old kernel withholds io_uring.
+    Readiness,
+}
+
+/// Runs one thread's work to its end on the best that the kernel grants.
+///
+/// # Errors
+/// The work's own, or that not even epoll is to be had.
+pub(super) fn block_on<F: Future<Output = io::Result<()>> + 'static>(
+    work: impl FnOnce(Kernel) -> F,
+) -> io::Result<()> {
+    let mut ring = tokio_uring::uring_builder();
+    ring.setup_cqsize(RING_COMPLETIONS);
+    let mut builder = tokio_uring::builder();
+    builder.entries(RING_ENTRIES).uring_builder(&ring);
+    match tokio_uring::Runtime::new(&builder) {
+        // Never dropped while reads are in flight: see `child`.
+        Ok(runtime) => runtime.block_on(work(Kernel::Uring)),
+        Err(_) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            LocalSet::new().block_on(&runtime, work(Kernel::Readiness))
+        }
+    }
+}
+
+/// A task of this thread; `tokio_uring::spawn` is the same, and says so less plainly.
+pub(super) fn spawn(task: impl Future<Output = ()> + 'static) {
+    tokio::task::spawn_local(task);
+}
+
+/// Where clients come in.
+pub(super) enum Listener {
+    Uring(tokio_uring::net::TcpListener),
+    Readiness(tokio::net::TcpListener),
+}
+
+impl Listener {
+    pub(super) fn new(kernel: Kernel, listener: std::net::TcpListener) -> io::Result<Self> {
+        if kernel == Kernel::Uring {
+            return Ok(Self::Uring(tokio_uring::net::TcpListener::from_std(listener)));
+        }
+        listener.set_nonblocking(true)?;
+        Ok(Self::Readiness(tokio::net::TcpListener::from_std(listener)?))
+    }
+
+    pub(super) async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        let (stream, peer) = match self {
+            Self::Uring(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                (Stream::Uring(stream), peer)
+            }
+            Self::Readiness(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                (Stream::Readiness(stream), peer)
+            }
+        };
+        // Only fails on a socket that is dead already; its first read says so.
+        let _ = stream.set_nodelay();
+        Ok((stream, peer))
+    }
+}
+
+/// One connection. Buffers travel by value, as io_uring demands it.
+pub(super) enum Stream {
+    Uring(tokio_uring::net::TcpStream),
+    Readiness(tokio::net::TcpStream),
+}
+
+impl Stream {
+    pub(super) async fn connect(kernel: Kernel, to: SocketAddr) -> io::Result<Self> {
+        match kernel {
+            Kernel::Uring => tokio_uring::net::TcpStream::connect(to).await.map(Self::Uring),
+            Kernel::Readiness => tokio::net::TcpStream::connect(to).await.map(Self::Readiness),
+        }
+    }
+
+    fn set_nodelay(&self) -> io::Result<()> {
+        match self {
+            Self::Uring(stream) => stream.set_nodelay(true),
+            Self::Readiness(stream) => stream.set_nodelay(true),
+        }
+    }
+
+    /// Reads once, into an empty buffer and no more than it has room for; 0 is the peer's end.
+    pub(super) async fn read(&self, mut buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        match self {
+            Self::Uring(stream) => stream.read(buffer).await,
+            Self::Readiness(stream) => {
+                // A stream with much to read would never wait, and what is to be written would: a ring
+                // gives every task its turn after each read.
+                tokio::task::yield_now().await;
+                let count = once_ready(|| stream.readable(), || stream.try_read_buf(&mut buffer));
+                (count.await, buffer)
+            }
+        }
+    }
+
+    /// Writes once: as much as the kernel takes.
+    pub(super) async fn write(&self, piece: Bytes) -> (io::Result<usize>, Bytes) {
+        match self {
+            Self::Uring(stream) => stream.write(piece).submit().await,
+            Self::Readiness(stream) => {
+                (once_ready(|| stream.writable(), || stream.try_write(&piece)).await, piece)
+            }
+        }
+    }
+
+    pub(super) async fn write_all(&self, bytes: Vec<u8>) -> io::Result<()> {
+        let mut rest = Bytes::from(bytes);
+        while !rest.is_empty() {
+            let (written, mut back) = self.write(rest).await;
+            match written? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => drop(back.split_to(count)),
+            }
+            rest = back;
+        }
+        Ok(())
+    }
+
+    pub(super) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        use rustix::net::Shutdown as Half;
+        match self {
+            Self::Uring(stream) => stream.shutdown(how),
+            // tokio's own ends one half only, and wants the stream to itself.
+            Self::Readiness(stream) => Ok(rustix::net::shutdown(
+                stream,
+                match how {
+                    Shutdown::Read => Half::Read,
+                    Shutdown::Write => Half::Write,
+                    Shutdown::Both => Half::Both,
+                },
+            )?),
+        }
+    }
+}
+
+/// Waits for readiness and tries, until the trying does not find that it was a false alarm.
+async fn once_ready<W: Future<Output = io::Result<()>>>(
+    ready: impl Fn() -> W,
+    mut attempt: impl FnMut() -> io::Result<usize>,
+) -> io::Result<usize> {
+    loop {
+        ready().await?;
+        match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            outcome => return outcome,
+        }
+    }
+}

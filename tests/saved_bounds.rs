@@ -1,0 +1,188 @@
+//! A result file from a stranger costs what it is long, whatever it says: nothing in it makes the reader
+//! panic, or take memory for a length or a range that the file only names.
+//!
+//! Belongs here: damage to whole files under an allocator that counts. Does not: what is said of each
+//! fault (`report::saved`, `tests/saved.rs`).
+
+#![expect(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
+
+#[path = "common/engine.rs"]
+mod engine;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use fanstorm::report::saved;
+use fanstorm::report::text::Text;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// A file of some 10 kB, its parse and the histograms of a row are about a third of it.
+const PEAK_BYTES_MAX: usize = 16 << 20;
+
+thread_local! {
+    /// Bytes that this thread holds, and the most that it held.
+    static HELD: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
+struct Counting;
+
+fn hold(more: usize, less: usize) {
+    // After the thread's end there is nothing to count for. What another thread allocated may be freed
+    // here: never below nothing.
+    let _ = HELD.try_with(|held| {
+        let (now, peak) = held.get();
+        let now = (now + more).saturating_sub(less);
+        held.set((now, peak.max(now)));
+    });
+}
+
+// SAFETY: every call is passed on unchanged to the system's allocator, which keeps the contract;
+// counting touches a thread-local that needs no allocation.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        hold(layout.size(), 0);
+        // SAFETY: the caller's contract is the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        hold(layout.size(), 0);
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        hold(size, layout.size());
+        // SAFETY: as above.
+        unsafe { System.realloc(old, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        hold(0, layout.size());
+        // SAFETY: as above.
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The most that this thread held at once during `work`, beyond what it held before.
+fn peak(work: impl FnOnce()) -> usize {
+    let (before, _) = HELD.get();
+    HELD.set((before, before));
+    work();
+    HELD.get().1 - before
+}
+
+/// What a run has written.
+static SAVED: LazyLock<String> = LazyLock::new(|| {
+    let words = "--relay --nodes 1 --messages 40 --quiet --json -";
+    let output = Command::new(env!("CARGO_BIN_EXE_fanstorm"))
+        .args(words.split(' '))
+        .args(engine::flags(words))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+});
+
+/// Reads it, and tells what can be read.
+fn told(bytes: &[u8]) -> Result<(), String> {
+    for document in saved::read(bytes).map_err(|fault| fault.to_string())? {
+        Text::new(&document, true, None).all(&mut Vec::new()).unwrap();
+    }
+    Ok(())
+}
+
+/// The file with these texts in place of its histograms.
+fn with_histogram(text: &str) -> String {
+    let mut rest = SAVED.as_str();
+    let mut file = String::new();
+    while let Some(place) = rest.find("HISTFAAA") {
+        let end = place + rest[place..].find('"').unwrap();
+        file += &rest[..place];
+        file += text;
+        rest = &rest[end..];
+    }
+    file + rest
+}
+
+/// A histogram of this head and so many counts of zero, deflated.
+fn packed(counts_said: u32, digits: u32, lowest: u64, highest: u64, zeros: usize) -> String {
+    let mut plain = 0x1c84_9313_u32.to_be_bytes().to_vec();
+    plain.extend([counts_said, 0, digits].map(u32::to_be_bytes).concat());
+    plain.extend([lowest, highest].map(u64::to_be_bytes).concat());
+    plain.extend(1_f64.to_be_bytes());
+    plain.resize(plain.len() + zeros, 0);
+    let mut deflater = ZlibEncoder::new(Vec::new(), Compression::best());
+    deflater.write_all(&plain).unwrap();
+    let deflated = deflater.finish().unwrap();
+    let head = [0x1c84_9314, deflated.len() as u32].map(u32::to_be_bytes).concat();
+    BASE64_STANDARD.encode([head, deflated].concat())
+}
+
+#[test]
+fn the_file_itself_is_read_within_the_bound() {
+    LazyLock::force(&SAVED);
+    let peak = peak(|| told(SAVED.as_bytes()).unwrap());
+    assert!((SAVED.len()..PEAK_BYTES_MAX / 2).contains(&peak), "{peak}");
+}
+
+#[test]
+fn the_counter_counts() {
+    assert!(peak(|| drop(std::hint::black_box(vec![0_u8; 1 << 20]))) >= 1 << 20);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn a_histogram_that_lies_is_refused_by_the_name_of_its_field(
+        counts_said: u32,
+        digits in 0_u32..7,
+        lowest in prop_oneof![Just(1), any::<u64>()],
+        highest in prop_oneof![Just(3_600_000_000_000), Just(u64::MAX), any::<u64>()],
+        zeros in prop_oneof![0_usize..100, Just(32 << 20)],
+    ) {
+        let file = with_histogram(&packed(counts_said, digits, lowest, highest, zeros));
+        let mut outcome = Ok(());
+        let peak = peak(|| outcome = told(file.as_bytes()));
+        let fault = outcome.expect_err("40 copies are not none");
+        prop_assert!(fault.contains("latency_histograms.service"), "{}", fault);
+        prop_assert!(peak < PEAK_BYTES_MAX, "{} bytes", peak);
+    }
+
+    #[test]
+    fn damage_makes_it_neither_panic_nor_swell(
+        damage in prop::collection::vec((any::<Index>(), "[0-9]{1,18}|[\\[\\]{}\",:eE.-]|\\PC{0,3}", any::<bool>()), 1..4),
+    ) {
+        let mut bytes = SAVED.clone().into_bytes();
+        for (place, text, replaces) in damage {
+            let place = place.index(bytes.len());
+            let end = if replaces { (place + text.len()).min(bytes.len()) } else { place };
+            bytes.splice(place..end, text.into_bytes());
+        }
+        let peak = peak(|| drop(told(&bytes)));
+        prop_assert!(peak < PEAK_BYTES_MAX, "{} bytes", peak);
+    }
+
+    /// Numbers stand where they stood, and are any others.
+    #[test]
+    fn no_number_makes_it_swell(place: Index, number: u64) {
+        let places: Vec<_> = SAVED.match_indices(|c: char| c.is_ascii_digit()).map(|(at, _)| at).collect();
+        let at = places[place.index(places.len())];
+        let mut bytes = SAVED.clone().into_bytes();
+        let digits = bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        bytes.splice(at..at + digits, number.to_string().into_bytes());
+        let peak = peak(|| drop(told(&bytes)));
+        prop_assert!(peak < PEAK_BYTES_MAX, "{} bytes", peak);
+    }
+}
