@@ -53,6 +53,13 @@ struct Arrival {
     sequence: u32,
 }
 
+impl Arrival {
+    /// Whether it carries the message's text and not its id alone.
+    fn has_text(&self, case: &Case, plan: &Plan) -> bool {
+        !case.by_id || self.seat.node as usize == plan.push_node
+    }
+}
+
 impl Case {
     fn plan(&self, workers: usize) -> Plan {
         let arrivals = Arrivals::Poisson { seed: self.seed };
@@ -168,7 +175,7 @@ impl Case {
                 .by_id
                 .then(|| (u128::from(sender) << 64 | u128::from(sequence) | 1 << 100).into());
             match key {
-                Some(key) if seat.node as usize != plan.push_node => {
+                Some(key) if !arrival.has_text(self, plan) => {
                     recorder.id_only(local as u32, key, at);
                 }
                 key => recorder.copy(local as u32, sender, sequence.into(), key, at),
@@ -212,8 +219,18 @@ impl Naive {
         let mut naive = Self::default();
         let (mut seen, mut latest) = (HashSet::new(), BTreeMap::new());
         let mut times: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
-        for Arrival { at, seat, sender, sequence } in case.arrivals(&plan, &sent) {
+        let arrivals = case.arrivals(&plan, &sent);
+        let with_text = arrivals.iter().filter(|arrival| arrival.has_text(case, &plan));
+        let named: HashSet<_> =
+            with_text.map(|arrival| (arrival.sender, arrival.sequence)).collect();
+        for arrival in arrivals {
+            let Arrival { at, seat, sender, sequence } = arrival;
             naive.delivery.seen += 1;
+            if !named.contains(&(sender, sequence)) {
+                // Its text was lost on every path: of ids alone nobody can say whose they are.
+                naive.delivery.foreign += 1;
+                continue;
+            }
             if !seen.insert((seat.socket, sender, sequence)) {
                 naive.delivery.duplicate += 1;
                 continue;
