@@ -5,6 +5,8 @@
 
 #[path = "common/plan.rs"]
 mod common;
+#[path = "common/io_uring.rs"]
+mod io_uring;
 
 use std::os::fd::{OwnedFd, RawFd};
 
@@ -19,7 +21,8 @@ use fanstorm::units::{Nanos, Rate};
 use rustix::net::{SocketAddrAny, getpeername, sockopt};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
-const RECEIVERS: u32 = 40;
+/// With the push socket a multiple of the reads after which a socket is asked again.
+const RECEIVERS: u32 = 47;
 
 /// Looks at our sockets to a node once enough copies have come.
 struct Look {
@@ -75,7 +78,11 @@ fn late_of(engine: Engine, delayed_ack: bool) -> (usize, usize) {
 #[test]
 fn sockets_acknowledge_late_where_that_was_asked_for_and_nowhere_else() {
     assert!(Nanos::from_millis(1_000 / 200) < Nanos::from_millis(40), "the rate is high enough");
-    for engine in [Engine::IoUring, Engine::Epoll] {
+    let mut engines = vec![Engine::Epoll];
+    if io_uring::is_granted("late acknowledgements on io_uring") {
+        engines.push(Engine::IoUring);
+    }
+    for engine in engines {
         let all = RECEIVERS as usize + 1;
         // A busy host lets an acknowledgement run into its 40 ms on a few.
         let (late, sockets) = late_of(engine, true);

@@ -8,6 +8,7 @@ use std::io;
 use std::net::{Shutdown, SocketAddr};
 
 use bytes::Bytes;
+use rustix::io::Errno;
 use tokio::task::LocalSet;
 
 /// Submission entries: one turn's reads and writes of a few thousand connections.
@@ -40,11 +41,18 @@ pub(super) fn block_on<F: Future<Output = io::Result<()>> + 'static>(
     match tokio_uring::Runtime::new(&builder) {
         // Never dropped while reads are in flight: see `child`.
         Ok(runtime) => runtime.block_on(work(Kernel::Uring)),
-        Err(_) => {
+        Err(error) if is_refused(&error) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             LocalSet::new().block_on(&runtime, work(Kernel::Readiness))
         }
+        // Memory or descriptors: a cluster on something else would be another cluster, and nobody told.
+        Err(error) => Err(error),
     }
+}
+
+/// By seccomp or a sysctl, or since the kernel is too old.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::PERM | Errno::NOSYS | Errno::INVAL))
 }
 
 /// A task of this thread; `tokio_uring::spawn` is the same, and says so less plainly.

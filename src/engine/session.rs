@@ -81,6 +81,8 @@ pub(super) struct Session {
     pub(super) owed: bool,
     /// Ports that somebody else held.
     pub(super) ports_tried: u8,
+    /// Reads since it was asked to acknowledge late.
+    pub(super) reads: u8,
 }
 
 impl Session {
@@ -94,6 +96,7 @@ impl Session {
             since: Nanos::ZERO,
             owed: false,
             ports_tried: 0,
+            reads: 0,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Belongs here: the [`Ring`] trait, which speaks in completions, and its implementations: the real
 //! io_uring ([`uring`]) and one without a kernel and with fault dials ([`fake`]). All unsafe code of
-//! the crate is in [`uring`]. Does not belong here: what the bytes mean (`session`, `worker`).
+//! the crate is in [`uring`] and its buffers. Does not belong here: what the bytes mean (`session`, `worker`).
 //!
 //! Invariants that every ring keeps and the worker relies on:
 //! - memory handed to [`Ring::send`] stays alive and unmoved until its completion was taken;
@@ -114,7 +114,7 @@ pub struct Completion {
 pub struct Wait {
     /// Return when so many completions are there. 0 submits and returns at once.
     pub want: u32,
-    /// After so long, return as soon as there is one (io_uring of Linux 6.12; elsewhere at the first).
+    /// After so long, return as soon as there is one (one io_uring of Linux 6.12; elsewhere at the first).
     pub linger: Nanos,
     /// Return after so long in any case.
     pub timeout: Nanos,

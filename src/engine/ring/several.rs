@@ -7,11 +7,15 @@
 //! anew. One thread drives all that a core needs: with a thread for each they took turns on the CPU,
 //! with a context switch for every copy or two, and 100 000 sockets cost 1.65 times as much a copy as
 //! 1000.
+//!
+//! A wait for many is one for the first here: what should gather is spread over the rings, and to gather
+//! made it dearer (2.81 µs a copy against 2.53).
 
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{Ordering, fence};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
@@ -57,28 +61,30 @@ impl SeveralRings {
 
     /// Goes round the rings once, beginning with the one whose turn is next, and stops taking when one
     /// has completions: what the others have would grow old while these are handled. What is queued
-    /// leaves on all of them.
+    /// leaves first, on all of them: it has its sent time, and a ring's reads take tens of microseconds.
     fn go_round(&mut self) -> io::Result<bool> {
+        self.rings.iter_mut().try_for_each(UringRing::flush)?;
         let (count, first) = (self.rings.len(), self.turn + 1);
-        let mut found = false;
         for index in (first..first + count).map(|place| place % count) {
             let ring = &mut self.rings[index];
-            if found {
-                ring.flush()?;
-            } else if ring.has_work() {
+            if ring.has_work() {
                 ring.wait(Wait::POLL)?;
-                found = ring.has_completions();
                 self.turn = index;
+                if ring.has_completions() {
+                    return Ok(true);
+                }
             }
         }
-        Ok(found)
+        Ok(false)
     }
 
     /// Sleeps until a ring has something to do.
     fn sleep(&mut self, wait: Wait) -> io::Result<()> {
         self.rings.iter_mut().for_each(|ring| ring.hear_bell(true));
-        // What came before the bell was on did not ring it.
-        if !self.go_round()? {
+        // The bells must be on before we look: a store and a load, which only this keeps in order.
+        fence(Ordering::SeqCst);
+        // What came before the bell was on did not ring it, nor will what one look has left over.
+        if !self.go_round()? && !self.rings.iter_mut().any(UringRing::has_work) {
             let timeout = Timespec {
                 tv_sec: (wait.timeout.0 / 1_000_000_000) as i64,
                 tv_nsec: (wait.timeout.0 % 1_000_000_000) as i64,

@@ -24,7 +24,7 @@ const PORTS_TRIED: u8 = 64;
 
 /// Reads between two of which a socket is asked again to acknowledge late: the kernel goes back to doing
 /// so at once whenever nothing followed for 40 ms (tcp(7): the option is not permanent).
-const ASK_AGAIN: u64 = 16;
+const ASK_AGAIN: u8 = 16;
 
 /// Nothing to say, and whatever is heard was not asked for.
 struct Silence;
@@ -235,7 +235,13 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// A socket was read: with `--delayed-ack` it may have to be asked again.
     #[inline]
     pub(super) fn keep_acks_late(&mut self, slot: Slot) {
-        if self.plan.dialing.delayed_ack && self.counters.reads.is_multiple_of(ASK_AGAIN) {
+        if !self.plan.dialing.delayed_ack {
+            return;
+        }
+        // Each socket counts for itself: of all reads together, every 16th may always be of the same few.
+        let reads = &mut self.sessions[slot as usize].reads;
+        *reads = (*reads + 1) % ASK_AGAIN;
+        if *reads == 0 {
             self.ring.delay_acks(slot);
         }
     }

@@ -42,9 +42,6 @@ use crate::wire::frame::{CloseCode, Opcode, Violation};
 const STAMP_EVERY: u32 = 16;
 /// Bytes between two clock reads: a read of 32 KiB holds some 200 copies, 6 µs of work.
 const STAMP_BYTES: u32 = 8 << 10;
-/// A turn of so few completions is a long one only if the CPU was taken away, which is counted apart; the
-/// clock would take as long as they do.
-const FEW: u32 = 4;
 /// The loop looks up at least so often: for signals, the drain and the other workers.
 const TICK: Nanos = Nanos::from_millis(5);
 /// Buffers for frames that end in a later read. One for each socket would be wasteful, none would
@@ -150,7 +147,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         &mut self.ring
     }
 
-    /// One turn: submit what is queued, wait, handle what came. Returns the time after the wait.
+    /// One turn: submit what is queued, wait, handle what came. Returns the time after all that.
     fn turn<S: Script>(&mut self, script: &mut S, wait: Wait) -> io::Result<Nanos> {
         self.ring.wait(wait)?;
         let woke = self.clock.now();
@@ -177,9 +174,10 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             self.answer();
         }
         self.counters.handled += u64::from(handled);
-        if handled > FEW {
-            let turn = self.clock.now().since(woke);
-            self.counters.longest_turn = self.counters.longest_turn.max(turn);
+        if handled > 0 {
+            // What is sent next is timed from it.
+            now = self.clock.now();
+            self.counters.longest_turn = self.counters.longest_turn.max(now.since(woke));
         }
         Ok(now)
     }

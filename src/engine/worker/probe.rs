@@ -110,10 +110,11 @@ impl Script for Probe {
 }
 
 /// How long nothing new may be seen before probe number `repeat` (from 1) is sent to so many sockets:
-/// ever longer, since a cluster that is slow is no quicker for it.
-fn patience(sockets: u64, repeat: u32) -> Nanos {
+/// ever longer, since a cluster that is slow is no quicker for it, within what --ready-timeout leaves.
+fn patience(sockets: u64, repeat: u32, ready_timeout: Nanos) -> Nanos {
     let first = REPEAT.plus(Nanos(REPEAT_EACH.0.saturating_mul(sockets)));
-    Nanos(first.0.saturating_mul(u64::from(repeat)))
+    // A lost probe must have a second chance.
+    Nanos(first.0.saturating_mul(u64::from(repeat)).min(ready_timeout.0 / 3))
 }
 
 /// The push sockets that send probes: as few as reach everybody.
@@ -157,7 +158,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             if conductor.turn(progress, now) != Directive::Continue {
                 break;
             }
-            if now.since(moved_at) > patience(self.plan.sockets(), repeat) {
+            if now.since(moved_at) > patience(self.plan.sockets(), repeat, self.plan.ready_timeout)
+            {
                 (moved_at, repeat) = (now, repeat + 1);
                 self.speak_probes(&mut script, now);
             }
@@ -208,11 +210,15 @@ mod tests {
 
     #[test]
     fn a_probe_is_repeated_soon_for_few_sockets_and_not_before_its_time_for_many() {
-        assert_eq!(patience(6, 1).0 / 1_000_000, 500);
-        assert_eq!(patience(200_000, 1), Nanos::from_millis(2_500));
-        let slow: Vec<_> =
-            (1..=3).map(|repeat| patience(1_000_000, repeat).as_secs_f64()).collect();
+        const TEN: Nanos = Nanos::from_secs(10);
+        assert_eq!(patience(6, 1, TEN).0 / 1_000_000, 500);
+        assert_eq!(patience(200_000, 1, TEN), Nanos::from_millis(2_500));
+        // Probes go missing, too: one more comes before time is up.
+        assert_eq!(patience(1_000_000, 1, TEN), Nanos(TEN.0 / 3));
+        let slow: Vec<_> = (1..=3)
+            .map(|repeat| patience(1_000_000, repeat, Nanos::from_secs(120)).as_secs_f64())
+            .collect();
         assert_eq!(slow, [10.5, 21.0, 31.5]);
-        assert!(patience(u64::MAX, u32::MAX) > Nanos::from_secs(3_600));
+        assert!(patience(u64::MAX, u32::MAX, Nanos::MAX) > Nanos::from_secs(3_600));
     }
 }
