@@ -170,7 +170,7 @@ impl Case {
         }
         for arrival in arrivals {
             let Some(local) = local(arrival.seat.socket) else { continue };
-            let Arrival { at, seat, sender, sequence } = *arrival;
+            let Arrival { at, sender, sequence, .. } = *arrival;
             let key = self
                 .by_id
                 .then(|| (u128::from(sender) << 64 | u128::from(sequence) | 1 << 100).into());
