@@ -9,6 +9,8 @@
 #[path = "common/blaster.rs"]
 mod blaster;
 mod common;
+#[path = "common/conductors.rs"]
+mod conductors;
 #[path = "../tests/common/plan.rs"]
 mod plan;
 
@@ -17,11 +19,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use blaster::{Blaster, PAYLOAD, RUN, Shape};
+use conductors::{Patient, UntilComplete};
 use fanstorm::dialect::{Dialect, Scanner, Sighting, TextShape};
 use fanstorm::engine::ring::epoll::EpollRing;
 use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
-use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
+use fanstorm::engine::worker::{RowPlan, Worker};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::measure::recorder::{Recorder, Seat};
 use fanstorm::measure::sent::SentTimes;
@@ -107,22 +110,6 @@ fn sent(shape: Shape) -> Arc<SentTimes> {
 /// Sockets 1 and up: number 0 is the push socket, which is not here.
 fn seats(shape: Shape) -> Vec<Seat> {
     (1..=shape.sockets).map(|socket| Seat { socket, node: 0 }).collect()
-}
-
-struct UntilComplete;
-
-impl Conductor for UntilComplete {
-    fn turn(&mut self, progress: WorkerProgress, _: Nanos) -> Directive {
-        if progress.complete { Directive::End } else { Directive::Continue }
-    }
-}
-
-struct Patient;
-
-impl Conductor for Patient {
-    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
-        Directive::Continue
-    }
 }
 
 /// The real worker on some ring.

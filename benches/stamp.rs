@@ -11,6 +11,8 @@
 mod blaster;
 #[expect(dead_code, reason = "rows of one figure, which other benches print")]
 mod common;
+#[path = "common/conductors.rs"]
+mod conductors;
 #[path = "common/figures.rs"]
 mod figures;
 #[path = "../tests/common/plan.rs"]
@@ -22,12 +24,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use blaster::{Blaster, PAYLOAD, RUN, Shape};
+use conductors::{Patient, UntilComplete};
 use fanstorm::dialect::{Dialect, TextShape};
 use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{
     Completion, Filled, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait,
 };
-use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
+use fanstorm::engine::worker::{RowPlan, Worker};
 use fanstorm::host::clock::{Clock, Monotonic};
 use fanstorm::measure::recorder::Seat;
 use fanstorm::measure::sent::SentTimes;
@@ -94,22 +97,6 @@ fn figures(tally: &Tally, shape: Shape, all: bool) -> Figures<4> {
     let at = |quantile| stamps.at_quantile(quantile).0 as f64;
     let max = stamps.max().expect("timed reads").0 as f64;
     [at(0.5), at(0.99), max, tally.core.cpu_time.0 as f64 / tally.core.wall.0 as f64]
-}
-
-struct UntilComplete;
-
-impl Conductor for UntilComplete {
-    fn turn(&mut self, progress: WorkerProgress, _: Nanos) -> Directive {
-        if progress.complete { Directive::End } else { Directive::Continue }
-    }
-}
-
-struct Patient;
-
-impl Conductor for Patient {
-    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
-        Directive::Continue
-    }
 }
 
 fn receive<R: Ring>(ring: R, mode: WaitMode, shape: Shape, mut blaster: Blaster) -> Tally {

@@ -19,7 +19,7 @@ pub enum Unreadable {
     #[error("is cut off: it ends in the middle of a result")]
     CutOff,
     /// Something else.
-    #[error("is not JSON ({0})")]
+    #[error("is not JSON: `fanstorm --json FILE` writes what this command reads ({0})")]
     NotJson(String),
     /// JSON of somebody else.
     #[error("is JSON, but no result of fanstorm: \"schema\": \"{SCHEMA}\" is not in it")]

@@ -1,0 +1,22 @@
+//! When the phases of a worker on a bench end.
+
+use fanstorm::engine::worker::{Conductor, Directive, WorkerProgress};
+use fanstorm::units::Nanos;
+
+/// With the last copy.
+pub(crate) struct UntilComplete;
+
+impl Conductor for UntilComplete {
+    fn turn(&mut self, progress: WorkerProgress, _: Nanos) -> Directive {
+        if progress.complete { Directive::End } else { Directive::Continue }
+    }
+}
+
+/// By themselves.
+pub(crate) struct Patient;
+
+impl Conductor for Patient {
+    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
+        Directive::Continue
+    }
+}
