@@ -8,6 +8,7 @@ mod common;
 #[path = "common/io_uring.rs"]
 mod io_uring;
 
+use std::collections::BTreeMap;
 use std::os::fd::{OwnedFd, RawFd};
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
@@ -18,6 +19,7 @@ use fanstorm::plan::engine::Engine;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::schedule::{Arrivals, Shape};
 use fanstorm::units::{Nanos, Rate};
+use rustix::fs::fstat;
 use rustix::net::{SocketAddrAny, getpeername, sockopt};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
@@ -47,11 +49,14 @@ impl Watch for Look {
 /// The sockets of this process that are connected to `node`.
 fn ours(node: std::net::SocketAddr) -> Vec<OwnedFd> {
     let this = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
+    let node = SocketAddrAny::from(node);
     let names = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     let numbers = names.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
     let fds = numbers.filter_map(|fd| pidfd_getfd(&this, fd, PidfdGetfdFlags::empty()).ok());
-    let node = SocketAddrAny::from(node);
-    fds.filter(|fd| getpeername(fd).ok().flatten().is_some_and(|peer| peer == node)).collect()
+    let ours = fds.filter(|fd| getpeername(fd).ok().flatten().is_some_and(|peer| peer == node));
+    // The directory may list the duplicates, too, for they are made while it is read.
+    let once: BTreeMap<u64, OwnedFd> = ours.map(|fd| (fstat(&fd).unwrap().st_ino, fd)).collect();
+    once.into_values().collect()
 }
 
 fn late_of(engine: Engine, delayed_ack: bool) -> (usize, usize) {
