@@ -11,7 +11,7 @@ use std::sync::Arc;
 use fanstorm::dialect::Dialect;
 use fanstorm::dialect::text::TextShape;
 use fanstorm::engine::drain::{DrainWatch, Progress};
-use fanstorm::engine::ring::fake::{Deeds, Dials, FakeRing, SimulatedClock};
+use fanstorm::engine::ring::fake::{Deeds, Dials, FakeRing, LateAcks, SimulatedClock};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::Clock;
@@ -100,6 +100,12 @@ impl<'a> Fixture<'a> {
         let unseen = worker.probe(&text, 7, &mut Alone::new(clock.now())).unwrap();
         assert!(unseen.is_empty(), "seed {seed}: {unseen:?}");
         Self { plan, worker, clock, text, linger: Nanos::ZERO }
+    }
+
+    /// What was done about each socket's acknowledgements so far.
+    fn late_acks(&mut self) -> Vec<LateAcks> {
+        let sockets = 0..self.plan.sockets() as u32;
+        sockets.map(|slot| self.worker.ring().late_acks(slot)).collect()
     }
 
     /// One row under `dials`, and what the far end did meanwhile.
@@ -361,4 +367,33 @@ fn a_lost_answer_closes_its_place_in_the_window_and_the_drain_ends_the_row() {
     assert_eq!(run.ending, Ending::Drained);
     assert!(deeds.messages < MESSAGES, "senders stopped when four answers were lost");
     assert_eq!((run.sent, deeds.unanswered_max), (deeds.messages, 4));
+}
+
+/// The kernel goes back to acknowledging at once by itself (tcp(7)), and does not say when: a socket that
+/// is asked once, or only when others are read, is soon as if it had never been asked.
+#[test]
+fn each_socket_is_asked_to_acknowledge_late_at_its_start_and_after_every_16_reads_of_its_own() {
+    let mut again = 0;
+    for seed in 900..950 {
+        let mut plan = plan(u64::MAX);
+        plan.dialing.delayed_ack = true;
+        let dials = rough_kernel(&mut fastrand::Rng::with_seed(seed));
+        let mut fixture = Fixture::ready(&plan, dials, seed);
+        fixture.row(dials);
+        for (slot, acks) in fixture.late_acks().into_iter().enumerate() {
+            assert_eq!(acks.asked, 1 + acks.reads / 16, "seed {seed}, socket {slot}: {acks:?}");
+            assert!(acks.reads_unasked_max <= 16, "seed {seed}, socket {slot}: {acks:?}");
+            again += acks.asked - 1;
+        }
+    }
+    assert!(again > 50 * u64::from(PUSH + RECEIVERS), "they were read often enough: {again}");
+}
+
+#[test]
+fn no_socket_is_asked_to_acknowledge_late_by_a_plan_that_does_not_want_it() {
+    let plan = plan(u64::MAX);
+    let mut fixture = Fixture::ready(&plan, Dials::default(), 951);
+    fixture.row(Dials::default());
+    let acks = fixture.late_acks();
+    assert!(acks.iter().all(|acks| acks.reads > 0 && acks.asked == 0), "{acks:?}");
 }

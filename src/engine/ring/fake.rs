@@ -66,6 +66,18 @@ pub struct Deeds {
     pub unanswered_max: u64,
 }
 
+/// How often a socket was read, and how often it was asked to acknowledge late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LateAcks {
+    /// Completions of its receives that the worker took.
+    pub reads: u64,
+    /// Calls of [`Ring::delay_acks`].
+    pub asked: u64,
+    /// The most reads in a row between two calls, or before the first or after the last.
+    pub reads_unasked_max: u64,
+    reads_unasked: u64,
+}
+
 /// Simulated time, shared by ring and worker. It moves only while the worker waits.
 #[derive(Clone, Debug)]
 pub struct SimulatedClock(Rc<Cell<u64>>);
@@ -105,6 +117,7 @@ struct Link {
     own_lost: u64,
     /// Operations to end after a close.
     cancelled: Vec<Op>,
+    late_acks: LateAcks,
 }
 
 /// The ring, its buffers and the cluster behind it.
@@ -144,6 +157,11 @@ impl FakeRing {
     /// What the far end did so far.
     pub fn deeds(&self) -> Deeds {
         self.deeds
+    }
+
+    /// What was done about a socket's acknowledgements so far.
+    pub fn late_acks(&self, slot: Slot) -> LateAcks {
+        self.links[slot as usize].late_acks
     }
 
     /// Turns the dials, say between the connect phase and a row.
@@ -371,7 +389,20 @@ impl Ring for FakeRing {
     }
 
     fn next_completion(&mut self) -> Option<Completion> {
-        self.ready.pop_front()
+        let completion = self.ready.pop_front()?;
+        if completion.op == Op::Receive {
+            let acks = &mut self.links[completion.slot as usize].late_acks;
+            acks.reads += 1;
+            acks.reads_unasked += 1;
+            acks.reads_unasked_max = acks.reads_unasked_max.max(acks.reads_unasked);
+        }
+        Some(completion)
+    }
+
+    fn delay_acks(&mut self, slot: Slot) {
+        let acks = &mut self.links[slot as usize].late_acks;
+        acks.asked += 1;
+        acks.reads_unasked = 0;
     }
 
     fn received(&self, filled: Filled, len: usize) -> &[u8] {
