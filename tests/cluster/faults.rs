@@ -17,10 +17,9 @@ fn ids(copies: &[Copy]) -> Vec<String> {
     copies.iter().map(|copy| copy.id.clone()).collect()
 }
 
-/// By node as well: the kernel may give one port to connections to two places.
-fn logged_ids(events: &[FaultEvent], node: usize, port: u16) -> Vec<String> {
-    let of_port = events.iter().filter(|e| e.node == node && e.port == Some(port));
-    of_port.map(|event| event.message_id.clone().expect("an id")).collect()
+fn logged_ids(bench: &Bench, client: &Client) -> Vec<String> {
+    let events = client.events(bench).into_iter();
+    events.map(|event| event.message_id.expect("an id")).collect()
 }
 
 fn set<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeSet<T> {
@@ -34,7 +33,7 @@ fn each_dropped_copy_is_missing_where_the_log_says_and_no_other_is() {
     let (mut near, mut far) = (bench.client(0), bench.client(1));
     near.push(&texts(m));
     let near_copies = near.copies_until_answered();
-    let dropped = logged_ids(&bench.log(), 0, near.port());
+    let dropped = logged_ids(&bench, &near);
     assert!(!dropped.is_empty() && dropped.len() < m);
     let whole = ids(&near_copies).into_iter().chain(dropped.clone());
     let all = set(whole);
@@ -42,13 +41,25 @@ fn each_dropped_copy_is_missing_where_the_log_says_and_no_other_is() {
     assert_eq!(all.len(), m);
 
     let mut far_copies = Vec::new();
-    while far_copies.len() + logged_ids(&bench.log(), 1, far.port()).len() < m {
+    while far_copies.len() + logged_ids(&bench, &far).len() < m {
         far_copies.extend(far.frame());
     }
-    let dropped = logged_ids(&bench.log(), 1, far.port());
+    let dropped = logged_ids(&bench, &far);
     assert_eq!(set(ids(&far_copies).into_iter().chain(dropped)), all);
     let texts = set(texts(m));
     assert!(bench.log().iter().all(|event| texts.contains(event.text.as_ref().expect("a text"))));
+}
+
+#[test]
+fn the_account_of_a_connection_holds_nothing_of_another_from_the_same_port() {
+    let bench = start(2, &["drop=100%"]);
+    let mut near = bench.client_from(0, 0);
+    let far = bench.client_from(1, near.port());
+    assert_eq!(near.port(), far.port());
+    near.push(&texts(5));
+    eventually("both accounts", || (bench.log().len() == 10).then_some(()));
+    let accounts = [logged_ids(&bench, &near), logged_ids(&bench, &far)];
+    assert_eq!((accounts[0].len(), &accounts[0]), (5, &accounts[1]));
 }
 
 #[test]
@@ -69,7 +80,7 @@ fn each_duplicated_copy_comes_twice_and_every_other_once() {
     }
     let twice = counts.iter().filter(|(_, count)| **count == 2).map(|(id, _)| id.clone());
     assert_eq!(counts.len(), m);
-    assert_eq!(set(twice), set(logged_ids(&bench.log(), 1, far.port())));
+    assert_eq!(set(twice), set(logged_ids(&bench, &far)));
     assert!(logged(&bench) > 0 && counts.values().all(|count| *count <= 2));
 }
 
@@ -158,10 +169,9 @@ fn unix_ms_of_day(copy: &str) -> u64 {
 /// Exactly one event, of this connection, after so many copies.
 #[track_caller]
 fn assert_ended(bench: &Bench, client: &Client, fault: &str, copies: u64) {
-    let log = bench.log();
-    let of_client: Vec<_> = log.iter().filter(|event| event.port == Some(client.port())).collect();
-    assert_eq!(of_client.len(), 1, "{log:?}");
-    assert_eq!((of_client[0].fault.as_str(), of_client[0].count), (fault, Some(copies)));
+    let events = client.events(bench);
+    assert_eq!(events.len(), 1, "{:?}", bench.log());
+    assert_eq!((events[0].fault.as_str(), events[0].count), (fault, Some(copies)));
 }
 
 #[test]
@@ -253,7 +263,7 @@ fn a_deaf_node_tells_the_others_and_sends_its_own_clients_nothing() {
     let heard = ids(&far.copies(m));
     assert!(deaf.is_quiet());
     let log = bench.log();
-    assert_eq!(logged_ids(&log, 0, deaf.port()), heard);
+    assert_eq!(logged_ids(&bench, &deaf), heard);
     assert!(log.iter().all(|event| event.fault == "deaf"));
 }
 

@@ -1,11 +1,12 @@
 //! The peer: a blocking tungstenite client, and a cluster to point it at.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use fanstorm::cluster::{Cluster, ClusterConfig, FaultEvent, fault_log};
+use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
 
@@ -51,11 +52,20 @@ impl Bench {
         self.try_client(node).unwrap_or_else(|e| panic!("node {node}: {e}"))
     }
 
+    /// A client of a node from a port that another client of this kind may have, too; 0 for any.
+    pub(crate) fn client_from(&self, node: usize, port: u16) -> Client {
+        let stream = connect_from(&self.cluster.node_urls()[node], port);
+        self.upgrade(node, stream).unwrap_or_else(|e| panic!("node {node} from {port}: {e}"))
+    }
+
     pub(crate) fn try_client(&self, node: usize) -> Result<Client, tungstenite::Error> {
+        self.upgrade(node, self.connect(node))
+    }
+
+    fn upgrade(&self, node: usize, stream: TcpStream) -> Result<Client, tungstenite::Error> {
         let url = &self.cluster.node_urls()[node];
-        let stream = self.connect(node);
         match tungstenite::client(url, stream) {
-            Ok((socket, _)) => Ok(Client { socket }),
+            Ok((socket, _)) => Ok(Client { socket, node }),
             Err(tungstenite::HandshakeError::Failure(e)) => Err(e),
             Err(tungstenite::HandshakeError::Interrupted(_)) => {
                 Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
@@ -75,8 +85,25 @@ impl Bench {
 
 /// A bare connection to where a URL points.
 pub(crate) fn connect(url: &str) -> TcpStream {
-    let authority = url.split('/').nth(2).expect("scheme://authority/");
-    let stream = TcpStream::connect(authority).expect("someone listens");
+    patient(TcpStream::connect(authority(url)).expect("someone listens"))
+}
+
+/// The same from a port of ours.
+fn connect_from(url: &str, port: u16) -> TcpStream {
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    // Without it a port is given once, whatever the far ends are.
+    sockopt::set_socket_reuseaddr(&socket, true).expect("an option of every socket");
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).expect("a port");
+    let node: SocketAddrV4 = authority(url).parse().expect("an address");
+    rustix::net::connect(&socket, &node).expect("someone listens");
+    patient(socket.into())
+}
+
+fn authority(url: &str) -> &str {
+    url.split('/').nth(2).expect("scheme://authority/")
+}
+
+fn patient(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
     stream
@@ -95,6 +122,8 @@ pub(crate) fn http(url: &str, path: &str) -> (String, String) {
 /// A client connection.
 pub(crate) struct Client {
     pub(crate) socket: WebSocket<TcpStream>,
+    /// Which node it is to.
+    node: usize,
 }
 
 /// One element of a copy.
@@ -106,6 +135,14 @@ pub(crate) struct Copy {
 }
 
 impl Client {
+    /// What the log says of this connection. By node as well as by port: the kernel may give one port
+    /// to connections to two places.
+    pub(crate) fn events(&self, bench: &Bench) -> Vec<FaultEvent> {
+        let port = self.port();
+        let is_ours = |event: &FaultEvent| event.node == self.node && event.port == Some(port);
+        bench.log().into_iter().filter(is_ours).collect()
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.socket.get_ref().local_addr().expect("connected").port()
     }
