@@ -371,7 +371,8 @@ fn the_audit_stops_exactly_where_a_run_is_stopped() {
         facts.limits.memory_bytes = Some(up_to(&mut random, 1 << 33));
         facts.limits.files_free = up_to(&mut random, 4_000_000);
         need.limits.embedded_busiest = random.bool().then(|| random.u64(1..2_000_000));
-        need.limits.direct_rings = random.bool().then_some(4);
+        need.limits.direct_rings =
+            random.bool().then_some(limits::DirectRings { rings: 4, bells: 2 });
         need.limits.own_origins = random.bool();
         let low = random.u16(1_024..60_000);
         facts.limits.ports = (low, random.u16(low..=65_535));

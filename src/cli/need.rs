@@ -50,7 +50,10 @@ fn limits(plan: &Plan, embedded: bool) -> limits::Need {
     let connections = plan.sockets_to(busiest) + 2 * plan.nodes.len() as u64;
     limits::Need {
         sockets: plan.sockets(),
-        direct_rings: plan.direct.then(|| plan.rings() as u64),
+        direct_rings: plan.direct.then(|| limits::DirectRings {
+            rings: plan.rings() as u64,
+            bells: plan.bells() as u64,
+        }),
         embedded_busiest: embedded.then_some(connections),
         sockets_to_busiest: plan.sockets_to(busiest),
         busiest: plan.nodes[busiest].url.clone(),

@@ -11,21 +11,35 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::facts::HostFacts;
 use crate::units::{Bytes, Count};
 
-/// Descriptors beside the sockets: standard streams, rings, the result file, the cluster's pipes,
-/// and what the libraries below us hold for a moment.
+/// Descriptors beside the sockets: standard streams, a ring for each worker, the result file, the
+/// cluster's pipes, and what the libraries below us hold for a moment.
 pub const OWN_DESCRIPTORS: u64 = 64;
 
 /// The widest range that leaves the privileged ports alone.
 const WIDEST_PORTS: u64 = 65_535 - 1_024 + 1;
+
+/// Rings with tables of their own, in which the sockets live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectRings {
+    /// All of them, a descriptor each.
+    pub rings: u64,
+    /// What workers with several rings sleep on, a descriptor each.
+    pub bells: u64,
+}
+
+impl DirectRings {
+    const fn descriptors(self) -> u64 {
+        self.rings.saturating_add(self.bells)
+    }
+}
 
 /// What the plan needs of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Need {
     /// All sockets.
     pub sockets: u64,
-    /// Rings with tables of their own, in which the sockets live; none where they live in the
-    /// process's table.
-    pub direct_rings: Option<u64>,
+    /// None where the sockets live in the process's table.
+    pub direct_rings: Option<DirectRings>,
     /// Connections of the embedded node that has most of them; none without an embedded cluster.
     pub embedded_busiest: Option<u64>,
     /// Sockets to the node that has most of them.
@@ -41,14 +55,25 @@ pub struct Need {
 impl Need {
     /// Descriptors of all sockets and of everything else.
     pub fn descriptors(&self) -> u64 {
-        self.direct_rings.unwrap_or(self.sockets).saturating_add(OWN_DESCRIPTORS)
+        let most = self.direct_rings.map_or(self.sockets, DirectRings::descriptors);
+        most.saturating_add(OWN_DESCRIPTORS)
+    }
+
+    /// What most of the descriptors are, in words.
+    pub(super) fn descriptors_of(&self) -> String {
+        let Some(DirectRings { rings, bells }) = self.direct_rings else {
+            return format!("{} sockets", Count(self.sockets));
+        };
+        let tables = format!("{rings} rings with tables of their own for the sockets");
+        if bells == 0 { tables } else { format!("{tables} + {bells} eventfds of their workers") }
     }
 
     /// Open files over the whole host: a direct descriptor is one, too, and so is the far end of a
     /// connection where that is here.
     pub fn files(&self) -> u64 {
         let ends = if self.embedded_busiest.is_some() { 2 } else { 1 };
-        self.sockets.saturating_mul(ends).saturating_add(OWN_DESCRIPTORS)
+        let rings = self.direct_rings.map_or(0, DirectRings::descriptors);
+        self.sockets.saturating_mul(ends).saturating_add(rings).saturating_add(OWN_DESCRIPTORS)
     }
 
     /// Memory for all purposes.
@@ -84,9 +109,9 @@ pub struct Facts {
 pub enum LimitError {
     /// The hard limit is too low.
     #[error(
-        "too few file descriptors: the plan needs {} ({} sockets + {OWN_DESCRIPTORS} of our own), \
+        "too few file descriptors: the plan needs {} ({of} + {OWN_DESCRIPTORS} of our own), \
          the hard limit is {}: {}{}",
-        Count(*.needed), Count(*.sockets), Count(*.limit),
+        Count(*.needed), Count(*.limit),
         if .needed > .nr_open { format!("`sudo sysctl -w fs.nr_open={needed}`, then ") }
         else { String::new() },
         raise(*.needed)
@@ -94,8 +119,8 @@ pub enum LimitError {
     Descriptors {
         /// What is needed.
         needed: u64,
-        /// Sockets among them.
-        sockets: u64,
+        /// What most of them are, in words.
+        of: String,
         /// The limit, raised as far as it goes.
         limit: u64,
         /// `fs.nr_open`.
@@ -221,7 +246,7 @@ pub(super) fn descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> 
     }
     Err(LimitError::Descriptors {
         needed,
-        sockets: need.sockets,
+        of: need.descriptors_of(),
         limit: facts.nofile,
         nr_open: facts.nr_open,
     })
@@ -394,13 +419,30 @@ mod tests {
 
     #[test]
     fn sockets_in_the_tables_of_rings_take_no_descriptors_of_the_process() {
-        let direct = Need { direct_rings: Some(11), ..need(200_005, 3) };
+        let rings = DirectRings { rings: 11, bells: 1 };
+        let direct = Need { direct_rings: Some(rings), ..need(200_005, 3) };
         assert_eq!(check(&DEBIAN, &direct), Ok(()));
         let few = Facts { files_free: 150_000, ..DEBIAN };
         let text = refusal(&few, &direct);
-        assert!(text.contains("needs 200 069, fs.file-max leaves 150 000"), "{text}");
+        assert!(text.contains("needs 200 081, fs.file-max leaves 150 000"), "{text}");
         let both_ends = Need { embedded_busiest: Some(3), ..direct };
-        assert!(refusal(&few, &both_ends).contains("needs 400 074"), "the far end is here, too");
+        assert!(refusal(&few, &both_ends).contains("needs 400 086"), "the far end is here, too");
+    }
+
+    #[test]
+    fn rings_and_the_bells_of_their_workers_are_descriptors_themselves() {
+        let of = |rings, bells| Need {
+            direct_rings: Some(DirectRings { rings, bells }),
+            ..need(1_000_000, 3)
+        };
+        let small = Facts { nofile: 100, ..DEBIAN };
+        assert_eq!(check(&small, &of(33, 3)), Ok(()));
+        let text = refusal(&small, &of(33, 4));
+        let arithmetic = "needs 101 (33 rings with tables of their own for the sockets + 4 eventfds of \
+                          their workers + 64 of our own), the hard limit is 100";
+        assert!(text.contains(arithmetic), "{text}");
+        let text = refusal(&small, &of(37, 0));
+        assert!(text.contains("needs 101 (37 rings with tables of their own for the sockets + 64"));
     }
 
     #[test]

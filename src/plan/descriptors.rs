@@ -33,23 +33,29 @@ impl Plan {
     /// # Errors
     /// See [`DescriptorError`].
     pub fn within_descriptors(self, limit: u64) -> Result<Self, DescriptorError> {
-        let rings = self.sockets().div_ceil(limit.clamp(1, TABLE_MAX));
+        let rings_each = self.rings_for(limit);
         // Where not even the rings fit, their tables are no way out: the limit is to be raised.
+        let bells = if rings_each > 1 { 1 } else { 0 };
+        let rings = (self.workers() as u64).saturating_mul(rings_each.saturating_add(bells));
         let helps = OWN.saturating_add(rings) <= limit;
         let fits = self.sockets().saturating_add(OWN) <= limit || !helps;
         match (self.dialing.descriptors, self.engine) {
             (Descriptors::Direct, Engine::Epoll) => Err(DescriptorError::NoRings),
-            (Descriptors::Direct, Engine::IoUring) => Ok(self.in_rings(limit)),
-            (Descriptors::Auto, Engine::IoUring) if !fits => Ok(self.in_rings(limit)),
+            (Descriptors::Direct, Engine::IoUring) => Ok(self.in_rings(rings_each)),
+            (Descriptors::Auto, Engine::IoUring) if !fits => Ok(self.in_rings(rings_each)),
             (Descriptors::Auto | Descriptors::Process, _) => Ok(self),
         }
     }
 
-    fn in_rings(self, limit: u64) -> Self {
+    /// Rings that the worker with most sockets needs.
+    fn rings_for(&self, limit: u64) -> u64 {
         // `engine::spread` deals sockets evenly: no worker has more than this.
         let busiest = self.sockets().div_ceil(self.workers() as u64);
-        let rings = busiest.div_ceil(limit.clamp(1, TABLE_MAX)).max(1);
-        Self { direct: true, rings_each: usize::try_from(rings).unwrap_or(usize::MAX), ..self }
+        busiest.div_ceil(limit.clamp(1, TABLE_MAX)).max(1)
+    }
+
+    fn in_rings(self, each: u64) -> Self {
+        Self { direct: true, rings_each: usize::try_from(each).unwrap_or(usize::MAX), ..self }
     }
 }
 
@@ -91,6 +97,16 @@ mod tests {
             let plan = auto(1, sockets as u32 - 3, cores).within_descriptors(20_000).unwrap();
             assert!(sockets.div_ceil(plan.rings() as u64) <= 20_000, "no table overflows");
         }
+    }
+
+    /// 13 workers of 1000 sockets under a limit of 100: 10 rings and a bell each are 143 descriptors.
+    #[test]
+    fn tables_of_rings_are_no_way_out_where_rings_and_bells_do_not_fit_themselves() {
+        let workers = |limit| placed(plan(1, 12_997, 13, Descriptors::Auto), limit);
+        assert_eq!(workers(100), (false, 1), "the limit is to be raised");
+        assert_eq!(workers(166), (false, 1), "7 rings and a bell each: 104 + 64");
+        assert_eq!(workers(167), (true, 6), "6 rings and a bell each: 91 + 64");
+        assert_eq!(plan(1, 12_997, 13, Descriptors::Auto).bells(), 0, "one ring needs none");
     }
 
     #[test]

@@ -173,6 +173,12 @@ impl Plan {
         self.workers() * self.rings_each
     }
 
+    /// Bells over all workers, each a descriptor: a worker with several rings has one, on which it sleeps
+    /// for all of them.
+    pub fn bells(&self) -> usize {
+        if self.rings_each > 1 { self.workers() } else { 0 }
+    }
+
     /// The same load by the same workers on other nodes, from the kernel's choice of addresses: those
     /// that lead to the nodes of this plan may not lead to them.
     pub fn against(&self, targets: Targets) -> Self {

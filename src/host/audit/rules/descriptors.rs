@@ -13,13 +13,9 @@ struct Short {
 }
 
 fn short(facts: &Facts, need: &Need) -> Option<Short> {
-    if let Err(LimitError::Descriptors { needed, sockets, .. }) =
+    if let Err(LimitError::Descriptors { needed, of, .. }) =
         limits::descriptors(&facts.limits, &need.limits)
     {
-        let of = match need.limits.direct_rings {
-            Some(rings) => format!("{rings} rings with tables of their own for the sockets"),
-            None => format!("{} sockets", Count(sockets)),
-        };
         let why = format!("{of} + {OWN_DESCRIPTORS} descriptors of our own = {}", Count(needed));
         return Some(Short { needed, why });
     }
