@@ -27,7 +27,8 @@ fn fanstorm(words: &str) -> Output {
 fn ran(words: &str) -> (String, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path().display();
-    let output = fanstorm(&format!("{words} --relay --json {at}/result.json --hgrm {at}/"));
+    let files = format!("--json {at}/result.json --hgrm {at}/ --hlog {at}/log");
+    let output = fanstorm(&format!("{words} --relay {files}"));
     let printed = String::from_utf8(output.stdout).unwrap();
     // A busy machine may well void a row; that it came to a report is enough here.
     assert!(matches!(output.status.code(), Some(0 | 5)), "{printed}");
@@ -121,6 +122,10 @@ fn standard_input_is_a_file_too_and_a_burst_has_no_response() {
     let why = ["--class response", "a burst has no due times", "service, completion, spread"];
     refused(&format!("{} --class response", name.display()), &why);
     refused("-", &["standard input is empty"]);
+    for (own, says) in [("25.service.hgrm", "as --hgrm writes it"), ("log", "as --hlog writes it")]
+    {
+        refused(&directory.path().join(own).display().to_string(), &[says]);
+    }
     assert!(!directory.path().join("25.response.hgrm").exists());
 }
 
@@ -132,7 +137,23 @@ fn what_is_no_result_is_named_with_what_is_wrong() {
     refused(&file.display().to_string(), &["there.json is of schema fanstorm.result/9"]);
     let absent = directory.path().join("absent.json");
     refused(&absent.display().to_string(), &["absent.json: there is no such file", "--json"]);
-    refused(&directory.path().display().to_string(), &["Is a directory"]);
+    refused(&format!("{}/below.json", file.display()), &["below.json: there is no such file"]);
+    refused(&directory.path().display().to_string(), &["is a directory; give it a file in it"]);
+    // Nobody may read it, root included.
+    let unreadable = "/proc/sys/net/ipv4/route/flush";
+    refused(unreadable, &[unreadable, "may not be read by this user", "chmod"]);
+    refused("/etc/passwd", &["/etc/passwd is text, but not JSON; give it what a run has written"]);
+    let program = env!("CARGO_BIN_EXE_fanstorm");
+    refused(program, &[program, "is binary, not JSON; give it what a run has written"]);
+    for (bytes, says) in [
+        (&b""[..], "is empty: no result was written to it; give it what a run"),
+        (b"{\"name\": \"npm\"}", "is JSON, but no result of fanstorm"),
+        (b"{\"schema\": \"fanstorm.result/1\", \"tool\"", "is cut off"),
+        (b"\x1f\x8b\x08", "is compressed: unpack it, `gzip -dc"),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        refused(&file.display().to_string(), &["there.json ", says]);
+    }
     let unwritable = fanstorm(&format!("--relay --messages 1 --hgrm {}/", absent.display()));
     let error = String::from_utf8(unwritable.stderr).unwrap();
     assert_eq!(unwritable.status.code(), Some(2), "{error}");

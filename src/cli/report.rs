@@ -150,7 +150,11 @@ impl ReportArgs {
             None => within_bounds(io::stdin().lock()),
         };
         let bytes = read.map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => ReportError::Absent { name: self.name() },
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                ReportError::Absent { name: self.name() }
+            }
+            io::ErrorKind::IsADirectory => ReportError::Directory { name: self.name() },
+            io::ErrorKind::PermissionDenied => ReportError::Forbidden { name: self.name() },
             _ => ReportError::Read { name: self.name(), source },
         })?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
@@ -204,6 +208,13 @@ enum ReportError {
          with the flags of your cluster"
     )]
     Absent { name: Name },
+    #[error("{name} is a directory; give it a file in it that a run has written with --json FILE")]
+    Directory { name: Name },
+    #[error(
+        "{name} may not be read by this user: it, or a directory above it, wants `chmod`, or run \
+         this as its owner"
+    )]
+    Forbidden { name: Name },
     #[error("{name} is larger than {}, which no result is", Bytes(FILE_BYTES_MAX))]
     TooLarge { name: Name },
     #[error("{name}: {source}")]

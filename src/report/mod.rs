@@ -18,6 +18,7 @@ pub mod progress;
 pub mod saved;
 pub mod selection;
 mod silence;
+pub mod stranger;
 pub mod text;
 
 use crate::host::facts::HostFacts;

@@ -8,22 +8,26 @@ use simd_json::prelude::{ValueAsScalar, ValueObjectAccess};
 
 use super::VERSION;
 use super::document::{Document, SCHEMA, sound};
+use super::stranger::{GIVE, Stranger};
 
 /// Why bytes are no result that can be presented. Completes "FILE ...", one line.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
     /// Nothing.
-    #[error("is empty: no result was written to it")]
+    #[error("is empty: no result was written to it; {GIVE}")]
     Empty,
     /// It ends inside of a value.
-    #[error("is cut off: it ends in the middle of a result")]
+    #[error("is cut off: it ends in the middle of a result; copy it again, or run again")]
     CutOff,
     /// Something else.
-    #[error("is not JSON: `fanstorm --json FILE` writes what this command reads ({0})")]
-    NotJson(String),
+    #[error("{0}")]
+    NotJson(Stranger),
     /// JSON of somebody else.
-    #[error("is JSON, but no result of fanstorm: \"schema\": \"{SCHEMA}\" is not in it")]
+    #[error("is JSON, but no result of fanstorm: \"schema\": \"{SCHEMA}\" is not in it; {GIVE}")]
     NotOurs,
+    /// Ours, but nothing that a run writes.
+    #[error("is of schema {0}, which is no result of a run; {GIVE}")]
+    OtherDocument(String),
     /// Ours, of another version.
     #[error(
         "is of schema {0}, and fanstorm {VERSION} reads {SCHEMA}: present it with the fanstorm that \
@@ -56,6 +60,8 @@ pub enum Unreadable {
 /// # Errors
 /// See [`Unreadable`].
 pub fn read(bytes: &[u8]) -> Result<Vec<Document>, Unreadable> {
+    // Some editors put a byte order mark first; readers may ignore it (RFC 8259, section 8.1).
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let lines = lines(bytes);
     let one = document(bytes);
     match one {
@@ -89,13 +95,16 @@ fn document(bytes: &[u8]) -> Result<Document, Unreadable> {
     }
     schema(bytes)?;
     // The parser writes into what it parses.
-    let mut bytes = bytes.to_vec();
-    let mut deserializer = simd_json::Deserializer::from_slice(&mut bytes)
-        .map_err(|error| Unreadable::NotJson(words(&error)))?;
+    let mut copy = bytes.to_vec();
+    let mut deserializer = simd_json::Deserializer::from_slice(&mut copy)
+        .map_err(|_| Unreadable::NotJson(Stranger::of(bytes)))?;
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
     let document = Document::deserialize(tracked).map_err(|error| Unreadable::Key {
-        key: track.path().to_string(),
+        key: match track.path().to_string() {
+            path if path == "." => "top level".to_owned(),
+            path => path,
+        },
         reason: words(&error),
     })?;
     sound::check(&document)?;
@@ -106,17 +115,22 @@ fn document(bytes: &[u8]) -> Result<Document, Unreadable> {
 /// all of them.
 fn schema(bytes: &[u8]) -> Result<(), Unreadable> {
     let mut copy = bytes.to_vec();
-    let value = simd_json::to_borrowed_value(&mut copy).map_err(|error| match is_open(bytes) {
-        true => Unreadable::CutOff,
-        false => Unreadable::NotJson(words(&error)),
+    // What the parser says is about its own stages, and of no use to whoever has the wrong file.
+    let value = simd_json::to_borrowed_value(&mut copy).map_err(|_| match Stranger::of(bytes) {
+        Stranger::Damaged if is_open(bytes) => Unreadable::CutOff,
+        stranger => Unreadable::NotJson(stranger),
     })?;
     let family = SCHEMA.trim_end_matches(|c: char| c.is_ascii_digit());
     match value.get("schema").and_then(ValueAsScalar::as_str) {
         Some(SCHEMA) => Ok(()),
         Some(other) if other.starts_with(family) => Err(Unreadable::OtherVersion(other.to_owned())),
+        Some(other) if other.starts_with(OURS) => Err(Unreadable::OtherDocument(other.to_owned())),
         Some(_) | None => Err(Unreadable::NotOurs),
     }
 }
+
+/// How the names of all our schemas begin.
+const OURS: &str = "fanstorm.";
 
 /// Whether the end lies inside of a string, an array or an object, as of a file that was cut off.
 fn is_open(bytes: &[u8]) -> bool {
@@ -180,6 +194,8 @@ mod tests {
         let value: serde_json::Value = serde_json::from_slice(&saved()).unwrap();
         let pretty = serde_json::to_vec_pretty(&value).unwrap();
         assert_eq!(read(&pretty).unwrap(), one);
+        let marked = [&b"\xef\xbb\xbf"[..], &pretty].concat();
+        assert_eq!(read(&marked).unwrap(), one);
         let two = [saved(), b"\n".to_vec(), saved()].concat();
         assert_eq!(read(&two).unwrap(), [one.clone(), one].concat());
     }
@@ -190,8 +206,12 @@ mod tests {
         let pretty = serde_json::to_vec_pretty(&value).unwrap();
         for (bytes, says) in [
             (&b" \n"[..], "is empty"),
-            (b"hello", "is not JSON"),
-            (b"\x7fELF\0\0", "is not JSON"),
+            (b"hello", "is text, but not JSON; give it what a run"),
+            (b"root:x:0:0:root:/root:/bin/bash\n", "is text, but not JSON; give it what a run"),
+            (b"if [ \"$1 ]; then {", "is text, but not JSON"),
+            (b"\x7fELF\0\0", "is binary, not JSON; give it what a run"),
+            (b"{\"schema\":: 1}", "begins like JSON but is none"),
+            (br#"{"schema": "fanstorm.audit/1"}"#, "is of schema fanstorm.audit/1, which is no"),
             (b"[1, 2]", "is JSON, but no result of fanstorm"),
             (b"{}", "is JSON, but no result of fanstorm"),
             (br#"{"schema": "other/1"}"#, "is JSON, but no result of fanstorm"),
@@ -199,7 +219,7 @@ mod tests {
                 br#"{"schema": "fanstorm.result/2"}"#,
                 "is of schema fanstorm.result/2, and fanstorm 0",
             ),
-            (br#"{"schema": "fanstorm.result/1"}"#, "missing field `tool`"),
+            (br#"{"schema": "fanstorm.result/1"}"#, "wrong top level: missing field `tool`"),
             (&saved()[..600], "is cut off"),
             (&pretty[..600], "is cut off"),
             (&[saved(), saved()[..600].to_vec()].concat(), "line 2 is cut off"),
@@ -218,6 +238,7 @@ mod tests {
             let fault = fault(bytes);
             assert!(fault.contains(says), "{says}: {fault}");
             assert_eq!(fault.lines().count(), 1, "{fault}");
+            assert!(!fault.contains("internal error"), "{fault}");
         }
     }
 
