@@ -226,7 +226,16 @@ const PROVOCATIONS: &[(&str, Severity, Change)] = &[
         (n.place, n.copies_per_message) = (Place::Loopback, 1);
         (f.queues.syn_backlog, f.queues.syncookies) = (Some(2_047), Some(0));
     }),
-    ("net.core.netdev_max_backlog", Info, |_, n| n.place = Place::Loopback),
+    ("net.core.netdev_max_backlog", Warn, |f, n| {
+        // What answers a Ping is all sockets, whoever hears a message.
+        (n.place, n.copies_per_message) = (Place::Loopback, 1);
+        f.queues.netdev_backlog = Some(16_383);
+    }),
+    ("net.core.netdev_max_backlog", Info, |f, n| {
+        f.nics[0].spreads = true;
+        (n.limits.sockets, n.copies_per_message) = (10, 20_000);
+        f.queues.netdev_backlog = Some(16_384);
+    }),
     ("net.core.netdev_budget", Info, |f, _| f.queues.netdev_budget = Some(300)),
     ("net.core.busy_poll", Info, |f, n| {
         (f.queues.busy_poll_us, n.io_uring) = (Some(0), UringWish::Unused);

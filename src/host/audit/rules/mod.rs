@@ -122,10 +122,10 @@ pub const RULES: &[Rule] = &[
     Rule {
         knob: "net.core.netdev_max_backlog",
         group: Group::Network,
-        worst: Info,
+        worst: Warn,
         figures: false,
-        wants: "copies of one message, at least 16384",
-        why: "packets that wait for a CPU on loopback and with RPS; a card's own queues do not pass it",
+        wants: "16384 where nodes run on this host and sockets are more than it; with RPS, copies of one message",
+        why: "packets that wait for a CPU: late acknowledgements of all sockets on loopback, any with RPS; a card's own queues do not pass it",
         visible: |f| f.queues.netdev_backlog.is_some(),
         check: queues::netdev_backlog,
     },
