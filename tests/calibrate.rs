@@ -57,8 +57,14 @@ fn the_floor_of_an_embedded_cluster_is_told_for_each_row() {
 
 fn others(audience: Audience) -> (Cluster, String) {
     let executable = Some(BINARY.into());
-    let config =
-        ClusterConfig { nodes: 2, relay: true, audience, executable, ..ClusterConfig::default() };
+    let config = ClusterConfig {
+        nodes: 2,
+        relay: true,
+        audience,
+        executable,
+        clients: Some(64),
+        ..ClusterConfig::default()
+    };
     let cluster = Cluster::start(&config).unwrap();
     let nodes: Vec<_> = cluster.node_urls().iter().map(|url| format!("--node {url}")).collect();
     (cluster, nodes.join(" "))

@@ -61,7 +61,13 @@ fn ours(node: std::net::SocketAddr) -> Vec<OwnedFd> {
 
 fn late_of(engine: Engine, delayed_ack: bool) -> (usize, usize) {
     let executable = Some(env!("CARGO_BIN_EXE_fanstorm").into());
-    let config = ClusterConfig { nodes: 1, relay: true, executable, ..ClusterConfig::default() };
+    let config = ClusterConfig {
+        nodes: 1,
+        relay: true,
+        executable,
+        clients: Some(64),
+        ..ClusterConfig::default()
+    };
     let cluster = Cluster::start(&config).unwrap();
     // Copies follow each other faster than an acknowledgement may be put off.
     let shape = Shape::Rate { rate: Rate::per_second(200.0), arrivals: Arrivals::Constant };

@@ -52,6 +52,7 @@ fn stalled(shape: Shape) -> RunOutcome {
         nodes: 2,
         faults: vec![format!("0:stall={STALL_MS}ms@300").parse().unwrap()],
         executable: Some(env!("CARGO_BIN_EXE_fanstorm").into()),
+        clients: Some(64),
         ..ClusterConfig::default()
     })
     .unwrap();
@@ -90,6 +91,7 @@ fn an_interrupted_row_keeps_its_series_and_its_end() {
     let cluster = Cluster::start(&ClusterConfig {
         nodes: 2,
         executable: Some(env!("CARGO_BIN_EXE_fanstorm").into()),
+        clients: Some(64),
         ..ClusterConfig::default()
     })
     .unwrap();

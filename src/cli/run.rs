@@ -159,7 +159,8 @@ fn stage(args: &RunArgs, source: Source<'_>, load: &Load) -> Result<Stage, RunEr
 fn on_embedded(args: &RunArgs, embedded: &Embedded<'_>, load: &Load) -> Result<Stage, RunError> {
     let mut notices = Vec::new();
     let placement = place(args, load, embedded.nodes.into(), None, &mut notices)?;
-    let cluster = Cluster::start(&embedded.config(&placement.cluster))?;
+    let sockets = load.sockets(embedded.nodes.into());
+    let cluster = Cluster::start(&embedded.config(&placement.cluster, sockets))?;
     let url = cluster.discovery_url().parse().expect("the cluster makes a URL");
     let mut urls = discover::nodes(&url, args.connect_timeout())?;
     urls.sort_by_key(|url| place_of(url, cluster.node_urls()));
@@ -372,7 +373,7 @@ impl RunError {
                 | EngineError::TooFew { .. }
                 | EngineError::NotReady(..) => Exit::Unreachable,
                 EngineError::Interrupted => Exit::Interrupted,
-                EngineError::Host { .. } => Exit::Host,
+                EngineError::NoThread(_) | EngineError::Host { .. } => Exit::Host,
             },
         }
     }
