@@ -315,6 +315,23 @@ def provoke_io_uring(binary):
             expect(binary, "kernel.io_uring_disabled", "stop", ELSEWHERE, refuse_io_uring)
 
 
+def provoke_locked_memory(binary):
+    """Since Linux 6.14 queues count as locked memory, of whoever has no CAP_IPC_LOCK."""
+    import resource
+
+    if tuple(map(int, os.uname().release.split(".")[:2])) < (6, 14):
+        print("skipped: io_uring: before Linux 6.14 its queues are not locked memory")
+        return
+
+    def little():
+        # PR_CAPBSET_DROP of CAP_IPC_LOCK: what is started next does not have it.
+        ctypes.CDLL(None).prctl(24, 14, 0, 0, 0)
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (400 << 10, 400 << 10))
+
+    expect(binary, "io_uring", "stop", f"{ELSEWHERE} --receivers-per-node 20000", little)
+    expect(binary, "net.ipv4.ip_local_port_range", "warn", f"{ELSEWHERE} --receivers-per-node 20000 --engine epoll", little)
+
+
 def check_quiet(binary):
     """A small run on this host as it is has no warning."""
     code, found = audit(binary, "")
@@ -409,6 +426,7 @@ def main():
     provoke_descriptors(binary)
     provoke_time_wait(binary)
     provoke_io_uring(binary)
+    provoke_locked_memory(binary)
     check_verdict(binary)
     check_scripts()
     for fault in faults:
