@@ -208,13 +208,31 @@ impl Cluster {
         &mut self,
         mut act: impl FnMut(usize, &mut Process) -> io::Result<T>,
     ) -> Result<Vec<T>, ClusterError> {
-        let nodes = self.children.len() - 1;
         let mut answers = Vec::with_capacity(self.children.len());
-        for (index, child) in self.children.iter_mut().enumerate() {
-            let answer = act(index, child).map_err(|e| why_silent(name(index, nodes), child, e))?;
-            answers.push(answer);
+        for index in 0..self.children.len() {
+            match act(index, &mut self.children[index]) {
+                Ok(answer) => answers.push(answer),
+                Err(source) => return Err(self.why_silent(index, source)),
+            }
         }
         Ok(answers)
+    }
+
+    /// A line did not come: because the child has ended, most likely.
+    fn why_silent(&mut self, index: usize, source: io::Error) -> ClusterError {
+        let nodes = self.children.len() - 1;
+        let child = name(index, nodes);
+        let Some(status) = self.children[index].status_soon() else {
+            return ClusterError::Silent { child, source };
+        };
+        let mut reason = self.children[index].end();
+        // A node ends when one that it links to has: the other may know more.
+        let others = self.children.iter_mut().enumerate().filter(|(other, _)| *other != index);
+        let mut ended = others.filter_map(|(other, child)| Some((other, child.ended()?.1)));
+        if let Some((other, words)) = ended.find(|(_, words)| *words != reason) {
+            reason = format!("{reason}; {}: {words}", name(other, nodes));
+        }
+        ClusterError::Ended { child, status: status.to_string(), reason }
     }
 
     /// Where the nodes are asked for: `http://127.0.0.1:PORT/api/clients`.
@@ -343,12 +361,4 @@ fn name(index: usize, nodes: usize) -> String {
 
 fn spawn_error(child: &str, source: io::Error) -> ClusterError {
     ClusterError::Spawn { child: child.to_owned(), source }
-}
-
-/// A line did not come: because the child has ended, most likely.
-fn why_silent(child: String, process: &mut Process, source: io::Error) -> ClusterError {
-    let Some(status) = process.status_soon() else {
-        return ClusterError::Silent { child, source };
-    };
-    ClusterError::Ended { child, status: status.to_string(), reason: process.end() }
 }
