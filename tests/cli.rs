@@ -7,6 +7,8 @@
 mod engine;
 #[path = "common/io_uring.rs"]
 mod io_uring;
+#[path = "common/nobody.rs"]
+mod nobody;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,6 +18,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use nobody::nobody;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// No case here takes more than a few seconds; beyond this the program hangs.
@@ -67,11 +70,6 @@ impl Ran {
             assert!(errors[0].contains(name), "no `{name}` in {self:?}");
         }
     }
-}
-
-/// A port of loopback on which nothing listens.
-fn closed_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Serves every connection with `serve` until the test ends.
@@ -209,7 +207,8 @@ fn flags_that_exclude_each_other_are_named_together_before_anything_is_opened() 
 
 #[test]
 fn a_node_that_refuses_is_named_with_the_phase() {
-    let node = closed_port();
+    let nobody = nobody();
+    let node = nobody.address;
     let ran = run(&format!("--node ws://{node}/ --messages 10 --quiet"));
     ran.fails(4, &[&format!("ws://{node}/"), "connect"]);
     assert_eq!(ran.out, "", "no report of zeros");
@@ -266,7 +265,8 @@ fn a_discovery_that_names_no_nodes_is_named_with_the_phase_and_the_answer() {
 
 #[test]
 fn a_discovery_that_is_not_there_or_never_answers_is_given_up() {
-    let url = format!("http://{}/api/clients", closed_port());
+    let nobody = nobody();
+    let url = format!("http://{}/api/clients", nobody.address);
     run(&format!("--discovery {url}")).fails(4, &[&url, "connect", "is it running?"]);
     let url = format!("http://{}/api/clients", silent(mpsc::channel().0));
     let words = format!("--discovery {url} --connect-timeout 300ms");
@@ -275,7 +275,8 @@ fn a_discovery_that_is_not_there_or_never_answers_is_given_up() {
 
 #[test]
 fn the_nodes_that_a_discovery_lists_are_the_ones_that_are_tried() {
-    let node = closed_port();
+    let nobody = nobody();
+    let node = nobody.address;
     let mapped = format!("ws://[::ffff:127.0.0.1]:{}/", node.port());
     let entry = format!(r#"{{"address":"::ffff:127.0.0.1","clientport":{}}}"#, node.port());
     let list = format!(r#"{{"activeNodes":[{entry},{entry}]}}"#);
@@ -307,7 +308,8 @@ fn an_interval_log_that_cannot_be_written_is_refused_before_the_run() {
 fn a_run_that_fails_leaves_no_empty_result_behind() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("result.json");
-    let node = closed_port();
+    let nobody = nobody();
+    let node = nobody.address;
     let ran = run(&format!("--node ws://{node}/ --quiet --json {}", path.display()));
     assert_eq!(ran.code, Some(4));
     assert!(!path.exists());
@@ -469,8 +471,8 @@ fn faults_that_the_embedded_cluster_cannot_have_are_usage_errors() {
 
 #[test]
 fn a_node_that_never_passes_the_probe_on_is_named() {
-    let ran = run("--nodes 2 --messages 10 --fault 1:deaf --ready-timeout 500ms --quiet");
-    ran.fails(4, &["the probe did not reach 1 of its 1 sockets within 0.5 s"]);
+    let ran = run("--nodes 2 --messages 10 --fault 1:deaf --ready-timeout 1500ms --quiet");
+    ran.fails(4, &["the probe did not reach 1 of its 1 sockets within 1.5 s"]);
 }
 
 #[test]

@@ -3,13 +3,15 @@
 //! Belongs here: that the option is in force where it was asked for and nowhere else. Does not: what it
 //! saves (`docs/performance.md`).
 
+#![expect(unsafe_code, reason = "descriptors of this process are known by number alone")]
+
 #[path = "common/plan.rs"]
 mod common;
 #[path = "common/io_uring.rs"]
 mod io_uring;
 
-use std::collections::BTreeMap;
-use std::os::fd::{OwnedFd, RawFd};
+use std::fs::DirEntry;
+use std::os::fd::{BorrowedFd, RawFd};
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::engine::{self, Phase, Progress, Stop, Surroundings, Watch};
@@ -19,9 +21,7 @@ use fanstorm::plan::engine::Engine;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::schedule::{Arrivals, Shape};
 use fanstorm::units::{Nanos, Rate};
-use rustix::fs::fstat;
 use rustix::net::{SocketAddrAny, getpeername, sockopt};
-use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 /// With the push socket a multiple of the reads after which a socket is asked again.
 const RECEIVERS: u32 = 47;
@@ -47,21 +47,32 @@ impl Watch for Look {
 }
 
 /// The sockets of this process that are connected to `node`.
-fn ours(node: std::net::SocketAddr) -> Vec<OwnedFd> {
-    let this = pidfd_open(getpid(), PidfdFlags::empty()).unwrap();
+///
+/// Not by `pidfd_getfd`, which would need no unsafe code: container runtimes refuse it.
+fn ours(node: std::net::SocketAddr) -> Vec<BorrowedFd<'static>> {
     let node = SocketAddrAny::from(node);
-    let names = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
-    let numbers = names.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
-    let fds = numbers.filter_map(|fd| pidfd_getfd(&this, fd, PidfdGetfdFlags::empty()).ok());
-    let ours = fds.filter(|fd| getpeername(fd).ok().flatten().is_some_and(|peer| peer == node));
-    // The directory may list the duplicates, too, for they are made while it is read.
-    let once: BTreeMap<u64, OwnedFd> = ours.map(|fd| (fstat(&fd).unwrap().st_ino, fd)).collect();
-    once.into_values().collect()
+    let entries = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let is_socket = |entry: &DirEntry| {
+        std::fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))
+    };
+    let numbers = entries.filter(is_socket).filter_map(|e| e.file_name().to_str()?.parse().ok());
+    let fds = numbers.map(|number: RawFd| {
+        // SAFETY: a run's sockets stay open while it runs, and its watch asks; other sockets of this
+        // process are only asked for their peer.
+        unsafe { BorrowedFd::borrow_raw(number) }
+    });
+    fds.filter(|fd| getpeername(fd).ok().flatten().is_some_and(|peer| peer == node)).collect()
 }
 
 fn late_of(engine: Engine, delayed_ack: bool) -> (usize, usize) {
     let executable = Some(env!("CARGO_BIN_EXE_fanstorm").into());
-    let config = ClusterConfig { nodes: 1, relay: true, executable, ..ClusterConfig::default() };
+    let config = ClusterConfig {
+        nodes: 1,
+        relay: true,
+        executable,
+        clients: Some(64),
+        ..ClusterConfig::default()
+    };
     let cluster = Cluster::start(&config).unwrap();
     // Copies follow each other faster than an acknowledgement may be put off.
     let shape = Shape::Rate { rate: Rate::per_second(200.0), arrivals: Arrivals::Constant };

@@ -3,8 +3,11 @@
 //! The far end is an ordinary TCP socket of the standard library. What the worker does on either ring
 //! is tested where the worker is.
 
+#[path = "common/nobody.rs"]
+mod nobody;
+
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -180,9 +183,9 @@ fn without_buffers_the_bytes_wait_in_the_socket() {
 
 #[test]
 fn a_connection_that_is_refused_is_told_with_its_errno() {
-    let closed: SocketAddr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = nobody::nobody();
     let mut ring = ring(2, 64);
-    ring.connect(0, closed, None).unwrap();
+    ring.connect(0, nobody.address, None).unwrap();
     let done = only(&mut ring);
     let refused = -Errno::CONNREFUSED.raw_os_error();
     assert_eq!((done.op, done.slot, done.result), (Op::Connect, 0, refused));

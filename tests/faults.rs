@@ -51,7 +51,7 @@ fn engines() -> Vec<&'static str> {
 
 fn run(faults: &[&str], flags: &[&str]) -> Run {
     let dir = tempfile::tempdir().unwrap();
-    let output = command(faults, flags, &dir).args(["--drain", "700ms"]).output().unwrap();
+    let output = command(faults, flags, &dir).args(["--drain", "1500ms"]).output().unwrap();
     Run::of(output, &dir)
 }
 
@@ -219,7 +219,7 @@ fn a_link_cut_for_good_is_the_silent_node_and_the_run_ends() {
 
 #[test]
 fn a_link_cut_before_the_start_is_found_by_the_probe_and_the_node_named() {
-    let run = run(&["cut=0-2@0"], &["--ready-timeout", "700ms"]);
+    let run = run(&["cut=0-2@0"], &["--ready-timeout", "1500ms"]);
     assert_eq!(run.code, Some(4), "{}", run.stdout);
     assert!(run.stderr.contains("the probe did not reach"), "{}", run.stderr);
     assert!(run.stderr.contains("ws://"), "{}", run.stderr);
@@ -299,7 +299,7 @@ fn an_upgrade_that_fails_names_the_node_the_phase_and_the_cause() {
         ("1:mute", "no answer to the upgrade"),
     ];
     for (fault, cause) in cases {
-        let run = run(&[fault], &["--connect-timeout", "500ms"]);
+        let run = run(&[fault], &["--connect-timeout", "1500ms"]);
         assert_eq!(run.code, Some(4), "{fault}: {}", run.stdout);
         let said = &run.stderr;
         assert!(said.contains(cause) && said.contains("upgrade"), "{fault}: {said}");
@@ -309,7 +309,7 @@ fn an_upgrade_that_fails_names_the_node_the_phase_and_the_cause() {
 
 #[test]
 fn a_node_that_never_speaks_is_found_before_the_clock_starts() {
-    let run = run(&["1:deaf"], &["--ready-timeout", "700ms"]);
+    let run = run(&["1:deaf"], &["--ready-timeout", "1500ms"]);
     assert_eq!(run.code, Some(4));
     assert!(run.stderr.contains("1 of its 1 socket"), "{}", run.stderr);
 }

@@ -42,7 +42,7 @@ fn server(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketAdd
 
 /// One push socket against an echo server.
 fn run(node: SocketAddr, flags: &str) -> Ran {
-    let words = "--dialect raw --fan-out own --push-sockets 1 --quiet --json - --drain 500ms";
+    let words = "--dialect raw --fan-out own --push-sockets 1 --quiet --json - --drain 1500ms";
     let output = Command::new("timeout")
         .args(["60", env!("CARGO_BIN_EXE_fanstorm"), "--node"])
         .arg(format!("ws://{node}/"))

@@ -201,8 +201,14 @@ fn uring(slots: u64) -> UringRing {
 
 fn cluster(relay: bool) -> Cluster {
     let executable = Some(env!("CARGO_BIN_EXE_fanstorm").into());
-    Cluster::start(&ClusterConfig { nodes: 2, relay, executable, ..ClusterConfig::default() })
-        .unwrap()
+    Cluster::start(&ClusterConfig {
+        nodes: 2,
+        relay,
+        executable,
+        clients: Some(64),
+        ..ClusterConfig::default()
+    })
+    .unwrap()
 }
 
 #[test]

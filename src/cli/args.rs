@@ -215,8 +215,8 @@ pub struct Embedded<'a> {
 }
 
 impl Embedded<'_> {
-    /// What to start, on these CPUs.
-    pub fn config(&self, cpus: &[usize]) -> ClusterConfig {
+    /// What to start, on these CPUs, for so many sockets.
+    pub fn config(&self, cpus: &[usize], sockets: u64) -> ClusterConfig {
         ClusterConfig {
             nodes: self.nodes.into(),
             relay: self.relay,
@@ -224,6 +224,7 @@ impl Embedded<'_> {
             seed: self.seed,
             cpus: cpus.to_vec(),
             fault_log: self.fault_log.map(ToOwned::to_owned),
+            clients: Some(sockets),
             ..ClusterConfig::default()
         }
     }
@@ -648,7 +649,7 @@ mod tests {
         match args(words).source() {
             Ok(Source::Embedded(e)) => {
                 assert_eq!(e.to_string(), "embedded relay, fault 4:drop=0.001");
-                let config = e.config(&[1, 2]);
+                let config = e.config(&[1, 2], 6);
                 assert_eq!((config.nodes, config.cpus, config.seed), (5, vec![1, 2], 42));
             }
             other => panic!("{other:?}"),

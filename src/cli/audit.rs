@@ -7,6 +7,7 @@
 //! nodes there are.
 
 use std::env;
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -17,8 +18,11 @@ use super::exit::Exit;
 use super::fix::FixFiles;
 use super::need;
 use super::run::{self, RunError, warn};
+use crate::engine::ring::RingConfig;
+use crate::engine::ring::several::SeveralRings;
 use crate::host::audit::{self, Audit, facts::Facts};
-use crate::host::{io_uring, limits};
+use crate::host::io_uring::{self, Refusal};
+use crate::host::limits;
 use crate::plan::Plan;
 use crate::plan::engine::{Engine, Wish};
 use crate::plan::load::Load;
@@ -66,7 +70,7 @@ fn attempt(args: &AuditArgs) -> Result<Exit, RunError> {
         need.limits.busiest = "one node of the embedded cluster".to_owned();
     }
     let mut facts = Facts::read();
-    facts.uring.attempt = Some(io_uring::probe(run::smallest_ring));
+    facts.uring.attempt = Some(try_rings(&plan));
     let audit = audit::audit(&facts, &need);
     let audited = Audited { plan: &plan, facts: &facts, need: &need, audit: &audit };
 
@@ -78,6 +82,25 @@ fn attempt(args: &AuditArgs) -> Result<Exit, RunError> {
         files.write(&fix::sysctl_file(&audit, &arguments()), &fix::limits_file(&audit))?;
     }
     Ok(exit_code(&audit))
+}
+
+/// The smallest first, which is refused for reasons of its own; then those of the plan, which may be more
+/// than the user's locked memory holds.
+fn try_rings(plan: &Plan) -> Result<(), Refusal> {
+    io_uring::probe(run::smallest_ring)?;
+    let refusal = io_uring::probe(|| rings(plan)).err();
+    // Descriptors are the business of rules of their own.
+    refusal.filter(|refusal| *refusal == Refusal::Memory).map_or(Ok(()), Err)
+}
+
+/// As large as those of the plan's workers, all at once.
+fn rings(plan: &Plan) -> io::Result<()> {
+    let workers = plan.workers();
+    let sockets = plan.sockets().div_ceil(workers as u64);
+    let size = RingConfig::for_sockets(u32::try_from(sockets).map_err(io::Error::other)?);
+    let size = if plan.direct { size.direct(plan.rings_each) } else { size };
+    let made = (0..workers).map(|_| SeveralRings::new(size, plan.rings_each));
+    made.collect::<io::Result<Vec<_>>>().map(drop)
 }
 
 fn exit_code(audit: &Audit) -> Exit {

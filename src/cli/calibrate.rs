@@ -86,6 +86,7 @@ fn against_relays(
         audience: audience(plan.fan_out),
         cpus,
         seed: plan.seed,
+        clients: Some(plan.sockets()),
         ..ClusterConfig::default()
     };
     let cluster = Cluster::start(&config)?;

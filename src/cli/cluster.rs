@@ -104,6 +104,7 @@ impl ClusterArgs {
             executable: None,
             port: self.port,
             node_port: self.node_port,
+            clients: None,
         }
     }
 }

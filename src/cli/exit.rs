@@ -14,7 +14,7 @@ pub enum Exit {
     Incomplete = 1,
     /// The command line makes no sense.
     Usage = 2,
-    /// This host cannot run it: io_uring, descriptors, ports, memory.
+    /// This host cannot run it: io_uring, descriptors, ports, memory, processes.
     Host = 3,
     /// The discovery or a node cannot be reached, refuses, or never answers.
     Unreachable = 4,
@@ -30,7 +30,7 @@ impl Exit {
         "  0    complete: every copy came once, and the verdict is not void\n",
         "  1    copies are missing, duplicate or corrupt, or rows did not run\n",
         "  2    a flag or a file is wrong\n",
-        "  3    this host cannot run it (io_uring, descriptors, ports, memory)\n",
+        "  3    this host cannot run it (io_uring, descriptors, ports, memory, processes)\n",
         "  4    the target cannot be reached, refuses, or never becomes ready\n",
         "  5    complete, but the verdict is void: the generator was the bottleneck\n",
         "  130  interrupted; what was measured is reported",

@@ -58,8 +58,16 @@ fn limits(plan: &Plan, embedded: bool) -> limits::Need {
         sockets_to_busiest: plan.sockets_to(busiest),
         busiest: plan.nodes[busiest].url.clone(),
         own_origins: plan.sources_to(busiest).is_some(),
+        tasks: tasks(plan.workers() as u64, embedded.then_some(plan.nodes.len())),
         memory: [&plan.largest_memory().parts()[..], &plan.connection_memory(embedded)].concat(),
     }
+}
+
+/// Processes and threads that are yet to be started: one for each worker, and two for each process of an
+/// embedded cluster, the discovery among them.
+pub fn tasks(workers: u64, embedded_nodes: Option<usize>) -> u64 {
+    // Before the workers another thread takes their place: the one that looks up the discovery's name.
+    workers + embedded_nodes.map_or(0, |nodes| 2 * (nodes as u64 + 1))
 }
 
 /// A copy as we send it; a cluster may wrap it in more.

@@ -61,6 +61,13 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let embedded = matches!(source, Source::Embedded(_));
     let (engine, notice) = engine_choice::choose(args.engine(), io_uring::probe(smallest_ring))?;
     limits::raise_descriptors();
+    // Before an embedded cluster takes its part of what there is.
+    let host = limits::Facts::read();
+    let nodes = match &source {
+        Source::Embedded(embedded) => Some(usize::from(embedded.nodes)),
+        _ => None,
+    };
+    limits::tasks(&host, need::tasks(1, nodes)).map_err(HostError::from)?;
 
     let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
     let plan = Plan::new(load, targets, placement.workers, engine)?;
@@ -68,8 +75,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let shares = args.waits_by_itself() && !has_own_cpus(placement.shared);
     let plan = if shares { plan.on_shared_cpus() } else { plan };
     let need = need::of(&plan, embedded, args.engine());
-    limits::check(&limits::Facts::read(), &need.limits)
-        .map_err(|error| too_large(error, &plan, embedded))?;
+    limits::check(&host, &need.limits).map_err(|error| too_large(error, &plan, embedded))?;
     let surroundings = Surroundings {
         cpus_allowed: Some(cpus::allowed().len()),
         cluster_shares_cores: placement.shared,
@@ -159,7 +165,8 @@ fn stage(args: &RunArgs, source: Source<'_>, load: &Load) -> Result<Stage, RunEr
 fn on_embedded(args: &RunArgs, embedded: &Embedded<'_>, load: &Load) -> Result<Stage, RunError> {
     let mut notices = Vec::new();
     let placement = place(args, load, embedded.nodes.into(), None, &mut notices)?;
-    let cluster = Cluster::start(&embedded.config(&placement.cluster))?;
+    let sockets = load.sockets(embedded.nodes.into());
+    let cluster = Cluster::start(&embedded.config(&placement.cluster, sockets))?;
     let url = cluster.discovery_url().parse().expect("the cluster makes a URL");
     let mut urls = discover::nodes(&url, args.connect_timeout())?;
     urls.sort_by_key(|url| place_of(url, cluster.node_urls()));
@@ -372,7 +379,7 @@ impl RunError {
                 | EngineError::TooFew { .. }
                 | EngineError::NotReady(..) => Exit::Unreachable,
                 EngineError::Interrupted => Exit::Interrupted,
-                EngineError::Host { .. } => Exit::Host,
+                EngineError::NoThread(_) | EngineError::Host { .. } => Exit::Host,
             },
         }
     }

@@ -13,7 +13,8 @@ use std::process::{ExitCode, exit};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::handshake::{Bound, Listen, Order, Ready, Role, hear, say};
-use super::stream::{self, Kernel, Listener};
+use super::process::started_no_more;
+use super::stream::{self, Kernel, Listener, Queues};
 use super::{discovery, net, node};
 
 /// Runs this process as a child of a [`Cluster`](super::Cluster): discovery or node, as the line on
@@ -50,14 +51,15 @@ fn obey() -> io::Result<std::convert::Infallible> {
         pin(cpu)?;
     }
     raise_descriptor_limit();
+    let queues = Queues::of(order.connections);
     match (order.role, mesh) {
         (Role::Node(role), Some(mesh)) => {
             let node = node::Node::new(&role, order.seed)?;
             node.prepare(&clients)?;
-            run(move |kernel| node.serve(kernel, clients, mesh, role.mesh_ports, ready))
+            run(queues, move |kernel| node.serve(kernel, clients, mesh, role.mesh_ports, ready))
         }
         (Role::Node(_), None) => Err(io::Error::other("a node without a mesh port")),
-        (Role::Discovery(client_ports), _) => run(move |kernel| async move {
+        (Role::Discovery(client_ports), _) => run(queues, move |kernel| async move {
             let clients = Listener::new(kernel, clients)?;
             ready(kernel)?;
             discovery::serve(clients, client_ports, order.seed).await;
@@ -80,10 +82,12 @@ fn ready(kernel: Kernel) -> io::Result<()> {
 
 /// Runs the child's work; comes back only with an error.
 fn run<F: Future<Output = io::Result<()>> + 'static>(
+    queues: Queues,
     work: impl FnOnce(Kernel) -> F,
 ) -> io::Result<std::convert::Infallible> {
-    std::thread::Builder::new().name("parent".to_owned()).spawn(end_with_parent)?;
-    let outcome = stream::block_on(work);
+    let thread = std::thread::Builder::new().name("parent".to_owned());
+    thread.spawn(end_with_parent).map_err(no_thread)?;
+    let outcome = stream::block_on(queues, work);
     let code = match outcome {
         Ok(()) => 0,
         Err(e) => {
@@ -92,6 +96,10 @@ fn run<F: Future<Output = io::Result<()>> + 'static>(
         }
     };
     exit(code)
+}
+
+fn no_thread(source: io::Error) -> io::Error {
+    io::Error::other(format!("{source}{}", started_no_more(&source)))
 }
 
 /// Ends this process when the parent has: the kernel closes the pipe however it ended.

@@ -49,6 +49,8 @@ pub(super) struct Order {
     pub(super) seed: u64,
     /// The CPU to stay on.
     pub(super) cpu: Option<usize>,
+    /// Connections to be ready for, where that is known.
+    pub(super) connections: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -11,8 +11,11 @@ use super::audience::Audience;
 use super::discovery;
 use super::faults::{Fault, FaultSpec};
 use super::handshake::{Bound, Listen, NodeOrder, Order, Ready, Role};
-use super::process::Process;
+use super::process::{Process, started_no_more};
 use crate::units::Nanos;
+
+/// Who may ask the discovery at the same time: more of them wait for their turn.
+const ASKING_AT_ONCE: u64 = 64;
 
 /// How often children are looked at while their end is waited for.
 const WATCH_PERIOD: Duration = Duration::from_millis(20);
@@ -41,6 +44,8 @@ pub struct ClusterConfig {
     pub port: Option<u16>,
     /// The first node's client port, the next one's is one higher and so on; any free ones without.
     pub node_port: Option<u16>,
+    /// Clients of any one node at most, where that is known: it makes room for no more.
+    pub clients: Option<u64>,
 }
 
 impl Default for ClusterConfig {
@@ -56,6 +61,7 @@ impl Default for ClusterConfig {
             executable: None,
             port: None,
             node_port: None,
+            clients: None,
         }
     }
 }
@@ -93,7 +99,7 @@ pub enum ClusterError {
         source: io::Error,
     },
     /// A child could not be started.
-    #[error("the cluster's {child} cannot be started: {source}")]
+    #[error("the cluster's {child} cannot be started: {source}{}", started_no_more(source))]
     Spawn {
         /// Which.
         child: String,
@@ -189,7 +195,9 @@ impl Cluster {
                 index if index == config.nodes => Role::Discovery(client_ports.clone()),
                 index => Role::Node(config.node_order(index, mesh_ports.clone())),
             };
-            child.say(&Order { role, seed: config.seed, cpu: config.cpu(index) })
+            let (seed, cpu, connections) =
+                (config.seed, config.cpu(index), config.connections(index));
+            child.say(&Order { role, seed, cpu, connections })
         })?;
         let ready = self.each(|_, child| child.hear::<Ready>())?;
         self.io_uring = ready.iter().all(|child| child.io_uring);
@@ -200,13 +208,31 @@ impl Cluster {
         &mut self,
         mut act: impl FnMut(usize, &mut Process) -> io::Result<T>,
     ) -> Result<Vec<T>, ClusterError> {
-        let nodes = self.children.len() - 1;
         let mut answers = Vec::with_capacity(self.children.len());
-        for (index, child) in self.children.iter_mut().enumerate() {
-            let answer = act(index, child).map_err(|e| why_silent(name(index, nodes), child, e))?;
-            answers.push(answer);
+        for index in 0..self.children.len() {
+            match act(index, &mut self.children[index]) {
+                Ok(answer) => answers.push(answer),
+                Err(source) => return Err(self.why_silent(index, source)),
+            }
         }
         Ok(answers)
+    }
+
+    /// A line did not come: because the child has ended, most likely.
+    fn why_silent(&mut self, index: usize, source: io::Error) -> ClusterError {
+        let nodes = self.children.len() - 1;
+        let child = name(index, nodes);
+        let Some(status) = self.children[index].status_soon() else {
+            return ClusterError::Silent { child, source };
+        };
+        let mut reason = self.children[index].end();
+        // A node ends when one that it links to has: the other may know more.
+        let others = self.children.iter_mut().enumerate().filter(|(other, _)| *other != index);
+        let mut ended = others.filter_map(|(other, child)| Some((other, child.ended()?.1)));
+        if let Some((other, words)) = ended.find(|(_, words)| *words != reason) {
+            reason = format!("{reason}; {}: {words}", name(other, nodes));
+        }
+        ClusterError::Ended { child, status: status.to_string(), reason }
     }
 
     /// Where the nodes are asked for: `http://127.0.0.1:PORT/api/clients`.
@@ -310,6 +336,14 @@ impl ClusterConfig {
         (!self.cpus.is_empty()).then(|| self.cpus[child % self.cpus.len()])
     }
 
+    /// Of a child: nodes listen to each other, one connection in each direction.
+    fn connections(&self, child: usize) -> Option<u64> {
+        if child == self.nodes {
+            return Some(ASKING_AT_ONCE);
+        }
+        self.clients.map(|clients| clients + 2 * self.nodes as u64)
+    }
+
     fn node_order(&self, index: usize, mesh_ports: Vec<u16>) -> NodeOrder {
         NodeOrder {
             index,
@@ -327,12 +361,4 @@ fn name(index: usize, nodes: usize) -> String {
 
 fn spawn_error(child: &str, source: io::Error) -> ClusterError {
     ClusterError::Spawn { child: child.to_owned(), source }
-}
-
-/// A line did not come: because the child has ended, most likely.
-fn why_silent(child: String, process: &mut Process, source: io::Error) -> ClusterError {
-    let Some(status) = process.status_soon() else {
-        return ClusterError::Silent { child, source };
-    };
-    ClusterError::Ended { child, status: status.to_string(), reason: process.end() }
 }

@@ -19,6 +19,17 @@ use crate::units::Nanos;
 /// How long a child may take for one line. They take milliseconds; a machine may be very busy.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// What to do where the system starts no more of them; nothing about its other answers.
+pub(super) fn started_no_more(source: &io::Error) -> &'static str {
+    // EAGAIN of clone(2), for processes and threads alike.
+    if source.kind() == io::ErrorKind::WouldBlock {
+        ": no more processes and threads may be started (ulimit -u, docker --pids-limit, systemd \
+         TasksMax=)"
+    } else {
+        ""
+    }
+}
+
 /// A child process that ends when this value does.
 #[derive(Debug)]
 pub(super) struct Process {

@@ -13,10 +13,43 @@ use tokio::task::LocalSet;
 
 /// Submission entries: one turn's reads and writes of a few thousand connections.
 const RING_ENTRIES: u32 = 2048;
+const RING_ENTRIES_MIN: u32 = 256;
 
 /// Completion entries: every connection of a large node may complete in the same turn, and
 /// tokio-uring looks at the overflow list only when it submits.
 const RING_COMPLETIONS: u32 = 32 << 10;
+const RING_COMPLETIONS_MIN: u32 = 1024;
+
+/// How large the queues are. Since Linux 6.14 they count as locked memory of the *user*, all processes
+/// together, unless these have CAP_IPC_LOCK; the usual `RLIMIT_MEMLOCK` is 8 MiB, and the largest queues
+/// are 0.7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Queues {
+    entries: u32,
+    completions: u32,
+}
+
+impl Queues {
+    /// For so many connections, of all kinds; as large as is of use where nobody knows.
+    pub(super) fn of(connections: Option<u64>) -> Self {
+        let connections = connections.map_or(u32::MAX, |n| u32::try_from(n).unwrap_or(u32::MAX));
+        let several =
+            |times: u32, most: u32| connections.saturating_mul(times).min(most).next_power_of_two();
+        Self {
+            entries: several(4, RING_ENTRIES).max(RING_ENTRIES_MIN),
+            completions: several(8, RING_COMPLETIONS).max(RING_COMPLETIONS_MIN),
+        }
+    }
+
+    /// None where they are as small as they may be.
+    fn halved(self) -> Option<Self> {
+        let smaller = Self {
+            entries: (self.entries / 2).max(RING_ENTRIES_MIN),
+            completions: (self.completions / 2).max(RING_COMPLETIONS_MIN),
+        };
+        (smaller != self).then_some(smaller)
+    }
+}
 
 /// What all sockets of this process stand on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +65,10 @@ pub(super) enum Kernel {
 /// # Errors
 /// The work's own, or that not even epoll is to be had.
 pub(super) fn block_on<F: Future<Output = io::Result<()>> + 'static>(
+    queues: Queues,
     work: impl FnOnce(Kernel) -> F,
 ) -> io::Result<()> {
-    let mut ring = tokio_uring::uring_builder();
-    ring.setup_cqsize(RING_COMPLETIONS);
-    let mut builder = tokio_uring::builder();
-    builder.entries(RING_ENTRIES).uring_builder(&ring);
-    match tokio_uring::Runtime::new(&builder) {
+    match runtime(queues) {
         // Never dropped while reads are in flight: see `child`.
         Ok(runtime) => runtime.block_on(work(Kernel::Uring)),
         Err(error) if is_refused(&error) => {
@@ -46,8 +76,35 @@ pub(super) fn block_on<F: Future<Output = io::Result<()>> + 'static>(
             LocalSet::new().block_on(&runtime, work(Kernel::Readiness))
         }
         // Memory or descriptors: a cluster on something else would be another cluster, and nobody told.
-        Err(error) => Err(error),
+        Err(error) => Err(explained(error)),
     }
+}
+
+/// As large as the queues are to be, or as the kernel lets them be.
+fn runtime(queues: Queues) -> io::Result<tokio_uring::Runtime> {
+    let mut ring = tokio_uring::uring_builder();
+    ring.setup_cqsize(queues.completions);
+    let mut builder = tokio_uring::builder();
+    builder.entries(queues.entries).uring_builder(&ring);
+    let made = tokio_uring::Runtime::new(&builder);
+    match (&made, queues.halved()) {
+        (Err(error), Some(smaller)) if lacks_memory(error) => runtime(smaller),
+        _ => made,
+    }
+}
+
+fn lacks_memory(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::NOMEM)
+}
+
+fn explained(error: io::Error) -> io::Error {
+    if !lacks_memory(&error) {
+        return error;
+    }
+    io::Error::other(format!(
+        "{error} for io_uring's queues, which count as locked memory of this user: raise `ulimit -l`, \
+         LimitMEMLOCK= (systemd) or --ulimit memlock= (docker)"
+    ))
 }
 
 /// By seccomp or a sysctl, or since the kernel is too old.
@@ -178,5 +235,23 @@ async fn once_ready<W: Future<Output = io::Result<()>>>(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             outcome => return outcome,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_are_as_large_as_the_connections_and_may_be_halved_down_to_what_any_user_may_lock() {
+        let smallest = Queues { entries: RING_ENTRIES_MIN, completions: RING_COMPLETIONS_MIN };
+        let largest = Queues { entries: RING_ENTRIES, completions: RING_COMPLETIONS };
+        assert_eq!(Queues::of(Some(12)), smallest);
+        assert_eq!(Queues::of(Some(1_000)), Queues { entries: 2_048, completions: 8_192 });
+        assert_eq!((Queues::of(Some(u64::MAX)), Queues::of(None)), (largest, largest));
+        let mut halved = std::iter::successors(Some(largest), |queues| queues.halved());
+        assert_eq!(halved.by_ref().take(7).last(), Some(smallest));
+        // The kernel's 64 and 16 bytes for each.
+        assert!(smallest.entries * 64 + smallest.completions * 16 <= 32 << 10);
     }
 }

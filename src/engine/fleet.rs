@@ -86,7 +86,7 @@ pub fn run(
             commands.push(command);
             let seat = Thread { plan, seats, index, board: &board, inbox, report: report.clone() };
             let thread = thread::Builder::new().name(format!("{WORKER_THREADS}{index}"));
-            thread.spawn_scoped(scope, move || seat.run()).expect("a thread for each worker");
+            thread.spawn_scoped(scope, move || seat.run()).map_err(EngineError::NoThread)?;
         }
         drop(report);
         let board = &board;
@@ -124,7 +124,7 @@ impl Thread<'_> {
     fn run(self) {
         let obituary = Obituary { index: self.index, report: self.report.clone() };
         if let Err(error) = self.serve() {
-            self.tell(Report::Failed(error));
+            self.tell(Report::Failed(crate::host::io_uring::explained(error)));
         }
         drop(obituary);
     }

@@ -115,6 +115,9 @@ pub enum EngineError {
     /// A signal came before anything was measured.
     #[error("interrupted before the first row: nothing was measured")]
     Interrupted,
+    /// The host starts no more threads; workers that run already have ended with their commands.
+    #[error("no thread can be started for a worker of --cores (ulimit -u, pids.max): {0}")]
+    NoThread(std::io::Error),
     /// The host does not let us.
     #[error("{doing}: {source}")]
     Host {

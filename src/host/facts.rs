@@ -7,8 +7,10 @@
 //! Every parser is a pure function over a file's text, tested on texts of real hosts.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::cgroup::Cgroups;
+pub use super::cgroup::Throttle;
 use crate::units::{Bytes, Nanos};
 
 /// What the names of worker threads begin with.
@@ -80,15 +82,6 @@ pub struct CpuTicks {
     pub steal: u64,
     /// All time, idle included.
     pub total: u64,
-}
-
-/// What the CPU quota of a cgroup did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Throttle {
-    /// Periods in which the quota ran out.
-    pub periods: u64,
-    /// Time spent standing still because of it.
-    pub time: Nanos,
 }
 
 /// What the scheduler did with our threads.
@@ -287,91 +280,6 @@ fn softnet_dropped(softnet: &str) -> Option<u64> {
     per_cpu.filter(|cpus| !cpus.is_empty()).map(|cpus| cpus.iter().sum())
 }
 
-/// The directories of our cgroup and of all above it: the tightest limit holds.
-struct Cgroups {
-    /// Version 2, innermost first.
-    unified: Vec<PathBuf>,
-    /// Version 1, controller `cpu`.
-    cpu: Vec<PathBuf>,
-    /// Version 1, controller `memory`.
-    memory: Vec<PathBuf>,
-}
-
-impl Cgroups {
-    fn under(root: &Path) -> Self {
-        let membership = text(root, "proc/self/cgroup").unwrap_or_default();
-        let mount = root.join("sys/fs/cgroup");
-        let dirs = |mount: PathBuf, controller| {
-            cgroup_path(&membership, controller).map(|path| ancestry(&mount, path))
-        };
-        Self {
-            unified: dirs(mount.clone(), "").unwrap_or_default(),
-            cpu: dirs(mount.join("cpu"), "cpu").unwrap_or_default(),
-            memory: dirs(mount.join("memory"), "memory").unwrap_or_default(),
-        }
-    }
-
-    fn cpu_quota(&self) -> Option<f64> {
-        let v2 = self.unified.iter().filter_map(|dir| cpu_max(&text(dir, "cpu.max")?));
-        let v1 = self.cpu.iter().filter_map(|dir| {
-            let (quota, period) = (text(dir, "cpu.cfs_quota_us")?, text(dir, "cpu.cfs_period_us")?);
-            // -1 is no limit.
-            cpu_max(&format!("{} {}", quota.trim(), period.trim())).filter(|cpus| *cpus > 0.0)
-        });
-        v2.chain(v1).reduce(f64::min)
-    }
-
-    fn memory_limit(&self) -> Option<Bytes> {
-        let v2 = self.unified.iter().filter_map(|dir| text(dir, "memory.max"));
-        let v1 = self.memory.iter().filter_map(|dir| text(dir, "memory.limit_in_bytes"));
-        let limits = v2.chain(v1).filter_map(|limit| limit.trim().parse().ok());
-        // Version 1 writes the largest page-aligned number for no limit.
-        limits.filter(|&limit: &u64| limit < 1 << 62).min().map(Bytes)
-    }
-
-    fn throttle(&self) -> Option<Throttle> {
-        let stats = self.unified.iter().chain(&self.cpu);
-        let found = stats.filter_map(|dir| throttle(&text(dir, "cpu.stat")?));
-        found.max_by_key(|throttle| throttle.periods)
-    }
-}
-
-/// The path in the line of a controller; version 2 is the one without a controller.
-fn cgroup_path<'a>(membership: &'a str, controller: &str) -> Option<&'a str> {
-    membership.lines().find_map(|line| {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let controllers = parts.next()?;
-        controllers.split(',').any(|name| name == controller).then(|| parts.next())?
-    })
-}
-
-/// `mount/a/b`, `mount/a`, `mount`: those that exist. Inside a container the mount is often rooted
-/// at the container's own cgroup while the path is the host's.
-fn ancestry(mount: &Path, path: &str) -> Vec<PathBuf> {
-    let full = mount.join(path.trim_start_matches('/'));
-    let above = full.ancestors().take_while(|dir| dir.starts_with(mount));
-    above.filter(|dir| dir.is_dir()).map(Path::to_owned).collect()
-}
-
-/// `max 100000` or `150000 100000`: quota and period.
-fn cpu_max(text: &str) -> Option<f64> {
-    let (quota, period) = text.trim().split_once(' ')?;
-    Some(quota.parse::<f64>().ok()? / period.parse::<f64>().ok().filter(|p| *p > 0.0)?)
-}
-
-/// `cpu.stat` of either version. A group without the CPU controller has no `nr_throttled`.
-fn throttle(stat: &str) -> Option<Throttle> {
-    let value = |key: &str| {
-        let pairs = stat.lines().filter_map(|line| line.split_once(' '));
-        pairs.into_iter().find(|(name, _)| *name == key)?.1.trim().parse::<u64>().ok()
-    };
-    let v2 = value("throttled_usec").map(Nanos::from_micros);
-    Some(Throttle {
-        periods: value("nr_throttled")?,
-        time: v2.or_else(|| value("throttled_time").map(Nanos))?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -546,12 +454,9 @@ mod tests {
             assert_eq!(sched_time(text), None, "{text:?}");
             assert_eq!(softnet_dropped(text), None, "{text:?}");
             assert_eq!(tcp_drops(text), None, "{text:?}");
-            assert_eq!(throttle(text), None, "{text:?}");
-            assert_eq!(cpu_max(text), None, "{text:?}");
             assert_eq!(cpu_list(text), None, "{text:?}");
             assert_eq!(memory_total(text), None, "{text:?}");
         }
-        assert_eq!(cpu_max("100000 0"), None);
     }
 
     #[test]

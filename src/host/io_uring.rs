@@ -54,7 +54,8 @@ pub enum Refusal {
     /// ENOMEM: locked or plain memory.
     #[error(
         "io_uring got no memory for its queues (ENOMEM): raise the locked-memory limit \
-         (`ulimit -l unlimited`, LimitMEMLOCK=infinity) or free some memory"
+         (`ulimit -l unlimited`, LimitMEMLOCK=infinity, docker --ulimit memlock=-1) or free some \
+         memory"
     )]
     Memory,
     /// Anything else.
@@ -72,6 +73,15 @@ impl Refusal {
     /// kernel build or a sandbox withholds is not to be had before the run.
     pub const fn is_fixed_on_the_spot(&self) -> bool {
         matches!(self, Self::Sysctl { .. } | Self::Memory)
+    }
+}
+
+/// What a worker says whose ring failed. A smaller ring has succeeded before: where a larger one does
+/// not, the user's locked memory is used up.
+pub fn explained(error: io::Error) -> io::Error {
+    match Errno::from_io_error(&error) {
+        Some(Errno::NOMEM) => io::Error::other(Refusal::Memory.to_string()),
+        _ => error,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Descriptors, local ports and memory: enough for the plan, or an error with the arithmetic.
+//! Descriptors, local ports, memory and processes: enough for the plan, or an error with the arithmetic.
 //!
 //! Belongs here: hard stops. Does not: advice about a host that is merely untuned, and what the
 //! plan needs, which is passed in.
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::facts::HostFacts;
+use super::cgroup::Cgroups;
 use crate::units::{Bytes, Count};
 
 /// Descriptors beside the sockets: standard streams, a ring for each worker, the result file, the
@@ -50,6 +50,8 @@ pub struct Need {
     pub own_origins: bool,
     /// Memory by purpose, in bytes.
     pub memory: Vec<(&'static str, u64)>,
+    /// Processes and threads that are started, those of an embedded cluster among them.
+    pub tasks: u64,
 }
 
 impl Need {
@@ -102,6 +104,8 @@ pub struct Facts {
     pub reserved_ports: u64,
     /// Memory that can be had without swapping; none if the host does not say.
     pub memory_bytes: Option<u64>,
+    /// Processes and threads that control groups let us start; none without a limit.
+    pub tasks_free: Option<u64>,
 }
 
 /// What there is too little of. One line each, with the figures and the remedy.
@@ -181,6 +185,24 @@ pub enum LimitError {
         /// What there is, in bytes.
         available: u64,
     },
+    /// A control group counts processes and threads.
+    #[error(
+        "too few processes: the plan starts {} processes and threads, pids.max of this control group \
+         leaves {}: {}",
+        Count(*.needed), Count(*.free), more_tasks()
+    )]
+    Tasks {
+        /// What is started.
+        needed: u64,
+        /// What may be.
+        free: u64,
+    },
+}
+
+/// What lets more of them be started.
+pub(super) const fn more_tasks() -> &'static str {
+    "raise docker's --pids-limit, systemd's TasksMax= or Kubernetes' podPidsLimit, or lower --nodes \
+     or --cores"
 }
 
 fn raise(needed: u64) -> String {
@@ -217,6 +239,7 @@ pub fn raise_descriptors() {
 pub fn check(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     ports(facts, need)?;
     memory(facts, need)?;
+    tasks(facts, need.tasks)?;
     files(facts, need)?;
     cluster_descriptors(facts, need)?;
     descriptors(facts, need)
@@ -278,6 +301,18 @@ pub(super) fn memory(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     }
 }
 
+/// Processes and threads alone. An embedded cluster is started before all else of a plan is known, and
+/// so a run asks for these once more.
+///
+/// # Errors
+/// When fewer may be started.
+pub fn tasks(facts: &Facts, needed: u64) -> Result<(), LimitError> {
+    match facts.tasks_free {
+        Some(free) if needed > free => Err(LimitError::Tasks { needed, free }),
+        _ => Ok(()),
+    }
+}
+
 impl Facts {
     /// Reads them from this host. What cannot be read is taken at the kernel's default.
     pub fn read() -> Self {
@@ -292,6 +327,7 @@ impl Facts {
         let ports = ports.unwrap_or((32_768, 60_999));
         let reserved = file("proc/sys/net/ipv4/ip_local_reserved_ports");
         let nofile = hard_limit(&file("proc/self/limits"), "Max open files");
+        let groups = Cgroups::under(root);
         Self {
             // The hard limit, as if we had raised the soft one: every process may.
             nofile: nofile.unwrap_or(u64::MAX),
@@ -301,8 +337,9 @@ impl Facts {
             reserved_ports: reserved_within(&reserved, ports),
             memory_bytes: least(
                 mem_available(&file("proc/meminfo")),
-                HostFacts::under(root).cgroup_memory.map(|memory| memory.0),
+                groups.memory_free().map(|memory| memory.0),
             ),
+            tasks_free: groups.tasks_free(),
         }
     }
 
@@ -376,6 +413,7 @@ mod tests {
         ports: (32_768, 60_999),
         reserved_ports: 0,
         memory_bytes: Some(8 << 30),
+        tasks_free: None,
     };
 
     fn need(sockets: u64, sockets_to_busiest: u64) -> Need {
@@ -389,6 +427,7 @@ mod tests {
             busiest,
             own_origins: false,
             memory,
+            tasks: 11,
         }
     }
 
@@ -491,6 +530,18 @@ mod tests {
         );
         let silent = Facts { memory_bytes: None, ..DEBIAN };
         assert_eq!(check(&silent, &need(6, 6)), Ok(()));
+    }
+
+    #[test]
+    fn a_plan_that_starts_more_than_its_control_group_lets_it_is_refused_before_it_does() {
+        let facts = |free| Facts { tasks_free: Some(free), ..DEBIAN };
+        assert_eq!(check(&facts(11), &need(6, 6)), Ok(()));
+        assert_eq!(
+            refusal(&facts(10), &need(6, 6)),
+            "too few processes: the plan starts 11 processes and threads, pids.max of this control \
+             group leaves 10: raise docker's --pids-limit, systemd's TasksMax= or Kubernetes' \
+             podPidsLimit, or lower --nodes or --cores"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! which says what to do. Does not: what to run (`plan`), io_uring itself (`engine::ring`).
 
 pub mod audit;
+mod cgroup;
 pub mod clock;
 pub mod cpus;
 pub mod facts;

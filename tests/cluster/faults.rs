@@ -248,7 +248,8 @@ fn spoilt_upgrades_are_refused_wrong_or_never_answered_and_logged_by_port() {
     stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
     let port = stream.local_addr().expect("connected").port();
     assert!(tungstenite::client(&bench.cluster.node_urls()[2], stream).is_err());
-    let log = bench.log();
+    // We may have given up before the node has read what we asked.
+    let log = eventually("three deeds", || Some(bench.log()).filter(|log| log.len() == 3));
     let done: Vec<_> = log.iter().map(|event| (event.node, event.fault.as_str())).collect();
     assert_eq!(done, [(0, "refuse"), (1, "bad-accept"), (2, "mute")]);
     assert_eq!(log[2].port, Some(port));

@@ -39,6 +39,8 @@ pub(crate) fn start_with(
         faults: faults.iter().map(|spec| spec.parse().expect("a fault")).collect(),
         fault_log: Some(log.clone()),
         executable: Some(EXECUTABLE.into()),
+        // Many clusters of these tests run at once, and share what a user may lock.
+        clients: Some(64),
         ..ClusterConfig::default()
     };
     adapt(&mut config);

@@ -140,8 +140,11 @@ fn a_child_whose_parent_ends_before_or_during_the_handshake_ends_too() {
 }
 
 fn error(adapt: impl FnOnce(&mut ClusterConfig)) -> String {
-    let mut config =
-        ClusterConfig { executable: Some(EXECUTABLE.into()), ..ClusterConfig::default() };
+    let mut config = ClusterConfig {
+        executable: Some(EXECUTABLE.into()),
+        clients: Some(64),
+        ..ClusterConfig::default()
+    };
     adapt(&mut config);
     let error = Cluster::start(&config).map(|_| ()).expect_err("it cannot start");
     let text = error.to_string();

@@ -39,8 +39,11 @@ use crate::units::Nanos;
 /// How long the end of a ring may take before its memory is leaked rather than freed.
 const TEARDOWN: Nanos = Nanos::from_secs(1);
 
-/// Submission entries: enough for the sends and re-arms of one turn; more are submitted early.
-const SUBMISSIONS: u32 = 2048;
+/// Submission entries: enough for the sends and re-arms of one turn; more are submitted early. No more
+/// than that, since the kernel counts both queues as locked memory (`RLIMIT_MEMLOCK`).
+fn submissions(slots: u32) -> u32 {
+    slots.saturating_mul(4).clamp(256, 2048).next_power_of_two()
+}
 
 /// The kernel's own bound, `IORING_MAX_CQ_ENTRIES`: more are EINVAL.
 const COMPLETIONS_MAX: u32 = 1 << 16;
@@ -105,8 +108,9 @@ impl UringRing {
     /// Builds a ring; the calling thread must be the one that uses it.
     ///
     /// # Errors
-    /// As [`probe`], and `ENOMEM` (memory, or `RLIMIT_MEMLOCK` on kernels before 5.12); with direct
-    /// descriptors `EMFILE` for more slots than `RLIMIT_NOFILE`, which holds for each ring's table.
+    /// As [`probe`], and `ENOMEM` (memory, or `RLIMIT_MEMLOCK` on kernels before 5.12 and from 6.14
+    /// on); with direct descriptors `EMFILE` for more slots than `RLIMIT_NOFILE`, which holds for each
+    /// ring's table.
     pub fn new(config: RingConfig) -> io::Result<Self> {
         let completions = completions(config.slots);
         let ring = IoUring::builder()
@@ -116,7 +120,7 @@ impl UringRing {
             .setup_submit_all()
             .setup_cqsize(completions)
             .dontfork()
-            .build(SUBMISSIONS)?;
+            .build(submissions(config.slots))?;
         if config.direct {
             ring.submitter().register_files_sparse(config.slots)?;
         }

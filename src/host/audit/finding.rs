@@ -37,6 +37,21 @@ pub enum Remedy {
     Advice(String),
 }
 
+/// Where a remedy is to work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Within {
+    /// On the host itself.
+    #[default]
+    Host,
+    /// In a container, whose `/proc/sys` is read-only and whose limits are given to it at its start.
+    Container {
+        /// Who starts it with flags, where that is known.
+        runtime: Option<&'static str>,
+        /// It has a network of its own, and with it sysctls of its own.
+        own_network: bool,
+    },
+}
+
 /// One thing that stands in the way of one plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -54,15 +69,42 @@ pub struct Finding {
 
 impl Remedy {
     /// One line to paste into a shell, or the advice.
-    pub fn line(&self, knob: &str) -> String {
+    pub fn line(&self, knob: &str, within: Within) -> String {
         match self {
-            Self::Sysctl(value) if value.contains(' ') => {
-                format!("sudo sysctl -w {knob}='{value}'")
-            }
-            Self::Sysctl(value) => format!("sudo sysctl -w {knob}={value}"),
-            // Root raises the limit of the shell that asks, and what it starts inherits it.
-            Self::Descriptors(limit) => format!("sudo prlimit --pid $$ --nofile={limit}:{limit}"),
+            Self::Sysctl(value) => sysctl(knob, value, within),
+            Self::Descriptors(limit) => descriptors(*limit, within),
             Self::Command(line) | Self::Advice(line) => line.clone(),
+        }
+    }
+}
+
+fn sysctl(knob: &str, value: &str, within: Within) -> String {
+    let quotes = if value.contains(' ') { "'" } else { "" };
+    let setting = format!("{knob}={quotes}{value}{quotes}");
+    let of_network = knob.starts_with("net.");
+    match within {
+        Within::Host => format!("sudo sysctl -w {setting}"),
+        Within::Container { runtime: Some(runtime), own_network: true } if of_network => {
+            format!("{runtime} run --sysctl {setting}")
+        }
+        Within::Container { own_network: true, .. } if of_network => {
+            format!(
+                "sysctl {setting} among the container's own (Kubernetes: securityContext.sysctls)"
+            )
+        }
+        Within::Container { .. } => format!("sudo sysctl -w {setting}  # on the host"),
+    }
+}
+
+fn descriptors(limit: u64, within: Within) -> String {
+    match within {
+        // Root raises the limit of the shell that asks, and what it starts inherits it.
+        Within::Host => format!("sudo prlimit --pid $$ --nofile={limit}:{limit}"),
+        Within::Container { runtime: Some(runtime), .. } => {
+            format!("{runtime} run --ulimit nofile={limit}:{limit}")
+        }
+        Within::Container { .. } => {
+            format!("LimitNOFILE={limit} in the unit of the container runtime, on the host")
         }
     }
 }
@@ -73,11 +115,29 @@ mod tests {
 
     #[test]
     fn a_remedy_is_a_line_that_a_shell_takes() {
-        let line = |remedy: Remedy| remedy.line("net.core.somaxconn");
+        let line = |remedy: Remedy| remedy.line("net.core.somaxconn", Within::Host);
         assert_eq!(line(Remedy::Sysctl("9".into())), "sudo sysctl -w net.core.somaxconn=9");
         assert_eq!(line(Remedy::Sysctl("1 2".into())), "sudo sysctl -w net.core.somaxconn='1 2'");
         assert_eq!(line(Remedy::Descriptors(7)), "sudo prlimit --pid $$ --nofile=7:7");
         assert_eq!(line(Remedy::Advice("wait".into())), "wait");
+    }
+
+    #[test]
+    fn in_a_container_a_remedy_is_what_its_runtime_takes() {
+        let within = |runtime, own_network| Within::Container { runtime, own_network };
+        let line = |knob: &str, within| Remedy::Sysctl("1 2".into()).line(knob, within);
+        let port_range = |within| line("net.ipv4.ip_local_port_range", within);
+        assert_eq!(
+            port_range(within(Some("docker"), true)),
+            "docker run --sysctl net.ipv4.ip_local_port_range='1 2'"
+        );
+        assert!(port_range(within(None, true)).ends_with("(Kubernetes: securityContext.sysctls)"));
+        // The runtime refuses them there, as they are the host's.
+        assert!(port_range(within(Some("docker"), false)).ends_with("  # on the host"));
+        assert!(line("fs.nr_open", within(Some("docker"), true)).ends_with("  # on the host"));
+        let files = |runtime| Remedy::Descriptors(7).line("RLIMIT_NOFILE", within(runtime, true));
+        assert_eq!(files(Some("podman")), "podman run --ulimit nofile=7:7");
+        assert!(files(None).starts_with("LimitNOFILE=7 in the unit"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub mod need;
 pub mod rules;
 
 use self::facts::Facts;
-use self::finding::{Finding, Remedy, Severity};
+use self::finding::{Finding, Remedy, Severity, Within};
 use self::need::Need;
 use self::rules::{RULES, Rule};
 
@@ -28,11 +28,13 @@ pub struct Audit {
     pub fine: Vec<&'static Rule>,
     /// What this host does not show, as containers do.
     pub hidden: Vec<&'static Rule>,
+    /// Where remedies are to work.
+    pub within: Within,
 }
 
 /// Holds every rule against the host.
 pub fn audit(facts: &Facts, need: &Need) -> Audit {
-    let mut audit = Audit::default();
+    let mut audit = Audit { within: facts.within(), ..Audit::default() };
     for rule in RULES {
         match (rule.check)(facts, need) {
             Some(finding) => audit.found.push((rule, finding)),
@@ -52,7 +54,17 @@ impl Audit {
     /// What may be mistaken for the cluster in a run's figures.
     pub fn shortfalls(&self) -> Vec<Shortfall> {
         let bearing = self.found.iter().filter(|(rule, finding)| rule.degrades(finding));
-        bearing.map(|(rule, finding)| Shortfall::new(rule, finding)).collect()
+        bearing.map(|(rule, finding)| self.shortfall(rule, finding)).collect()
+    }
+
+    fn shortfall(&self, rule: &Rule, finding: &Finding) -> Shortfall {
+        let Finding { is, wants, why, remedy, .. } = finding;
+        let line = remedy.line(rule.knob, self.within);
+        let command = !matches!(remedy, Remedy::Advice(_));
+        Shortfall {
+            text: format!("{} is {is}, this plan wants {wants} ({why})", rule.knob),
+            remedy: if command { format!("`{line}`") } else { line },
+        }
     }
 
     /// Nothing can be run before these are gone.
@@ -68,16 +80,4 @@ pub struct Shortfall {
     pub text: String,
     /// What to do, one line.
     pub remedy: String,
-}
-
-impl Shortfall {
-    fn new(rule: &Rule, finding: &Finding) -> Self {
-        let Finding { is, wants, why, remedy, .. } = finding;
-        let line = remedy.line(rule.knob);
-        let command = !matches!(remedy, Remedy::Advice(_));
-        Self {
-            text: format!("{} is {is}, this plan wants {wants} ({why})", rule.knob),
-            remedy: if command { format!("`{line}`") } else { line },
-        }
-    }
 }

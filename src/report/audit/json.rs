@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Audited;
-use crate::host::audit::finding::{Finding, Remedy};
+use crate::host::audit::Audit;
+use crate::host::audit::finding::{Finding, Remedy, Within};
 use crate::host::audit::need::Place;
 use crate::host::audit::rules::Rule;
 use crate::report::VERSION;
@@ -113,6 +114,7 @@ pub fn schema() -> schemars::Schema {
 
 fn document(audited: &Audited<'_>, arguments: &[String]) -> Document {
     let names = |rules: &[&Rule]| rules.iter().map(|rule| rule.knob.to_owned()).collect();
+    let Audit { found, within, .. } = audited.audit;
     Document {
         schema: SCHEMA.to_owned(),
         version: VERSION.to_owned(),
@@ -120,7 +122,7 @@ fn document(audited: &Audited<'_>, arguments: &[String]) -> Document {
         kernel: audited.facts.host.kernel.clone(),
         need: need(audited),
         stops: audited.audit.stops(),
-        findings: audited.audit.found.iter().map(|(rule, finding)| item(rule, finding)).collect(),
+        findings: found.iter().map(|(rule, finding)| item(rule, finding, *within)).collect(),
         fine: names(&audited.audit.fine),
         hidden: names(&audited.audit.hidden),
     }
@@ -149,7 +151,7 @@ fn need(audited: &Audited<'_>) -> PlanNeed {
     }
 }
 
-fn item(rule: &Rule, finding: &Finding) -> Item {
+fn item(rule: &Rule, finding: &Finding, within: Within) -> Item {
     let value = match &finding.remedy {
         Remedy::Sysctl(value) => Some(value.clone()),
         _ => None,
@@ -162,7 +164,7 @@ fn item(rule: &Rule, finding: &Finding) -> Item {
         is: finding.is.clone(),
         wants: finding.wants.clone(),
         why: finding.why.clone(),
-        remedy: finding.remedy.line(rule.knob),
+        remedy: finding.remedy.line(rule.knob, within),
         sysctl_value: value,
         page: rule.group.page().to_owned(),
     }

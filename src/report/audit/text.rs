@@ -130,6 +130,7 @@ fn findings(out: &mut dyn Write, paint: Paint, audit: &Audit) -> io::Result<()> 
     headings(out, paint, &columns)?;
     for (rule, finding) in found {
         row(out, paint, &columns, rule, finding)?;
+        remedy(out, &finding.remedy, &finding.remedy.line(rule.knob, audit.within))?;
     }
     writeln!(out)
 }
@@ -149,13 +150,15 @@ fn row(
     ];
     write!(out, "{INDENT}")?;
     line(out, paint, columns, &cells)?;
+    wrapped(out, &" ".repeat(DETAIL), DETAIL, &finding.why)
+}
+
+fn remedy(out: &mut dyn Write, remedy: &Remedy, line: &str) -> io::Result<()> {
     let blanks = " ".repeat(DETAIL);
-    wrapped(out, &blanks, DETAIL, &finding.why)?;
-    let remedy = finding.remedy.line(rule.knob);
-    match finding.remedy {
-        Remedy::Advice(_) => wrapped(out, &format!("{blanks}>"), DETAIL + 2, &format!(" {remedy}")),
+    match remedy {
+        Remedy::Advice(_) => wrapped(out, &format!("{blanks}>"), DETAIL + 2, &format!(" {line}")),
         // A line to paste is never broken.
-        _ => writeln!(out, "{blanks}> {remedy}"),
+        _ => writeln!(out, "{blanks}> {line}"),
     }
 }
 
@@ -197,11 +200,15 @@ fn files(out: &mut dyn Write, audit: &Audit, fix_file: Option<&Path>) -> io::Res
                 path.display()
             ),
         ),
-        None if audit.at_least(Severity::Warn).next().is_some() => {
+        None if audit.at_least(Severity::Warn).any(|(_, finding)| for_a_file(finding)) => {
             labelled(out, "next", "--fix-file FILE writes these for sysctl.d and limits.d")
         }
         None => Ok(()),
     }
+}
+
+const fn for_a_file(finding: &Finding) -> bool {
+    matches!(finding.remedy, Remedy::Sysctl(_) | Remedy::Descriptors(_))
 }
 
 fn verdict(out: &mut dyn Write, paint: Paint, audit: &Audit) -> io::Result<()> {

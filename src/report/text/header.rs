@@ -170,11 +170,13 @@ fn host(host: &Host) -> Option<String> {
         let quota = host.cgroup_cpus.map(|cpus| format!(" (quota {cpus:.1})")).unwrap_or_default();
         format!("{}{online} CPUs{quota}", allowed.len())
     });
+    let limit = host.cgroup_memory_bytes.map(|bytes| format!(" (limit {})", Bytes(bytes)));
+    let limit = limit.unwrap_or_default();
     let parts = [
         host.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
         host.cpu_model.as_ref().map(Line::to_string),
         cpus,
-        host.memory_bytes.map(|bytes| Bytes(bytes).to_string()),
+        host.memory_bytes.map(|bytes| format!("{}{limit}", Bytes(bytes))),
         host.virtual_machine.filter(|is| *is).map(|_| "virtual machine".to_owned()),
         host.container.as_ref().map(|name| format!("container ({name})")),
     ];

@@ -18,6 +18,7 @@ pub use self::sources::Setting;
 use super::super::facts::HostFacts;
 use super::super::io_uring::{self, Refusal};
 use super::super::limits;
+use super::finding::Within;
 
 /// `CAP_SYS_ADMIN` (linux/capability.h): io_uring_disabled=1 and `fs.file-max` do not bind it.
 const CAP_SYS_ADMIN: u32 = 21;
@@ -262,6 +263,14 @@ fn uring(files: &Files<'_>, release: String) -> Uring {
 }
 
 impl Facts {
+    /// Where a remedy is to work.
+    pub fn within(&self) -> Within {
+        let Some(container) = self.host.container.as_deref() else { return Within::Host };
+        let runtime = ["docker", "podman"].into_iter().find(|name| *name == container);
+        // This one is never shown in a network of one's own.
+        Within::Container { runtime, own_network: self.queues.netdev_backlog.is_none() }
+    }
+
     /// Who withholds io_uring: as an attempt has shown, or as the files let one expect.
     pub fn uring_refusal(&self) -> Option<Refusal> {
         match &self.uring.attempt {

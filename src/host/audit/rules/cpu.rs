@@ -3,6 +3,7 @@
 use super::super::facts::Facts;
 use super::super::finding::{Finding, Remedy, Severity};
 use super::super::need::{Need, Place};
+use crate::host::limits::{self, LimitError};
 use crate::units::Count;
 
 /// Clock sources that are read by a system call or slower; all others are read in user space.
@@ -19,18 +20,38 @@ pub(super) fn quota(facts: &Facts, need: &Need) -> Option<Finding> {
     let embedded = need.place == Place::Embedded;
     let wanted = workers + if embedded { 1.0 } else { 0.0 };
     let beside = if embedded { " and the embedded cluster" } else { "" };
+    let plural = if workers > 1.0 { "s" } else { "" };
     (quota < wanted).then(|| Finding {
         severity: if quota < workers { Severity::Warn } else { Severity::Info },
         is: format!("{quota:.1} CPUs"),
         wants: format!("{wanted:.0} CPUs"),
         why: format!(
-            "{workers:.0} workers{beside} may run at once; what goes over the quota stands still \
-             for the rest of a period of 100 ms, which shows as latency (nr_throttled)"
+            "{workers:.0} worker{plural}{beside} may run at once; what goes over the quota stands \
+             still for the rest of a period of 100 ms, which shows as latency (nr_throttled)"
         ),
         remedy: Remedy::Advice(format!(
             "raise the container's CPU limit (docker --cpus {wanted:.0}, Kubernetes limits.cpu, \
              systemd CPUQuota=), or use fewer --cores"
         )),
+    })
+}
+
+pub(super) fn tasks(facts: &Facts, need: &Need) -> Option<Finding> {
+    let Err(LimitError::Tasks { needed, free }) = limits::tasks(&facts.limits, need.limits.tasks)
+    else {
+        return None;
+    };
+    let embedded =
+        if need.place == Place::Embedded { ", two for each process of the cluster" } else { "" };
+    Some(Finding {
+        severity: Severity::Stop,
+        is: format!("{} left", Count(free)),
+        wants: Count(needed).to_string(),
+        why: format!(
+            "the plan starts {} processes and threads: one for each worker{embedded}",
+            Count(needed)
+        ),
+        remedy: Remedy::Advice(limits::more_tasks().to_owned()),
     })
 }
 

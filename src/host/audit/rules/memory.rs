@@ -24,7 +24,9 @@ pub(super) fn available(facts: &Facts, need: &Need) -> Option<Finding> {
         wants: Bytes(needed).to_string(),
         why: format!("the plan takes {parts}"),
         remedy: Remedy::Advice(
-            "lower --messages, --receivers-per-node or --frame-memory, or free memory".to_owned(),
+            "lower --messages, --receivers-per-node or --frame-memory, free memory, or raise the limit \
+             of the control group (docker --memory, systemd MemoryMax=)"
+                .to_owned(),
         ),
     })
 }

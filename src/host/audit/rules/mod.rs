@@ -380,6 +380,16 @@ pub const RULES: &[Rule] = &[
         check: cpu::quota,
     },
     Rule {
+        knob: "pids.max",
+        group: Group::Cpu,
+        worst: Stop,
+        figures: false,
+        wants: "a thread for each worker, two for each process of an embedded cluster",
+        why: "a control group counts processes and threads together; beyond it none is started",
+        visible: |_| true,
+        check: cpu::tasks,
+    },
+    Rule {
         knob: "clock source",
         group: Group::Cpu,
         worst: Warn,

@@ -179,9 +179,7 @@ pub(super) fn congestion(facts: &Facts, _: &Need) -> Option<Finding> {
             "BBR spaces out what is sent by its own estimate of the path, which shows as latency; \
               compare runs only with the same setting at both ends"
                 .to_owned(),
-        remedy: Remedy::Command(
-            "sudo sysctl -w net.ipv4.tcp_congestion_control=cubic  # to compare".to_owned(),
-        ),
+        remedy: Remedy::Sysctl("cubic".to_owned()),
     })
 }
 

@@ -26,10 +26,18 @@ fn withheld(facts: &Facts, need: &Need, refusal: &Refusal) -> Option<Finding> {
     Some(Finding {
         severity: if stops { Severity::Stop } else { Severity::Warn },
         is: is(facts, refusal),
-        wants: if matches!(refusal, Refusal::Sysctl { .. }) { "0" } else { "allowed" }.to_owned(),
+        wants: wants(refusal).to_owned(),
         why: format!("{}{goes_on}", why(refusal)),
         remedy: remedy(refusal),
     })
+}
+
+const fn wants(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Sysctl { .. } => "0",
+        Refusal::Memory => "memory for its queues",
+        _ => "allowed",
+    }
 }
 
 fn is(facts: &Facts, refusal: &Refusal) -> String {
@@ -61,7 +69,11 @@ fn remedy(refusal: &Refusal) -> Remedy {
         ),
         Refusal::TooOld { .. } => Remedy::Advice("a kernel of 6.1 or later".to_owned()),
         Refusal::Absent { .. } => Remedy::Advice("a stock kernel, without a sandbox".to_owned()),
-        Refusal::Memory => Remedy::Command("ulimit -l unlimited".to_owned()),
+        Refusal::Memory => Remedy::Advice(
+            "`ulimit -l unlimited` as root, LimitMEMLOCK=infinity (systemd), docker run --ulimit \
+             memlock=-1, or --engine epoll"
+                .to_owned(),
+        ),
         Refusal::Other { .. } => Remedy::Advice("--engine epoll".to_owned()),
     }
 }
