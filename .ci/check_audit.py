@@ -61,7 +61,7 @@ PROVOKED = [
 # What a network namespace does not have, this kernel has no longer, or a virtual machine never: folders
 # shown with more in them. Knob, severity, folder, what it has more, flags.
 SHOWN = [
-    ("net.core.netdev_max_backlog", "info", SYS + "net/core", {"netdev_max_backlog": "100"}, f"{HERE} --receivers-per-node 200"),
+    ("net.core.netdev_max_backlog", "warn", SYS + "net/core", {"netdev_max_backlog": "100"}, f"{HERE} --receivers-per-node 200"),
     ("net.core.netdev_budget", "info", SYS + "net/core", {"netdev_budget": "30"}, f"{ELSEWHERE} --rate 400k"),
     ("net.core.busy_poll", "info", SYS + "net/core", {"busy_poll": "0"}, f"{ELSEWHERE} --rate 10/s --engine epoll"),
     ("net.ipv4.tcp_mem", "warn", SYS + "net/ipv4", {"tcp_mem": "1\t2\t3"}, ""),
