@@ -199,6 +199,26 @@ fn a_rough_kernel_loses_and_doubles_nothing() {
     }
 }
 
+/// Issue 11, C1: the probe was dropped where a Pong was under way, and waited for ever behind Pongs that
+/// never ended.
+#[test]
+fn a_node_that_pings_without_end_gets_the_probe_at_once_and_every_message() {
+    for seed in 0..50 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let plan = plan(if rng.bool() { u64::MAX } else { 0 });
+        let delay = rng.f64() * 0.8;
+        let dials = Dials { ping_flood: 1.0, delay, ..Dials::default() };
+        let mut fixture = Fixture::ready(&plan, dials, seed);
+        let deeds = fixture.worker.ring().deeds();
+        assert_eq!(deeds.messages, 1, "seed {seed}: one probe is enough, none is repeated");
+        assert!(deeds.pongs > 0, "seed {seed}");
+        let (run, deeds) = fixture.row(dials);
+        assert_conserved(&run, seed);
+        assert_eq!((run.delivery.missing, deeds.messages), (0, MESSAGES), "seed {seed}");
+        assert!(deeds.pongs > 0, "seed {seed}: Pings are answered meanwhile");
+    }
+}
+
 #[test]
 fn the_account_is_exactly_what_a_faulty_cluster_did() {
     for seed in 200..400 {

@@ -43,8 +43,10 @@ pub struct Dials {
     pub lose_copy: f64,
     /// The far end sends a copy twice.
     pub duplicate_copy: f64,
-    /// The far end sends a Ping.
+    /// The far end sends a Ping with a copy.
     pub ping: f64,
+    /// The far end sends a Ping behind its upgrade, and behind whatever was read of it.
+    pub ping_flood: f64,
 }
 
 /// What the far end did, to hold against the client's account.
@@ -236,6 +238,7 @@ impl FakeRing {
         }
         link.armed = !cancel;
         link.read += len as u64;
+        let upgraded = link.upgraded;
         while link.own_copies.front().is_some_and(|&end| end <= link.read) {
             link.own_copies.pop_front();
         }
@@ -246,6 +249,15 @@ impl FakeRing {
             more: !cancel,
             buffer: Some(Filled::whole(id)),
         });
+        if upgraded && self.chance(self.dials.ping_flood) {
+            self.ping(slot);
+        }
+    }
+
+    fn ping(&mut self, slot: Slot) {
+        self.deeds.pings += 1;
+        let opcode = OpCode::Control(Control::Ping);
+        write_frame(&mut self.links[slot as usize].inbound, opcode, b"are you there");
     }
 
     /// What the cluster does with the bytes that came to it.
@@ -282,6 +294,9 @@ impl FakeRing {
             )
             .bytes(),
         );
+        if self.chance(self.dials.ping_flood) {
+            self.ping(slot);
+        }
         true
     }
 
@@ -292,9 +307,7 @@ impl FakeRing {
                 continue;
             }
             if self.chance(self.dials.ping) {
-                self.deeds.pings += 1;
-                let opcode = OpCode::Control(Control::Ping);
-                write_frame(&mut self.links[slot].inbound, opcode, b"are you there");
+                self.ping(slot as Slot);
             }
             if self.chance(self.dials.lose_copy) {
                 self.deeds.lost += 1;

@@ -308,7 +308,13 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         }
         match (flight, buf) {
             (Flight::Messages(_), buf) => script.spoken(slot, buf, now),
-            (_, SendBuf::Owned(frame)) => self.outbox.give_back(frame),
+            (_, SendBuf::Owned(frame)) => {
+                self.outbox.give_back(frame);
+                // Whoever pings without end does not silence us: messages and Pongs take turns.
+                if self.sessions[slot as usize].is_open() && self.speak(script, slot, now) {
+                    return;
+                }
+            }
             (_, SendBuf::Arena(_)) => {}
         }
         self.next_send(script, slot, now);
@@ -326,13 +332,16 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         }
         match session.phase {
             Phase::Closing => self.shut(slot),
-            Phase::Open => {
-                if let Some((buf, range)) = script.speak(slot, now) {
-                    self.launch(slot, buf, range, false);
-                }
-            }
+            Phase::Open => _ = self.speak(script, slot, now),
             Phase::Idle | Phase::Connecting | Phase::Upgrading | Phase::Closed => {}
         }
+    }
+
+    /// Sends what the script has to say on a socket with nothing in flight, if anything.
+    fn speak<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) -> bool {
+        let Some((buf, range)) = script.speak(slot, now) else { return false };
+        self.launch(slot, buf, range, false);
+        true
     }
 
     fn launch(&mut self, slot: Slot, buf: SendBuf, range: Range<usize>, control: bool) {

@@ -38,8 +38,15 @@ struct Probe {
     /// Ids of probes, and copies that carry only an id. Few, and before the clock.
     ids: Vec<CorrelationId>,
     unknown: Vec<(Slot, CorrelationId)>,
-    /// Frames of the local sockets that send probes.
-    senders: Vec<(Slot, SenderFrames, u32)>,
+    senders: Vec<Prober>,
+}
+
+/// A local socket that sends probes.
+struct Prober {
+    slot: Slot,
+    frames: SenderFrames,
+    next: u32,
+    /// A probe waits for what is in flight on its socket, a Pong say.
     due: bool,
 }
 
@@ -89,18 +96,16 @@ impl Script for Probe {
     }
 
     fn speak(&mut self, slot: Slot, _now: Nanos) -> Option<(SendBuf, Range<usize>)> {
-        if !self.due {
-            return None;
-        }
-        let (_, frames, next) = self.senders.iter_mut().find(|(owner, ..)| *owner == slot)?;
-        let chunk = frames.take(*next, *next + 1)?;
-        *next += 1;
+        let prober = self.senders.iter_mut().find(|prober| prober.slot == slot && prober.due)?;
+        let chunk = prober.frames.take(prober.next, prober.next + 1)?;
+        prober.next += 1;
+        prober.due = false;
         Some((chunk.buf, chunk.bytes))
     }
 
     fn spoken(&mut self, slot: Slot, buf: SendBuf, _now: Nanos) {
-        if let Some((_, frames, _)) = self.senders.iter_mut().find(|(owner, ..)| *owner == slot) {
-            frames.give_back(buf);
+        if let Some(prober) = self.senders.iter_mut().find(|prober| prober.slot == slot) {
+            prober.frames.give_back(buf);
         }
     }
 
@@ -175,11 +180,14 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let seen =
             |seat: Seat| !(0..probers).any(|prober| plan.fan_out.expects(seat.socket, prober));
         let rng = &mut self.rng;
-        let frames = |(slot, socket)| {
-            (slot as Slot, SenderFrames::new(&shape, socket as u16, PROBES, false, rng), 0)
+        let prober = |(slot, socket)| Prober {
+            slot: slot as Slot,
+            frames: SenderFrames::new(&shape, socket as u16, PROBES, false, rng),
+            next: 0,
+            due: false,
         };
         let sockets = self.sessions.iter().map(|session| session.seat.socket).enumerate();
-        let senders = sockets.filter(|&(_, socket)| socket < probers).map(frames).collect();
+        let senders = sockets.filter(|&(_, socket)| socket < probers).map(prober).collect();
         let ticked: Vec<_> =
             self.sessions.iter().map(|session| !session.is_open() || seen(session.seat)).collect();
         Probe {
@@ -190,17 +198,14 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             ids: Vec::new(),
             unknown: Vec::new(),
             senders,
-            due: false,
         }
     }
 
     fn speak_probes(&mut self, script: &mut Probe, now: Nanos) {
-        script.due = true;
-        let slots: Vec<_> = script.senders.iter().map(|&(slot, ..)| slot).collect();
-        for slot in slots {
-            self.prompt(script, slot, now);
+        for place in 0..script.senders.len() {
+            script.senders[place].due = true;
+            self.prompt(script, script.senders[place].slot, now);
         }
-        script.due = false;
     }
 }
 
