@@ -85,7 +85,9 @@ impl TextShape {
     /// Whether the bytes after a tag begin with the words that belong there.
     #[inline]
     pub(super) fn ends(&self, after_tag: &[u8]) -> bool {
-        after_tag.starts_with(&self.after)
+        // Texts of 26 to 43 bytes end with their tag. glibc's `memcmp` of no bytes is a masked load of none,
+        // and that takes a Zen 4 20 ns.
+        self.after.is_empty() || after_tag.starts_with(&self.after)
     }
 
     /// The lead-in, where it is long enough to be told from other people's text.
