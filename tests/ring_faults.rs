@@ -259,7 +259,8 @@ fn resets_are_named_and_what_they_cost_is_missing() {
 
 fn count_above(run: &RunOutcome, class: Class, above: u64) -> u64 {
     let (_, ns) = run.latency_ns.iter().find(|(found, _)| *found == class).unwrap();
-    let recorded = ns.histogram().iter_recorded();
+    let histogram = ns.histogram();
+    let recorded = histogram.iter_recorded();
     recorded.filter(|v| v.value_iterated_to() > above).map(|v| v.count_at_value()).sum()
 }
 

@@ -181,7 +181,7 @@ fn assert_adds_up(run: &RunOutcome, seed: u64) {
         let mut added_up = added_up(&run.intervals, warmup);
         for (class, ns) in latency_ns {
             let sum = added_up.remove(class).unwrap_or_else(histogram);
-            assert!(sum == *ns.histogram(), "seed {seed}, warm-up {warmup}: {class:?} differs");
+            assert!(sum == ns.histogram(), "seed {seed}, warm-up {warmup}: {class:?} differs");
         }
         assert!(added_up.is_empty(), "seed {seed}");
     }

@@ -105,7 +105,7 @@ impl Messages<'_> {
             latencies.clear();
             events.iter().for_each(|&(_, _, took)| latencies.record(took));
             let (place, class, _) = events[0];
-            intervals[place].tracks.push(track(class, None, latencies.histogram()));
+            intervals[place].tracks.push(track(class, None, &latencies.histogram()));
         }
     }
 

@@ -271,10 +271,10 @@ impl Owed {
 /// The histograms of an interval that hold anything.
 fn tracks(headline: Class, copies: &Copies) -> Vec<Track> {
     let nodes = copies.headline.iter().enumerate();
-    let nodes = nodes.map(|(node, ns)| (headline, Some(node), ns.histogram()));
-    let service = copies.service.iter().map(|ns| (Class::Service, None, ns.histogram()));
+    let nodes = nodes.map(|(node, ns)| (headline, Some(node), ns));
+    let service = copies.service.iter().map(|ns| (Class::Service, None, ns));
     let held = nodes.chain(service).filter(|(_, _, ns)| !ns.is_empty());
-    held.map(|(class, to, ns)| track(class, to, ns)).collect()
+    held.map(|(class, to, ns)| track(class, to, &ns.histogram())).collect()
 }
 
 /// A histogram as it is kept: a few kilobytes in place of a few hundred.

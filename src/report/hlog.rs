@@ -79,7 +79,7 @@ fn dialled(log: &mut Log<'_, '_, '_>, connecting: &Connecting) -> io::Result<()>
     for (name, latencies) in [("connect", &connecting.connect), ("upgrade", &connecting.upgrade)] {
         let length = Duration::from(connecting.wall);
         let written =
-            log.write_histogram(latencies.histogram(), Duration::ZERO, length, Tag::new(name));
+            log.write_histogram(&latencies.histogram(), Duration::ZERO, length, Tag::new(name));
         written.map_err(io_error)?;
     }
     Ok(())

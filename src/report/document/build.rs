@@ -267,7 +267,7 @@ fn latency_by_class(classes: &[(Class, Latencies)]) -> row::LatencyByClass {
 }
 
 fn histogram_by_class(classes: &[(Class, Latencies)]) -> row::HistogramByClass {
-    let of = |class| of_class(classes, class).map(|ns| histogram::encode(ns.histogram()));
+    let of = |class| of_class(classes, class).map(|ns| histogram::encode(&ns.histogram()));
     row::HistogramByClass {
         service: of(Class::Service),
         response: of(Class::Response),
