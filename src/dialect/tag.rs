@@ -68,12 +68,15 @@ impl Tag {
     ///
     /// # Panics
     /// When the sequence number is above [`SEQUENCE_MAX`].
+    #[inline]
     pub fn encode(&self) -> [u8; TAG_LEN] {
         assert!(self.sequence <= SEQUENCE_MAX, "a plan has fewer than 2^40 messages");
         let body = u64::from(self.sender) << 48 | self.sequence << 8 | self.check();
         let mut bytes = [0; TAG_LEN];
-        bytes[..RUN_PREFIX_LEN].copy_from_slice(&run_prefix(self.run));
-        write_hex(&mut bytes[RUN_PREFIX_LEN..], body);
+        let (prefix, body_digits) = bytes.split_at_mut(RUN_PREFIX_LEN);
+        prefix.copy_from_slice(&run_prefix(self.run));
+        body_digits[..8].copy_from_slice(&write_hex8((body >> 32) as u32));
+        body_digits[8..].copy_from_slice(&write_hex8(body as u32));
         bytes
     }
 
@@ -119,19 +122,23 @@ impl Tag {
 }
 
 /// The bytes that every tag of `run` begins with, and no tag of another run.
+#[inline]
 pub(super) fn run_prefix(run: u32) -> [u8; RUN_PREFIX_LEN] {
     let mut bytes = [0; RUN_PREFIX_LEN];
     bytes[..2].copy_from_slice(&PREFIX);
-    write_hex(&mut bytes[2..], u64::from(run));
+    bytes[2..].copy_from_slice(&write_hex8(run));
     bytes
 }
 
-/// Writes the low digits of `value`, as many as `out` has room for.
-fn write_hex(out: &mut [u8], mut value: u64) {
-    for digit in out.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(value & 0xf) as usize];
-        value >>= 4;
-    }
+/// The eight lower-case hex digits of a number, every digit in step: [`hex8`] the other way round.
+#[inline]
+fn write_hex8(value: u32) -> [u8; 8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let quads = (u64::from(value) | u64::from(value) << 16) & 0x0000_ffff_0000_ffff;
+    let pairs = (quads | quads << 8) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (pairs | pairs << 4) & (0x0f * EACH);
+    let above_nine = (nibbles + 6 * EACH) >> 4 & EACH;
+    (nibbles + 0x30 * EACH + above_nine * 39).to_be_bytes()
 }
 
 /// The number that eight lower-case hex digits write, every digit of a word in step; and bits that

@@ -80,9 +80,13 @@ fn control(opcode: Opcode, payload: &[u8], mask: [u8; MASK_LEN]) -> Vec<u8> {
 /// XORs `bytes`, which begin at `offset` of their payload, with the mask key.
 fn apply_mask(bytes: &mut [u8], mut mask: [u8; MASK_LEN], offset: usize) {
     mask.rotate_left(offset % MASK_LEN);
-    for chunk in bytes.chunks_mut(MASK_LEN) {
-        chunk.iter_mut().zip(mask).for_each(|(byte, key)| *byte ^= key);
+    // By words, and what remains by bytes: bytes alone were 8 % of an echo's samples.
+    let key = u32::from_ne_bytes(mask);
+    let (words, rest) = bytes.as_chunks_mut::<MASK_LEN>();
+    for word in words {
+        *word = (u32::from_ne_bytes(*word) ^ key).to_ne_bytes();
     }
+    rest.iter_mut().zip(mask).for_each(|(byte, key)| *byte ^= key);
 }
 
 const fn coding(opcode: Opcode) -> OpCode {
