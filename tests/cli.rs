@@ -389,11 +389,34 @@ fn delivered(run: &serde_json::Value) -> (u64, u64) {
 }
 
 #[test]
+fn nodes_on_this_host_are_not_polled_beside_unless_the_user_says_so() {
+    // Issue 11, A10: against nodes on loopback `--wait auto` polled, and slowed them to half.
+    let node = echo();
+    for (wait, waits, told) in [("", "sleep", 1), ("--wait latency", "latency", 0)] {
+        let ran = run(&format!(
+            "--node ws://{node}/ --dialect raw --fan-out own --push-sockets 2 --messages 20 \
+             --quiet --json - {wait}"
+        ));
+        let result: serde_json::Value = serde_json::from_str(&ran.out).expect("a result");
+        assert_eq!(result["plan"]["wait"], waits, "{wait}: {ran:?}");
+        let notices = ran.err.lines().filter(|line| line.contains("1 of 1 node is on this host"));
+        assert_eq!(notices.count(), told, "{wait}: {ran:?}");
+        // Whoever polls, latencies may include the wait for each other; on one CPU that is said once.
+        let caveats = result["runs"][0]["verdict"]["caveats"].as_array().unwrap();
+        let shared = caveats.iter().any(|caveat| {
+            ["shared-cores", "single-cpu"].contains(&caveat["code"].as_str().unwrap())
+        });
+        assert!(shared, "{wait}: {ran:?}");
+    }
+}
+
+#[test]
 fn quiet_says_nothing_when_nothing_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("result.json");
     let ran = run(&format!(
-        "--node ws://{}/ --dialect raw --fan-out own --push-sockets 1 --messages 50 --quiet --json {}",
+        "--node ws://{}/ --dialect raw --fan-out own --push-sockets 1 --messages 50 --wait sleep \
+         --quiet --json {}",
         echo(),
         path.display()
     ));

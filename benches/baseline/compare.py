@@ -144,7 +144,8 @@ def run_client(command, cpu, cluster_pid):
 
 
 def fanstorm(args, url, cpu, cluster_pid):
-    command = [str(args.binary), "--discovery", url, "--messages", str(args.messages)]
+    # The cluster has CPUs of its own (see `run_cluster`), which fanstorm cannot know of nodes on its host.
+    command = [str(args.binary), "--discovery", url, "--messages", str(args.messages), "--wait", "latency"]
     run = run_client([*command, "--quiet", "--json", "-"], cpu, cluster_pid)
     row = json.loads(run.pop("output"))["runs"][0]
     account, cores = row["delivery"], row["generator"]["cores"]

@@ -142,7 +142,8 @@ pub struct RunArgs {
 
     /// How workers wait for copies: for latency (poll until none has come for 5 ms, then sleep), spin
     /// (poll without pause), sleep (until the next one), for throughput (sleep until many are there;
-    /// io_uring of Linux 6.12); auto waits for latency, and sleeps where CPUs are shared or rationed
+    /// io_uring of Linux 6.12); auto waits for latency, and sleeps where CPUs are rationed or shared:
+    /// with the embedded cluster, or with nodes whose address is this host's
     #[arg(long, value_name = "HOW", default_value = "auto", help_heading = GENERATOR)]
     wait: WaitArg,
 

@@ -14,6 +14,7 @@ use crate::host::ports::LocalPorts;
 use crate::host::topology::Topology;
 use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
+use crate::measure::verdict::Beside;
 use crate::plan::Plan;
 use crate::plan::fan_out::FanOut;
 use crate::plan::targets::{NodeUrl, PushNode, Targets};
@@ -24,7 +25,7 @@ const NODES_MAX: usize = 256;
 /// Runs `plan` against relays on loopback, as many as it has nodes, on the CPUs that it leaves.
 pub fn calibrate(plan: &Plan, stop: &Stop, view: &mut View<'_>) -> Floor {
     let (cpus, surroundings) = apart(plan);
-    let shares_cores = surroundings.cluster_shares_cores;
+    let shares_cores = surroundings.beside != Beside::Nobody;
     let cluster = clause(plan.nodes.len(), &cpus);
     let (runs, failure) = match against_relays(plan, cpus, surroundings, stop, view) {
         Ok(outcome) => (outcome.runs, outcome.skipped.into_iter().next().map(|(_, reason)| reason)),
@@ -42,16 +43,16 @@ fn apart(plan: &Plan) -> (Vec<usize>, Surroundings) {
     let (allowed, cores) = (cpus::allowed(), Cores::List(plan.cores.clone()));
     let cpus_allowed = Some(allowed.len());
     match cpus::place(&allowed, &Topology::read(), &cores, &demand) {
-        Ok(Placement { cluster, shared: cluster_shares_cores, siblings: smt_siblings, .. }) => {
+        Ok(Placement { cluster, shared, siblings: smt_siblings, .. }) => {
             // What the host lacks for the plan is said of the run itself.
             let shortfalls = Vec::new();
-            let surroundings =
-                Surroundings { cpus_allowed, cluster_shares_cores, smt_siblings, shortfalls };
+            let beside = Beside::embedded(shared);
+            let surroundings = Surroundings { cpus_allowed, beside, smt_siblings, shortfalls };
             (cluster, surroundings)
         }
         Err(_) => (
             Vec::new(),
-            Surroundings { cpus_allowed, cluster_shares_cores: true, ..Surroundings::default() },
+            Surroundings { cpus_allowed, beside: Beside::Embedded, ..Surroundings::default() },
         ),
     }
 }

@@ -22,11 +22,12 @@ use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
 use crate::host::limits::LimitError;
-use crate::host::ports::{LocalPorts, check_source};
+use crate::host::ports::{LocalPorts, check_source, is_this_host};
 use crate::host::topology::{Nic, Topology};
 use crate::host::{HostError, audit, clock, io_uring, limits};
 use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
+use crate::measure::verdict::Beside;
 use crate::plan::Plan;
 use crate::plan::descriptors::DescriptorError;
 use crate::plan::engine::{self as engine_choice, EngineRefused};
@@ -72,18 +73,21 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
     let plan = Plan::new(load, targets, placement.workers, engine)?;
     let plan = settled(plan)?;
-    let shares = args.waits_by_itself() && !has_own_cpus(placement.shared);
+    let beside = beside(&plan, embedded, placement.shared);
+    let shares = args.waits_by_itself() && !has_own_cpus(beside);
     let plan = if shares { plan.on_shared_cpus() } else { plan };
     let need = need::of(&plan, embedded, args.engine());
     limits::check(&host, &need.limits).map_err(|error| too_large(error, &plan, embedded))?;
     let surroundings = Surroundings {
         cpus_allowed: Some(cpus::allowed().len()),
-        cluster_shares_cores: placement.shared,
+        beside,
         smt_siblings: placement.siblings,
         shortfalls: audit::audit(&audit::facts::Facts::read(), &need).shortfalls(),
     };
     let why = (placement.why, placement.cluster);
-    notice.iter().chain(&notices).for_each(|notice| warn(&notice.to_string()));
+    let nodes_here = args.waits_by_itself().then(|| nodes_here(&plan, beside)).flatten();
+    let notices = notice.iter().chain(&notices).chain(&nodes_here);
+    notices.for_each(|notice| warn(&notice.to_string()));
 
     let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, why, &plan));
     let mut plots = Plots::open(args.hgrm(), &begun)?;
@@ -117,8 +121,28 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
 
 /// Whether a worker that polls takes its CPU from nobody: neither from the cluster nor from a ration
 /// that would then run out.
-fn has_own_cpus(shared: bool) -> bool {
-    !shared && HostFacts::read().cgroup_cpus.is_none()
+fn has_own_cpus(beside: Beside) -> bool {
+    beside == Beside::Nobody && HostFacts::read().cgroup_cpus.is_none()
+}
+
+/// Who may use the workers' CPUs. Our own cluster was given others, if there were any; of nodes that
+/// others started on this host we do not know which they use.
+fn beside(plan: &Plan, embedded: bool, shared: bool) -> Beside {
+    match embedded {
+        true => Beside::embedded(shared),
+        false if here(plan) > 0 => Beside::Nodes,
+        false => Beside::Nobody,
+    }
+}
+
+/// Nodes whose address is this host's.
+fn here(plan: &Plan) -> usize {
+    plan.nodes.iter().filter(|node| is_this_host(node.addr.ip())).count()
+}
+
+fn nodes_here(plan: &Plan, beside: Beside) -> Option<Notice> {
+    let notice = || Notice::NodesHere { here: here(plan), nodes: plan.nodes.len() };
+    (beside == Beside::Nodes).then(notice)
 }
 
 /// With addresses and ports for every socket, and descriptors where there is room for them.

@@ -26,7 +26,7 @@ pub(super) enum EngineArg {
 /// `--wait`, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum WaitArg {
-    /// For latency, or sleep where CPUs are shared or rationed
+    /// For latency, or sleep where CPUs are shared or rationed, as beside nodes on this host
     Auto,
     /// Poll until no copy has come for 5 ms, then sleep
     Latency,

@@ -449,7 +449,7 @@ impl Coordinator<'_> {
             host_before: &host_before,
             host_after: &host_after,
             cpus_allowed: self.surroundings.cpus_allowed,
-            cluster_shares_cores: self.surroundings.cluster_shares_cores,
+            beside: self.surroundings.beside,
             shortfalls: &self.surroundings.shortfalls,
             smt_siblings: &self.surroundings.smt_siblings,
         });

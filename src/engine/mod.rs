@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::host::audit::Shortfall;
 use crate::measure::outcome::{Interval, RunOutcome};
+use crate::measure::verdict::Beside;
 use crate::plan::Plan;
 
 mod board;
@@ -176,8 +177,8 @@ fn not_ready_text(nodes: &[DeafNode], waited_s: f64) -> String {
 pub struct Surroundings {
     /// CPUs that this process may use, where known.
     pub cpus_allowed: Option<usize>,
-    /// The cluster runs on this host and may use CPUs that carry workers.
-    pub cluster_shares_cores: bool,
+    /// Who may use the CPUs that carry workers.
+    pub beside: Beside,
     /// Settings of this host that this plan needs otherwise.
     pub shortfalls: Vec<Shortfall>,
     /// CPUs of workers that are two threads of one core.

@@ -5,13 +5,16 @@
 //! (`plan::origins`).
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 /// `net.ipv4.ip_local_port_range` of a kernel that nobody has tuned.
 const DEFAULT_RANGE: (u16, u16) = (32_768, 60_999);
+
+/// Where a socket leads that never sends anything: discard (RFC 863).
+const ANY_PORT: u16 = 9;
 
 /// The ports that outgoing connections may use, ascending. They hold for IPv6, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +98,26 @@ pub fn check_source(address: IpAddr) -> Result<(), SourceError> {
     })
 }
 
+/// Whether what listens on `address` is on this host: the kernel would answer from that very address.
+/// To ask, a datagram socket is connected; nothing is sent. (To bind the address would ask something
+/// else: `net.ipv4.ip_nonlocal_bind` lets any be bound.)
+pub fn is_this_host(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    if address.is_loopback() || address.is_unspecified() {
+        return true;
+    }
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let from = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((address, ANY_PORT))?;
+        socket.local_addr()
+    };
+    from().is_ok_and(|from| from.ip().to_canonical() == address)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +136,26 @@ mod tests {
         assert_eq!(LocalPorts::parse("", "\n").count(), 28_232);
         let none = LocalPorts::parse("40000 40001", "40000-40001");
         assert_eq!((none.count(), none.nth(0)), (0, None));
+    }
+
+    #[test]
+    fn addresses_of_our_interfaces_are_this_host_and_those_beyond_them_are_not() {
+        let ours = ["127.0.0.1", "127.9.8.7", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::"];
+        for address in ours {
+            assert!(is_this_host(address.parse().unwrap()), "{address}");
+        }
+        // The kernel's own list is the oracle: what it calls LOCAL, and not 127/8 again.
+        let trie = fs::read_to_string("/proc/net/fib_trie").unwrap_or_default();
+        let lines: Vec<_> = trie.lines().map(str::trim).collect();
+        let local = lines.windows(2).filter(|pair| pair[1].starts_with("/32 host LOCAL"));
+        for pair in local {
+            let address = pair[0].trim_start_matches("|-- ").parse().unwrap();
+            assert!(is_this_host(address), "{address}");
+        }
+        // RFC 5737 and RFC 3849: nobody's.
+        for address in ["192.0.2.1", "203.0.113.9", "2001:db8::1"] {
+            assert!(!is_this_host(address.parse().unwrap()), "{address}");
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub enum Percentile {
 }
 
 impl Percentile {
+    /// Samples without which no 99th percentile is reported.
+    pub const P99_SAMPLES_MIN: u64 = Self::P99.samples_min();
     /// All, lowest first.
     pub const ALL: [Self; 5] = [Self::P50, Self::P90, Self::P99, Self::P999, Self::P9999];
 

@@ -6,24 +6,24 @@
 //!
 //! A new rule is a function in `RULES`. Its code is a contract: scripts filter by it.
 
+mod facts;
+mod schedule;
+
+pub use self::facts::{Beside, Facts};
+use self::facts::{degraded, void};
+use self::schedule::schedule_lag;
 use super::connecting::Connecting;
 use super::latencies::Latencies;
-use super::outcome::{Caveat, CoreUse, RunOutcome, Trust};
+use super::outcome::{Caveat, CoreUse, Trust};
 use super::percentile::Percentile;
-use crate::host::audit::Shortfall;
 use crate::host::facts::{CpuTicks, HostCounters, TCP_DROPS, TCP_DROPS_LISTEN};
 use crate::plan::dialing::Least;
-use crate::units::{Count, Nanos, Rate};
+use crate::units::{Count, Nanos};
 
 /// A core that is busier than this has no reserve to be in time with.
 const BUSY_MAX: f64 = 0.95;
 /// A shorter row is over before a share of its time says anything.
 const BUSY_ROW_MIN: Nanos = Nanos::from_millis(100);
-/// Of the mean interval between messages, the share that the p99 of the schedule lag may reach, as
-/// long as it is also less than the next of the reported p99.
-const LAG_OF_INTERVAL_MAX: f64 = 0.10;
-/// Of the p99 that heads the report, the share that is lost in it.
-const LAG_OF_LATENCY_MAX: f64 = 0.05;
 /// Of the p99 that heads the report, the share that may be our late stamps.
 const STAMPS_OF_LATENCY_MAX: f64 = 0.10;
 /// Time taken by the hypervisor that a tail percentile does not feel.
@@ -32,27 +32,6 @@ const STEAL_MAX: f64 = 0.001;
 const RUN_QUEUE_MAX: f64 = 0.10;
 /// Less waiting than this, over all threads, is wakeups and nothing else.
 const RUN_QUEUE_MIN: Nanos = Nanos::from_millis(1);
-
-/// All that the verdict on a row rests on.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// The row. Its own caveats are not looked at.
-    pub outcome: &'a RunOutcome,
-    /// The rate of the schedule that sends follow, if they follow one.
-    pub rate: Option<Rate>,
-    /// The host at the start of the row.
-    pub host_before: &'a HostCounters,
-    /// The host at its end.
-    pub host_after: &'a HostCounters,
-    /// CPUs that this process may use, where known.
-    pub cpus_allowed: Option<usize>,
-    /// The cluster runs on this host and may use CPUs that carry workers.
-    pub cluster_shares_cores: bool,
-    /// Settings of this host that this plan needs otherwise, as the audit found them.
-    pub shortfalls: &'a [Shortfall],
-    /// CPUs of workers that are two threads of one core.
-    pub smt_siblings: &'a [(usize, usize)],
-}
 
 type Rule = fn(&Facts<'_>) -> Option<Caveat>;
 
@@ -98,14 +77,6 @@ pub fn judge(facts: &Facts<'_>) -> Vec<Caveat> {
     let mut caveats: Vec<Caveat> = RULES.iter().filter_map(|rule| rule(facts)).collect();
     caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));
     caveats
-}
-
-fn void(code: &'static str, text: String, remedy: &str) -> Caveat {
-    Caveat { code, severity: Trust::Void, text, remedy: remedy.to_owned() }
-}
-
-fn degraded(code: &'static str, text: String, remedy: &str) -> Caveat {
-    Caveat { code, severity: Trust::Degraded, text, remedy: remedy.to_owned() }
 }
 
 fn percent(share: f64) -> String {
@@ -177,30 +148,6 @@ fn core_busy(facts: &Facts<'_>) -> Option<Caveat> {
              own, and a faster cluster would not show"
         );
         degraded("core-busy", text, remedy)
-    })
-}
-
-/// Judged by our own lateness, not by the wait: a cluster that does not read makes messages wait
-/// for their socket, and that is a result.
-fn schedule_lag(facts: &Facts<'_>) -> Option<Caveat> {
-    let (rate, lag) = (facts.rate?, facts.outcome.lag_ns.as_ref()?);
-    let (class, headline) = facts.outcome.latency_ns.first()?;
-    // Of few samples, too: here it is held against a limit, not reported.
-    let p99 = |ns: &Latencies| ns.at_quantile(0.99);
-    let interval = Nanos((1e9 / rate.as_f64()) as u64);
-    let (lag, latency) = (p99(lag), p99(headline));
-    let late = lag.0 as f64 > LAG_OF_INTERVAL_MAX * interval.0 as f64;
-    let visible = lag.0 as f64 > LAG_OF_LATENCY_MAX * latency.0 as f64;
-    (late && visible).then(|| {
-        void(
-            "schedule-lag",
-            format!(
-                "the generator itself was late: {lag} at the p99, against an interval of {interval} \
-                 between messages and a {} p99 of {latency}",
-                class.key()
-            ),
-            "give the generator more --cores and leave them to it alone, or lower --rate",
-        )
     })
 }
 
@@ -306,10 +253,13 @@ fn run_queue_wait(facts: &Facts<'_>) -> Option<Caveat> {
     let share = waiting.0 as f64 / wanted.0.max(1) as f64;
     // Behind whom is not counted anywhere, but a worker has its CPU to itself as far as it is up to us:
     // either our own cluster is there too, which was asked for, or strangers are.
-    let (behind, remedy) = if facts.cluster_shares_cores {
-        (" behind the embedded cluster, too", "leave CPUs out of --cores for the cluster")
-    } else {
-        ("", "keep other processes off the CPUs of --cores (taskset, isolcpus)")
+    let (behind, remedy) = match facts.beside {
+        Beside::Nobody => {
+            (String::new(), "keep other processes off the CPUs of --cores (taskset, isolcpus)")
+        }
+        beside => {
+            (format!(" behind {}, too", beside.who()), "leave CPUs out of --cores for the cluster")
+        }
     };
     (waiting >= RUN_QUEUE_MIN && share > RUN_QUEUE_MAX).then(|| {
         let share = percent(share);
@@ -352,10 +302,9 @@ fn softnet_drops(facts: &Facts<'_>) -> Option<Caveat> {
 
 fn single_cpu(facts: &Facts<'_>) -> Option<Caveat> {
     (facts.cpus_allowed == Some(1)).then(|| {
-        let others = if facts.cluster_shares_cores {
-            "generator, cluster and kernel"
-        } else {
-            "generator and kernel"
+        let others = match facts.beside {
+            Beside::Nobody => "generator and kernel",
+            Beside::Embedded | Beside::Nodes => "generator, cluster and kernel",
         };
         degraded(
             "single-cpu",
@@ -366,18 +315,27 @@ fn single_cpu(facts: &Facts<'_>) -> Option<Caveat> {
 }
 
 fn shared_cores(facts: &Facts<'_>) -> Option<Caveat> {
-    let alone = facts.cpus_allowed == Some(1);
-    (facts.cluster_shares_cores && !alone).then(|| {
-        let cpus: Vec<_> = facts.outcome.cores.iter().map(|core| core.cpu.to_string()).collect();
-        degraded(
-            "shared-cores",
+    let cpus: Vec<_> = facts.outcome.cores.iter().map(|core| core.cpu.to_string()).collect();
+    let cpus = cpus.join(", ");
+    let (text, remedy) = match facts.beside {
+        Beside::Nobody => return None,
+        // Said already.
+        _ if facts.cpus_allowed == Some(1) => return None,
+        Beside::Embedded => (
             format!(
-                "cluster and generator share CPU {}: latencies include the wait for each other",
-                cpus.join(", ")
+                "cluster and generator share CPU {cpus}: latencies include the wait for each other"
             ),
             "leave CPUs out of --cores, or run the cluster on another host",
-        )
-    })
+        ),
+        Beside::Nodes => (
+            format!(
+                "nodes run on this host and may use CPU {cpus} of the generator: latencies may \
+                 include the wait for each other"
+            ),
+            "run the generator on another host, or compare with one that does",
+        ),
+    };
+    Some(degraded("shared-cores", text, remedy))
 }
 
 /// The audit's own warnings, and only those that figures may suffer by.
@@ -421,9 +379,13 @@ fn grown_tcp_drops(facts: &Facts<'_>, which: std::ops::Range<usize>) -> Option<S
 mod tests {
     use std::iter;
 
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::host::audit::Shortfall;
     use crate::host::facts::{SchedTime, Throttle};
-    use crate::measure::outcome::Class;
+    use crate::measure::outcome::{Class, RunOutcome};
+    use crate::units::Rate;
 
     /// A row of 200 ms on CPU 1 with a p99 of 990 µs, and a host that did nothing to it.
     #[derive(Clone)]
@@ -433,7 +395,7 @@ mod tests {
         after: HostCounters,
         rate: Option<Rate>,
         cpus_allowed: Option<usize>,
-        cluster_shares_cores: bool,
+        beside: Beside,
         shortfalls: Vec<Shortfall>,
         smt_siblings: Vec<(usize, usize)>,
     }
@@ -481,7 +443,7 @@ mod tests {
             after,
             rate: None,
             cpus_allowed: Some(2),
-            cluster_shares_cores: false,
+            beside: Beside::Nobody,
             shortfalls: Vec::new(),
             smt_siblings: Vec::new(),
         }
@@ -515,7 +477,7 @@ mod tests {
             host_before: &case.before,
             host_after: &case.after,
             cpus_allowed: case.cpus_allowed,
-            cluster_shares_cores: case.cluster_shares_cores,
+            beside: case.beside,
             shortfalls: &case.shortfalls,
             smt_siblings: &case.smt_siblings,
         })
@@ -573,7 +535,7 @@ mod tests {
             (|c| c.after.tcp_drops.as_mut().unwrap()[3] += 1, "kernel-drops", Degraded),
             (|c| c.after.softnet_dropped = Some(6), "softnet-drops", Degraded),
             (|c| c.cpus_allowed = Some(1), "single-cpu", Degraded),
-            (|c| c.cluster_shares_cores = true, "shared-cores", Degraded),
+            (|c| c.beside = Beside::Nodes, "shared-cores", Degraded),
             (untuned, "host-untuned", Degraded),
             (|c| c.smt_siblings = vec![(0, 8)], "smt-siblings", Degraded),
         ];
@@ -597,7 +559,7 @@ mod tests {
             // Late, but nothing beside what is reported.
             |c| {
                 lagging(c, 101);
-                (0..100).for_each(|_| c.run.latency_ns[0].1.record(Nanos(2_100_000)));
+                (0..100).for_each(|_| c.run.latency_ns[0].1.record(Nanos(2_300_000)));
             },
             // One of a thousand ticks.
             |c| c.after.cpu_each[1].1.steal += 1,
@@ -614,6 +576,92 @@ mod tests {
         for change in at_threshold {
             assert_eq!(codes(change), []);
         }
+    }
+
+    fn is_void(beside: Beside, lag_us: u64, service_us: &[u64]) -> bool {
+        let mut case = quiet();
+        lagging(&mut case, lag_us);
+        case.beside = beside;
+        case.run.latency_ns[0].1 = service_us.iter().copied().map(Nanos::from_micros).collect();
+        judged(&case).iter().any(|caveat| caveat.code == "schedule-lag")
+    }
+
+    proptest! {
+        #[test]
+        fn on_our_own_cpus_a_row_that_we_slow_down_is_never_excused_for_being_slower(
+            mut latencies in prop::collection::vec(1_u64..100_000, 2..200),
+            slower in prop::collection::vec(0_u64..10_000_000, 200),
+            lag_us in 0_u64..20_000,
+            more_lag_us in 0_u64..20_000,
+        ) {
+            latencies.sort_unstable();
+            // All but one copy may have been in our way, for as long as you like.
+            let spoilt = latencies.iter().zip(&slower).enumerate();
+            let spoilt: Vec<_> =
+                spoilt.map(|(i, (us, slower))| if i == 0 { *us } else { us + slower }).collect();
+            for beside in [Beside::Nodes, Beside::Embedded] {
+                prop_assert!(
+                    !is_void(beside, lag_us, &latencies) || is_void(beside, lag_us + more_lag_us, &spoilt)
+                );
+            }
+        }
+
+        #[test]
+        fn on_cpus_apart_what_lateness_adds_to_latencies_excuses_it_no_better(
+            latencies in prop::collection::vec(1_u64..100_000, 1..200),
+            lag_us in 0_u64..20_000,
+            more_lag_us in 0_u64..20_000,
+        ) {
+            // Each leaves later, and behind those that were held up with it.
+            let spoilt: Vec<_> = latencies.iter().map(|us| us + 2 * more_lag_us).collect();
+            // A bucket is a thousandth wide: half a percent of reserve.
+            let nearly = lag_us + more_lag_us + (lag_us + more_lag_us).div_ceil(200);
+            prop_assert!(
+                !is_void(Beside::Nobody, lag_us, &latencies) || is_void(Beside::Nobody, nearly, &spoilt)
+            );
+        }
+    }
+
+    #[test]
+    fn the_p99_that_we_spoilt_ourselves_is_no_excuse() {
+        // Issue 11, A10: a cluster on our own CPUs at 200 a second. Polling it had a p99 of 18 ms and
+        // was degraded; sleeping it had one of 8 ms and was void.
+        let row = |p99_us: u64| -> Vec<u64> {
+            (0..1_000).map(|i| if i < 980 { 900 } else { p99_us }).collect()
+        };
+        let at = |beside, lag_us: u64, p99_us: u64| {
+            let mut case = quiet();
+            lagging(&mut case, lag_us);
+            case.rate = Some(Rate::per_second(200.0));
+            case.beside = beside;
+            case.run.latency_ns[0].1 = row(p99_us).into_iter().map(Nanos::from_micros).collect();
+            judged(&case).iter().any(|caveat| caveat.code == "schedule-lag")
+        };
+        assert!(at(Beside::Nodes, 600, 18_000) && at(Beside::Nodes, 600, 8_000));
+        // A cluster with CPUs of its own is as slow as it is.
+        assert!(!at(Beside::Nobody, 600, 18_000) && at(Beside::Nobody, 600, 8_000));
+    }
+
+    #[test]
+    fn of_too_few_messages_for_a_p99_the_sentence_names_none() {
+        let told = |samples: usize, lag_us: u64| {
+            let mut case = quiet();
+            lagging(&mut case, lag_us);
+            case.run.lag_ns =
+                Some((1..=samples as u64).map(|i| Nanos::from_micros(lag_us + i)).collect());
+            case.run.latency_ns[0].1 = iter::repeat_n(Nanos(1_000), samples).collect();
+            let caveats = judged(&case);
+            caveats.into_iter().find(|caveat| caveat.code == "schedule-lag").unwrap().text
+        };
+        assert!(told(5, 300).contains("late by 305 µs at the most, of 5,"), "{}", told(5, 300));
+        assert!(
+            told(200, 300).contains("late by 498 µs or more for 3 of 200,"),
+            "{}",
+            told(200, 300)
+        );
+        assert!(
+            !told(999, 300).contains("p99") && told(1_000, 300).contains("1.29 ms at the p99,")
+        );
     }
 
     #[test]
@@ -651,16 +699,16 @@ mod tests {
 
     #[test]
     fn waiting_behind_our_own_cluster_is_not_laid_at_the_door_of_strangers() {
-        let told = |shares| {
+        let told = |beside| {
             let mut case = quiet();
             // As with --cores 2 beside eleven nodes on two CPUs.
-            case.cluster_shares_cores = shares;
+            case.beside = beside;
             case.after.sched.as_mut().unwrap().waiting = Nanos::from_secs(19);
             let caveats = judged(&case);
             let caveat = caveats.into_iter().find(|caveat| caveat.code == "run-queue-wait");
             caveat.map(|caveat| caveat.text + "; " + &caveat.remedy).unwrap()
         };
-        let (ours, strangers) = (told(true), told(false));
+        let (ours, strangers) = (told(Beside::Embedded), told(Beside::Nobody));
         assert!(ours.contains("18.9 s for a CPU behind the embedded cluster"), "{ours}");
         assert!(!ours.contains("other processes"), "{ours}");
         assert!(strangers.contains("18.9 s for a CPU: 99.5 %"), "{strangers}");
@@ -671,7 +719,7 @@ mod tests {
     fn on_one_cpu_sharing_is_said_once() {
         let one = codes(|case| {
             case.cpus_allowed = Some(1);
-            case.cluster_shares_cores = true;
+            case.beside = Beside::Embedded;
         });
         assert_eq!(one, [("single-cpu", Trust::Degraded)]);
     }
@@ -679,7 +727,7 @@ mod tests {
     #[test]
     fn the_worst_comes_first_and_each_has_its_figures_and_a_remedy() {
         let mut case = quiet();
-        case.cluster_shares_cores = true;
+        case.beside = Beside::Embedded;
         case.run.saturated = 1_200;
         stamped(&mut case, 120, 2_000);
         untuned(&mut case);

@@ -25,6 +25,13 @@ pub enum Notice {
     },
     /// The embedded cluster has no CPU of its own.
     SharedCpus,
+    /// Nodes run on this host, and workers that poll would take CPUs from them.
+    NodesHere {
+        /// How many of them.
+        here: usize,
+        /// Of so many.
+        nodes: usize,
+    },
     /// io_uring is refused, and the workers go on without it.
     EpollInstead {
         /// By whom, and what to do.
@@ -50,6 +57,15 @@ impl fmt::Display for Notice {
                 "the embedded cluster shares its CPUs with the workers: latencies include the \
                  wait for a CPU; leave some out of --cores",
             ),
+            Self::NodesHere { here, nodes } => {
+                let are = if *here == 1 { "node is" } else { "nodes are" };
+                write!(
+                    f,
+                    "{here} of {nodes} {are} on this host and may use the workers' CPUs: workers \
+                     sleep until copies come, to take no CPU from them by polling; --wait latency \
+                     polls all the same, good where the nodes are kept off those CPUs (taskset)"
+                )
+            }
             Self::EpollInstead { refusal } => {
                 write!(f, "epoll is used, at a higher cost for each copy: {refusal}")
             }
@@ -67,6 +83,8 @@ mod tests {
             Notice::FewerCores { asked: 8, taken: 4, correlates: true },
             Notice::FewerCores { asked: 8, taken: 6, correlates: false },
             Notice::SharedCpus,
+            Notice::NodesHere { here: 1, nodes: 3 },
+            Notice::NodesHere { here: 3, nodes: 3 },
             Notice::EpollInstead { refusal: Refusal::Seccomp },
         ] {
             assert_eq!(notice.to_string().lines().count(), 1, "{notice}");

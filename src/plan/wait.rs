@@ -2,6 +2,13 @@
 //!
 //! Belongs here: the choice. Does not: waiting (`engine::pacing`, `engine::ring`).
 //!
+//! Nobody's choice (`--wait auto`) is to poll where the CPU is the worker's alone, and to sleep where it
+//! is shared or rationed: beside the embedded cluster on the same CPUs, under a quota, and wherever a
+//! node's address is this host's own. Of a node that we did not start we do not know the CPUs, and a
+//! worker that polls takes one from it: a chat cluster at 200 messages a second had a p99 of 18, 21, 10
+//! and 14 ms beside workers that polled, and of 7, 8, 10 and 7 ms beside workers that slept, for a
+//! fifteenth of our CPU time.
+//!
 //! A thread that sleeps wakes 25 to 35 µs after the first bytes came, and only then stamps them: pure
 //! instrument error. One that polls stamps at once, and takes the core, which is why it is what happens
 //! where the core is the worker's alone. One that lets completions gather stamps last, and gains little
