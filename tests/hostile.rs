@@ -43,10 +43,13 @@ fn server(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketAdd
 /// One push socket against an echo server.
 fn run(node: SocketAddr, flags: &str) -> Ran {
     let words = "--dialect raw --fan-out own --push-sockets 1 --quiet --json - --drain 1500ms";
+    run_with(&format!("--node ws://{node}/ {words} {flags}"))
+}
+
+fn run_with(words: &str) -> Ran {
     let output = Command::new("timeout")
-        .args(["60", env!("CARGO_BIN_EXE_fanstorm"), "--node"])
-        .arg(format!("ws://{node}/"))
-        .args(words.split(' ').chain(flags.split(' ')))
+        .args(["60", env!("CARGO_BIN_EXE_fanstorm")])
+        .args(words.split(' '))
         .args(engine::flags(words))
         .stdin(Stdio::null())
         .output()
@@ -93,6 +96,16 @@ fn upgraded(mut stream: TcpStream) -> WebSocket<TcpStream> {
     WebSocket::from_raw_socket(stream, Role::Server, None)
 }
 
+/// A text message of less than 64 KiB in one frame, for who writes beside a `WebSocket`.
+fn text_frame(text: &[u8]) -> Vec<u8> {
+    let length = text.len() as u16;
+    let head = match length {
+        ..126 => vec![0x81, length as u8],
+        _ => [&[0x81, 126][..], &length.to_be_bytes()].concat(),
+    };
+    [&head[..], text].concat()
+}
+
 /// Sends every message back, changed by `back`; `None` says nothing.
 fn echo(mut socket: WebSocket<TcpStream>, mut back: impl FnMut(Message) -> Option<Message>) {
     while let Ok(message) = socket.read() {
@@ -134,6 +147,111 @@ fn a_row_with_a_loss_ends_although_others_never_stop_talking() {
     assert_eq!((ran.code, ran.count(0, "missing")), (Some(1), 1), "{ran:?}");
     assert!(ran.count(0, "foreign") > 0, "{ran:?}");
     assert_eq!(ran.result["runs"][0]["ending"], "drained");
+}
+
+/// What the two nodes of a cluster share: the texts that were pushed, and where to write to the clients
+/// of each.
+#[derive(Default)]
+struct Cluster {
+    pushed: Mutex<Vec<String>>,
+    clients: [Mutex<Vec<TcpStream>>; 2],
+}
+
+impl Cluster {
+    /// A cluster with the addresses of its nodes: `script` says everything, and sees what was pushed.
+    fn start(script: fn(&Self)) -> [SocketAddr; 2] {
+        let cluster = Arc::new(Self::default());
+        let nodes = [0, 1].map(|node| {
+            let cluster = Arc::clone(&cluster);
+            server(move |_, stream| {
+                let writer = stream.try_clone().unwrap();
+                let socket = upgraded(stream);
+                cluster.clients[node].lock().unwrap().push(writer);
+                echo(socket, |message| {
+                    cluster.pushed.lock().unwrap().push(pushed_text(message.to_text().unwrap()));
+                    None
+                });
+            })
+        });
+        thread::spawn(move || script(&cluster));
+        nodes
+    }
+
+    /// The text of a message, as soon as it was pushed.
+    fn text(&self, message: usize) -> String {
+        loop {
+            if let Some(text) = self.pushed.lock().unwrap().get(message) {
+                return text.clone();
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// To every client of a node.
+    fn say(&self, node: usize, payload: &str) {
+        let payload = format!(r#"{{"payload":[{{{payload}}}]}}"#);
+        for client in self.clients[node].lock().unwrap().iter_mut() {
+            let _ = client.write_all(&text_frame(payload.as_bytes()));
+        }
+    }
+
+    /// A message to the clients of the push node, with its text and an id.
+    fn say_text(&self, message: usize) {
+        let text = self.text(message);
+        self.say(0, &format!(r#""messageId":"m{message}","text":"{text}""#));
+    }
+
+    /// A message to the clients of the other node, by its id alone.
+    fn say_id(&self, message: usize) {
+        self.say(1, &format!(r#""messageId":"m{message}""#));
+    }
+}
+
+fn pushed_text(message: &str) -> String {
+    let message: Value = serde_json::from_str(message).unwrap();
+    message["payload"]["text"].as_str().unwrap().to_owned()
+}
+
+/// One push socket, and a receive socket to each of two nodes, of which the first takes the pushes.
+fn run_two(nodes: [SocketAddr; 2], flags: &str) -> Ran {
+    let [first, second] = nodes.map(|node| format!("--node ws://{node}/"));
+    run_with(&format!("{first} {second} --push-sockets 1 --quiet --json - {flags}"))
+}
+
+#[test]
+fn copies_that_come_keep_a_row_open_however_many_ids_of_strangers_wait() {
+    let nodes = Cluster::start(|cluster| {
+        [Cluster::say_text, Cluster::say_id].iter().for_each(|say| say(cluster, 0));
+        cluster.text(1);
+        (0..60).for_each(|stranger| cluster.say(1, &format!(r#""messageId":"s{stranger}""#)));
+        for message in 1..=20 {
+            thread::sleep(Duration::from_millis(150));
+            cluster.say_text(message);
+            cluster.say_id(message);
+        }
+    });
+    // All of them take twice as long as the drain time.
+    let ran = run_two(nodes, "--messages 20 --drain 1500ms");
+    assert_eq!((ran.count(0, "delivered"), ran.count(0, "missing")), (60, 0), "{ran:?}");
+    assert_eq!(ran.result["runs"][0]["ending"], "complete");
+}
+
+#[test]
+fn ids_of_strangers_put_the_end_of_a_row_off_by_no_more_than_the_drain_time() {
+    let nodes = Cluster::start(|cluster| {
+        [Cluster::say_text, Cluster::say_id].iter().for_each(|say| say(cluster, 0));
+        // The other node is cut off after the probe, and somebody chats there.
+        (1..=80).for_each(|message| cluster.say_text(message));
+        for stranger in 0.. {
+            thread::sleep(Duration::from_millis(50));
+            cluster.say(1, &format!(r#""messageId":"s{stranger}""#));
+        }
+    });
+    let ran = run_two(nodes, "--messages 80 --drain 500ms");
+    assert_eq!((ran.code, ran.count(0, "missing")), (Some(1), 80), "{ran:?}");
+    assert_eq!(ran.result["runs"][0]["ending"], "drained");
+    // Twice the drain time is 20 of them; they were as many as what is missing.
+    assert!((1..80).contains(&ran.count(0, "foreign")), "{ran:?}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::time::Duration;
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::dialect::Dialect;
 use fanstorm::dialect::text::TextShape;
-use fanstorm::engine::drain::{DrainWatch, Progress};
+use fanstorm::engine::drain::DrainWatch;
 use fanstorm::engine::ring::epoll::EpollRing;
 use fanstorm::engine::ring::several::SeveralRings;
 use fanstorm::engine::ring::uring::UringRing;
@@ -111,11 +111,10 @@ impl Watcher {
 
 impl Conductor for Watcher {
     fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
-        let WorkerProgress { seen, copies, sent, complete, lost } = progress;
-        if complete {
+        if progress.complete {
             self.at_last_copy.get_or_insert_with(allocations);
         }
-        let over = self.watch.look(Progress { seen, copies, sent, complete, lost }, now).is_some();
+        let over = self.watch.look(progress.into(), now).is_some();
         if over { Directive::End } else { Directive::Continue }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
 use fanstorm::dialect::text::TextShape;
-use fanstorm::engine::drain::{DrainWatch, Progress};
+use fanstorm::engine::drain::DrainWatch;
 use fanstorm::engine::ring::fake::{Deeds, Dials, FakeRing, LateAcks, SimulatedClock};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
@@ -59,9 +59,8 @@ impl Alone {
 
 impl Conductor for Alone {
     fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
-        let WorkerProgress { seen, copies, sent, complete, lost } = progress;
         if self.ending.is_none() {
-            self.ending = self.watch.look(Progress { seen, copies, sent, complete, lost }, now);
+            self.ending = self.watch.look(progress.into(), now);
             self.decided_at = now;
         }
         let over = self.ending.is_some() && now.since(self.decided_at) >= self.linger;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
 use fanstorm::dialect::text::TextShape;
-use fanstorm::engine::drain::{DrainWatch, Progress};
+use fanstorm::engine::drain::DrainWatch;
 use fanstorm::engine::ring::fake::{Dials, FakeRing, SimulatedClock};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
@@ -69,14 +69,13 @@ impl Fleet {
 
 impl Conductor for Fleet {
     fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
-        let WorkerProgress { seen, copies, sent, complete, lost } = progress;
-        self.copies.push((now, copies));
+        self.copies.push((now, progress.delivered));
         if self.rng.f64() >= self.idle
             && let Some(collector) = &mut self.collector
         {
             collector.collect();
         }
-        self.ending = self.watch.look(Progress { seen, copies, sent, complete, lost }, now);
+        self.ending = self.watch.look(progress.into(), now);
         if self.ending.is_some() { Directive::End } else { Directive::Continue }
     }
 }

@@ -118,7 +118,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "R", value_parser = small_count, allow_negative_numbers = true, help_heading = LOAD)]
     receivers_per_node: Option<u32>,
 
-    /// End a run when no copy has come for so long
+    /// End a row when no copy has come for so long; while ids or altered texts come that may be ours,
+    /// after twice as long
     #[arg(long, value_name = "TIME", default_value = "10s", help_heading = LOAD)]
     drain: Nanos,
 

@@ -14,7 +14,8 @@ use crate::units::Nanos;
 #[derive(Default)]
 struct Gauge {
     seen: AtomicU64,
-    copies: AtomicU64,
+    delivered: AtomicU64,
+    doubtful: AtomicU64,
     sent: AtomicU64,
     complete: AtomicBool,
     lost: AtomicBool,
@@ -53,7 +54,8 @@ impl Board {
     pub(super) fn reset(&self) {
         for gauge in &self.gauges {
             gauge.seen.store(0, Ordering::Relaxed);
-            gauge.copies.store(0, Ordering::Relaxed);
+            gauge.delivered.store(0, Ordering::Relaxed);
+            gauge.doubtful.store(0, Ordering::Relaxed);
             gauge.sent.store(0, Ordering::Relaxed);
             gauge.complete.store(false, Ordering::Relaxed);
             gauge.lost.store(false, Ordering::Relaxed);
@@ -68,7 +70,8 @@ impl Board {
         };
         RowProgress {
             seen: sum(|gauge| &gauge.seen),
-            copies: sum(|gauge| &gauge.copies),
+            delivered: sum(|gauge| &gauge.delivered),
+            doubtful: sum(|gauge| &gauge.doubtful),
             sent: sum(|gauge| &gauge.sent),
             complete: self.gauges.iter().all(|gauge| gauge.complete.load(Ordering::Relaxed)),
             lost: self.gauges.iter().any(|gauge| gauge.lost.load(Ordering::Relaxed)),
@@ -94,7 +97,8 @@ impl Conductor for Remote<'_> {
     fn turn(&mut self, progress: WorkerProgress, _now: Nanos) -> Directive {
         let gauge = &self.board.gauges[self.index];
         gauge.seen.store(progress.seen, Ordering::Relaxed);
-        gauge.copies.store(progress.copies, Ordering::Relaxed);
+        gauge.delivered.store(progress.delivered, Ordering::Relaxed);
+        gauge.doubtful.store(progress.doubtful, Ordering::Relaxed);
         gauge.sent.store(progress.sent, Ordering::Relaxed);
         gauge.complete.store(progress.complete, Ordering::Relaxed);
         gauge.lost.store(progress.lost, Ordering::Relaxed);

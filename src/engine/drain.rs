@@ -5,8 +5,9 @@
 //!
 //! A row ends when all that can come has come and the line has then been quiet for a moment (a
 //! duplicate of the last copy is still a duplicate), or when nothing that can be ours has come for the
-//! drain time. It always ends: strangers' messages and repeated copies, of which there may be no end,
-//! are no progress.
+//! drain time. A delivered copy is progress, always. It always ends: strangers' messages and repeated
+//! copies, of which there may be no end, are no progress, and what only may be ours (an id that nobody
+//! has named yet, an altered text) puts the end off by no more than the drain time once again.
 
 use crate::measure::outcome::Ending;
 use crate::units::Nanos;
@@ -25,8 +26,11 @@ const INTERRUPTED_DRAIN: Nanos = Nanos::from_millis(500);
 pub struct Progress {
     /// Arrivals of any kind.
     pub seen: u64,
-    /// Arrivals that can be copies still awaited: never more than those expected.
-    pub copies: u64,
+    /// Copies delivered: progress, always.
+    pub delivered: u64,
+    /// Arrivals that may be copies still awaited, or a stranger's: ids that nobody has named yet, and
+    /// altered texts.
+    pub doubtful: u64,
     /// Messages that the kernel took.
     pub sent: u64,
     /// Every worker has all that its living sockets can expect.
@@ -40,7 +44,10 @@ pub struct Progress {
 pub struct DrainWatch {
     drain: Nanos,
     last: Progress,
+    /// When a copy was last delivered, or a message sent.
     moved_at: Nanos,
+    /// When something came last that may be ours: never before `moved_at`.
+    stirred_at: Nanos,
     heard_at: Nanos,
     /// Something is still to be sent until then: silence before it means nothing.
     busy_until: Nanos,
@@ -55,6 +62,7 @@ impl DrainWatch {
             drain,
             last: Progress::default(),
             moved_at: now,
+            stirred_at: now,
             heard_at: now,
             busy_until: Nanos::ZERO,
             complete_at: None,
@@ -68,11 +76,6 @@ impl DrainWatch {
         Self { busy_until: last_due, ..self }
     }
 
-    /// Time without progress.
-    pub fn silence(&self, now: Nanos) -> Nanos {
-        now.since(self.moved_at)
-    }
-
     /// Notes that a signal asked for the end.
     pub fn interrupt(&mut self, now: Nanos) {
         self.interrupted_at.get_or_insert(now);
@@ -80,8 +83,10 @@ impl DrainWatch {
 
     /// Whether the row is over, and how.
     pub fn look(&mut self, progress: Progress, now: Nanos) -> Option<Ending> {
-        if (progress.copies, progress.sent) != (self.last.copies, self.last.sent) {
-            self.moved_at = now;
+        if (progress.delivered, progress.sent) != (self.last.delivered, self.last.sent) {
+            (self.moved_at, self.stirred_at) = (now, now);
+        } else if progress.doubtful > self.last.doubtful {
+            self.stirred_at = now;
         }
         if progress.seen != self.last.seen {
             self.heard_at = now;
@@ -97,12 +102,14 @@ impl DrainWatch {
             return (quiet || now.since(since) >= SETTLE_MAX).then_some(ending);
         }
         if let Some(at) = self.interrupted_at {
-            let quiet = self.silence(now) >= INTERRUPTED_DRAIN.min(self.drain);
+            let quiet = now.since(self.stirred_at) >= INTERRUPTED_DRAIN.min(self.drain);
             let late = now.since(at) >= self.drain;
             return (quiet || late).then_some(Ending::Interrupted);
         }
-        let silent_since = self.moved_at.max(self.busy_until);
-        (now.since(silent_since) >= self.drain).then_some(Ending::Drained)
+        let silence = now.since(self.stirred_at.max(self.busy_until));
+        let standstill = now.since(self.moved_at.max(self.busy_until));
+        let over = silence >= self.drain || standstill >= self.drain.plus(self.drain);
+        over.then_some(Ending::Drained)
     }
 }
 
@@ -117,7 +124,7 @@ mod tests {
     }
 
     fn seen(seen: u64) -> Progress {
-        Progress { seen, copies: seen, ..Progress::default() }
+        Progress { seen, delivered: seen, ..Progress::default() }
     }
 
     fn complete(seen: u64) -> Progress {
@@ -155,12 +162,40 @@ mod tests {
     #[test]
     fn strangers_do_not_keep_a_row_alive_in_which_nothing_of_ours_comes() {
         let mut watch = DrainWatch::new(DRAIN, at_ms(0));
-        let heard = |seen| Progress { seen, copies: 59, ..Progress::default() };
+        let heard = |seen| Progress { seen, delivered: 59, ..Progress::default() };
         assert_eq!(watch.look(heard(59), at_ms(1)), None);
         for second in 1..10 {
             assert_eq!(watch.look(heard(59 + second), at_ms(second * 1000)), None);
         }
         assert_eq!(watch.look(heard(70), at_ms(10_001)), Some(Ending::Drained));
+    }
+
+    #[test]
+    fn a_delivered_copy_is_progress_whatever_else_waits() {
+        let mut watch = DrainWatch::new(DRAIN, at_ms(0));
+        for second in 0..60 {
+            let progress =
+                Progress { seen: 100 + second, delivered: second, doubtful: 100, ..seen(0) };
+            assert_eq!(watch.look(progress, at_ms(second * 9_000)), None, "{second}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_strangers_puts_the_end_off_by_the_drain_time_and_not_for_ever() {
+        let mut watch = DrainWatch::new(DRAIN, at_ms(0));
+        let stir = |times| Progress { seen: 20 + times, doubtful: times, ..seen(20) };
+        for second in 0..20 {
+            assert_eq!(watch.look(stir(second + 1), at_ms(second * 1_000)), None, "{second}");
+        }
+        assert_eq!(watch.look(stir(21), at_ms(20_000)), Some(Ending::Drained));
+        // A copy of which it was the id has come late: from then on it counts anew.
+        let mut watch = DrainWatch::new(DRAIN, at_ms(0));
+        watch.look(stir(1), at_ms(0));
+        assert_eq!(watch.look(stir(2), at_ms(9_000)), None);
+        assert_eq!(watch.look(Progress { doubtful: 1, ..seen(21) }, at_ms(18_000)), None);
+        assert_eq!(watch.look(Progress { doubtful: 1, ..seen(21) }, at_ms(27_999)), None);
+        let end = watch.look(Progress { doubtful: 1, ..seen(21) }, at_ms(28_000));
+        assert_eq!(end, Some(Ending::Drained));
     }
 
     #[test]

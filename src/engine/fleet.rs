@@ -472,7 +472,7 @@ impl Coordinator<'_> {
         let look = |this: &mut Self, now: Nanos| {
             let progress = this.board.progress();
             let phase = Phase::Running { messages };
-            this.watch.progress(&Progress { phase, done: progress.copies, total });
+            this.watch.progress(&Progress { phase, done: progress.delivered, total });
             for interval in collector.collect() {
                 this.watch.interval(interval);
             }

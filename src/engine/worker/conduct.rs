@@ -3,6 +3,7 @@
 //! Belongs here: the words between a worker and whoever leads it. Does not: who that is (`board` for
 //! the fleet, a test for itself).
 
+use crate::engine::drain::Progress;
 use crate::units::Nanos;
 
 /// How far a worker is.
@@ -10,14 +11,24 @@ use crate::units::Nanos;
 pub struct WorkerProgress {
     /// Arrivals of any kind.
     pub seen: u64,
-    /// Arrivals that can be copies still awaited: never more than those expected.
-    pub copies: u64,
+    /// Copies delivered.
+    pub delivered: u64,
+    /// Arrivals that may be copies still awaited, or a stranger's.
+    pub doubtful: u64,
     /// Messages that the kernel took.
     pub sent: u64,
     /// All that this worker's living sockets can expect is here, and all is sent.
     pub complete: bool,
     /// A socket was lost.
     pub lost: bool,
+}
+
+/// One worker that is all of them.
+impl From<WorkerProgress> for Progress {
+    fn from(worker: WorkerProgress) -> Self {
+        let WorkerProgress { seen, delivered, doubtful, sent, complete, lost } = worker;
+        Self { seen, delivered, doubtful, sent, complete, lost }
+    }
 }
 
 /// What a worker is to do next.

@@ -113,13 +113,9 @@ impl<C> Row<C> {
         self.dead.iter().map(open).sum()
     }
 
-    /// What may be called progress. A copy that waits for its id may be a stranger's, and an altered
-    /// one may come again and again: they count only as far as they can fill what is missing, so that
-    /// there is an end.
-    fn copies(&self) -> u64 {
-        let delivered = self.recorder.counts.delivered;
-        let perhaps = self.recorder.waiting() + self.recorder.counts.corrupt;
-        delivered + perhaps.min(self.expected.saturating_sub(delivered))
+    /// A copy that waits for its id may be a stranger's, and an altered one may come again and again.
+    fn doubtful(&self) -> u64 {
+        self.recorder.waiting() + self.recorder.counts.corrupt
     }
 
     /// When our next message is due, if any is still to be sent.
@@ -255,7 +251,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             }
             let progress = WorkerProgress {
                 seen: row.recorder.seen(),
-                copies: row.copies(),
+                delivered: row.recorder.counts.delivered,
+                doubtful: row.doubtful(),
                 sent: row.sent,
                 complete,
                 lost: !self.lost.is_empty(),
