@@ -40,7 +40,7 @@ def check_row(row):
     expected = row["messages"] * (PUSH_SOCKETS + NODES)
     need(account["expected"] == expected, f"{name}: expected {account['expected']}, not {expected}")
     need(account["delivered"] == expected, f"{name}: delivered {account['delivered']} of {expected}")
-    for key in ("missing", "duplicate", "corrupt"):
+    for key in ("missing", "duplicate", "misdelivered", "corrupt"):
         need(account[key] == 0, f"{name}: {key} {account[key]}")
     for key, sockets in [("push_sockets", PUSH_SOCKETS), ("receive_sockets", NODES)]:
         need(row[key] == sockets, f"{name}: {key} {row[key]}")

@@ -360,6 +360,31 @@ fn a_node_that_closes_between_two_rows_is_lost_and_later_rows_are_not_run_agains
 }
 
 #[test]
+fn copies_of_a_broadcast_server_are_misdelivered_where_each_should_hear_its_own_alone() {
+    let clients: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+    let node = server(move |_, stream| {
+        let writer = stream.try_clone().unwrap();
+        let socket = upgraded(stream);
+        clients.lock().unwrap().push(writer);
+        let clients = Arc::clone(&clients);
+        echo(socket, |message| {
+            let text = message.into_data();
+            let frame = [&[0x81, 126, 0, text.len() as u8], &text[..]].concat();
+            for client in clients.lock().unwrap().iter_mut() {
+                let _ = client.write_all(&frame);
+            }
+            None
+        });
+    });
+    // Against an empty line two of three copies came to the wrong socket, and were called duplicates.
+    let words = "--dialect raw --fan-out own --push-sockets 3 --messages 30 --drain 1500ms";
+    let ran = run_with(&format!("--node ws://{node}/ {words} --quiet --json -"));
+    let counts = ["delivered", "missing", "duplicate", "misdelivered"].map(|w| ran.count(0, w));
+    assert_eq!((ran.code, counts), (Some(1), [30, 0, 0, 60]), "{ran:?}");
+    assert_eq!(ran.result["summary"]["complete"], false);
+}
+
+#[test]
 fn a_server_that_sends_back_bytes_as_binary_messages_is_an_echo_all_the_same() {
     let node = server(|_, stream| {
         echo(upgraded(stream), |m| Some(Message::Binary(m.into_data())));

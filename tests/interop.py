@@ -209,7 +209,7 @@ def check_row(case, row, count):
     need(row["messages"] == count, f"a row of {row['messages']}, not of {count}")
     need(account["expected"] == count * case.copies_each, f"m={count}: expected: {account}")
     need(account["expected"] == account["delivered"] + account["missing"], f"m={count}: {account}")
-    for key in ("duplicate", "foreign", "corrupt"):
+    for key in ("duplicate", "misdelivered", "foreign", "corrupt"):
         need(account[key] == 0, f"m={count}: {key}: {account}")
     if case.lossy:
         need(account["missing"] > 0, f"m={count}: nothing is missing: {account}")

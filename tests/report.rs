@@ -398,7 +398,8 @@ proptest! {
 
         prop_assert_eq!(of(delivery, "expected"), messages * sockets);
         prop_assert_eq!(of(delivery, "expected"), of(delivery, "delivered") + of(delivery, "missing"));
-        let kinds = ["delivered", "duplicate", "foreign", "corrupt"].map(|key| of(delivery, key));
+        let kinds = ["delivered", "duplicate", "misdelivered", "foreign", "corrupt"];
+        let kinds = kinds.map(|key| of(delivery, key));
         prop_assert_eq!(of(delivery, "seen"), kinds.iter().sum::<u64>());
 
         let matrix = &run["matrix"];
@@ -416,10 +417,12 @@ proptest! {
             prop_assert!(named <= of(gap, "missing"));
         }
 
-        for key in ["expected", "delivered", "missing", "duplicate", "foreign", "corrupt"] {
+        for key in
+            ["expected", "delivered", "missing", "duplicate", "misdelivered", "foreign", "corrupt"]
+        {
             prop_assert_eq!(of(&result["summary"], key), of(delivery, key), "{}", key);
         }
-        let whole = kinds[1] + kinds[3] + of(delivery, "missing") == 0;
+        let whole = kinds[1] + kinds[2] + kinds[4] + of(delivery, "missing") == 0;
         prop_assert_eq!(result["summary"]["complete"].as_bool(), Some(whole));
     }
 }

@@ -28,7 +28,7 @@ impl Exit {
     /// For `--help`.
     pub const HELP: &'static str = concat!(
         "  0    complete: every copy came once, and the verdict is not void\n",
-        "  1    copies are missing, duplicate or corrupt, or rows did not run\n",
+        "  1    copies are missing, duplicate, misdelivered or corrupt, or rows did not run\n",
         "  2    a flag or a file is wrong\n",
         "  3    this host cannot run it (io_uring, descriptors, ports, memory, processes)\n",
         "  4    the target cannot be reached, refuses, or never becomes ready\n",
@@ -92,6 +92,7 @@ mod tests {
         delivered: 10,
         missing: 0,
         duplicate: 0,
+        misdelivered: 0,
         out_of_order: 3,
         foreign: 7,
         corrupt: 0,
@@ -102,6 +103,7 @@ mod tests {
     fn the_worst_row_decides_and_a_deficit_comes_before_a_void_verdict() {
         let missing = Delivery { delivered: 9, missing: 1, ..WHOLE };
         let duplicate = Delivery { duplicate: 1, ..WHOLE };
+        let misdelivered = Delivery { misdelivered: 1, ..WHOLE };
         let corrupt = Delivery { corrupt: 1, ..WHOLE };
         let (ok, degraded, void) = (Trust::Ok, Trust::Degraded, Trust::Void);
         for (rows, exit) in [
@@ -110,6 +112,7 @@ mod tests {
             (&[(WHOLE, void), (WHOLE, ok)], Exit::Void),
             (&[(missing, ok), (WHOLE, ok)], Exit::Incomplete),
             (&[(duplicate, ok)], Exit::Incomplete),
+            (&[(misdelivered, ok)], Exit::Incomplete),
             (&[(corrupt, ok)], Exit::Incomplete),
             (&[(WHOLE, void), (missing, ok)], Exit::Incomplete),
             (&[(missing, void)], Exit::Incomplete),

@@ -20,8 +20,10 @@ pub enum Arrival {
         /// How far the highest number that had come is above it; at least 1.
         behind: u32,
     },
-    /// A number that had come, or that was not expected on this stream at all.
+    /// A number that had come.
     Duplicate,
+    /// A message of a sender that this socket must not hear.
+    Misdelivered,
 }
 
 /// One stream. In order as long as `floor == next`.
@@ -32,6 +34,9 @@ struct Stream {
     /// One above the highest number that has come.
     next: u32,
 }
+
+/// The floor of a stream that must not be there: above every number, so that nothing is missing.
+const UNHEARD: u32 = u32::MAX;
 
 /// All streams of one worker: sockets times senders.
 #[derive(Debug)]
@@ -45,14 +50,13 @@ pub struct Ledger {
 
 impl Ledger {
     /// A ledger for `sockets` sockets that each expect `counts[k]` messages of sender `k`, where
-    /// `expects(socket, sender)` says so; other streams expect nothing.
-    pub fn new(sockets: usize, counts: &[u32], expects: impl Fn(usize, usize) -> bool) -> Self {
+    /// `hears(socket, sender)` says so; on other streams nothing may come.
+    pub fn new(sockets: usize, counts: &[u32], hears: impl Fn(usize, usize) -> bool) -> Self {
         let words = counts.iter().max().map_or(0, |&count| count.div_ceil(64) as usize);
         let streams = (0..sockets)
-            .flat_map(|socket| counts.iter().enumerate().map(move |(k, &n)| (socket, k, n)))
-            .map(|(socket, sender, count)| {
-                // A stream that expects nothing is one that already has everything.
-                let start = if expects(socket, sender) { 0 } else { count };
+            .flat_map(|socket| (0..counts.len()).map(move |sender| (socket, sender)))
+            .map(|(socket, sender)| {
+                let start = if hears(socket, sender) { 0 } else { UNHEARD };
                 Stream { floor: start, next: start }
             })
             .collect::<Vec<_>>();
@@ -89,9 +93,12 @@ impl Ledger {
         self.arrive_displaced(index, sequence)
     }
 
-    /// The path of streams with a gap, and of duplicates.
+    /// The path of streams with a gap, of duplicates, and of streams that must not be there.
     fn arrive_displaced(&mut self, index: usize, sequence: u32) -> Arrival {
         let stream = &mut self.streams[index];
+        if stream.floor == UNHEARD {
+            return Arrival::Misdelivered;
+        }
         let bits = &mut self.bitmaps[index * self.words..][..self.words];
         let (word, bit) = (sequence as usize / 64, 1_u64 << (sequence % 64));
         if sequence < stream.floor || bits[word] & bit != 0 {
@@ -218,10 +225,13 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_on_a_stream_that_expects_none_is_one_too_many() {
+    fn a_copy_on_a_stream_that_must_not_be_there_is_misdelivered_each_time() {
         let mut ledger = Ledger::new(2, &[4, 4], |socket, sender| socket == sender);
-        assert_eq!(ledger.arrive(0, 1, 3), Arrival::Duplicate);
+        for sequence in [3, 0, 1, 0, 3] {
+            assert_eq!(ledger.arrive(0, 1, sequence), Arrival::Misdelivered);
+        }
         assert_eq!(ledger.arrive(0, 0, 0), Arrival::InOrder);
+        assert_eq!(ledger.arrive(0, 0, 0), Arrival::Duplicate);
         assert_eq!(ledger.missing(0, 1).count(), 0);
         assert_eq!(ledger.missing(1, 1).count(), 4);
     }

@@ -36,7 +36,7 @@ impl Class {
 }
 
 /// Where every copy went. `expected = delivered + missing` and
-/// `seen = delivered + duplicate + foreign + corrupt`, always.
+/// `seen = delivered + duplicate + misdelivered + foreign + corrupt`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// `m * (s + r)`.
@@ -47,6 +47,8 @@ pub struct Delivery {
     pub missing: u64,
     /// Further arrivals of a copy that had come.
     pub duplicate: u64,
+    /// Copies on sockets that must not hear their sender (`--fan-out`).
+    pub misdelivered: u64,
     /// Delivered copies that came after a later one of their stream (RFC 4737, section 3).
     pub out_of_order: u64,
     /// Application messages without a tag of this run.
@@ -224,6 +226,8 @@ pub struct Interval {
     pub sent: u64,
     /// Copies that came.
     pub copies: u64,
+    /// Copies that came to sockets that must not hear them.
+    pub misdelivered: u64,
     /// Copies of messages due by its end (without a schedule: sent by then) that had not come.
     pub missing_so_far: u64,
     /// Median of the headline class.
@@ -334,10 +338,10 @@ impl RunOutcome {
         self.caveats.iter().map(|c| c.severity).max().unwrap_or(Trust::Ok)
     }
 
-    /// True when every copy came once and unaltered.
+    /// True when every copy came once and unaltered, and none to a socket that must not hear it.
     pub fn complete(&self) -> bool {
         let d = &self.delivery;
-        d.missing == 0 && d.duplicate == 0 && d.corrupt == 0
+        d.missing == 0 && d.duplicate == 0 && d.misdelivered == 0 && d.corrupt == 0
     }
 
     /// Copies delivered per second of receive time; 0 when nothing came.

@@ -42,6 +42,8 @@ pub struct Counts {
     pub delivered: u64,
     /// Further copies.
     pub duplicate: u64,
+    /// Copies on sockets that must not hear their sender.
+    pub misdelivered: u64,
     /// First copies that came late in their stream.
     pub out_of_order: u64,
     /// Messages that are not ours.
@@ -99,13 +101,15 @@ pub struct Records {
     pub measured: Copies,
     /// Copies of messages that were due in the warm-up; present where there is one.
     pub warmup: Option<Copies>,
+    /// Copies on sockets that must not hear them, whenever they were due.
+    pub misdelivered: u64,
 }
 
 impl Records {
     /// Of nothing so far.
     pub fn new(nodes: usize, on_schedule: bool, warms_up: bool) -> Self {
         let copies = || Copies::new(nodes, on_schedule);
-        Self { measured: copies(), warmup: warms_up.then(copies) }
+        Self { measured: copies(), warmup: warms_up.then(copies), misdelivered: 0 }
     }
 
     /// How many copies of both kinds.
@@ -119,12 +123,14 @@ impl Records {
         if let (Some(sum), Some(warmup)) = (&mut self.warmup, &other.warmup) {
             sum.add(warmup);
         }
+        self.misdelivered += other.misdelivered;
     }
 
     /// Forgets everything and keeps the room.
     pub fn clear(&mut self) {
         self.measured.clear();
         self.warmup.iter_mut().for_each(Copies::clear);
+        self.misdelivered = 0;
     }
 }
 
@@ -179,11 +185,11 @@ impl Recorder {
         correlates: bool,
         sent: Arc<SentTimes>,
     ) -> Self {
-        let expects =
-            |local: usize, sender: usize| fan_out.expects(seats[local].socket, sender as u32);
-        let ledger = Ledger::new(seats.len(), senders, expects);
+        let hears =
+            |local: usize, sender: usize| fan_out.must_hear(seats[local].socket, sender as u32);
+        let ledger = Ledger::new(seats.len(), senders, hears);
         let expected = |local| {
-            let of = |(k, &count): (usize, &u32)| if expects(local, k) { count.into() } else { 0 };
+            let of = |(k, &count): (usize, &u32)| if hears(local, k) { count.into() } else { 0 };
             senders.iter().enumerate().map(of).sum::<u64>()
         };
         let expected: Vec<u64> = (0..seats.len()).map(expected).collect();
@@ -230,7 +236,7 @@ impl Recorder {
     /// Everything that arrived so far, of whatever kind: progress.
     pub fn seen(&self) -> u64 {
         let c = &self.counts;
-        c.delivered + c.duplicate + c.foreign + c.corrupt + self.waiting()
+        c.delivered + c.duplicate + c.misdelivered + c.foreign + c.corrupt + self.waiting()
     }
 
     /// Copies that wait for their id to be learned.
@@ -301,6 +307,11 @@ impl Recorder {
                 self.counts.duplicate += 1;
                 return;
             }
+            Arrival::Misdelivered => {
+                self.counts.misdelivered += 1;
+                self.records.misdelivered += 1;
+                return;
+            }
         }
         self.counts.delivered += 1;
         self.delivered[local as usize] += 1;
@@ -323,7 +334,7 @@ impl Recorder {
 
     #[inline]
     fn record(&mut self, node: usize, sender: usize, sequence: u32, sent: Nanos, at: Nanos) {
-        let Records { measured, warmup } = &mut self.records;
+        let Records { measured, warmup, .. } = &mut self.records;
         let Some(schedule) = &self.schedule else {
             return measured.headline[node].record(at.since(sent));
         };

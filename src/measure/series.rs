@@ -154,7 +154,7 @@ impl Collector {
     ) -> Series {
         self.collect();
         for (records, Rest { began, sent }) in rests {
-            if records.count() + sent.all() > 0 {
+            if records.count() + records.misdelivered + sent.all() > 0 {
                 let until = end.max(began).max(self.closed_until);
                 self.join(began.max(self.closed_until), until, sent, records);
             }
@@ -183,7 +183,7 @@ impl Collector {
     }
 
     fn blank(&mut self, from: Nanos, until: Nanos) -> Open {
-        let Records { measured, warmup } = &self.totals;
+        let Records { measured, warmup, .. } = &self.totals;
         let new =
             || Records::new(measured.headline.len(), measured.service.is_some(), warmup.is_some());
         Open { from, until, sent: Sent::default(), records: self.pool.pop().unwrap_or_else(new) }
@@ -218,13 +218,19 @@ impl Collector {
         self.sent.add(sent);
         self.copies.measured += records.measured.count();
         self.copies.warmup += records.warmup.as_ref().map_or(0, Copies::count);
+        let first = self.intervals.len();
         if let Some(copies) = &records.warmup
             && (from < measured_from || copies.count() + sent.warmup > 0)
         {
             self.row((from, until), true, sent.warmup, copies);
         }
-        if until > measured_from || records.measured.count() + sent.measured > 0 {
+        let measured = records.measured.count() + sent.measured + records.misdelivered;
+        if until > measured_from || measured > 0 {
             self.row((from, until), false, sent.measured, &records.measured);
+        }
+        // Which half of the interval they were due in is not asked.
+        if let Some(row) = self.intervals[first..].last_mut() {
+            row.misdelivered = records.misdelivered;
         }
         self.put_away(records);
     }
@@ -241,6 +247,7 @@ impl Collector {
             warmup,
             sent,
             copies: copies.count(),
+            misdelivered: 0,
             missing_so_far: (due * self.owed.copies_each).saturating_sub(of(self.copies)),
             p50: Percentile::P50.of(ns),
             p99: Percentile::P99.of(ns),

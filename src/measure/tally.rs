@@ -141,6 +141,7 @@ impl Row<'_> {
             delivered: sum(|r| r.counts.delivered),
             missing: sum(Recorder::missing),
             duplicate: sum(|r| r.counts.duplicate),
+            misdelivered: sum(|r| r.counts.misdelivered),
             out_of_order: sum(|r| r.counts.out_of_order),
             foreign: sum(|r| r.counts.foreign),
             corrupt: sum(|r| r.counts.corrupt),
@@ -148,8 +149,9 @@ impl Row<'_> {
         };
         let d = &delivery;
         assert_eq!(d.expected, d.delivered + d.missing, "expected = delivered + missing");
-        let kinds = d.delivered + d.duplicate + d.foreign + d.corrupt;
-        assert_eq!(d.seen, kinds, "seen = delivered + duplicate + foreign + corrupt");
+        let kinds = d.delivered + d.duplicate + d.misdelivered + d.foreign + d.corrupt;
+        let law = "seen = delivered + duplicate + misdelivered + foreign + corrupt";
+        assert_eq!(d.seen, kinds, "{law}");
         delivery
     }
 
@@ -167,6 +169,9 @@ impl Row<'_> {
     fn check(&self, tallies: &[Tally], delivery: &Delivery, intervals: &[Interval]) {
         let copies: u64 = intervals.iter().map(|interval| interval.copies).sum();
         assert_eq!(copies, delivery.delivered, "the copies of all intervals are all copies");
+        let misdelivered: u64 = intervals.iter().map(|interval| interval.misdelivered).sum();
+        let law = "the misdelivered copies of all intervals are all misdelivered copies";
+        assert_eq!(misdelivered, delivery.misdelivered, "{law}");
         let sent: u64 = intervals.iter().map(|interval| interval.sent).sum();
         let all: u64 = tallies.iter().map(|t| t.sent).sum();
         assert_eq!(sent, all, "the messages of all intervals are all messages");

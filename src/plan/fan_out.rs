@@ -15,8 +15,9 @@ pub enum FanOut {
 }
 
 impl FanOut {
-    /// Whether `socket` expects the messages of push socket `sender`.
-    pub const fn expects(self, socket: u32, sender: u32) -> bool {
+    /// Whether `socket` must hear the messages of push socket `sender`: where it must not, a copy is
+    /// misdelivered. Nobody else decides that.
+    pub const fn must_hear(self, socket: u32, sender: u32) -> bool {
         match self {
             Self::All => true,
             Self::Others => socket != sender,

@@ -196,6 +196,7 @@ mod tests {
             warmup,
             sent: 0,
             copies: 0,
+            misdelivered: 0,
             missing_so_far: 0,
             p50: None,
             p99: None,

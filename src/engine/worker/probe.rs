@@ -178,7 +178,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let shape = FrameShape::new(plan.dialect.clone(), text.clone(), run);
         let probers = probers(plan);
         let seen =
-            |seat: Seat| !(0..probers).any(|prober| plan.fan_out.expects(seat.socket, prober));
+            |seat: Seat| !(0..probers).any(|prober| plan.fan_out.must_hear(seat.socket, prober));
         let rng = &mut self.rng;
         let prober = |(slot, socket)| Prober {
             slot: slot as Slot,

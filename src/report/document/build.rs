@@ -210,9 +210,17 @@ const fn ending(ending: Ending) -> row::Ending {
 }
 
 const fn delivery(delivery: &Delivery) -> row::Delivery {
-    let Delivery { expected, delivered, missing, duplicate, out_of_order, foreign, corrupt, seen } =
-        *delivery;
-    row::Delivery { expected, delivered, missing, duplicate, out_of_order, foreign, corrupt, seen }
+    row::Delivery {
+        expected: delivery.expected,
+        delivered: delivery.delivered,
+        missing: delivery.missing,
+        duplicate: delivery.duplicate,
+        misdelivered: delivery.misdelivered,
+        out_of_order: delivery.out_of_order,
+        foreign: delivery.foreign,
+        corrupt: delivery.corrupt,
+        seen: delivery.seen,
+    }
 }
 
 fn dialing(plan: &Plan) -> Dialing {
@@ -310,6 +318,7 @@ impl series::Interval {
             warmup,
             sent,
             copies,
+            misdelivered,
             missing_so_far,
             p50,
             p99,
@@ -322,6 +331,7 @@ impl series::Interval {
             warmup,
             sent,
             copies,
+            misdelivered,
             missing_so_far,
             p50_us: p50.map(micros),
             p99_us: p99.map(micros),

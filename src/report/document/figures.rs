@@ -65,6 +65,7 @@ impl Document {
             delivered: sum(|d| d.delivered),
             missing: sum(|d| d.missing),
             duplicate: sum(|d| d.duplicate),
+            misdelivered: sum(|d| d.misdelivered),
             out_of_order: sum(|d| d.out_of_order),
             foreign: sum(|d| d.foreign),
             corrupt: sum(|d| d.corrupt),
@@ -74,10 +75,10 @@ impl Document {
 }
 
 impl Run {
-    /// Every copy came once and unaltered.
+    /// Every copy came once and unaltered, and none to a socket that must not hear it.
     pub fn complete(&self) -> bool {
-        let Delivery { missing, duplicate, corrupt, .. } = self.delivery;
-        missing == 0 && duplicate == 0 && corrupt == 0
+        let Delivery { missing, duplicate, misdelivered, corrupt, .. } = self.delivery;
+        [missing, duplicate, misdelivered, corrupt].iter().all(|&count| count == 0)
     }
 
     /// Copies of messages that were not sent before the end: they are missing, and no cluster is to

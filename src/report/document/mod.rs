@@ -266,7 +266,7 @@ pub struct Skipped {
 /// those of one row, which `messages` names: the largest that delivered every copy, else the last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
-    /// Every planned row ran and delivered every copy, once and unaltered.
+    /// Every planned row ran and delivered every copy, once and unaltered, to nobody else.
     pub complete: bool,
     /// The worst of all rows; void if none ran.
     pub trust: Trust,
@@ -278,6 +278,9 @@ pub struct Summary {
     pub missing: u64,
     /// Duplicates, over all rows that ran.
     pub duplicate: u64,
+    /// Copies on sockets that must not hear them, over all rows that ran.
+    #[serde(default)]
+    pub misdelivered: u64,
     /// Copies out of order, over all rows that ran.
     pub out_of_order: u64,
     /// Foreign messages, over all rows that ran.

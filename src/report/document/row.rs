@@ -79,7 +79,7 @@ pub enum Ending {
 }
 
 /// Where every copy went: `expected = delivered + missing`, and
-/// `seen = delivered + duplicate + foreign + corrupt`.
+/// `seen = delivered + duplicate + misdelivered + foreign + corrupt`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Delivery {
     /// Copies that must come.
@@ -90,6 +90,9 @@ pub struct Delivery {
     pub missing: u64,
     /// Further arrivals of a delivered copy.
     pub duplicate: u64,
+    /// Copies on sockets that must not hear their sender, as `plan.fan_out` has it.
+    #[serde(default)]
+    pub misdelivered: u64,
     /// Delivered copies that came after a later one of their stream (RFC 4737, section 3).
     pub out_of_order: u64,
     /// Messages of others than this run.

@@ -18,6 +18,9 @@ pub struct Interval {
     pub sent: u64,
     /// Copies that came. Those that waited for their id count when it was learned.
     pub copies: u64,
+    /// Copies that came to sockets that must not hear them.
+    #[serde(default)]
+    pub misdelivered: u64,
     /// Copies of messages due by its end (sent by then, without due times) that had not come.
     pub missing_so_far: u64,
     /// Median of the headline class; null below 20 samples.

@@ -90,7 +90,7 @@ fn conservation(run: &Run) -> Option<String> {
         let (delivered, missing) = (d.delivered, d.missing);
         return Some(format!("delivery: {delivered} + {missing} are not {}", d.expected));
     }
-    (sum(&[d.delivered, d.duplicate, d.foreign, d.corrupt]) != Some(d.seen))
+    (sum(&[d.delivered, d.duplicate, d.misdelivered, d.foreign, d.corrupt]) != Some(d.seen))
         .then(|| format!("delivery: what was seen are not {}", d.seen))
 }
 
@@ -103,7 +103,8 @@ fn course(run: &Run) -> Option<String> {
         run.intervals.iter().try_fold(0_u64, |sum, interval| sum.checked_add(of(interval)))
     };
     let (sent, copies) = (sum(|i| i.sent), sum(|i| i.copies));
-    (sent != Some(run.sent) || copies != Some(run.delivery.delivered))
+    let misdelivered = sum(|i| i.misdelivered) != Some(run.delivery.misdelivered);
+    (sent != Some(run.sent) || copies != Some(run.delivery.delivered) || misdelivered)
         .then(|| "intervals: they do not add up to what was sent and delivered".into())
 }
 

@@ -40,6 +40,7 @@ fn summary(document: &Document) -> Summary {
         delivered: total.delivered,
         missing: total.missing,
         duplicate: total.duplicate,
+        misdelivered: total.misdelivered,
         out_of_order: total.out_of_order,
         foreign: total.foreign,
         corrupt: total.corrupt,

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::page::Page;
+use crate::report::document::FanOut;
 use crate::report::document::figures::{micros, seconds};
 use crate::report::document::row::{Delivery, Ending, Gap, LostSocket, MatrixCell, Run};
 use crate::report::document::series::Reordering;
@@ -25,12 +26,20 @@ const LOST_MAX: usize = 6;
 pub(super) fn delivery(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     let runs = &page.document.runs;
     let flawed = runs.iter().filter(|run| !flawless(&run.delivery));
-    let mut rows: Vec<_> = flawed.map(|run| delivery_cells(row_name(run), &run.delivery)).collect();
+    let total = page.document.delivery();
+    let cells = |name: String, delivery: &Delivery| {
+        let mut cells = delivery_cells(name, delivery);
+        if total.misdelivered > 0 {
+            cells.push(Cell::fault(delivery.misdelivered));
+        }
+        cells
+    };
+    let mut rows: Vec<_> = flawed.map(|run| cells(row_name(run), &run.delivery)).collect();
     match runs.as_slice() {
-        [only] => rows = vec![delivery_cells(row_name(only), &only.delivery)],
-        _ => rows.push(delivery_cells("all rows".to_owned(), &page.document.delivery())),
+        [only] => rows = vec![cells(row_name(only), &only.delivery)],
+        _ => rows.push(cells("all rows".to_owned(), &total)),
     }
-    let columns = vec![
+    let mut columns = vec![
         Column::left("", 10),
         Column::right("expected", 11),
         Column::right("delivered", 11),
@@ -40,13 +49,35 @@ pub(super) fn delivery(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
         Column::right("foreign", 9),
         Column::right("corrupt", 9),
     ];
+    // Most servers send nothing where it must not go.
+    if total.misdelivered > 0 {
+        columns.push(Column::right("misdelivered", 12));
+    }
     page.heading(out, "Copies")?;
     table(out, page.paint, columns, &rows)?;
+    misdelivery(page, out, &total)?;
     let furthest = runs.iter().filter_map(|run| Some((run, run.reordering.as_ref()?)));
     match furthest.max_by_key(|(_, reordering)| reordering.max_distance) {
         Some((run, reordering)) => disorder(out, run, reordering),
         None => Ok(()),
     }
+}
+
+/// What copies on sockets that must not hear them say of the cluster, or of the flags.
+fn misdelivery(page: &Page<'_>, out: &mut dyn Write, total: &Delivery) -> io::Result<()> {
+    if total.misdelivered == 0 {
+        return Ok(());
+    }
+    let (given, whom) = match page.document.plan.fan_out {
+        FanOut::All => return Ok(()),
+        FanOut::Others => ("others", "the socket that pushed it"),
+        FanOut::Own => ("own", "other sockets than the one that pushed it"),
+    };
+    let line = format!(
+        "misdelivered: {} came to {whom}; where the cluster is meant to do that, --fan-out {given} is          wrong and --fan-out all may be right",
+        counted(total.misdelivered, "copy", "copies")
+    );
+    wrapped(out, INDENT, INDENT.len(), &line)
 }
 
 /// How far out of order copies came, in the row where it was worst.
@@ -82,8 +113,9 @@ fn delivery_cells(name: String, delivery: &Delivery) -> Vec<Cell> {
 }
 
 fn flawless(delivery: &Delivery) -> bool {
-    let Delivery { missing, duplicate, out_of_order, foreign, corrupt, .. } = *delivery;
-    [missing, duplicate, out_of_order, foreign, corrupt].iter().all(|&count| count == 0)
+    let Delivery { missing, duplicate, misdelivered, out_of_order, foreign, corrupt, .. } =
+        *delivery;
+    [missing, duplicate, misdelivered, out_of_order, foreign, corrupt].iter().all(|&count| count == 0)
 }
 
 /// `m = 8 000`.

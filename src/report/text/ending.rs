@@ -197,7 +197,7 @@ fn verdict(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     } else if total.missing > 0 || !document.skipped.is_empty() {
         Some("incomplete")
     } else {
-        (total.duplicate > 0 || total.corrupt > 0).then_some("faulty")
+        (total.duplicate + total.misdelivered + total.corrupt > 0).then_some("faulty")
     };
     let words = match (shortfall, worst) {
         (None, trust) => trust_word(trust).to_owned(),
@@ -218,7 +218,7 @@ fn verdict(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn delivered(delivery: &Delivery, unsent: u64) -> String {
-    let Delivery { expected, missing, duplicate, corrupt, .. } = *delivery;
+    let Delivery { expected, missing, duplicate, misdelivered, corrupt, .. } = *delivery;
     let due = expected.saturating_sub(unsent);
     let mut sentence = match (due, missing.saturating_sub(unsent)) {
         (0, 0) => "nothing was sent".to_owned(),
@@ -229,12 +229,13 @@ fn delivered(delivery: &Delivery, unsent: u64) -> String {
     if unsent > 0 && due > 0 {
         sentence += &format!(" ({} more belong to messages that were not sent)", Count(unsent));
     }
-    for (count, word) in [(duplicate, "duplicate"), (corrupt, "corrupt")] {
+    let faults = [(duplicate, "duplicate"), (misdelivered, "misdelivered"), (corrupt, "corrupt")];
+    for (count, word) in faults {
         if count > 0 {
             sentence += &format!(", {} {word}", Count(count));
         }
     }
-    if missing + duplicate + corrupt == 0 {
+    if missing + duplicate + misdelivered + corrupt == 0 {
         sentence += ", once and unaltered";
     }
     sentence

@@ -52,7 +52,8 @@ fn height(interval: &Interval) -> f64 {
 }
 
 fn rows(page: &Page<'_>, out: &mut dyn Write, intervals: &[&Interval]) -> io::Result<()> {
-    let columns = vec![
+    let misdelivered = intervals.iter().any(|interval| interval.misdelivered > 0);
+    let mut columns = vec![
         Column::right("from", Nanos::WIDTH),
         // Not rates: of the last moments of a row they would be wild.
         Column::right("sent", 9),
@@ -61,15 +62,18 @@ fn rows(page: &Page<'_>, out: &mut dyn Write, intervals: &[&Interval]) -> io::Re
         Column::right("p99", Nanos::WIDTH),
         Column::right("max", Nanos::WIDTH),
         Column::right("missing so far", 14),
-        Column::left("", 0),
     ];
-    let rows: Vec<_> = intervals.iter().map(|interval| cells(interval)).collect();
+    if misdelivered {
+        columns.push(Column::right("misdelivered", 12));
+    }
+    columns.push(Column::left("", 0));
+    let rows: Vec<_> = intervals.iter().map(|interval| cells(interval, misdelivered)).collect();
     table(out, page.paint, columns, &rows)
 }
 
-fn cells(interval: &Interval) -> Vec<Cell> {
+fn cells(interval: &Interval, misdelivered: bool) -> Vec<Cell> {
     let figure = |us: Option<f64>| or_na(us.map(micros));
-    vec![
+    let mut cells: Vec<Cell> = vec![
         whole_seconds(seconds(interval.start_s)).into(),
         Count(interval.sent).into(),
         Count(interval.copies).into(),
@@ -78,8 +82,12 @@ fn cells(interval: &Interval) -> Vec<Cell> {
         figure(interval.max_us).into(),
         // Whether it is a fault shows at the end: in between, copies are under way.
         Count(interval.missing_so_far).into(),
-        if interval.warmup { "warm-up" } else { "" }.into(),
-    ]
+    ];
+    if misdelivered {
+        cells.push(Cell::fault(interval.misdelivered));
+    }
+    cells.push(if interval.warmup { "warm-up" } else { "" }.into());
+    cells
 }
 
 /// What the last second was like, while the row runs.

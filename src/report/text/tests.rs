@@ -14,6 +14,7 @@ use crate::measure::outcome::{
 };
 use crate::measure::recorder::Seat;
 use crate::plan::Plan;
+use crate::plan::fan_out::FanOut;
 use crate::plan::schedule::{Arrivals, Shape};
 use crate::report::Invocation;
 use crate::report::fixture::{cell, invocation, plan, whole};
@@ -225,6 +226,7 @@ fn second(number: u64, ms: u64, missing: u64) -> Interval {
         warmup: false,
         sent: 500,
         copies: 3_000,
+        misdelivered: 0,
         missing_so_far: missing,
         p50: Some(Nanos::from_millis(1)),
         p99: Some(Nanos::from_millis(ms)),
@@ -294,6 +296,20 @@ fn disorder_is_told_with_its_extent() {
     let text = report(&plan(&[3_000]), &outcome(vec![run]));
     let told = "up to 7 400 messages behind the head of their stream, half of them at most 3";
     assert!(text.replace("\n  ", " ").contains(told), "{text}");
+}
+
+#[test]
+fn misdelivered_copies_are_told_with_the_flag_that_may_be_wrong() {
+    let mut run = whole(1_000);
+    (run.delivery.misdelivered, run.delivery.seen) = (40, run.delivery.seen + 40);
+    let plan = Plan { fan_out: FanOut::Others, ..plan(&[1_000]) };
+    let report = report(&plan, &Outcome { runs: vec![run], ..Outcome::default() });
+    let report = report.replace("\n  ", " ").replace("  ", " ");
+    for words in ["corrupt misdelivered ", "--fan-out all may be right", "verdict: faulty: "] {
+        assert!(report.contains(words), "{words} in {report}");
+    }
+    assert!(report.contains("misdelivered: 40 copies came to the socket that"), "{report}");
+    assert!(report.contains(" 40 misdelivered"), "{report}");
 }
 
 #[test]
