@@ -254,6 +254,66 @@ fn ids_of_strangers_put_the_end_of_a_row_off_by_no_more_than_the_drain_time() {
     assert!((1..80).contains(&ran.count(0, "foreign")), "{ran:?}");
 }
 
+/// Echoes, and sends all but the probe again 60 ms later.
+fn twice(stream: TcpStream) {
+    let writer = Arc::new(Mutex::new(stream.try_clone().unwrap()));
+    let mut heard = 0;
+    echo(upgraded(stream), |message| {
+        let frame = text_frame(&message.into_data());
+        writer.lock().unwrap().write_all(&frame).unwrap();
+        heard += 1;
+        if heard > 1 {
+            let writer = Arc::clone(&writer);
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(60));
+                let _ = writer.lock().unwrap().write_all(&frame);
+            });
+        }
+        None
+    });
+}
+
+#[test]
+fn a_copy_that_comes_twice_is_a_duplicate_of_its_own_row_also_when_that_is_over() {
+    let node = server(|_, stream| twice(stream));
+    let ran = run(node, "--messages 20");
+    assert_eq!((ran.code, ran.count(0, "duplicate")), (Some(1), 20), "{ran:?}");
+
+    let ran = run(node, "--messages 20,30");
+    let (first, second) = (&ran.result["runs"][0], &ran.result["runs"][1]);
+    // However the two are split by the end of the first row.
+    let late = first["late"]["duplicates"].as_u64().unwrap();
+    assert_eq!((ran.code, ran.count(0, "duplicate") + late), (Some(1), 20), "{ran:?}");
+    assert_eq!((ran.count(1, "duplicate"), ran.count(1, "foreign")), (30, 0), "{ran:?}");
+    let caveats = second["verdict"]["caveats"].as_array().unwrap();
+    let told = caveats.iter().any(|caveat| caveat["code"] == "late-arrivals");
+    assert_eq!(told, ran.count(1, "earlier") > 0, "{ran:?}");
+    assert!(late == 0 || first["late"]["up_to_s"].as_f64().unwrap() > 0.0, "{ran:?}");
+}
+
+#[test]
+fn what_a_stalled_row_left_behind_comes_late_in_that_row_and_is_nobody_elses() {
+    let nodes = Cluster::start(|cluster| {
+        for message in 0..=30 {
+            cluster.say_text(message);
+            // The other node stalls after the probe, and goes on when the second row has begun.
+            match message {
+                0 | 22.. => cluster.say_id(message),
+                21 => (1..=21).for_each(|late| cluster.say_id(late)),
+                _ => {}
+            }
+        }
+    });
+    let ran = run_two(nodes, "--messages 20,10 --drain 500ms");
+    let late = &ran.result["runs"][0]["late"];
+    assert_eq!((ran.code, ran.count(0, "missing")), (Some(1), 20), "{ran:?}");
+    assert_eq!((&late["copies"], &late["duplicates"]), (&20.into(), &0.into()), "{ran:?}");
+    let counts = ["delivered", "earlier", "foreign"].map(|what| ran.count(1, what));
+    assert_eq!(counts, [30, 20, 0], "{ran:?}");
+    let caveats = ran.result["runs"][1]["verdict"]["caveats"].to_string();
+    assert!(caveats.contains("late-arrivals"), "{ran:?}");
+}
+
 #[test]
 fn a_flood_of_pings_from_a_node_that_reads_nothing_meanwhile_is_survived() {
     let node = server(|_, stream| {
@@ -369,7 +429,7 @@ fn copies_of_a_broadcast_server_are_misdelivered_where_each_should_hear_its_own_
         let clients = Arc::clone(&clients);
         echo(socket, |message| {
             let text = message.into_data();
-            let frame = [&[0x81, 126, 0, text.len() as u8], &text[..]].concat();
+            let frame = text_frame(&text);
             for client in clients.lock().unwrap().iter_mut() {
                 let _ = client.write_all(&frame);
             }

@@ -81,7 +81,7 @@ fn a_plan_names_the_bytes_that_its_workers_lay_out() {
         // Workers record into one set and have handed over another; the collector has three, and
         // each class is merged into one. Lag is a worker's own.
         let recorded = sum(&|r| {
-            let Records { measured, warmup } = &r.records;
+            let Records { measured, warmup, .. } = &r.records;
             histogram_bytes(measured) + warmup.as_ref().map_or(0, histogram_bytes)
         });
         let one = Latencies::new().histogram().distinct_values() as u64 * 8;

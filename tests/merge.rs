@@ -13,6 +13,7 @@ use std::sync::Arc;
 use fanstorm::dialect::Dialect;
 use fanstorm::engine::spread::spread;
 use fanstorm::measure::interval::Rest;
+use fanstorm::measure::late::LateLog;
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::outcome::{Class, CoreUse, Delivery, Ending, Opcodes, RunOutcome};
 use fanstorm::measure::percentile::Percentile;
@@ -182,6 +183,7 @@ impl Case {
             }
         }
         Tally {
+            late: LateLog::default(),
             recorder,
             core: CoreUse::default(),
             lost: Vec::new(),

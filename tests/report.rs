@@ -12,6 +12,7 @@ use std::sync::Arc;
 use fanstorm::dialect::Dialect;
 use fanstorm::host::facts::HostFacts;
 use fanstorm::measure::interval::{Rest, Sent};
+use fanstorm::measure::late::LateLog;
 use fanstorm::measure::outcome::{
     Caveat, Class, CoreUse, Ending, LostSocket, Opcodes, Outcome, RunOutcome, Trust,
 };
@@ -70,6 +71,7 @@ fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> RunOutcome {
         let sent = counts.iter().skip(worker).step_by(workers).map(|&n| u64::from(n)).sum();
         let rest = Rest { began: Nanos(1_000), sent: Sent { warmup: 0, measured: sent } };
         Tally {
+            late: LateLog::default(),
             core: CoreUse { cpu: worker, copies: recorder.seen(), ..CoreUse::default() },
             lost: Vec::new(),
             opcodes: Opcodes { text: recorder.seen(), ..Opcodes::default() },
@@ -398,7 +400,7 @@ proptest! {
 
         prop_assert_eq!(of(delivery, "expected"), messages * sockets);
         prop_assert_eq!(of(delivery, "expected"), of(delivery, "delivered") + of(delivery, "missing"));
-        let kinds = ["delivered", "duplicate", "misdelivered", "foreign", "corrupt"];
+        let kinds = ["delivered", "duplicate", "misdelivered", "earlier", "foreign", "corrupt"];
         let kinds = kinds.map(|key| of(delivery, key));
         prop_assert_eq!(of(delivery, "seen"), kinds.iter().sum::<u64>());
 
@@ -422,7 +424,7 @@ proptest! {
         {
             prop_assert_eq!(of(&result["summary"], key), of(delivery, key), "{}", key);
         }
-        let whole = kinds[1] + kinds[2] + kinds[4] + of(delivery, "missing") == 0;
+        let whole = kinds[1] + kinds[2] + kinds[5] + of(delivery, "missing") == 0;
         prop_assert_eq!(result["summary"]["complete"].as_bool(), Some(whole));
     }
 }

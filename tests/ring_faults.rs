@@ -174,7 +174,7 @@ fn assert_conserved(run: &RunOutcome, seed: u64) {
     let d = run.delivery;
     assert_eq!(d.expected, MESSAGES * u64::from(PUSH + RECEIVERS), "seed {seed}");
     assert_eq!(d.expected, d.delivered + d.missing, "seed {seed}");
-    let kinds = d.delivered + d.duplicate + d.misdelivered + d.foreign + d.corrupt;
+    let kinds = d.delivered + d.duplicate + d.misdelivered + d.earlier + d.foreign + d.corrupt;
     assert_eq!(d.seen, kinds, "seed {seed}");
     let service = run.latency_ns.iter().find(|(class, _)| *class == Class::Service).unwrap();
     assert_eq!(service.1.len(), d.delivered, "seed {seed}: one latency for each copy");

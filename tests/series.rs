@@ -14,6 +14,7 @@ use fanstorm::engine::ring::fake::{Dials, FakeRing, SimulatedClock};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::Clock;
+use fanstorm::measure::late::Past;
 use fanstorm::measure::latencies::histogram;
 use fanstorm::measure::outcome::{Class, Ending, Interval, RunOutcome};
 use fanstorm::measure::sent::{SentTimes, share};
@@ -123,7 +124,7 @@ fn row(plan: &Plan, dials: Dials, seed: u64) -> (RunOutcome, Vec<(Nanos, u64)>) 
     fleet.watch = fleet.watch.not_before(start.plus(schedule.map_or(Nanos::ZERO, |s| s.last())));
     let tally = worker.row(&row, || start, &mut fleet).unwrap();
     let row = Row { plan, messages: MESSAGES, sent: &sent, ending: fleet.ending.unwrap() };
-    let run = row.merge_with(vec![tally], fleet.collector.take().unwrap());
+    let run = row.merge_with(vec![tally], fleet.collector.take().unwrap(), &mut Past::default()).0;
     (run, fleet.copies.into_iter().map(|(at, copies)| (at.since(start), copies)).collect())
 }
 

@@ -93,6 +93,7 @@ mod tests {
         missing: 0,
         duplicate: 0,
         misdelivered: 0,
+        earlier: 0,
         out_of_order: 3,
         foreign: 7,
         corrupt: 0,

@@ -37,6 +37,12 @@ impl Scanner {
         }
     }
 
+    /// The same, after runs of ours from `first` on: their copies are told from strangers' messages.
+    pub fn after(mut self, first: u32) -> Self {
+        self.texts.after(first);
+        self
+    }
+
     /// Visits what `message` says: at least one sighting.
     #[inline]
     pub fn scan(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
@@ -97,7 +103,7 @@ impl Scanner {
         let (slot, id) = match sighting {
             Sighting::Copy { id, .. } => (0, id),
             Sighting::Id(id) => (1, Some(id)),
-            Sighting::Corrupt | Sighting::Foreign => return,
+            Sighting::Earlier { .. } | Sighting::Corrupt | Sighting::Foreign => return,
         };
         // Binary messages may hold anything; none that is recognised may break the rule for text.
         if !self.layouts[slot].learns() || std::str::from_utf8(message).is_err() {
@@ -547,6 +553,35 @@ mod tests {
         let three: String = (0..3).map(|n| text(&shape, RUN, 0, n)).collect();
         let copy = |sequence| Sighting::Copy { sender: 0, sequence, id: None };
         assert_eq!(collect(&mut scanner, three.as_bytes()), [copy(0), copy(1), copy(2)]);
+    }
+
+    #[test]
+    fn a_copy_of_an_earlier_run_of_ours_is_told_with_its_nonce_and_no_other_is() {
+        // Nonces may wrap; the last of these is the run that is read.
+        for (first, run) in [(RUN - 2, RUN), (u32::MAX, 1)] {
+            for bytes in [26, 40, 150] {
+                let shape = shape(bytes);
+                let mut scanner = Scanner::new(&Dialect::dsatter(), &shape, run).after(first);
+                let copy = |nonce| push_node_copy(&text(&shape, nonce, 2, 9), 5);
+                let earlier = |nonce| Sighting::Earlier {
+                    run: nonce,
+                    sender: 2,
+                    sequence: 9,
+                    id: Some(id("10035")),
+                };
+                for nonce in [first, run.wrapping_sub(1)] {
+                    assert_eq!(collect(&mut scanner, copy(nonce).as_bytes()), [earlier(nonce)]);
+                }
+                for nonce in [first.wrapping_sub(1), run.wrapping_add(1)] {
+                    let seen = collect(&mut scanner, copy(nonce).as_bytes());
+                    assert_eq!(seen, [Sighting::Foreign]);
+                }
+                // In one message with a copy of this run.
+                let both = format!("{}{}", copy(first), copy(run));
+                let ours = Sighting::Copy { sender: 2, sequence: 9, id: Some(id("10035")) };
+                assert_eq!(collect(&mut scanner, both.as_bytes()), [ours, earlier(first)]);
+            }
+        }
     }
 
     #[test]

@@ -18,6 +18,17 @@ pub enum Sighting {
     },
     /// A message known by the cluster's name alone.
     Id(CorrelationId),
+    /// A message of an earlier run of ours, text and all.
+    Earlier {
+        /// Its nonce.
+        run: u32,
+        /// As of a [`Sighting::Copy`].
+        sender: u16,
+        /// As of a [`Sighting::Copy`].
+        sequence: u64,
+        /// As of a [`Sighting::Copy`].
+        id: Option<CorrelationId>,
+    },
     /// A text of this run that was altered on its way.
     Corrupt,
     /// Nothing of this run; at most one for a message, and then the only sighting.

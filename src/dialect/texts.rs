@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 
 use super::correlation::CorrelationId;
 use super::sighting::Sighting;
-use super::tag::{RUN_PREFIX_LEN, TAG_LEN, Tag, run_prefix};
+use super::tag::{PREFIX, RUN_PREFIX_LEN, TAG_LEN, Tag, run_prefix};
 use super::text::TextShape;
 
 /// What a stretch of a message holds; the greater counts.
@@ -28,6 +28,9 @@ pub(super) struct Texts {
     shape: TextShape,
     run: u32,
     run_prefix: Finder<'static>,
+    /// How many runs before this one were ours: their nonces lie right below its own.
+    earlier: u32,
+    any_prefix: Finder<'static>,
     /// Every text of this run begins with it: the lead-in and the run's prefix.
     head: Vec<u8>,
     lead: Option<Finder<'static>>,
@@ -42,9 +45,16 @@ impl Texts {
             shape: shape.clone(),
             run,
             run_prefix: finder(&run_prefix(run)),
+            earlier: 0,
+            any_prefix: finder(&PREFIX),
             lead: shape.lead_marker().map(finder),
             tail: shape.tail_marker().map(finder),
         }
+    }
+
+    /// All runs from `first` to the one before this one were ours.
+    pub(super) const fn after(&mut self, first: u32) {
+        self.earlier = self.run.wrapping_sub(first);
     }
 
     /// Bytes of every text.
@@ -79,9 +89,11 @@ impl Texts {
             let tag_at = done + step;
             let text_at = tag_at.saturating_sub(self.shape.tag_offset());
             self.damaged(stretch, done..text_at, note);
+            self.earlier(stretch, done..text_at, id, note);
             seen = Seen::Ours;
             done = self.judge(stretch, tag_at, id, note);
         }
+        let seen = seen.max(self.earlier(stretch, done..stretch.len(), id, note));
         match seen.max(self.damaged(stretch, done..stretch.len(), note)) {
             Seen::Nothing => self.headless(stretch, note),
             seen => seen,
@@ -106,6 +118,32 @@ impl Texts {
                 tag_at + RUN_PREFIX_LEN
             }
         }
+    }
+
+    /// Whole texts of earlier runs of ours in `gap`.
+    fn earlier(
+        &self,
+        stretch: &[u8],
+        gap: Range<usize>,
+        id: Option<CorrelationId>,
+        note: &mut impl FnMut(Sighting),
+    ) -> Seen {
+        let mut seen = Seen::Nothing;
+        let Some(searched) = stretch.get(gap.clone()).filter(|_| self.earlier > 0) else {
+            return seen;
+        };
+        for at in self.any_prefix.find_iter(searched) {
+            let tag_at = gap.start + at;
+            let Ok(Tag { run, sender, sequence }) = Tag::decode(&stretch[tag_at..]) else {
+                continue;
+            };
+            let before = self.run.wrapping_sub(run);
+            if (1..=self.earlier).contains(&before) && self.shape.intact(stretch, tag_at) {
+                note(Sighting::Earlier { run, sender, sequence, id });
+                seen = Seen::Replay;
+            }
+        }
+        seen
     }
 
     /// Lead-ins in `gap`, where no tag of this run follows: a tag of another run, or a damaged

@@ -19,6 +19,8 @@ struct Gauge {
     sent: AtomicU64,
     complete: AtomicBool,
     lost: AtomicBool,
+    slowest_ns: AtomicU64,
+    straggler_ns: AtomicU64,
 }
 
 /// What coordinator and workers both see.
@@ -59,6 +61,8 @@ impl Board {
             gauge.sent.store(0, Ordering::Relaxed);
             gauge.complete.store(false, Ordering::Relaxed);
             gauge.lost.store(false, Ordering::Relaxed);
+            gauge.slowest_ns.store(0, Ordering::Relaxed);
+            gauge.straggler_ns.store(0, Ordering::Relaxed);
         }
         self.directive.store(CONTINUE, Ordering::Relaxed);
     }
@@ -68,7 +72,13 @@ impl Board {
         let sum = |of: fn(&Gauge) -> &AtomicU64| {
             self.gauges.iter().map(|gauge| of(gauge).load(Ordering::Relaxed)).sum()
         };
+        let most = |of: fn(&Gauge) -> &AtomicU64| {
+            let all = self.gauges.iter().map(|gauge| of(gauge).load(Ordering::Relaxed));
+            Nanos(all.max().unwrap_or(0))
+        };
         RowProgress {
+            slowest: most(|gauge| &gauge.slowest_ns),
+            straggler: most(|gauge| &gauge.straggler_ns),
             seen: sum(|gauge| &gauge.seen),
             delivered: sum(|gauge| &gauge.delivered),
             doubtful: sum(|gauge| &gauge.doubtful),
@@ -102,6 +112,8 @@ impl Conductor for Remote<'_> {
         gauge.sent.store(progress.sent, Ordering::Relaxed);
         gauge.complete.store(progress.complete, Ordering::Relaxed);
         gauge.lost.store(progress.lost, Ordering::Relaxed);
+        gauge.slowest_ns.store(progress.slowest.0, Ordering::Relaxed);
+        gauge.straggler_ns.store(progress.straggler.0, Ordering::Relaxed);
         match self.board.directive.load(Ordering::Relaxed) {
             CONTINUE => Directive::Continue,
             STOP_SENDING => Directive::StopSending,

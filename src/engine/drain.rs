@@ -9,15 +9,13 @@
 //! copies, of which there may be no end, are no progress, and what only may be ours (an id that nobody
 //! has named yet, an altered text) puts the end off by no more than the drain time once again.
 
+use super::settle;
 use crate::measure::outcome::Ending;
 use crate::units::Nanos;
 
-/// Quiet time after the last expected copy: several times the distance of a duplicate from its
-/// original, and too short to be felt between rows.
-const SETTLE: Nanos = Nanos::from_millis(25);
-/// The longest that arrivals may put off the end of a complete row: a cluster that floods us must
-/// not keep us.
-const SETTLE_MAX: Nanos = Nanos::from_millis(500);
+/// The longest that arrivals may put off the end of a complete row, beyond the quiet that it takes: a
+/// cluster that floods us must not keep us.
+const FLOOD_MAX: Nanos = Nanos::from_millis(500);
 /// Drain after an interruption: what is under way may still come, the person does not wait long.
 const INTERRUPTED_DRAIN: Nanos = Nanos::from_millis(500);
 
@@ -37,6 +35,10 @@ pub struct Progress {
     pub complete: bool,
     /// Sockets were lost in this row.
     pub lost: bool,
+    /// The longest latency of a copy, as far as it is complete.
+    pub slowest: Nanos,
+    /// The longest latency of what came twice or was an earlier row's; 0 of none.
+    pub straggler: Nanos,
 }
 
 /// Watches one row.
@@ -53,6 +55,8 @@ pub struct DrainWatch {
     busy_until: Nanos,
     complete_at: Option<Nanos>,
     interrupted_at: Option<Nanos>,
+    /// No row follows.
+    is_last: bool,
 }
 
 impl DrainWatch {
@@ -67,6 +71,7 @@ impl DrainWatch {
             busy_until: Nanos::ZERO,
             complete_at: None,
             interrupted_at: None,
+            is_last: false,
         }
     }
 
@@ -74,6 +79,12 @@ impl DrainWatch {
     #[must_use]
     pub fn not_before(self, last_due: Nanos) -> Self {
         Self { busy_until: last_due, ..self }
+    }
+
+    /// The last row, or not: nobody listens after it.
+    #[must_use]
+    pub fn last(self, is_last: bool) -> Self {
+        Self { is_last, ..self }
     }
 
     /// Notes that a signal asked for the end.
@@ -97,9 +108,10 @@ impl DrainWatch {
         }
         if progress.complete {
             let since = *self.complete_at.get_or_insert(now);
-            let quiet = now.since(self.heard_at) >= SETTLE && now.since(since) >= SETTLE;
+            let settle = settle::quiet(progress.slowest, progress.straggler, self.is_last);
+            let quiet = now.since(self.heard_at.max(since)) >= settle;
             let ending = if progress.lost { Ending::SocketsLost } else { Ending::Complete };
-            return (quiet || now.since(since) >= SETTLE_MAX).then_some(ending);
+            return (quiet || now.since(since) >= settle.plus(FLOOD_MAX)).then_some(ending);
         }
         if let Some(at) = self.interrupted_at {
             let quiet = now.since(self.stirred_at) >= INTERRUPTED_DRAIN.min(self.drain);
@@ -128,7 +140,7 @@ mod tests {
     }
 
     fn complete(seen: u64) -> Progress {
-        Progress { complete: true, ..self::seen(seen) }
+        Progress { complete: true, slowest: at_ms(100), ..self::seen(seen) }
     }
 
     #[test]
@@ -145,10 +157,23 @@ mod tests {
         watch.look(complete(60), at_ms(10));
         assert_eq!(watch.look(complete(61), at_ms(34)), None);
         assert_eq!(watch.look(complete(61), at_ms(58)), None);
-        for millis in 59..510 {
+        for millis in 59..535 {
             assert_eq!(watch.look(complete(millis), at_ms(millis)), None);
         }
-        assert_eq!(watch.look(complete(999), at_ms(510)), Some(Ending::Complete));
+        assert_eq!(watch.look(complete(999), at_ms(535)), Some(Ending::Complete));
+    }
+
+    #[test]
+    fn what_came_twice_late_and_the_last_row_are_waited_for_longer() {
+        let quick = Progress { slowest: at_ms(1), ..complete(60) };
+        let ends = |watch: DrainWatch, progress| {
+            let mut watch = watch;
+            (0..).find(|&ms| watch.look(progress, at_ms(ms)).is_some())
+        };
+        let watch = || DrainWatch::new(DRAIN, at_ms(0));
+        assert_eq!(ends(watch(), quick), Some(5));
+        assert_eq!(ends(watch().last(true), quick), Some(100));
+        assert_eq!(ends(watch(), Progress { straggler: at_ms(70), ..quick }), Some(140));
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! Nothing is shared between workers while the clock runs but read-only data and the sent times, each
 //! written once by one of them. A worker tells how far it is in its own cache line.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -21,12 +20,13 @@ use super::ring::uring::UringRing;
 use super::ring::{Ring, RingConfig};
 use super::spread::spread;
 use super::worker::{Directive, Lane, RowPlan, Worker};
-use super::{DeafNode, EngineError, Phase, Progress, Stop, Surroundings, Watch};
+use super::{EngineError, Phase, Progress, Stop, Surroundings, Watch};
 use crate::dialect::text::TextShape;
 use crate::host::clock::{self, Clock, Monotonic};
 use crate::host::facts::{HostCounters, WORKER_THREADS};
 use crate::measure::connecting::{Connecting, Dialled, Failure};
 use crate::measure::interval::Port;
+use crate::measure::late::Past;
 use crate::measure::outcome::{Ending, Outcome, RunOutcome};
 use crate::measure::recorder::Seat;
 use crate::measure::sent::{SentTimes, share};
@@ -105,6 +105,7 @@ pub fn run(
             reports,
             hearing,
             connecting: Connecting::default(),
+            past: Past::default(),
         }
         .drive()
     })
@@ -225,6 +226,7 @@ struct Coordinator<'a> {
     /// Sockets of each worker that hear the text of every message.
     hearing: Vec<usize>,
     connecting: Connecting,
+    past: Past,
 }
 
 impl Coordinator<'_> {
@@ -342,38 +344,26 @@ impl Coordinator<'_> {
         self.interrupted()?;
         let (unseen, failures): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
         self.enough(&failures)?;
-        self.deaf(unseen.into_iter().flatten())
-    }
-
-    fn deaf(&self, unseen: impl Iterator<Item = Seat>) -> Result<(), EngineError> {
-        let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
-        unseen.for_each(|seat| *counts.entry(seat.node).or_default() += 1);
-        if counts.is_empty() {
-            return Ok(());
-        }
-        let node = |(node, unseen): (u32, u64)| DeafNode {
-            url: self.plan.nodes[node as usize].url.clone(),
-            unseen,
-            sockets: self.plan.sockets_to(node as usize),
-        };
-        let nodes = counts.into_iter().map(node).collect();
-        Err(EngineError::NotReady(nodes, self.plan.ready_timeout.as_secs_f64()))
+        self.past = Past::of_probe(self.plan.fan_out, nonce, Monotonic.now());
+        quorum::heard(self.plan, unseen.into_iter().flatten())
     }
 
     fn rows(&mut self, text: &TextShape, nonce: u32) -> Result<Outcome, EngineError> {
         let mut outcome =
             Outcome { connecting: Some(self.connecting.clone()), ..Outcome::default() };
-        let plan = self.plan;
+        let (plan, mut nonces) = (self.plan, Vec::new());
         for (index, &messages) in plan.messages.iter().enumerate() {
             if let Some(reason) = self.reason_to_skip(&outcome) {
                 outcome.skipped.push((messages, reason));
                 continue;
             }
             let run = nonce.wrapping_add(1 + index as u32);
-            match self.row(messages, text, run) {
+            let is_last = index + 1 == plan.messages.len();
+            match self.row(messages, text, run, is_last) {
                 Ok(row) => {
                     self.watch.row(plan, &row);
                     outcome.runs.push(row);
+                    nonces.push(run);
                 }
                 Err(error) if outcome.runs.is_empty() => return Err(error),
                 // A worker is gone, but what was measured before stays: it is reported, and why
@@ -384,6 +374,9 @@ impl Coordinator<'_> {
                     break;
                 }
             }
+        }
+        for (row, run) in outcome.runs.iter_mut().zip(nonces) {
+            row.late = self.past.late(run);
         }
         outcome.interrupted = self.stop.requested();
         Ok(outcome)
@@ -403,6 +396,7 @@ impl Coordinator<'_> {
         messages: u64,
         text: &TextShape,
         run: u32,
+        is_last: bool,
     ) -> Result<RunOutcome, EngineError> {
         let counts: Arc<[u32]> = share(messages, self.plan.push_sockets).into();
         let sent = Arc::new(SentTimes::new(&counts));
@@ -438,13 +432,16 @@ impl Coordinator<'_> {
         collector.begin(start);
         let last_due = start.plus(schedule.map_or(Nanos::ZERO, |schedule| schedule.last()));
         let (tallies, ending) =
-            self.running(messages, last_due, &mut collector, &mut host_before)?;
-        let host_after = HostCounters::read();
+            self.running(messages, (last_due, is_last), &mut collector, &mut host_before)?;
+        let (host_after, ended) = (HostCounters::read(), Monotonic.now());
         let row = Row { plan: self.plan, messages, sent: &sent, ending };
-        let mut run = row.merge_with(tallies, collector);
-        run.started_unix_ms = started_unix_ms;
-        run.caveats = verdict::judge(&verdict::Facts {
-            outcome: &run,
+        let (mut outcome, recorders) = row.merge_with(tallies, collector, &mut self.past);
+        if !is_last {
+            self.past.keep(run, ended, recorders);
+        }
+        outcome.started_unix_ms = started_unix_ms;
+        outcome.caveats = verdict::judge(&verdict::Facts {
+            outcome: &outcome,
             rate: self.plan.shape.rate(),
             host_before: &host_before,
             host_after: &host_after,
@@ -453,21 +450,22 @@ impl Coordinator<'_> {
             shortfalls: &self.surroundings.shortfalls,
             smt_siblings: &self.surroundings.smt_siblings,
         });
-        run.caveats.extend(verdict::left_out(&self.connecting, self.plan.dialing.least));
-        run.caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));
-        Ok(run)
+        outcome.caveats.extend(verdict::left_out(&self.connecting, self.plan.dialing.least));
+        outcome.caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));
+        Ok(outcome)
     }
 
     fn running(
         &mut self,
         messages: u64,
-        last_due: Nanos,
+        (last_due, is_last): (Nanos, bool),
         collector: &mut Collector,
         host_before: &mut HostCounters,
     ) -> Result<(Vec<Tally>, Ending), EngineError> {
         let total = self.plan.expected_copies_without(messages, self.connecting.failed());
         let mut warming = self.plan.warmup > Nanos::ZERO;
-        let mut drain = DrainWatch::new(self.plan.drain, Monotonic.now()).not_before(last_due);
+        let mut drain =
+            DrainWatch::new(self.plan.drain, Monotonic.now()).not_before(last_due).last(is_last);
         let mut ending = None;
         let look = |this: &mut Self, now: Nanos| {
             let progress = this.board.progress();

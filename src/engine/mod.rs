@@ -9,6 +9,7 @@
 //! - [`worker`]: one core, one loop
 //! - `pacing`: how to be in time
 //! - [`drain`]: when a row is over
+//! - `settle`: how long the line must be quiet then
 //! - [`spread`]: which socket lives on which core
 //! - `quorum`: whether enough sockets are there
 //! - `board`: what workers tell and are told while they run
@@ -30,6 +31,7 @@ mod pacing;
 mod quorum;
 pub mod ring;
 mod session;
+mod settle;
 pub mod spread;
 pub mod worker;
 

@@ -1,9 +1,12 @@
-//! Whether the sockets that are there are enough to begin.
+//! Whether the sockets that are there, and have heard the probe, are enough to begin.
 //!
 //! Belongs here: the decision, and its words. Does not: connecting (`worker`), waiting for it (`fleet`).
 
-use super::{EngineError, NodeFailure};
+use std::collections::BTreeMap;
+
+use super::{DeafNode, EngineError, NodeFailure};
 use crate::measure::connecting::{Connecting, FailedSockets};
+use crate::measure::recorder::Seat;
 use crate::plan::Plan;
 use crate::plan::dialing::Least;
 use crate::units::Count;
@@ -47,11 +50,29 @@ pub(super) fn reached(
     Err(EngineError::TooFew { failures, why })
 }
 
+/// `unseen` are the sockets that a probe did not come to.
+///
+/// # Errors
+/// [`EngineError::NotReady`] where there are such.
+pub(super) fn heard(plan: &Plan, unseen: impl Iterator<Item = Seat>) -> Result<(), EngineError> {
+    let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
+    unseen.for_each(|seat| *counts.entry(seat.node).or_default() += 1);
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let node = |(node, unseen): (u32, u64)| DeafNode {
+        url: plan.nodes[node as usize].url.clone(),
+        unseen,
+        sockets: plan.sockets_to(node as usize),
+    };
+    let nodes = counts.into_iter().map(node).collect();
+    Err(EngineError::NotReady(nodes, plan.ready_timeout.as_secs_f64()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::measure::connecting::{Dialled, Failure};
-    use crate::measure::recorder::Seat;
     use crate::plan::fixture;
     use crate::units::Nanos;
 

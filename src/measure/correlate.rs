@@ -161,6 +161,14 @@ impl Correlator {
         }
     }
 
+    /// All ids that were learned, with their messages.
+    pub fn known(&self) -> impl Iterator<Item = (Key, u32)> + '_ {
+        self.table.iter().filter_map(|&Place { key, state }| match state {
+            State::Known(message) => Some((key, message)),
+            State::Empty | State::Waiting(_) => None,
+        })
+    }
+
     /// All copies that still wait, with their ids.
     pub fn unattributed(&self) -> impl Iterator<Item = (Key, Pending)> + '_ {
         let lasts = self.table.iter().filter_map(|&Place { key, state }| match state {

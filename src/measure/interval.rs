@@ -130,6 +130,8 @@ pub struct Intervals {
     /// Never, where nobody collects.
     ends: Nanos,
     sent: Sent,
+    /// The longest latency of what was handed over.
+    slowest: Nanos,
 }
 
 /// What was not handed over when the row ended, besides the records themselves.
@@ -146,7 +148,7 @@ impl Intervals {
     pub fn new(port: Option<Port>) -> Self {
         let zero = Nanos::ZERO;
         let sent = Sent::default();
-        Self { port, grid: Grid::default(), began: zero, ends: Nanos::MAX, sent }
+        Self { port, grid: Grid::default(), began: zero, ends: Nanos::MAX, sent, slowest: zero }
     }
 
     /// The row begins.
@@ -175,6 +177,7 @@ impl Intervals {
             Ok(part) => part,
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => return,
         };
+        self.slowest = self.slowest.max(records.slowest());
         std::mem::swap(&mut part.records, records);
         (part.from, part.until) = (self.began, over);
         part.sent = std::mem::take(&mut self.sent);
@@ -189,6 +192,11 @@ impl Intervals {
     /// Messages were sent in this interval.
     pub const fn note_sent(&mut self, sent: Sent) {
         self.sent.add(sent);
+    }
+
+    /// The longest latency of the row, with `records` as what was not handed over.
+    pub fn slowest(&self, records: &Records) -> Nanos {
+        self.slowest.max(records.slowest())
     }
 
     /// The row is over.

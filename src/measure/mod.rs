@@ -13,6 +13,7 @@
 //! - [`interval`], [`series`]: the row second by second, while it runs
 //! - [`messages`]: what is known of each message at the end
 //! - [`tally`]: all workers' records become one
+//! - [`late`]: what comes when its trial is over
 //! - [`outcome`]: the result, plain data
 //! - [`percentile`], [`verdict`]: what may be said of it, and how far to trust it
 
@@ -21,6 +22,7 @@ pub mod connecting;
 pub mod correlate;
 pub mod floor;
 pub mod interval;
+pub mod late;
 pub mod latencies;
 pub mod ledger;
 pub mod messages;

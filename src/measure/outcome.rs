@@ -3,6 +3,7 @@
 //! Belongs here: the types that `report` renders. Does not: how they were recorded (`tally`).
 
 use super::connecting::Connecting;
+use super::late::Late;
 use super::latencies::Latencies;
 use super::reordering::Reordering;
 use crate::units::Nanos;
@@ -36,7 +37,7 @@ impl Class {
 }
 
 /// Where every copy went. `expected = delivered + missing` and
-/// `seen = delivered + duplicate + misdelivered + foreign + corrupt`, always.
+/// `seen = delivered + duplicate + misdelivered + earlier + foreign + corrupt`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// `m * (s + r)`.
@@ -53,6 +54,8 @@ pub struct Delivery {
     pub out_of_order: u64,
     /// Application messages without a tag of this run.
     pub foreign: u64,
+    /// Copies of the probe and of earlier trials: each is late in its own.
+    pub earlier: u64,
     /// Copies whose tag or text was altered.
     pub corrupt: u64,
     /// Everything above that arrived.
@@ -290,6 +293,8 @@ pub struct RunOutcome {
     pub nodes: usize,
     /// The account.
     pub delivery: Delivery,
+    /// What came of it when it was over.
+    pub late: Late,
     /// First submission to last send completion.
     pub send_time: Nanos,
     /// First submission to last copy.
@@ -341,7 +346,8 @@ impl RunOutcome {
     /// True when every copy came once and unaltered, and none to a socket that must not hear it.
     pub fn complete(&self) -> bool {
         let d = &self.delivery;
-        d.missing == 0 && d.duplicate == 0 && d.misdelivered == 0 && d.corrupt == 0
+        let faults = d.missing + d.duplicate + d.misdelivered + d.corrupt;
+        faults + self.late.all() == 0
     }
 
     /// Copies delivered per second of receive time; 0 when nothing came.
@@ -366,6 +372,7 @@ impl RunOutcome {
             receive_sockets: 0,
             nodes: 1,
             delivery: Delivery::default(),
+            late: Late::default(),
             send_time: Nanos(1),
             receive_time: Nanos(1),
             latency_ns: Vec::new(),

@@ -48,6 +48,8 @@ pub struct Counts {
     pub out_of_order: u64,
     /// Messages that are not ours.
     pub foreign: u64,
+    /// Copies of the probe and of earlier trials.
+    pub earlier: u64,
     /// Copies that were altered.
     pub corrupt: u64,
     /// Of the foreign ones: those whose id found no place to wait in. They may be ours.
@@ -112,6 +114,16 @@ impl Records {
         Self { measured: copies(), warmup: warms_up.then(copies), misdelivered: 0 }
     }
 
+    /// The longest latency, from when the message was sent.
+    pub fn slowest(&self) -> Nanos {
+        let of = |copies: &Copies| {
+            let sent = copies.service.as_ref().map_or(&copies.headline[..], std::slice::from_ref);
+            sent.iter().filter_map(Latencies::max).max()
+        };
+        let warmup = self.warmup.as_ref().and_then(of);
+        of(&self.measured).max(warmup).unwrap_or(Nanos::ZERO)
+    }
+
     /// How many copies of both kinds.
     pub fn count(&self) -> u64 {
         self.measured.count() + self.warmup.as_ref().map_or(0, Copies::count)
@@ -172,6 +184,8 @@ pub struct Recorder {
     pub last_copy: Nanos,
     /// Sockets of which nothing is expected: see [`Self::leave_out`].
     pub left_out: u64,
+    /// The longest latency of a copy that came twice: what [`Records`] do not hold.
+    pub straggler: Nanos,
     sent: Arc<SentTimes>,
 }
 
@@ -209,9 +223,15 @@ impl Recorder {
             counts: Counts::default(),
             last_copy: Nanos::ZERO,
             left_out: 0,
+            straggler: Nanos::ZERO,
             seats,
             sent,
         }
+    }
+
+    /// When the messages were sent.
+    pub fn sent_times(&self) -> &Arc<SentTimes> {
+        &self.sent
     }
 
     /// Local socket `local` was never connected: nothing is expected of it. Before the clock, once.
@@ -236,7 +256,8 @@ impl Recorder {
     /// Everything that arrived so far, of whatever kind: progress.
     pub fn seen(&self) -> u64 {
         let c = &self.counts;
-        c.delivered + c.duplicate + c.misdelivered + c.foreign + c.corrupt + self.waiting()
+        let ours = c.delivered + c.duplicate + c.misdelivered + c.earlier;
+        ours + c.foreign + c.corrupt + self.waiting()
     }
 
     /// Copies that wait for their id to be learned.
@@ -276,6 +297,13 @@ impl Recorder {
         }
     }
 
+    /// A copy of an earlier trial came; since this one began `elapsed` is over.
+    #[cold]
+    pub fn earlier(&mut self, elapsed: Nanos) {
+        self.counts.earlier += 1;
+        self.straggler = self.straggler.max(elapsed);
+    }
+
     /// A copy that carried no tag turned out to be one of message `index`.
     pub fn attributed(&mut self, local: u32, index: u32, at: Nanos) {
         let (sender, sequence) = self.sent.message(index);
@@ -305,11 +333,13 @@ impl Recorder {
             }
             Arrival::Duplicate => {
                 self.counts.duplicate += 1;
+                self.straggler = self.straggler.max(at.since(sent));
                 return;
             }
             Arrival::Misdelivered => {
                 self.counts.misdelivered += 1;
                 self.records.misdelivered += 1;
+                self.straggler = self.straggler.max(at.since(sent));
                 return;
             }
         }

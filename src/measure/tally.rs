@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::correlate::Key;
 use super::interval::Rest;
+use super::late::{Late, LateLog, Past};
 use super::latencies::Latencies;
 use super::messages::{Messages, PerMessage};
 use super::outcome::{
@@ -33,6 +34,8 @@ pub struct Tally {
     pub recorder: Recorder,
     /// What the core did.
     pub core: CoreUse,
+    /// Copies of earlier trials, as they came.
+    pub late: LateLog,
     /// Sockets that were lost during the row.
     pub lost: Vec<LostSocket>,
     /// Frames received.
@@ -79,15 +82,22 @@ impl Row<'_> {
         let (mut collector, _) = Collector::new(self.plan, schedule, 0, INTERVAL);
         collector.begin(start);
         let collector = collector.without(left_out(&tallies));
-        self.merge_with(tallies, collector)
+        self.merge_with(tallies, collector, &mut Past::default()).0
     }
 
-    /// The same, of workers that handed over intervals to `collector`.
+    /// The same, of workers that handed over intervals to `collector`, after the trials of `past`. Their
+    /// recorders come back: what comes late is held against them.
     ///
     /// # Panics
     /// See [`Self::merge`].
-    pub fn merge_with(&self, mut tallies: Vec<Tally>, collector: Collector) -> RunOutcome {
-        attribute_leftovers(&mut tallies);
+    pub fn merge_with(
+        &self,
+        mut tallies: Vec<Tally>,
+        collector: Collector,
+        past: &mut Past,
+    ) -> (RunOutcome, Vec<Recorder>) {
+        past.credit_all(tallies.iter().map(|t| (&t.recorder.seats[..], &t.late)));
+        attribute_leftovers(&mut tallies, past);
         let left_out = left_out(&tallies);
         let delivery = self.delivery(&tallies, left_out);
         let start = tallies.iter().filter_map(|t| t.first_send).min().unwrap_or(Nanos::ZERO);
@@ -105,13 +115,14 @@ impl Row<'_> {
         let classes = classes(&totals.measured, of_measured);
         let warmup = totals.warmup.map(|copies| self.warmup(&tallies, &copies, of_warmup));
         let (gaps, gaps_total) = gaps(&tallies);
-        RunOutcome {
+        let outcome = RunOutcome {
             messages: self.messages,
             sent: tallies.iter().map(|t| t.sent).sum(),
             push_sockets: self.plan.push_sockets.into(),
             receive_sockets: self.plan.receive_sockets() - left_out,
             nodes: self.plan.nodes.len(),
             delivery,
+            late: Late::default(),
             started_unix_ms: 0,
             send_time: last_send.since(start),
             receive_time: last_copy.since(start),
@@ -128,10 +139,11 @@ impl Row<'_> {
             gaps_total,
             opcodes: tallies.iter().fold(Opcodes::default(), |sum, t| sum.plus(&t.opcodes)),
             lost: tallies.iter().flat_map(|t| t.lost.iter().cloned()).collect(),
-            cores: by_cpu(tallies.into_iter().map(|t| t.core)),
+            cores: by_cpu(tallies.iter().map(|t| &t.core)),
             ending: self.ending,
             caveats: Vec::new(),
-        }
+        };
+        (outcome, tallies.into_iter().map(|t| t.recorder).collect())
     }
 
     fn delivery(&self, tallies: &[Tally], left_out: u64) -> Delivery {
@@ -143,14 +155,16 @@ impl Row<'_> {
             duplicate: sum(|r| r.counts.duplicate),
             misdelivered: sum(|r| r.counts.misdelivered),
             out_of_order: sum(|r| r.counts.out_of_order),
+            earlier: sum(|r| r.counts.earlier),
             foreign: sum(|r| r.counts.foreign),
             corrupt: sum(|r| r.counts.corrupt),
             seen: sum(Recorder::seen),
         };
         let d = &delivery;
         assert_eq!(d.expected, d.delivered + d.missing, "expected = delivered + missing");
-        let kinds = d.delivered + d.duplicate + d.misdelivered + d.foreign + d.corrupt;
-        let law = "seen = delivered + duplicate + misdelivered + foreign + corrupt";
+        let ours = d.delivered + d.duplicate + d.misdelivered + d.earlier;
+        let kinds = ours + d.foreign + d.corrupt;
+        let law = "seen = delivered + duplicate + misdelivered + earlier + foreign + corrupt";
         assert_eq!(d.seen, kinds, "{law}");
         delivery
     }
@@ -257,16 +271,16 @@ fn sum<'a>(mut all: impl Iterator<Item = &'a Latencies>) -> Option<Latencies> {
 impl Recorder {
     /// Copies that did not come, counted stream by stream: not derived from what did come, so that
     /// the two can be held against each other.
-    fn missing(&self) -> u64 {
+    pub(super) fn missing(&self) -> u64 {
         let senders = 0..self.ledger.senders();
         let of = |local| senders.clone().map(move |k| self.ledger.missing(local, k).count() as u64);
         (0..self.seats.len()).flat_map(of).sum()
     }
 }
 
-/// Attributes the copies that still wait from the tables of all workers; what no table knows is
-/// foreign: another user's message that a node passed on without text.
-fn attribute_leftovers(tallies: &mut [Tally]) {
+/// Attributes the copies that still wait from the tables of all workers and of earlier trials; what no
+/// table knows is foreign: another user's message that a node passed on without text.
+fn attribute_leftovers(tallies: &mut [Tally], past: &mut Past) {
     for index in 0..tallies.len() {
         let Some(own) = &tallies[index].recorder.correlator else { continue };
         let left: Vec<_> = own.unattributed().collect();
@@ -276,6 +290,14 @@ fn attribute_leftovers(tallies: &mut [Tally]) {
             match message {
                 Some(message) => {
                     recorder.attributed(pending.socket, message, Nanos(pending.at_ns));
+                }
+                None if past.attribute(
+                    key,
+                    recorder.seats[pending.socket as usize].socket,
+                    Nanos(pending.at_ns),
+                ) =>
+                {
+                    recorder.counts.earlier += 1;
                 }
                 None => recorder.counts.foreign += 1,
             }
@@ -338,12 +360,12 @@ fn ranges(numbers: impl Iterator<Item = u32>) -> (Vec<(u64, u64)>, u64) {
 }
 
 /// What the workers of each CPU did together: one that carries several is as busy as all of them.
-fn by_cpu(workers: impl Iterator<Item = CoreUse>) -> Vec<CoreUse> {
+fn by_cpu<'a>(workers: impl Iterator<Item = &'a CoreUse>) -> Vec<CoreUse> {
     let mut cores: Vec<CoreUse> = Vec::new();
     for worker in workers {
         match cores.iter_mut().find(|core| core.cpu == worker.cpu) {
-            Some(core) => core.add(&worker),
-            None => cores.push(worker),
+            Some(core) => core.add(worker),
+            None => cores.push(worker.clone()),
         }
     }
     cores

@@ -54,6 +54,7 @@ const RULES: &[Rule] = &[
     shared_cores,
     host_untuned,
     smt_siblings,
+    late_arrivals,
 ];
 
 /// What a row without some of its sockets is not: the load that was planned.
@@ -125,6 +126,23 @@ fn ids_overflowed(facts: &Facts<'_>) -> Option<Caveat> {
             ),
             "other users send too much through this cluster: run with a larger --messages, or while \
              they are quiet",
+        )
+    })
+}
+
+/// They took their time of the cluster and of us, and what of this row came so late nobody knows.
+fn late_arrivals(facts: &Facts<'_>) -> Option<Caveat> {
+    let earlier = facts.outcome.delivery.earlier;
+    (earlier > 0).then(|| {
+        degraded(
+            "late-arrivals",
+            format!(
+                "{} copies of earlier rows or of the probe came while this one ran: the cluster was not \
+                 done with them",
+                Count(earlier)
+            ),
+            "see what came late under the copies; give a longer --drain where copies were missing, or \
+             run this number of --messages by itself",
         )
     })
 }

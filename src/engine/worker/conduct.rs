@@ -21,13 +21,18 @@ pub struct WorkerProgress {
     pub complete: bool,
     /// A socket was lost.
     pub lost: bool,
+    /// The longest latency of a copy; told when all is here.
+    pub slowest: Nanos,
+    /// The longest latency of what came twice or was an earlier row's.
+    pub straggler: Nanos,
 }
 
 /// One worker that is all of them.
 impl From<WorkerProgress> for Progress {
     fn from(worker: WorkerProgress) -> Self {
-        let WorkerProgress { seen, delivered, doubtful, sent, complete, lost } = worker;
-        Self { seen, delivered, doubtful, sent, complete, lost }
+        let WorkerProgress { seen, delivered, doubtful, sent, complete, lost, slowest, straggler } =
+            worker;
+        Self { seen, delivered, doubtful, sent, complete, lost, slowest, straggler }
     }
 }
 

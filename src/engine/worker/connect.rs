@@ -76,14 +76,6 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         std::mem::take(&mut self.dial.dialled)
     }
 
-    /// Serves Pings and losses while there is nothing to do.
-    ///
-    /// # Errors
-    /// The ring failed.
-    pub fn idle(&mut self) -> io::Result<()> {
-        self.turn(&mut Silence, Wait::first(TICK)).map(drop)
-    }
-
     /// Sockets lost before the first row, since the last call. They are left out of what is expected.
     pub fn take_failures(&mut self) -> Vec<Failure> {
         self.absent.extend(self.lost.iter().map(|lost| lost.slot));

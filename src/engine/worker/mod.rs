@@ -7,8 +7,10 @@
 //! There is one loop. A phase is data handed to it: the script hears messages and gives frames. The
 //! worker runs unchanged on the real ring and on the fake one.
 
+mod between;
 mod conduct;
 mod connect;
+mod hark;
 mod probe;
 mod ramp;
 mod received;
@@ -21,6 +23,7 @@ use std::ops::Range;
 use rustix::io::Errno;
 
 pub use self::conduct::{Conductor, Directive, WorkerProgress};
+use self::hark::Hark;
 use self::ramp::Dial;
 pub use self::ramp::{Lane, under_way_max};
 use self::received::{Received, describe, receive_outcome};
@@ -107,6 +110,7 @@ pub struct Worker<'a, R, C> {
     counters: Counters,
     dial: Dial,
     stamps: Stamps,
+    hark: Hark,
     rng: fastrand::Rng,
     /// Where the intervals of the next row go.
     port: Option<Port>,
@@ -132,6 +136,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             counters: Counters::default(),
             dial: Dial::new(plan.nodes.len()),
             stamps: Stamps::default(),
+            hark: Hark::default(),
             rng,
             port: None,
         }

@@ -64,7 +64,7 @@ impl Probe {
             }
             Sighting::Id(id) if self.ids.contains(&id) => self.tick_off(slot),
             Sighting::Id(id) => self.unknown.push((slot, id)),
-            Sighting::Corrupt | Sighting::Foreign => {}
+            Sighting::Earlier { .. } | Sighting::Corrupt | Sighting::Foreign => {}
         }
     }
 
@@ -146,18 +146,21 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         conductor: &mut impl Conductor,
     ) -> io::Result<Vec<Seat>> {
         let mut script = self.probe_script(text, run);
-        let mut moved_at = self.clock.now();
+        let began = self.clock.now();
+        let (mut moved_at, mut slowest) = (began, Nanos::ZERO);
         self.speak_probes(&mut script, moved_at);
         let (mut unseen, mut repeat) = (script.unseen, 1);
         loop {
             let now = self.turn(&mut script, Wait::first(TICK))?;
             if script.unseen < unseen {
                 (unseen, moved_at) = (script.unseen, now);
+                slowest = now.since(began);
             }
             let progress = WorkerProgress {
                 seen: (script.seen.len() - script.unseen) as u64,
                 complete: script.unseen == 0,
                 lost: !self.lost.is_empty(),
+                slowest,
                 ..WorkerProgress::default()
             };
             if conductor.turn(progress, now) != Directive::Continue {
@@ -169,6 +172,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 self.speak_probes(&mut script, now);
             }
         }
+        self.hark.probed(&self.plan.dialect, text, run);
         let unseen = self.sessions.iter().zip(&script.seen).filter(|(_, seen)| !**seen);
         Ok(unseen.map(|(session, _)| session.seat).collect())
     }

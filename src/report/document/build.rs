@@ -7,6 +7,7 @@ use super::{histogram, row, series};
 use crate::host::facts::HostFacts;
 use crate::measure::connecting as measured;
 use crate::measure::floor::Floor;
+use crate::measure::late::Late;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
     Caveat, Class, CoreUse, Delivery, Ending, Interval, LostSocket, MatrixCell, Opcodes, Outcome,
@@ -168,6 +169,7 @@ impl row::Run {
             nodes: run.nodes as u64,
             ending: ending(run.ending),
             delivery: delivery(&run.delivery),
+            late: late(&run.late),
             time: row::Time {
                 send_s: run.send_time.as_secs_f64(),
                 receive_s: run.receive_time.as_secs_f64(),
@@ -209,6 +211,15 @@ const fn ending(ending: Ending) -> row::Ending {
     }
 }
 
+fn late(late: &Late) -> row::Late {
+    row::Late {
+        copies: late.copies,
+        duplicates: late.duplicates,
+        misdelivered: late.misdelivered,
+        up_to_s: late.up_to.as_secs_f64(),
+    }
+}
+
 const fn delivery(delivery: &Delivery) -> row::Delivery {
     row::Delivery {
         expected: delivery.expected,
@@ -216,6 +227,7 @@ const fn delivery(delivery: &Delivery) -> row::Delivery {
         missing: delivery.missing,
         duplicate: delivery.duplicate,
         misdelivered: delivery.misdelivered,
+        earlier: delivery.earlier,
         out_of_order: delivery.out_of_order,
         foreign: delivery.foreign,
         corrupt: delivery.corrupt,

@@ -6,7 +6,8 @@ use hdrhistogram::Histogram;
 
 use super::histogram::{self, NoHistogram};
 use super::row::{
-    Core, Delivery, HistogramByClass, Latency, LatencyByClass, LatencyClass, MatrixCell, Run, Trust,
+    Core, Delivery, HistogramByClass, Late, Latency, LatencyByClass, LatencyClass, MatrixCell, Run,
+    Trust,
 };
 use super::{Document, FanOut, Plan};
 use crate::plan::fan_out;
@@ -66,6 +67,7 @@ impl Document {
             missing: sum(|d| d.missing),
             duplicate: sum(|d| d.duplicate),
             misdelivered: sum(|d| d.misdelivered),
+            earlier: sum(|d| d.earlier),
             out_of_order: sum(|d| d.out_of_order),
             foreign: sum(|d| d.foreign),
             corrupt: sum(|d| d.corrupt),
@@ -74,11 +76,18 @@ impl Document {
     }
 }
 
+impl Late {
+    /// All that came when the row was over.
+    pub fn all(&self) -> u64 {
+        self.copies.saturating_add(self.duplicates).saturating_add(self.misdelivered)
+    }
+}
+
 impl Run {
     /// Every copy came once and unaltered, and none to a socket that must not hear it.
     pub fn complete(&self) -> bool {
         let Delivery { missing, duplicate, misdelivered, corrupt, .. } = self.delivery;
-        [missing, duplicate, misdelivered, corrupt].iter().all(|&count| count == 0)
+        [missing, duplicate, misdelivered, corrupt, self.late.all()].iter().all(|&count| count == 0)
     }
 
     /// Copies of messages that were not sent before the end: they are missing, and no cluster is to

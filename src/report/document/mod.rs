@@ -281,6 +281,9 @@ pub struct Summary {
     /// Copies on sockets that must not hear them, over all rows that ran.
     #[serde(default)]
     pub misdelivered: u64,
+    /// Copies that came when their row was over, of all kinds, over all rows that ran.
+    #[serde(default)]
+    pub late: u64,
     /// Copies out of order, over all rows that ran.
     pub out_of_order: u64,
     /// Foreign messages, over all rows that ran.

@@ -23,6 +23,9 @@ pub struct Run {
     pub ending: Ending,
     /// Where every copy went.
     pub delivery: Delivery,
+    /// What came of it when it was over.
+    #[serde(default)]
+    pub late: Late,
     /// Durations of the row.
     pub time: Time,
     /// Counts over durations.
@@ -79,7 +82,7 @@ pub enum Ending {
 }
 
 /// Where every copy went: `expected = delivered + missing`, and
-/// `seen = delivered + duplicate + misdelivered + foreign + corrupt`.
+/// `seen = delivered + duplicate + misdelivered + earlier + foreign + corrupt`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Delivery {
     /// Copies that must come.
@@ -93,6 +96,9 @@ pub struct Delivery {
     /// Copies on sockets that must not hear their sender, as `plan.fan_out` has it.
     #[serde(default)]
     pub misdelivered: u64,
+    /// Copies of the probe and of earlier rows: each of those is in the `late` of its own.
+    #[serde(default)]
+    pub earlier: u64,
     /// Delivered copies that came after a later one of their stream (RFC 4737, section 3).
     pub out_of_order: u64,
     /// Messages of others than this run.
@@ -101,6 +107,19 @@ pub struct Delivery {
     pub corrupt: u64,
     /// Everything that arrived.
     pub seen: u64,
+}
+
+/// Copies of a row that came when it was over: within a later row, or between two.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Late {
+    /// Of the missing copies those that came after all.
+    pub copies: u64,
+    /// Further arrivals of copies that had come.
+    pub duplicates: u64,
+    /// Copies on sockets that must not hear them.
+    pub misdelivered: u64,
+    /// How long after the end of the row the last of them came; 0 of none.
+    pub up_to_s: f64,
 }
 
 /// Durations of a row.

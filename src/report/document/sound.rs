@@ -20,7 +20,8 @@ pub struct Contradiction(String);
 type Law<T> = fn(&T) -> Option<String>;
 
 const OF_PLANS: &[Law<Plan>] = &[sizes, push_node, shape];
-const OF_ROWS: &[Law<Run>] = &[counts, conservation, course, ranges, trust, durations, histograms];
+const OF_ROWS: &[Law<Run>] =
+    &[counts, conservation, late, course, ranges, trust, durations, histograms];
 
 /// Holds a document to every law.
 ///
@@ -90,8 +91,15 @@ fn conservation(run: &Run) -> Option<String> {
         let (delivered, missing) = (d.delivered, d.missing);
         return Some(format!("delivery: {delivered} + {missing} are not {}", d.expected));
     }
-    (sum(&[d.delivered, d.duplicate, d.misdelivered, d.foreign, d.corrupt]) != Some(d.seen))
-        .then(|| format!("delivery: what was seen are not {}", d.seen))
+    (sum(&[d.delivered, d.duplicate, d.misdelivered, d.earlier, d.foreign, d.corrupt])
+        != Some(d.seen))
+    .then(|| format!("delivery: what was seen are not {}", d.seen))
+}
+
+/// What came late was missing, or was one too many.
+fn late(run: &Run) -> Option<String> {
+    let (late, missing) = (run.late.copies, run.delivery.missing);
+    (late > missing).then(|| format!("late: {late} of {missing} missing copies"))
 }
 
 /// What happened in all intervals is what happened.
@@ -135,6 +143,7 @@ fn durations(run: &Run) -> Option<String> {
         });
     let intervals = run.intervals.iter().flat_map(|i| [i.start_s, i.length_s]);
     let whole = [
+        run.late.up_to_s,
         run.time.send_s,
         run.time.receive_s,
         run.throughput.sent_per_s,

@@ -41,6 +41,7 @@ fn summary(document: &Document) -> Summary {
         missing: total.missing,
         duplicate: total.duplicate,
         misdelivered: total.misdelivered,
+        late: document.runs.iter().fold(0, |sum, run| run.late.all().saturating_add(sum)),
         out_of_order: total.out_of_order,
         foreign: total.foreign,
         corrupt: total.corrupt,

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::page::Page;
 use crate::report::document::FanOut;
 use crate::report::document::figures::{micros, seconds};
-use crate::report::document::row::{Delivery, Ending, Gap, LostSocket, MatrixCell, Run};
+use crate::report::document::row::{Delivery, Ending, Gap, Late, LostSocket, MatrixCell, Run};
 use crate::report::document::series::Reordering;
 use crate::report::format::{
     Cell, Column, INDENT, Ink, counted, or_na, table, whole_seconds, wrapped,
@@ -56,6 +56,7 @@ pub(super) fn delivery(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     page.heading(out, "Copies")?;
     table(out, page.paint, columns, &rows)?;
     misdelivery(page, out, &total)?;
+    runs.iter().try_for_each(|run| lateness(out, run))?;
     let furthest = runs.iter().filter_map(|run| Some((run, run.reordering.as_ref()?)));
     match furthest.max_by_key(|(_, reordering)| reordering.max_distance) {
         Some((run, reordering)) => disorder(out, run, reordering),
@@ -76,6 +77,26 @@ fn misdelivery(page: &Page<'_>, out: &mut dyn Write, total: &Delivery) -> io::Re
     let line = format!(
         "misdelivered: {} came to {whom}; where the cluster is meant to do that, --fan-out {given} is          wrong and --fan-out all may be right",
         counted(total.misdelivered, "copy", "copies")
+    );
+    wrapped(out, INDENT, INDENT.len(), &line)
+}
+
+/// What came of a row when it was over.
+fn lateness(out: &mut dyn Write, run: &Run) -> io::Result<()> {
+    let Late { copies, duplicates, misdelivered, up_to_s } = run.late;
+    if run.late.all() == 0 {
+        return Ok(());
+    }
+    let copies = (copies, counted(copies, "missing copy", "missing copies"));
+    let duplicates = (duplicates, counted(duplicates, "duplicate", "duplicates"));
+    let misdelivered = (misdelivered, format!("{} misdelivered", Count(misdelivered)));
+    let kinds = [copies, duplicates, misdelivered].into_iter();
+    let kinds: Vec<_> = kinds.filter(|(count, _)| *count > 0).map(|(_, words)| words).collect();
+    let line = format!(
+        "late ({}): {} came when the row was over, up to {} after its end",
+        row_name(run),
+        kinds.join(", "),
+        seconds(up_to_s)
     );
     wrapped(out, INDENT, INDENT.len(), &line)
 }
@@ -115,7 +136,9 @@ fn delivery_cells(name: String, delivery: &Delivery) -> Vec<Cell> {
 fn flawless(delivery: &Delivery) -> bool {
     let Delivery { missing, duplicate, misdelivered, out_of_order, foreign, corrupt, .. } =
         *delivery;
-    [missing, duplicate, misdelivered, out_of_order, foreign, corrupt].iter().all(|&count| count == 0)
+    [missing, duplicate, misdelivered, out_of_order, foreign, corrupt]
+        .iter()
+        .all(|&count| count == 0)
 }
 
 /// `m = 8 000`.

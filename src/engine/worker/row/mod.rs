@@ -20,6 +20,7 @@ use crate::engine::pacing::{self, Moment};
 use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot};
 use crate::host::clock::{Clock, thread_cpu_time};
 use crate::measure::interval::{Intervals, Sent};
+use crate::measure::late::{LateCopy, LateLog, Said};
 use crate::measure::outcome::{CoreUse, Opcodes};
 use crate::measure::recorder::Recorder;
 use crate::measure::sent::{SentTimes, share};
@@ -53,6 +54,8 @@ pub struct RowPlan {
 
 struct Row<C> {
     scanner: Scanner,
+    /// Copies of earlier trials.
+    late: LateLog,
     /// Whether copies come in text and in binary messages.
     hears: [bool; 2],
     recorder: Recorder,
@@ -61,6 +64,7 @@ struct Row<C> {
     intervals: Intervals,
     /// Length of the warm-up.
     warmup: Nanos,
+    began: Nanos,
     measured_from: Nanos,
     times: Arc<SentTimes>,
     clock: C,
@@ -80,6 +84,7 @@ struct Row<C> {
 impl<C> Row<C> {
     /// The clock starts at `start`.
     fn begin(&mut self, start: Nanos) {
+        self.began = start;
         self.measured_from = start.plus(self.warmup);
         self.pace.begin(start, self.measured_from);
         self.intervals.begin(start, self.measured_from);
@@ -113,6 +118,11 @@ impl<C> Row<C> {
         self.dead.iter().map(open).sum()
     }
 
+    /// The longest latency so far.
+    fn slowest(&self) -> Nanos {
+        self.intervals.slowest(&self.recorder.records)
+    }
+
     /// A copy that waits for its id may be a stranger's, and an altered one may come again and again.
     fn doubtful(&self) -> u64 {
         self.recorder.waiting() + self.recorder.counts.corrupt
@@ -143,7 +153,7 @@ impl<C: Clock> Script for Row<C> {
     #[inline]
     fn hear(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation> {
         self.advance(at);
-        let Self { recorder, scanner, hears, .. } = self;
+        let Self { recorder, scanner, hears, late, began, .. } = self;
         if !hears[usize::from(message.is_binary())] {
             message.checked()?;
             recorder.counts.foreign += 1;
@@ -154,6 +164,11 @@ impl<C: Clock> Script for Row<C> {
                 recorder.copy(slot, sender, sequence, id, at);
             }
             Sighting::Id(id) => recorder.id_only(slot, id, at),
+            Sighting::Earlier { run, sender, sequence, id } => {
+                let said = Said::Text { run, sender, sequence, id };
+                late.note(LateCopy { local: slot, said, at });
+                recorder.earlier(at.since(*began));
+            }
             Sighting::Corrupt => recorder.counts.corrupt += 1,
             Sighting::Foreign => recorder.counts.foreign += 1,
         };
@@ -256,6 +271,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 sent: row.sent,
                 complete,
                 lost: !self.lost.is_empty(),
+                slowest: if complete { row.slowest() } else { Nanos::ZERO },
+                straggler: row.recorder.straggler,
             };
             match conductor.turn(progress, now) {
                 Directive::Continue => {}
@@ -265,6 +282,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         }
         let finished = finished.unwrap_or_else(|| self.used(self.clock.now()));
         let opcodes = since(&self.opcodes, &opcodes);
+        let missing = row.expected - row.recorder.counts.delivered;
+        self.hark.listen(&self.plan.dialect, plan.run, missing);
         Ok(self.tally(row, &before, finished, opcodes))
     }
 
@@ -336,7 +355,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         self.absent.iter().for_each(|&slot| recorder.leave_out(slot));
         let pace = Pace::new(self.plan, plan.schedule.as_ref(), &senders, &mut recorder);
         let mut row = Row {
-            scanner: Scanner::new(dialect, &plan.text, plan.run),
+            scanner: self.hark.scanner(dialect, &plan.text, plan.run),
+            late: self.hark.take_log(),
             hears: [MessageKind::Text, MessageKind::Binary].map(|kind| dialect.hears(kind)),
             expected: recorder.expected.iter().sum(),
             recorder,
@@ -344,6 +364,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             pace,
             intervals: Intervals::new(self.port.take()),
             warmup: if plan.schedule.is_some() { self.plan.warmup } else { Nanos::ZERO },
+            began: Nanos::ZERO,
             measured_from: Nanos::ZERO,
             times: Arc::clone(&plan.sent),
             clock: self.clock.clone(),
@@ -416,6 +437,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let (lag, warmup_lag) = row.pace.into_lag();
         Tally {
             core,
+            late: row.late,
             lost: self.take_losses(start),
             opcodes,
             sent: row.sent,
