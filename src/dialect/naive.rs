@@ -118,6 +118,9 @@ fn texts_of(
             }
             at += lead.len();
         } else {
+            if shape.lead_marker().is_none() && lost_half_of(&ours, here, run) {
+                found.push(Sighting::Corrupt);
+            }
             at += 1;
         }
     }
@@ -131,4 +134,15 @@ fn texts_of(
     }
     let nothing = found.is_empty() && !replayed;
     (found, nothing)
+}
+
+/// Whether the rest of a tag of this run is here: half of its first ten bytes, and its digits.
+fn lost_half_of(ours: &str, here: &[u8], run: u32) -> bool {
+    let (first, second) = ours.split_at(5);
+    let is_ours = |body: Option<&[u8]>| {
+        let whole = [ours.as_bytes(), body.unwrap_or_default()].concat();
+        matches!(Tag::decode(&whole), Ok(tag) if tag.run == run)
+    };
+    (here.starts_with(first.as_bytes()) && is_ours(here.get(10..)))
+        || (here.starts_with(second.as_bytes()) && is_ours(here.get(5..)))
 }

@@ -426,15 +426,18 @@ mod tests {
             }
         }
 
+        /// At every size, and wherever it is: in the run's nonce, too.
         #[test]
         fn an_altered_text_is_corrupt_and_never_a_copy_nor_foreign(
-            at in 0usize..150,
+            payload_bytes in prop_oneof![26usize..60, Just(150)],
+            at: prop::sample::Index,
             byte in "[a-z0-9 ]",
             sender: u16,
             sequence in 0u64..1 << 40,
             warm: bool,
         ) {
-            let shape = shape(150);
+            let shape = shape(payload_bytes);
+            let at = at.index(payload_bytes);
             let good = text(&shape, RUN, sender, sequence);
             let bad = format!("{}{byte}{}", &good[..at], &good[at + 1..]);
             for dialect in dialects() {
@@ -553,6 +556,32 @@ mod tests {
         let three: String = (0..3).map(|n| text(&shape, RUN, 0, n)).collect();
         let copy = |sequence| Sighting::Copy { sender: 0, sequence, id: None };
         assert_eq!(collect(&mut scanner, three.as_bytes()), [copy(0), copy(1), copy(2)]);
+    }
+
+    /// Issue 11, A4: what is left of the lead-in in short texts was taken for a mark of ours.
+    #[test]
+    fn what_other_people_write_is_foreign_at_every_payload_size() {
+        let sentences = [
+            "I got your message today",
+            "a message fs you",
+            "the storm message was for a rainstorm message board",
+            "alarm message 0123456789abcdef0123",
+            "what if one node takes it and every other one is down?",
+            "message ",
+            "fs 1b2c 3d4e",
+            "commit 3d4e0001000000000002a75c00000000",
+        ];
+        for payload_bytes in 26..200 {
+            for dialect in dialects() {
+                let mut scanner = Scanner::new(&dialect, &shape(payload_bytes), RUN);
+                for said in sentences {
+                    for message in [said.to_owned(), push_node_copy(said, 7)] {
+                        let seen = collect(&mut scanner, message.as_bytes());
+                        assert_eq!(seen, [Sighting::Foreign], "{payload_bytes}: {message}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -12,9 +12,9 @@ const LEAD_IN: &[u8] = b"fanstorm message ";
 const FILLER: &[u8] = b"one node takes it and every node passes it on until all who listen have \
     heard it once and in order ";
 
-/// A shortened lead-in with fewer bytes than this is too ordinary to prove that a text was ours.
-const MARKER_MIN: usize = 8;
-const TAIL_MARKER_LEN: usize = 16;
+/// The first words after the tag prove that a text was ours where they are so many: fewer are a turn of
+/// speech that anybody may use.
+const TAIL_MARKER_LEN: usize = 32;
 
 /// Texts of one size: everything about them but the tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,9 +90,10 @@ impl TextShape {
         self.after.is_empty() || after_tag.starts_with(&self.after)
     }
 
-    /// The lead-in, where it is long enough to be told from other people's text.
+    /// The lead-in, where it is whole and so has our name in it. What is left of it in shorter texts is
+    /// ordinary language: `message `, or `storm message `.
     pub(super) fn lead_marker(&self) -> Option<&[u8]> {
-        (self.before.len() >= MARKER_MIN).then_some(&self.before[..])
+        (self.before == LEAD_IN).then_some(&self.before[..])
     }
 
     /// The first words after the tag, where they are enough to be told from other people's text.

@@ -2,6 +2,11 @@
 //!
 //! Belongs here: the search for tags and for the words around them. Does not: ids and JSON
 //! (`dialect::elements`), nor what a whole message comes to (`dialect::scan`).
+//!
+//! Damage is told from other people's text by what nobody else writes, at every size of text: the run's
+//! nonce; our name in a whole lead-in; a long stretch of the words after a tag. Texts too short for a whole
+//! lead-in have half of the nonce instead, in front of digits whose check is right for this run. What is
+//! left of a text beyond that is foreign, and its copy is missing.
 
 use std::ops::Range;
 
@@ -11,6 +16,9 @@ use super::correlation::CorrelationId;
 use super::sighting::Sighting;
 use super::tag::{PREFIX, RUN_PREFIX_LEN, TAG_LEN, Tag, run_prefix};
 use super::text::TextShape;
+
+/// Half of the bytes that all tags of a run begin with.
+const HALF_LEN: usize = RUN_PREFIX_LEN / 2;
 
 /// What a stretch of a message holds; the greater counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,12 +42,16 @@ pub(super) struct Texts {
     /// Every text of this run begins with it: the lead-in and the run's prefix.
     head: Vec<u8>,
     lead: Option<Finder<'static>>,
+    /// The two halves of the run's prefix, where texts have no whole lead-in.
+    halves: Option<[Finder<'static>; 2]>,
     tail: Option<Finder<'static>>,
 }
 
 impl Texts {
     pub(super) fn new(shape: &TextShape, run: u32) -> Self {
         let finder = |needle: &[u8]| Finder::new(needle).into_owned();
+        let lead = shape.lead_marker().map(finder);
+        let halves = || <[_; 2]>::from(run_prefix(run).split_at(HALF_LEN)).map(finder);
         Self {
             head: shape.head(&run_prefix(run)),
             shape: shape.clone(),
@@ -47,7 +59,8 @@ impl Texts {
             run_prefix: finder(&run_prefix(run)),
             earlier: 0,
             any_prefix: finder(&PREFIX),
-            lead: shape.lead_marker().map(finder),
+            halves: lead.is_none().then(halves),
+            lead,
             tail: shape.tail_marker().map(finder),
         }
     }
@@ -149,7 +162,7 @@ impl Texts {
     /// Lead-ins in `gap`, where no tag of this run follows: a tag of another run, or a damaged
     /// one.
     fn damaged(&self, stretch: &[u8], gap: Range<usize>, note: &mut impl FnMut(Sighting)) -> Seen {
-        let mut seen = Seen::Nothing;
+        let mut seen = self.half_tags(stretch, gap.clone(), note);
         let Some(lead) = &self.lead else { return seen };
         let mut at = gap.start;
         while let Some(step) = stretch.get(at..gap.end).and_then(|gap| lead.find(gap)) {
@@ -159,6 +172,32 @@ impl Texts {
             } else {
                 note(Sighting::Corrupt);
                 seen = Seen::Ours;
+            }
+        }
+        seen
+    }
+
+    /// Tags in `gap` of which half of the run's prefix was altered, and nothing else.
+    fn half_tags(
+        &self,
+        stretch: &[u8],
+        gap: Range<usize>,
+        note: &mut impl FnMut(Sighting),
+    ) -> Seen {
+        let mut seen = Seen::Nothing;
+        let Some(halves) = &self.halves else { return seen };
+        // Begins in the gap.
+        let within = gap.start..(gap.end + HALF_LEN - 1).min(stretch.len());
+        let Some(within) = stretch.get(within) else { return seen };
+        // What belongs between the first half and the digits is altered, what belongs before the second
+        // may be cut off.
+        for (half, body_at) in halves.iter().zip([RUN_PREFIX_LEN, HALF_LEN]) {
+            for step in half.find_iter(within) {
+                let body = stretch.get(gap.start + step + body_at..).unwrap_or_default();
+                if Tag::decode_body(self.run, body).is_ok() {
+                    note(Sighting::Corrupt);
+                    seen = Seen::Ours;
+                }
             }
         }
         seen
