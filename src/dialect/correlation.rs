@@ -33,10 +33,10 @@ impl From<u128> for CorrelationId {
 }
 
 impl CorrelationId {
-    /// Both halves in one.
+    /// Its two words, the higher first.
     #[inline]
-    pub const fn folded(self) -> u64 {
-        self.low ^ self.high.rotate_left(32)
+    pub const fn words(self) -> (u64, u64) {
+        (self.high, self.low)
     }
 
     /// The id whose bytes, as they stand between JSON's quotes or as a bare number, are `id`.
