@@ -261,7 +261,7 @@ fn correlate(size: Size) {
                 let mut correlator = Correlator::new(messages as usize, 1024);
                 for i in 0..messages {
                     // One copy too early, three after.
-                    assert_eq!(correlator.attribute(key(i), 0, 5), Attribution::Waits);
+                    assert_eq!(correlator.attribute(key(i), 0, 5), Attribution::Waits(0));
                     let mut waiters = correlator.learn(key(i), i);
                     while correlator.release(&mut waiters).is_some() {
                         found += 1;

@@ -8,13 +8,29 @@
 //! is attributed when the id is learned. Every worker hears the text of every message on a socket of
 //! its own (`engine::fleet` sees to it), so no worker needs another's table while the clock runs;
 //! what is still waiting at the end is attributed from all tables together.
+//!
+//! Ids of other users wait as ours do, and are never learned. What nobody taught within [`OLD_NS`] is
+//! theirs, and its places are freed where room runs short. So strangers may send for ever what fits into
+//! [`STRANGERS`] places meanwhile, 5 000 copies a second to the sockets of one worker, and no copy of ours
+//! is refused for them.
 
 use std::hash::{BuildHasher, RandomState};
 
+use crate::units::Nanos;
+
 pub use crate::dialect::CorrelationId as Key;
 
-/// Room for ids of other users' messages during one row, in copies of our own; 24 bytes each.
+/// Room for other users: ids of theirs, and copies that wait for one.
 pub const STRANGERS: usize = 1 << 16;
+
+/// A copy whose id was not learned for so long is somebody else's: the text of ours comes by another path
+/// of the same cluster, milliseconds before or after. As long as the drain waits unless told otherwise.
+pub const OLD_NS: u64 = Nanos::from_secs(10).0;
+
+/// Places that are searched for old ids for each copy that waits while room is short. The whole table has
+/// 4 places at most for each copy that the last half of the pool has room for, and 8 for each id that the
+/// last eighth of itself has: all of it is searched several times before anything is full.
+const SEARCHED_EACH: usize = 64;
 
 const NONE: u32 = u32::MAX;
 
@@ -55,8 +71,9 @@ pub struct Waiters(u32);
 pub enum Attribution {
     /// It is a copy of this message.
     Message(u32),
-    /// It waits for its id.
-    Waits,
+    /// It waits for its id. To make room, so many others have waited for the last time: they are
+    /// somebody else's.
+    Waits(u32),
     /// The pool is full: it cannot be attributed any more.
     Overflow,
 }
@@ -69,22 +86,25 @@ pub struct Correlator {
     pool: Vec<Pending>,
     free: u32,
     waiting: u64,
+    /// Where the search for old ids goes on.
+    hand: usize,
     secret: Secret,
 }
 
 impl Correlator {
-    /// For `messages` ids of our own and at most `pending` copies waiting at once.
+    /// For `messages` ids of our own and at most `pending` copies of ours waiting at once, and
+    /// [`STRANGERS`] of other users.
     ///
-    /// Half of the table stays free, and [`STRANGERS`] places beyond: ids of other users' messages
-    /// take places, too.
+    /// Half of the table stays free, and [`STRANGERS`] places beyond.
     pub fn new(messages: usize, pending: usize) -> Self {
         let places = (messages * 2 + STRANGERS).next_power_of_two();
         Self {
             table: vec![Place { key: Key::from(0), state: State::Empty }; places],
             used: 0,
-            pool: Vec::with_capacity(pending.min(NONE as usize - 1)),
+            pool: Vec::with_capacity(pending.saturating_add(STRANGERS).min(NONE as usize - 1)),
             free: NONE,
             waiting: 0,
+            hand: 0,
             secret: Secret::new(),
         }
     }
@@ -135,13 +155,31 @@ impl Correlator {
     /// Attributes a copy that came to `socket` at `at_ns`, or lets it wait.
     #[inline]
     pub fn attribute(&mut self, key: Key, socket: u32, at_ns: u64) -> Attribution {
-        let Some(place) = self.find(key) else { return Attribution::Overflow };
+        let Some(place) = self.find(key) else { return self.attribute_cramped(key, socket, at_ns) };
         if let State::Known(message) = self.table[place].state {
             return Attribution::Message(message);
         }
-        let Some(index) = self.note(Pending { socket, at_ns, next: NONE }) else {
-            return Attribution::Overflow;
-        };
+        if self.is_cramped() {
+            return self.attribute_cramped(key, socket, at_ns);
+        }
+        self.wait(place, key, Pending { socket, at_ns, next: NONE }, 0)
+    }
+
+    /// The same where room is short: after old ids were looked for.
+    #[cold]
+    fn attribute_cramped(&mut self, key: Key, socket: u32, at_ns: u64) -> Attribution {
+        let freed = self.free_old(at_ns);
+        // Places have moved.
+        match self.find(key) {
+            Some(place) => self.wait(place, key, Pending { socket, at_ns, next: NONE }, freed),
+            None => Attribution::Overflow,
+        }
+    }
+
+    /// Lets a copy wait at the place of its id.
+    #[inline]
+    fn wait(&mut self, place: usize, key: Key, pending: Pending, freed: u32) -> Attribution {
+        let Some(index) = self.note(pending) else { return Attribution::Overflow };
         let last = match self.table[place].state {
             State::Waiting(last) => last,
             State::Empty | State::Known(_) => {
@@ -154,7 +192,66 @@ impl Correlator {
         self.pool[last as usize].next = index;
         self.table[place] = Place { key, state: State::Waiting(index) };
         self.waiting += 1;
-        Attribution::Waits
+        Attribution::Waits(freed)
+    }
+
+    /// Half of the pool is taken, or all of the table but its last quarter: what is ours and on its way
+    /// never takes so much.
+    #[inline]
+    fn is_cramped(&self) -> bool {
+        self.waiting as usize > self.pool.capacity() / 2 || self.used > self.table.len() / 4 * 3
+    }
+
+    /// Looks at some places, and frees those whose copies have waited since [`OLD_NS`] before `now_ns`.
+    /// Returns how many copies that were.
+    fn free_old(&mut self, now_ns: u64) -> u32 {
+        let mut freed = 0;
+        for _ in 0..SEARCHED_EACH {
+            self.hand = (self.hand + 1) & (self.table.len() - 1);
+            // Another may have moved up to a place that is free now.
+            while let State::Waiting(last) = self.table[self.hand].state
+                && self
+                    .circle(last)
+                    .next()
+                    .is_some_and(|first| now_ns.saturating_sub(first.at_ns) > OLD_NS)
+            {
+                freed += self.forget(self.hand, last);
+            }
+        }
+        freed
+    }
+
+    /// Frees a place and the copies that wait there.
+    fn forget(&mut self, place: usize, last: u32) -> u32 {
+        let mut waiters = Waiters(std::mem::replace(&mut self.pool[last as usize].next, NONE));
+        let mut copies = 0;
+        while self.release(&mut waiters).is_some() {
+            copies += 1;
+        }
+        self.used -= 1;
+        self.close_up(place);
+        copies
+    }
+
+    /// Empties a place. Those behind it that were put there because it was taken move up: a search ends at
+    /// the first empty place.
+    fn close_up(&mut self, mut empty: usize) {
+        let mask = self.table.len() - 1;
+        let mut place = empty;
+        loop {
+            place = (place + 1) & mask;
+            let Place { key, state } = self.table[place];
+            if matches!(state, State::Empty) {
+                break;
+            }
+            let home = self.secret.hash(key) as usize & mask;
+            let distance = |from: usize| place.wrapping_sub(from) & mask;
+            if distance(home) >= distance(empty) {
+                self.table[empty] = self.table[place];
+                empty = place;
+            }
+        }
+        self.table[empty].state = State::Empty;
     }
 
     /// The message of an id, if it was learned.
@@ -311,7 +408,9 @@ mod tests {
                                 prop_assert_eq!(message, u32::from(id));
                                 *attributed.entry((id, socket)).or_default() += 1;
                             }
-                            Attribution::Waits => prop_assert!(!known[usize::from(id)]),
+                            Attribution::Waits(freed) => {
+                                prop_assert!(!known[usize::from(id)] && freed == 0);
+                            }
                             Attribution::Overflow => prop_assert!(false, "pool of 600 is enough"),
                         }
                     }
@@ -334,12 +433,19 @@ mod tests {
     #[test]
     fn a_full_pool_is_said_and_nothing_is_overwritten() {
         let mut correlator = Correlator::new(4, 1);
-        assert_eq!(correlator.attribute(key(7_u8), 0, 1), Attribution::Waits);
+        let room = STRANGERS as u32 + 1;
+        for socket in 0..room {
+            let attribution = correlator.attribute(key(7_u8), socket, 1);
+            assert_eq!(attribution, Attribution::Waits(0));
+        }
         assert_eq!(correlator.attribute(key(8_u8), 0, 2), Attribution::Overflow);
         let mut waiters = correlator.learn(key(7_u8), 3);
-        assert_eq!(correlator.release(&mut waiters).map(|pending| pending.at_ns), Some(1));
+        for socket in 0..room {
+            let pending = correlator.release(&mut waiters).map(|pending| pending.socket);
+            assert_eq!(pending, Some(socket));
+        }
         assert_eq!(correlator.release(&mut waiters), None);
-        assert_eq!(correlator.attribute(key(8_u8), 0, 3), Attribution::Waits);
+        assert_eq!(correlator.attribute(key(8_u8), 0, 3), Attribution::Waits(0));
     }
 
     #[test]
@@ -349,6 +455,69 @@ mod tests {
             (0..2 * STRANGERS as u64).map(|id| correlator.attribute(key(id), 0, 0)).collect();
         assert!(outcomes.contains(&Attribution::Overflow));
         assert_eq!(correlator.message(key(u64::MAX)), None);
+    }
+
+    /// Issue 11, A3: strangers' ids stayed for the whole row, and then ours found no room. Ten minutes of
+    /// them at the rate that the module promises, each heard on several sockets, and now and then one of
+    /// ours, by its id first and heard again when it is known.
+    #[test]
+    fn strangers_never_take_the_room_of_ours_at_the_rate_that_is_promised() {
+        for (messages, sockets) in [(600, 1), (600, 50), (60_000, 8)] {
+            let mut correlator = Correlator::new(messages, messages * sockets as usize);
+            let (mut heard, mut freed, mut ours) = (0_u64, 0, 0);
+            for tick in 0..600 * 5_000 / u64::from(sockets) {
+                let at_ns = tick * u64::from(sockets) * 200_000;
+                for socket in 0..sockets {
+                    let stranger = Key::from(u128::from(tick) << 32 | 1);
+                    match correlator.attribute(stranger, socket, at_ns) {
+                        Attribution::Waits(more) => freed += u64::from(more),
+                        other => panic!("{other:?} at {at_ns} ns"),
+                    }
+                    heard += 1;
+                }
+                if tick % 1_000 == 0 {
+                    let id = Key::from(u128::from(ours) << 32 | 2);
+                    match correlator.attribute(id, 0, at_ns) {
+                        Attribution::Waits(more) => freed += u64::from(more),
+                        other => panic!("{other:?} at {at_ns} ns"),
+                    }
+                    let mut waiters = correlator.learn(id, ours);
+                    assert!(correlator.release(&mut waiters).is_some_and(|p| p.at_ns == at_ns));
+                    assert_eq!(correlator.attribute(id, 1, at_ns), Attribution::Message(ours));
+                    ours += 1;
+                }
+            }
+            assert_eq!(
+                freed + correlator.waiting(),
+                heard,
+                "each stranger's copy is accounted for"
+            );
+            for message in 0..ours {
+                let id = Key::from(u128::from(message) << 32 | 2);
+                assert_eq!(
+                    correlator.message(id),
+                    Some(message),
+                    "nothing of ours moved out of reach"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_that_is_not_old_is_never_given_up_for_another() {
+        let mut correlator = Correlator::new(0, 0);
+        let room = STRANGERS as u64 * 7 / 8;
+        for id in 0..room {
+            assert_eq!(correlator.attribute(key(id), 0, OLD_NS), Attribution::Waits(0));
+        }
+        for id in room..room + 4_000 {
+            let attribution = correlator.attribute(key(id), 0, 2 * OLD_NS);
+            assert!(matches!(attribution, Attribution::Waits(0) | Attribution::Overflow));
+        }
+        assert_eq!(
+            correlator.unattributed().filter(|(_, p)| p.at_ns == OLD_NS).count() as u64,
+            room
+        );
     }
 
     /// Issue 11, D4: places of an unkeyed hash can be foreseen. These ids all had one place of it, since

@@ -289,7 +289,8 @@ impl Recorder {
         };
         match attribution {
             Attribution::Message(index) => self.attributed(local, index, at),
-            Attribution::Waits => {}
+            Attribution::Waits(0) => {}
+            Attribution::Waits(strangers) => self.strangers(strangers.into()),
             Attribution::Overflow => {
                 self.counts.foreign += 1;
                 self.counts.unattributable += 1;
@@ -308,6 +309,11 @@ impl Recorder {
     pub fn attributed(&mut self, local: u32, index: u32, at: Nanos) {
         let (sender, sequence) = self.sent.message(index);
         self.deliver(local, sender, sequence, index, at);
+    }
+
+    /// So many copies waited in vain for their id to be learned.
+    pub fn strangers(&mut self, copies: u64) {
+        self.counts.foreign += copies;
     }
 
     fn learn(&mut self, key: Key, index: u32) {

@@ -283,7 +283,9 @@ impl Recorder {
 fn attribute_leftovers(tallies: &mut [Tally], past: &mut Past) {
     for index in 0..tallies.len() {
         let Some(own) = &tallies[index].recorder.correlator else { continue };
-        let left: Vec<_> = own.unattributed().collect();
+        let mut left: Vec<_> = own.unattributed().collect();
+        // In the order in which they came, which is no order of the table.
+        left.sort_by_key(|(_, pending)| pending.at_ns);
         for (key, pending) in left {
             let message = known(tallies, key);
             let recorder = &mut tallies[index].recorder;
@@ -299,7 +301,7 @@ fn attribute_leftovers(tallies: &mut [Tally], past: &mut Past) {
                 {
                     recorder.counts.earlier += 1;
                 }
-                None => recorder.counts.foreign += 1,
+                None => recorder.strangers(1),
             }
         }
         if let Some(own) = &mut tallies[index].recorder.correlator {

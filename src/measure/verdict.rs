@@ -124,8 +124,9 @@ fn ids_overflowed(facts: &Facts<'_>) -> Option<Caveat> {
                  may be ours",
                 Count(lost)
             ),
-            "other users send too much through this cluster: run with a larger --messages, or while \
-             they are quiet",
+            "other users send too much through this cluster, more than 5 000 copies a second to the \
+             sockets of one CPU: run while they are quiet, with fewer --receivers-per-node, or with more \
+             --cores",
         )
     })
 }

@@ -36,7 +36,7 @@ const DRAWN_BYTES: u64 = 8;
 /// The two ends of a stream in the ledger.
 const STREAM_BYTES: u64 = 8;
 
-/// Places for other users' ids, a place in the table of ids, and a copy that waits for its id; as
+/// Places for other users' ids and for copies of theirs, a place in the table of ids, and a copy that waits for its id; as
 /// `measure::correlate` lays them out (`tests/memory.rs` holds them together).
 const STRANGERS: u64 = 1 << 16;
 const ID_PLACE_BYTES: u64 = 24;
@@ -209,8 +209,9 @@ impl Plan {
         let places = messages.saturating_mul(2).saturating_add(STRANGERS);
         let places = places.checked_next_power_of_two().unwrap_or(u64::MAX);
         let tables = places.saturating_mul(ID_PLACE_BYTES).saturating_mul(self.workers() as u64);
-        let waiting = self.expected_copies(messages).saturating_mul(WAITING_COPY_BYTES);
-        tables.saturating_add(waiting)
+        let strangers = STRANGERS.saturating_mul(self.workers() as u64);
+        let waiting = self.expected_copies(messages).saturating_add(strangers);
+        tables.saturating_add(waiting.saturating_mul(WAITING_COPY_BYTES))
     }
 }
 
@@ -242,7 +243,7 @@ mod tests {
         let need = plan(|spec| spec.messages = vec![1_000_000]).memory(1_000_000);
         assert_eq!(need.ledger_bytes, 18 * (41_672 + 8), "18 streams of 333 334 bits");
         assert_eq!(need.times_bytes, 32_000_000);
-        assert_eq!(need.ids_bytes, (1 << 21) * 24 + 6_000_000 * 16);
+        assert_eq!(need.ids_bytes, (1 << 21) * 24 + (6_000_000 + (1 << 16)) * 16);
         assert!(need.frames_bytes >= 128_000_000);
         assert_eq!(need.total(), need.parts().iter().map(|(_, bytes)| bytes).sum::<u64>());
         assert!(need.total() < 512 << 20, "{need:?}");
