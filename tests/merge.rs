@@ -15,7 +15,7 @@ use fanstorm::engine::spread::spread;
 use fanstorm::measure::interval::Rest;
 use fanstorm::measure::late::LateLog;
 use fanstorm::measure::latencies::Latencies;
-use fanstorm::measure::outcome::{Class, CoreUse, Delivery, Ending, Opcodes, RunOutcome};
+use fanstorm::measure::outcome::{Class, CoreUse, Delivery, Ending, Opcodes, RunOutcome, Untaught};
 use fanstorm::measure::percentile::Percentile;
 use fanstorm::measure::recorder::{Recorder, Seat};
 use fanstorm::measure::sent::{SentTimes, share};
@@ -203,6 +203,7 @@ impl Case {
 #[derive(Debug, Default)]
 struct Naive {
     delivery: Delivery,
+    untaught: Untaught,
     classes: BTreeMap<Class, Vec<u64>>,
     by_node: BTreeMap<usize, Vec<u64>>,
 }
@@ -231,6 +232,7 @@ impl Naive {
             if !named.contains(&(sender, sequence)) {
                 // Its text was lost on every path: of ids alone nobody can say whose they are.
                 naive.delivery.foreign += 1;
+                naive.untaught.copies += 1;
                 continue;
             }
             if !seen.insert((seat.socket, sender, sequence)) {
@@ -249,6 +251,9 @@ impl Naive {
                 naive.note(Class::Service, at.since(sent.sent(index).unwrap()).0);
             }
             times.entry(index).or_default().push(at.0);
+        }
+        if naive.untaught.copies > 0 {
+            naive.untaught.messages = (sent.len() - times.len()) as u64;
         }
         for index in 0..sent.len() as u32 {
             if timetable.is_some() {
@@ -303,6 +308,7 @@ fn check(case: Case) {
     }
     assert_eq!(delivery[0], delivery[2], "one worker, {case:?}");
     assert_eq!(delivery[1], delivery[2], "four workers, {case:?}");
+    assert_eq!((one.untaught, four.untaught), (naive.untaught, naive.untaught), "{case:?}");
     assert_eq!((one.gaps, one.gaps_total), (four.gaps, four.gaps_total), "{case:?}");
     assert_eq!(one.receive_time, four.receive_time, "{case:?}");
     let mut classes = naive.classes;
@@ -333,7 +339,7 @@ proptest! {
         receivers_per_node in 0_u32..4,
         messages in 1_u64..300,
         (open_loop, by_id) in any::<(bool, bool)>(),
-        (loss, duplicates) in (0.0..0.2_f64, 0.0..0.2_f64),
+        (loss, duplicates) in (prop_oneof![0.0..0.2_f64, Just(0.7)], 0.0..0.2_f64),
         jitter_ns in prop_oneof![Just(0_u64), Just(100_000), Just(3_000_000_000)],
     ) {
         check(Case {

@@ -8,6 +8,16 @@ use super::latencies::Latencies;
 use super::reordering::Reordering;
 use crate::units::Nanos;
 
+/// Where missing and foreign may be the same: copies came by an id in place of the text, and every copy
+/// that had the text was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Untaught {
+    /// Copies by ids that no text has taught; foreign in the account.
+    pub copies: u64,
+    /// Messages that were sent and of which no copy is known to have come anywhere: such ids may be theirs.
+    pub messages: u64,
+}
+
 /// A latency class, as the design defines it. A class that has no meaning in a mode is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
@@ -319,6 +329,8 @@ pub struct RunOutcome {
     pub saturated: u64,
     /// Foreign copies that may be ours: there was no room for their ids.
     pub unattributable: u64,
+    /// Foreign copies that may be ours: no text taught their ids.
+    pub untaught: Untaught,
     /// Receiving nodes, in plan order.
     pub matrix: Vec<MatrixCell>,
     /// Streams with missing copies, largest first; capped, see `gaps_total`.
@@ -384,6 +396,7 @@ impl RunOutcome {
             stamps_ns: None,
             saturated: 0,
             unattributable: 0,
+            untaught: Untaught::default(),
             matrix: Vec::new(),
             gaps: Vec::new(),
             gaps_total: 0,

@@ -54,6 +54,8 @@ pub struct Counts {
     pub corrupt: u64,
     /// Of the foreign ones: those whose id found no place to wait in. They may be ours.
     pub unattributable: u64,
+    /// Of the foreign ones: those that came by an id which no text has taught.
+    pub untaught: u64,
 }
 
 /// Latency of the copies of some messages.
@@ -314,6 +316,7 @@ impl Recorder {
     /// So many copies waited in vain for their id to be learned.
     pub fn strangers(&mut self, copies: u64) {
         self.counts.foreign += copies;
+        self.counts.untaught += copies;
     }
 
     fn learn(&mut self, key: Key, index: u32) {

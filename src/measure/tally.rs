@@ -12,7 +12,7 @@ use super::latencies::Latencies;
 use super::messages::{Messages, PerMessage};
 use super::outcome::{
     Class, CoreUse, Delivery, Ending, Interval, LostSocket, MatrixCell, Opcodes, RunOutcome,
-    StreamGap, WarmUp,
+    StreamGap, Untaught, WarmUp,
 };
 use super::recorder::{Copies, Recorder};
 use super::reordering::Reordering;
@@ -126,6 +126,7 @@ impl Row<'_> {
             started_unix_ms: 0,
             send_time: last_send.since(start),
             receive_time: last_copy.since(start),
+            untaught: self.untaught(&tallies),
             unattributable: tallies.iter().map(|t| t.recorder.counts.unattributable).sum(),
             saturated: classes.iter().map(|(_, latencies)| latencies.saturated()).sum(),
             matrix: self.matrix(&tallies, totals.measured.headline),
@@ -167,6 +168,19 @@ impl Row<'_> {
         let law = "seen = delivered + duplicate + misdelivered + earlier + foreign + corrupt";
         assert_eq!(d.seen, kinds, "{law}");
         delivery
+    }
+
+    /// Copies by ids that no text has taught, where they may be ours: of those messages nothing else came.
+    fn untaught(&self, tallies: &[Tally]) -> Untaught {
+        let copies = tallies.iter().map(|t| t.recorder.counts.untaught).sum();
+        if copies == 0 {
+            return Untaught::default();
+        }
+        let unheard = |&index: &u32| {
+            let heard = |t: &Tally| t.recorder.times[index as usize].copies > 0;
+            self.sent.sent(index).is_some() && !tallies.iter().any(heard)
+        };
+        Untaught { copies, messages: (0..self.sent.len() as u32).filter(unheard).count() as u64 }
     }
 
     fn messages_of<'a>(&'a self, tallies: &'a [Tally], measured_from: Nanos) -> Messages<'a> {

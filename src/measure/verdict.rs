@@ -14,7 +14,7 @@ use self::facts::{degraded, void};
 use self::schedule::schedule_lag;
 use super::connecting::Connecting;
 use super::latencies::Latencies;
-use super::outcome::{Caveat, CoreUse, Trust};
+use super::outcome::{Caveat, CoreUse, Trust, Untaught};
 use super::percentile::Percentile;
 use crate::host::facts::{CpuTicks, HostCounters, TCP_DROPS, TCP_DROPS_LISTEN};
 use crate::plan::dialing::Least;
@@ -39,6 +39,7 @@ const RULES: &[Rule] = &[
     cq_overflow,
     histogram_saturated,
     ids_overflowed,
+    ids_untaught,
     core_busy,
     schedule_lag,
     buffers_exhausted,
@@ -144,6 +145,25 @@ fn late_arrivals(facts: &Facts<'_>) -> Option<Caveat> {
             ),
             "see what came late under the copies; give a longer --drain where copies were missing, or \
              run this number of --messages by itself",
+        )
+    })
+}
+
+fn ids_untaught(facts: &Facts<'_>) -> Option<Caveat> {
+    let Untaught { copies, messages } = facts.outcome.untaught;
+    let meet = copies.min(facts.outcome.delivery.missing);
+    (meet > 0 && messages > 0).then(|| {
+        degraded(
+            "ids-untaught",
+            format!(
+                "{} copies came by ids whose text never came, and of {} messages nothing else came: the \
+                 copies count as foreign, and up to {} of the missing copies may be among them",
+                Count(copies),
+                Count(messages),
+                Count(meet)
+            ),
+            "the push node's own clients lost the text of these messages: look at its links first, or \
+             give it more --push-sockets and --receivers-per-node to hear it",
         )
     })
 }
@@ -513,6 +533,19 @@ mod tests {
         assert_eq!(codes(|_| {}), []);
     }
 
+    /// Strangers' ids are nothing to warn of where each of our messages was heard somewhere, nor is a loss
+    /// where no id is left over.
+    #[test]
+    fn ids_without_text_are_a_caveat_only_where_messages_are_wholly_missing() {
+        for (copies, messages, missing) in [(3, 0, 2), (0, 1, 2), (3, 1, 0)] {
+            let codes = codes(|c| {
+                c.run.untaught = Untaught { copies, messages };
+                c.run.delivery.missing = missing;
+            });
+            assert!(codes.iter().all(|(code, _)| *code != "ids-untaught"), "{codes:?}");
+        }
+    }
+
     fn untuned(case: &mut Case) {
         case.shortfalls = ["net.ipv4.tcp_mem", "swap"]
             .map(|knob| Shortfall { text: format!("{knob} is 1"), remedy: format!("set {knob}") })
@@ -523,10 +556,18 @@ mod tests {
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(Change, &str, Trust); 20] = [
+        let table: [(Change, &str, Trust); 21] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
             (|c| c.run.unattributable = 1, "ids-overflowed", Void),
+            (
+                |c| {
+                    c.run.untaught = Untaught { copies: 3, messages: 1 };
+                    c.run.delivery.missing = 2;
+                },
+                "ids-untaught",
+                Degraded,
+            ),
             (busy, "core-busy", Degraded),
             (
                 |c| {
