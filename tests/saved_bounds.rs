@@ -136,6 +136,46 @@ fn the_file_itself_is_read_within_the_bound() {
     assert!((SAVED.len()..PEAK_BYTES_MAX / 2).contains(&peak), "{peak}");
 }
 
+/// Issue 11, D2: 200 MB of small values took 5 GB.
+#[test]
+fn a_file_of_small_values_is_refused_before_anything_is_laid_out_for_them() {
+    for dense in ["[],", "1,", "{}\n", "{\"a\":1},", "\n1"] {
+        let file = format!("[{}1]", dense.repeat((48 << 20) / dense.len()));
+        let mut outcome = Ok(());
+        let peak = peak(|| outcome = told(file.as_bytes()));
+        let fault = outcome.expect_err("it is no result");
+        assert!(fault.contains("values and would take"), "{fault}");
+        assert!(peak < 1 << 20, "{peak} bytes for {dense:?}");
+    }
+}
+
+/// What is counted before is what is taken.
+#[test]
+fn a_file_that_is_taken_apart_takes_no_more_than_its_bytes_and_values_say() {
+    let words = [
+        "[],",
+        "1,",
+        "{},",
+        "{\"a\":1},",
+        "\"\",",
+        "[[1,2],[3,4]],",
+        "{\"a\":[1,{}]},",
+        "\"text\",",
+    ];
+    for dense in words {
+        let values = dense.repeat((1 << 20) / dense.len());
+        let inside =
+            SAVED.replacen("\"interrupted\"", &format!("\"more\":[{values}1],\"interrupted\""), 1);
+        let args =
+            SAVED.replacen("\"args\":[", &format!("\"args\":[{}", "\"\",".repeat(1 << 18)), 1);
+        for file in [format!("[{values}1]"), values.replace(",", ",\n"), inside, args] {
+            let most = saved::expansion(file.as_bytes()) as usize + PEAK_BYTES_MAX / 2;
+            let peak = peak(|| drop(saved::read(file.as_bytes())));
+            assert!(peak <= most, "{peak} bytes, and at most {most} for {dense:?}");
+        }
+    }
+}
+
 #[test]
 fn the_counter_counts() {
     assert!(peak(|| drop(std::hint::black_box(vec![0_u8; 1 << 20]))) >= 1 << 20);

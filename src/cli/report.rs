@@ -43,8 +43,9 @@ pub struct ReportArgs {
     run: Option<Count>,
 }
 
-/// Some hundred thousand rows, or a device that never ends.
-const FILE_BYTES_MAX: u64 = 1 << 30;
+/// Some hundred thousand rows, or a device that never ends. What the file may expand to is bounded by what
+/// is in it (`report::saved`).
+const FILE_BYTES_MAX: u64 = 256 << 20;
 
 const AFTER_HELP: &str = "\
 Examples:

@@ -4,11 +4,19 @@
 //! not: opening files (`cli`), whether a document agrees with itself (`document::sound`).
 
 use serde::Deserialize;
-use simd_json::prelude::{ValueAsScalar, ValueObjectAccess};
+use simd_json::prelude::ValueAsScalar;
 
 use super::VERSION;
 use super::document::{Document, SCHEMA, sound};
 use super::stranger::{GIVE, Stranger};
+use crate::units::{Bytes, Count};
+
+/// The most memory that reading may take. A row that names as many gaps as a report does takes a quarter.
+const EXPANSION_MAX: u64 = 1 << 30;
+
+/// Of the parser: copies of the file, and places in its lists of what the file holds.
+const COPIES: u64 = 4;
+const MARK_BYTES: u64 = 64;
 
 /// Why bytes are no result that can be presented. Completes "FILE ...", one line.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +24,17 @@ pub enum Unreadable {
     /// Nothing.
     #[error("is empty: no result was written to it; {GIVE}")]
     Empty,
+    /// Small values without end. The parser has a place for each, many times as large.
+    #[error(
+        "holds {} values and would take {} of memory to read, more than {}, which no result does; {GIVE}",
+        Count(*values), Bytes(*bytes), Bytes(EXPANSION_MAX)
+    )]
+    TooDense {
+        /// About so many.
+        values: u64,
+        /// What they take.
+        bytes: u64,
+    },
     /// It ends inside of a value.
     #[error("is cut off: it ends in the middle of a result; copy it again, or run again")]
     CutOff,
@@ -62,6 +81,10 @@ pub enum Unreadable {
 pub fn read(bytes: &[u8]) -> Result<Vec<Document>, Unreadable> {
     // Some editors put a byte order mark first; readers may ignore it (RFC 8259, section 8.1).
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let (values, expanded) = (marks(bytes), expansion(bytes));
+    if expanded > EXPANSION_MAX {
+        return Err(Unreadable::TooDense { values, bytes: expanded });
+    }
     let lines = lines(bytes);
     let one = document(bytes);
     match one {
@@ -78,6 +101,17 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Document>, Unreadable> {
     }
 }
 
+/// Bytes of memory that reading `bytes` may take beside them, whatever they are: told by a look at each
+/// byte, before anything is laid out for them.
+pub fn expansion(bytes: &[u8]) -> u64 {
+    (bytes.len() as u64 + 1_024) * COPIES + marks(bytes) * MARK_BYTES
+}
+
+/// Bytes that a value, a key or a line may follow.
+fn marks(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{' | b'\n')).count() as u64
+}
+
 /// Lines that hold something, with their numbers from 1.
 fn lines(bytes: &[u8]) -> Vec<(usize, &[u8])> {
     let numbered = bytes.split(|&byte| byte == b'\n').enumerate();
@@ -86,7 +120,7 @@ fn lines(bytes: &[u8]) -> Vec<(usize, &[u8])> {
 }
 
 fn is_json(bytes: &[u8]) -> bool {
-    simd_json::to_borrowed_value(&mut bytes.to_vec()).is_ok()
+    simd_json::to_tape(&mut bytes.to_vec()).is_ok()
 }
 
 fn document(bytes: &[u8]) -> Result<Document, Unreadable> {
@@ -116,12 +150,15 @@ fn document(bytes: &[u8]) -> Result<Document, Unreadable> {
 fn schema(bytes: &[u8]) -> Result<(), Unreadable> {
     let mut copy = bytes.to_vec();
     // What the parser says is about its own stages, and of no use to whoever has the wrong file.
-    let value = simd_json::to_borrowed_value(&mut copy).map_err(|_| match Stranger::of(bytes) {
+    let tape = simd_json::to_tape(&mut copy).map_err(|_| match Stranger::of(bytes) {
         Stranger::Damaged if is_open(bytes) => Unreadable::CutOff,
         stranger => Unreadable::NotJson(stranger),
     })?;
     let family = SCHEMA.trim_end_matches(|c: char| c.is_ascii_digit());
-    match value.get("schema").and_then(ValueAsScalar::as_str) {
+    // A tree of all values would take as much again as the tape.
+    let value = tape.as_value();
+    let schema = value.as_object().and_then(|object| object.get("schema"));
+    match schema.as_ref().and_then(ValueAsScalar::as_str) {
         Some(SCHEMA) => Ok(()),
         Some(other) if other.starts_with(family) => Err(Unreadable::OtherVersion(other.to_owned())),
         Some(other) if other.starts_with(OURS) => Err(Unreadable::OtherDocument(other.to_owned())),
