@@ -156,6 +156,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "SIZE", default_value = "16MiB", help_heading = GENERATOR)]
     max_message_bytes: Bytes,
 
+    /// Close a socket whose message has begun and not ended, where all such messages take more memory than
+    /// this; each worker has its part [default: twice --max-message-bytes for each worker]
+    #[arg(long, value_name = "SIZE", help_heading = GENERATOR)]
+    partial_memory: Option<Bytes>,
+
     #[command(flatten)]
     dial: DialArgs,
 
@@ -262,6 +267,7 @@ impl RunArgs {
             ready_timeout: self.ready_timeout,
             max_message_bytes: self.max_message_bytes.0,
             frame_memory_bytes: self.frame_memory.0,
+            partial_memory_bytes: self.partial_memory.map(|bytes| bytes.0),
             seed: self.seed,
             dialing: self.dial.dialing(),
             test_turn_delay: self.test_turn_delay.unwrap_or_default(),
@@ -486,7 +492,7 @@ mod tests {
         let spec = args(
             "--dialect raw --fan-out others --push-sockets 1k --receivers-per-node 2 \
              --messages 10,1.5k,2M --payload-bytes 4KiB --drain 1m30s --connect-timeout 250ms \
-             --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --seed 7 --wait spin \
+             --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --partial-memory 8MiB --seed 7 --wait spin \
              --hlog run.hlog",
         )
         .spec()
@@ -507,6 +513,7 @@ mod tests {
             ready_timeout: Nanos::from_secs(3),
             max_message_bytes: 1 << 20,
             frame_memory_bytes: 2 << 30,
+            partial_memory_bytes: Some(8 << 20),
             seed: 7,
             dialing: Dialing::default(),
             test_turn_delay: Nanos::ZERO,

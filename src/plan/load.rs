@@ -51,6 +51,8 @@ pub struct Spec {
     pub max_message_bytes: u64,
     /// Frames that need more are patched in place.
     pub frame_memory_bytes: u64,
+    /// Messages that have begun and not ended take no more, over all workers.
+    pub partial_memory_bytes: Option<u64>,
     /// Seed of everything random on our side.
     pub seed: u64,
     /// How sockets are connected.
@@ -98,6 +100,17 @@ pub enum LoadError {
         payload: u64,
         /// Bytes of a whole message.
         message: u64,
+        /// `--max-message-bytes`.
+        max: u64,
+    },
+    /// Not even one message could come in parts.
+    #[error(
+        "--partial-memory {} has no room for one message of --max-message-bytes {}: raise the one or lower \
+         the other", Bytes(*.memory), Bytes(*.max)
+    )]
+    PartialTooSmall {
+        /// `--partial-memory`.
+        memory: u64,
         /// `--max-message-bytes`.
         max: u64,
     },
@@ -238,6 +251,9 @@ fn warmup(spec: &Spec) -> Result<(), LoadError> {
 
 fn payload(spec: &Spec) -> Result<(), LoadError> {
     let (payload, max) = (spec.payload_bytes, spec.max_message_bytes);
+    if let Some(memory) = spec.partial_memory_bytes.filter(|memory| *memory < max) {
+        return Err(LoadError::PartialTooSmall { memory, max });
+    }
     let too_large = |message| Err(LoadError::LargerThanMax { payload, message, max });
     // Before a text of that length is laid out.
     if payload > max {
@@ -281,6 +297,7 @@ impl Default for Spec {
             ready_timeout: Nanos::from_secs(10),
             max_message_bytes: Bytes::from_mib(16).0,
             frame_memory_bytes: Bytes::from_mib(512).0,
+            partial_memory_bytes: None,
             seed: 42,
             dialing: Dialing::default(),
             test_turn_delay: Nanos::ZERO,
@@ -332,6 +349,10 @@ mod tests {
             (|s| s.payload_bytes = 3, &["--payload-bytes 3"]),
             (|s| s.payload_bytes = 1 << 30, &["--payload-bytes 1073741824", "--max-message-bytes"]),
             (|s| s.max_message_bytes = 130, &["--payload-bytes 128", "--max-message-bytes 130"]),
+            (
+                |s| s.partial_memory_bytes = Some(1 << 20),
+                &["--partial-memory 1", "--max-message-bytes 16"],
+            ),
             (|s| s.drain = Nanos::ZERO, &["--drain"]),
             (|s| s.warmup = Nanos(1), &["--warmup", "--rate"]),
             (

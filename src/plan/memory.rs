@@ -74,6 +74,8 @@ pub struct MemoryNeed {
     pub ids_bytes: u64,
     /// Latency histograms.
     pub histograms_bytes: u64,
+    /// Messages that have begun and not ended.
+    pub partial_bytes: u64,
 }
 
 impl MemoryNeed {
@@ -83,7 +85,7 @@ impl MemoryNeed {
     }
 
     /// By purpose, under a name for people.
-    pub fn parts(&self) -> [(&'static str, u64); 6] {
+    pub fn parts(&self) -> [(&'static str, u64); 7] {
         [
             ("frames", self.frames_bytes),
             ("ledger", self.ledger_bytes),
@@ -91,6 +93,7 @@ impl MemoryNeed {
             ("schedule", self.schedule_bytes),
             ("ids", self.ids_bytes),
             ("histograms", self.histograms_bytes),
+            ("partial messages", self.partial_bytes),
         ]
     }
 }
@@ -118,7 +121,24 @@ impl Plan {
             histograms_bytes: histograms
                 .saturating_mul(HISTOGRAM_BYTES)
                 .saturating_add(self.kept_bytes(messages, (set + classes) * phases)),
+            partial_bytes: self.partial_bytes(),
         }
+    }
+
+    /// What a worker may lend to messages that have begun and not ended: its part of what was asked for,
+    /// else two of the largest, one that came in fragments and the last of them.
+    pub fn partial_memory_each(&self) -> usize {
+        match self.partial_memory_bytes {
+            Some(bytes) => bytes / self.workers().max(1),
+            None => self.max_message_bytes.saturating_mul(2),
+        }
+    }
+
+    /// A cluster may begin a message on every socket and end none.
+    fn partial_bytes(&self) -> u64 {
+        let lent = (self.partial_memory_each() as u64).saturating_mul(self.workers() as u64);
+        let begun = (self.max_message_bytes as u64).saturating_mul(2 * self.sockets());
+        lent.min(begun)
     }
 
     /// What the connections take beside any row, by purpose; `embedded` where the far ends are on this
@@ -247,6 +267,21 @@ mod tests {
         assert!(need.frames_bytes >= 128_000_000);
         assert_eq!(need.total(), need.parts().iter().map(|(_, bytes)| bytes).sum::<u64>());
         assert!(need.total() < 512 << 20, "{need:?}");
+    }
+
+    #[test]
+    fn messages_that_never_end_are_counted_once_for_each_worker_or_socket_and_as_asked() {
+        let partial = |spec: fn(&mut Spec), cores: usize| {
+            let plan = Plan { cores: (0..cores).collect(), ..plan(spec) };
+            assert!(plan.partial_memory_each() * cores <= plan.memory(10).partial_bytes as usize);
+            plan.memory(10).partial_bytes
+        };
+        assert_eq!(partial(|_| {}, 1), 32 << 20);
+        assert_eq!(partial(|_| {}, 3), 96 << 20);
+        assert_eq!(partial(|spec| spec.partial_memory_bytes = Some(40 << 20), 4), 40 << 20);
+        let mut all = plan(|spec| spec.partial_memory_bytes = Some(1 << 30));
+        all.max_message_bytes = 1 << 20;
+        assert_eq!(all.memory(10).partial_bytes, 6 * (2 << 20), "no more than all sockets");
     }
 
     #[test]

@@ -79,6 +79,9 @@ pub struct Plan {
     pub max_message_bytes: usize,
     /// Frames that need more than this are patched in place instead of being laid out in full.
     pub frame_memory_bytes: usize,
+    /// What messages that have begun and not ended take at most, over all workers: as asked. See
+    /// [`Plan::partial_memory_each`].
+    pub partial_memory_bytes: Option<usize>,
     /// Seed of everything random on our side: run nonce, mask keys, upgrade keys.
     pub seed: u64,
     /// How sockets are connected.
@@ -151,6 +154,7 @@ impl Plan {
             ready_timeout: spec.ready_timeout,
             max_message_bytes: size(spec.max_message_bytes),
             frame_memory_bytes: size(spec.frame_memory_bytes),
+            partial_memory_bytes: spec.partial_memory_bytes.map(size),
             seed,
             dialing: spec.dialing,
             origins: Origins::Kernel,

@@ -104,6 +104,9 @@ pub struct BufferPool {
     count: usize,
     bytes_each: usize,
     grown: u64,
+    /// Bytes of all buffers, lent ones included.
+    held: usize,
+    most: usize,
 }
 
 impl BufferPool {
@@ -114,23 +117,42 @@ impl BufferPool {
     /// Allocates `count` buffers of `bytes_each` now, so that the run does not.
     pub fn new(count: usize, bytes_each: usize) -> Self {
         let free = (0..count).map(|_| Vec::with_capacity(bytes_each)).collect();
-        Self { free, count, bytes_each, grown: 0 }
+        Self { free, count, bytes_each, grown: 0, held: count * bytes_each, most: usize::MAX }
+    }
+
+    /// So that messages which have begun and not ended take no more than `bytes` beyond what the pool
+    /// began with.
+    pub fn within(mut self, bytes: usize) -> Self {
+        self.most = self.held.saturating_add(bytes);
+        self
     }
 
     /// An empty buffer; allocated, and counted as growth, when none is free.
-    pub fn take(&mut self) -> Vec<u8> {
-        self.free.pop().unwrap_or_else(|| {
-            self.grown += 1;
-            Vec::with_capacity(self.bytes_each)
-        })
+    ///
+    /// # Errors
+    /// Code 1009: there is no memory left for it.
+    pub fn take(&mut self) -> Result<Vec<u8>, Violation> {
+        if let Some(buffer) = self.free.pop() {
+            return Ok(buffer);
+        }
+        self.room(self.bytes_each)?;
+        self.grown += 1;
+        let buffer = Vec::with_capacity(self.bytes_each);
+        self.held += buffer.capacity();
+        Ok(buffer)
     }
 
-    /// Gives a buffer back. More than the pool began with are freed.
+    /// Gives a buffer back. More than the pool began with are freed, and large ones sooner while memory
+    /// is short.
     pub fn put(&mut self, mut buffer: Vec<u8>) {
-        let kept_max = self.bytes_each.saturating_mul(Self::KEEP_GROWN_TIMES);
+        let scarce = self.held > self.most / 2 && self.held > self.count * self.bytes_each;
+        let times = if scarce { 1 } else { Self::KEEP_GROWN_TIMES };
+        let kept_max = self.bytes_each.saturating_mul(times);
         if self.free.len() < self.count && (1..=kept_max).contains(&buffer.capacity()) {
             buffer.clear();
             self.free.push(buffer);
+        } else {
+            self.held -= buffer.capacity();
         }
     }
 
@@ -141,11 +163,34 @@ impl BufferPool {
 
     /// Appends to a lent buffer. Memory follows the bytes that came, never the length that a
     /// header merely claims.
-    fn append(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) {
+    ///
+    /// # Errors
+    /// Code 1009: there is no memory left for them.
+    fn append(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Violation> {
         if buffer.capacity() - buffer.len() < bytes.len() {
-            self.grown += 1;
+            self.grow(buffer, buffer.len() + bytes.len())?;
         }
         buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Makes a lent buffer twice as large, or just large enough where that is too much.
+    #[cold]
+    fn grow(&mut self, buffer: &mut Vec<u8>, needed: usize) -> Result<(), Violation> {
+        let before = buffer.capacity();
+        let mut capacity = needed.max(before.saturating_mul(2));
+        if self.room(capacity - before).is_err() {
+            capacity = needed;
+            self.room(capacity - before)?;
+        }
+        self.grown += 1;
+        buffer.reserve_exact(capacity - buffer.len());
+        self.held += buffer.capacity() - before;
+        Ok(())
+    }
+
+    const fn room(&self, more: usize) -> Result<(), Violation> {
+        if more > self.most.saturating_sub(self.held) { Err(Violation::NO_ROOM) } else { Ok(()) }
     }
 }
 
@@ -242,9 +287,8 @@ impl Decoder {
                     continue;
                 }
             }
-            self.carry = pool.take();
-            pool.append(&mut self.carry, rest);
-            return Ok(());
+            self.carry = pool.take()?;
+            return pool.append(&mut self.carry, rest);
         }
         Ok(())
     }
@@ -264,7 +308,7 @@ impl Decoder {
         };
         let missing = frame_len(&header) - self.carry.len();
         let (front, after) = bytes.split_at(missing.min(bytes.len()));
-        pool.append(&mut self.carry, front);
+        pool.append(&mut self.carry, front)?;
         if front.len() == missing {
             let carry = std::mem::take(&mut self.carry);
             let payload = &carry[usize::from(header.header_len)..];
@@ -289,7 +333,7 @@ impl Decoder {
             let Some((byte, after)) = bytes.split_first() else {
                 return Ok((None, bytes));
             };
-            pool.append(&mut self.carry, std::slice::from_ref(byte));
+            pool.append(&mut self.carry, std::slice::from_ref(byte))?;
             bytes = after;
         }
     }
@@ -348,9 +392,9 @@ impl Decoder {
     ) -> Result<(), Violation> {
         let opcode = *self.fragmented.get_or_insert(header.opcode);
         if self.message.capacity() == 0 {
-            self.message = pool.take();
+            self.message = pool.take()?;
         }
-        pool.append(&mut self.message, payload);
+        pool.append(&mut self.message, payload)?;
         if !header.fin {
             return Ok(());
         }
@@ -432,6 +476,48 @@ mod tests {
         frames: FrameCounts,
         grown: u64,
         pool_is_whole: bool,
+    }
+
+    /// Issue 11, D1: 100 sockets with 8 MiB each of a message that never ended took 843 MB.
+    #[test]
+    fn messages_that_never_end_take_no_more_than_the_bound_and_the_rest_is_refused_by_its_flag() {
+        const MOST: usize = 1 << 20;
+        for fragmented in [false, true] {
+            let mut pool = BufferPool::new(8, 1_024).within(MOST);
+            let mut frames = FrameCounts::default();
+            let mut sockets: Vec<_> = (0..100).map(|_| (Decoder::new(LIMIT), Ok(()))).collect();
+            let part = match fragmented {
+                true => frame(false, 0, &[b'a'; 5_000]),
+                false => vec![b'a'; 5_000],
+            };
+            for turn in 0..13 {
+                for (decoder, fed) in sockets.iter_mut().filter(|(_, fed)| fed.is_ok()) {
+                    let bytes = match (turn, fragmented) {
+                        (0, true) => frame(false, 1, &[b'a'; 5_000]),
+                        (0, false) => frame(true, 1, &[b'a'; 70_000])[..5_000].to_vec(),
+                        _ => part.clone(),
+                    };
+                    *fed = decoder.feed(&bytes, &mut pool, &mut frames, &mut |_| Ok(()));
+                    if fed.is_err() {
+                        decoder.release(&mut pool);
+                    }
+                }
+                let lent = |(decoder, _): &(Decoder, _)| {
+                    decoder.carry.capacity() + decoder.message.capacity()
+                };
+                let free = pool.free.iter().map(Vec::capacity).sum::<usize>();
+                let held = sockets.iter().map(lent).sum::<usize>() + free;
+                assert_eq!(pool.held, held, "turn {turn}");
+                assert!(held <= 8 * 1_024 + MOST, "{held}");
+            }
+            let refused = sockets.iter().filter(|(_, fed)| fed.is_err()).count();
+            assert!((50..95).contains(&refused), "{refused}: whoever has room goes on");
+            for violation in sockets.iter().filter_map(|(_, fed)| fed.as_ref().err()) {
+                assert!(violation.what.contains("--partial-memory"), "{violation:?}");
+            }
+            sockets.iter_mut().for_each(|(decoder, _)| decoder.release(&mut pool));
+            assert!(pool.held <= 8 * 16 * 1_024, "{} bytes stay", pool.held);
+        }
     }
 
     /// Feeds `bytes` in pieces as long as `pieces` says, over and over.
@@ -730,13 +816,13 @@ mod tests {
     #[test]
     fn the_pool_counts_what_it_allocates_and_frees_what_outgrew_it() {
         let mut pool = BufferPool::new(1, 8);
-        let (first, second) = (pool.take(), pool.take());
+        let (first, second) = (pool.take().unwrap(), pool.take().unwrap());
         assert_eq!(pool.grown(), 1);
         pool.put(first);
         pool.put(second);
         assert_eq!(pool.free.len(), 1, "no more are kept than it began with");
-        let mut buffer = pool.take();
-        pool.append(&mut buffer, &[0; 4096]);
+        let mut buffer = pool.take().unwrap();
+        pool.append(&mut buffer, &[0; 4096]).unwrap();
         assert_eq!(pool.grown(), 2);
         pool.put(buffer);
         assert!(pool.free.is_empty(), "one large message does not hold its memory for ever");

@@ -65,6 +65,12 @@ impl Violation {
 
     pub(super) const TOO_BIG: Self =
         Self { code: CloseCode::TOO_BIG, what: "sent a message over the size limit" };
+
+    /// No single message is too large.
+    pub(super) const NO_ROOM: Self = Self {
+        code: CloseCode::TOO_BIG,
+        what: "began messages without ending them, which together take more than --partial-memory",
+    };
 }
 
 /// The six opcodes of RFC 6455 section 5.2.

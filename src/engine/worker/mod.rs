@@ -127,7 +127,8 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             ring,
             clock,
             sessions: seats.iter().map(session).collect(),
-            pool: BufferPool::new(seats.len().min(POOL_BUFFERS) * 2, buffer_bytes),
+            pool: BufferPool::new(seats.len().min(POOL_BUFFERS) * 2, buffer_bytes)
+                .within(plan.partial_memory_each()),
             outbox: Outbox::new(rng.fork()),
             opcodes: FrameCounts::default(),
             lost: Vec::with_capacity(seats.len()),
