@@ -4,7 +4,8 @@
 //! Does not: a single process (`process`), nor what the children do.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::audience::Audience;
@@ -160,10 +161,9 @@ impl Cluster {
             node_urls: Vec::new(),
             io_uring: false,
         };
-        for index in 0..=config.nodes {
-            let process = Process::start(&executable)
-                .map_err(|source| spawn_error(&name(index, config.nodes), source))?;
-            cluster.children.push(process);
+        for (index, process) in start_all(&executable, config.nodes + 1).into_iter().enumerate() {
+            let failed = |source| spawn_error(&name(index, config.nodes), source);
+            cluster.children.push(process.map_err(failed)?);
         }
         let bound = cluster.bind(config)?;
         cluster.introduce(config, &bound)?;
@@ -302,6 +302,13 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    /// Kills all of them before the first is waited for: they end together.
+    fn drop(&mut self) {
+        self.children.iter_mut().for_each(Process::kill);
+    }
+}
+
 impl ClusterConfig {
     fn check(&self) -> Result<(), ClusterError> {
         if self.nodes == 0 {
@@ -353,6 +360,39 @@ impl ClusterConfig {
             fault_log: self.fault_log.clone(),
         }
     }
+}
+
+/// Starts so many processes, on as many CPUs as there are: until a process has begun to run its
+/// executable, the thread that starts it stands still. After a failure the rest is missing.
+fn start_all(executable: &Path, count: usize) -> Vec<io::Result<Process>> {
+    let hands = thread::available_parallelism().map_or(1, usize::from).min(count);
+    let share = |hand: usize| {
+        let mut started = Vec::new();
+        for index in (hand..count).step_by(hands) {
+            let process = Process::start(executable);
+            let failed = process.is_err();
+            started.push((index, process));
+            if failed {
+                break;
+            }
+        }
+        started
+    };
+    let mut started = thread::scope(|scope| {
+        let start = |hand| thread::Builder::new().spawn_scoped(scope, move || share(hand));
+        let helpers: Vec<_> = (1..hands).map(|hand| (hand, start(hand))).collect();
+        let mut started = share(0);
+        for (hand, helper) in helpers {
+            started.extend(match helper {
+                Ok(helper) => helper.join().expect("what starts processes does not panic"),
+                // The system has no more threads: it may have processes.
+                Err(_) => share(hand),
+            });
+        }
+        started
+    });
+    started.sort_by_key(|(index, _)| *index);
+    started.into_iter().map(|(_, process)| process).collect()
 }
 
 fn name(index: usize, nodes: usize) -> String {

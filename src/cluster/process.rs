@@ -93,10 +93,15 @@ impl Process {
     /// Kills it, waits for its end, and gives the last line of its stderr.
     pub(super) fn end(&mut self) -> String {
         self.note_cpu_time();
-        // Fails only when the child has been waited for already.
-        let _ = self.child.kill();
+        self.kill();
         let _ = self.child.wait();
         self.last_words()
+    }
+
+    /// Kills it, and waits for nothing.
+    pub(super) fn kill(&mut self) {
+        // Fails only when the child has been waited for already.
+        let _ = self.child.kill();
     }
 
     /// Its end by itself, told once: how, and its last line.
@@ -151,8 +156,11 @@ impl Process {
 }
 
 impl Drop for Process {
+    /// Nobody asks for its CPU time any more: to look would only leave more behind in `/proc` for the
+    /// kernel to clear away.
     fn drop(&mut self) {
-        self.end();
+        self.kill();
+        let _ = self.child.wait();
     }
 }
 
