@@ -335,7 +335,7 @@ fn messages_that_wait_for_a_blocked_socket_are_late_by_no_fault_of_ours_and_move
 /// Other workers may have copies to come when one has all of its own: it polls on, and that is no part of
 /// what its row cost.
 #[test]
-fn what_a_worker_does_when_its_row_is_complete_counts_neither_as_time_nor_as_polling() {
+fn what_a_worker_does_when_its_row_is_complete_counts_as_no_time_no_polling_and_no_calls() {
     for wait in [WaitMode::Latency, WaitMode::Spin, WaitMode::Sleep] {
         let mut plan = plan(u64::MAX);
         plan.wait = wait;
@@ -344,7 +344,8 @@ fn what_a_worker_does_when_its_row_is_complete_counts_neither_as_time_nor_as_pol
             fixture.linger = linger;
             let (run, _) = fixture.row(Dials { delay: 0.5, ..Dials::default() });
             assert_eq!(run.ending, Ending::Complete);
-            ((run.cores[0].wall, run.cores[0].spun), fixture.clock.now())
+            let core = &run.cores[0];
+            ((core.wall, core.spun, core.enters), fixture.clock.now())
         };
         let long = Nanos::from_secs(1);
         let (brief, ended) = used(Nanos::ZERO);

@@ -90,19 +90,23 @@ impl Board {
 }
 
 /// A worker's view of the board.
-pub(super) struct Remote<'a> {
+pub(super) struct Remote<'a, F> {
     board: &'a Board,
     index: usize,
+    /// Wakes the coordinator, which otherwise looks at the board now and then.
+    wake: F,
+    has_woken: bool,
 }
 
-impl<'a> Remote<'a> {
-    /// For the worker of this index.
-    pub(super) fn new(board: &'a Board, index: usize) -> Self {
-        Self { board, index }
+impl<'a, F: FnMut()> Remote<'a, F> {
+    /// For the worker of this index, for one phase. `wake` is called once, when the worker has all that
+    /// it can expect.
+    pub(super) fn new(board: &'a Board, index: usize, wake: F) -> Self {
+        Self { board, index, wake, has_woken: false }
     }
 }
 
-impl Conductor for Remote<'_> {
+impl<F: FnMut()> Conductor for Remote<'_, F> {
     #[inline]
     fn turn(&mut self, progress: WorkerProgress, _now: Nanos) -> Directive {
         let gauge = &self.board.gauges[self.index];
@@ -114,6 +118,10 @@ impl Conductor for Remote<'_> {
         gauge.lost.store(progress.lost, Ordering::Relaxed);
         gauge.slowest_ns.store(progress.slowest.0, Ordering::Relaxed);
         gauge.straggler_ns.store(progress.straggler.0, Ordering::Relaxed);
+        if progress.complete && !self.has_woken {
+            self.has_woken = true;
+            (self.wake)();
+        }
         match self.board.directive.load(Ordering::Relaxed) {
             CONTINUE => Directive::Continue,
             STOP_SENDING => Directive::StopSending,
@@ -129,5 +137,30 @@ pub(super) struct EndAll<'a>(pub(super) &'a Board);
 impl Drop for EndAll<'_> {
     fn drop(&mut self) {
         self.0.direct(Directive::End);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_coordinator_is_woken_once_by_a_worker_that_has_all_it_can_expect() {
+        let board = Board::new(2);
+        let mut woken = Vec::new();
+        for (index, done) in [(0, 3), (1, 5)] {
+            let mut count = 0;
+            let mut turns = Vec::new();
+            let mut remote = Remote::new(&board, index, || count += 1);
+            for seen in 0..9 {
+                let complete = seen >= done;
+                let progress = WorkerProgress { seen, complete, ..WorkerProgress::default() };
+                turns.push(remote.turn(progress, Nanos::ZERO));
+            }
+            assert!(turns.iter().all(|&turn| turn == Directive::Continue));
+            woken.push(count);
+        }
+        assert_eq!(woken, [1, 1]);
+        assert!(board.progress().complete, "what it is woken for is there already");
     }
 }

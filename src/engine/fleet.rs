@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::board::{Board, EndAll, Remote};
 use super::drain::DrainWatch;
+use super::orders::{Command, Report};
 use super::quorum;
 use super::ring::epoll::EpollRing;
 use super::ring::several::SeveralRings;
@@ -24,8 +25,7 @@ use super::{EngineError, Phase, Progress, Stop, Surroundings, Watch};
 use crate::dialect::text::TextShape;
 use crate::host::clock::{self, Clock, Monotonic};
 use crate::host::facts::{HostCounters, WORKER_THREADS};
-use crate::measure::connecting::{Connecting, Dialled, Failure};
-use crate::measure::interval::Port;
+use crate::measure::connecting::{Connecting, Failure};
 use crate::measure::late::Past;
 use crate::measure::outcome::{Ending, Outcome, RunOutcome};
 use crate::measure::recorder::Seat;
@@ -41,29 +41,11 @@ use crate::units::Nanos;
 /// How often the coordinator looks at the workers: often enough to end a row without a pause that a
 /// person feels, seldom enough to cost a shared core nothing.
 const LOOK: Duration = Duration::from_millis(5);
+/// The same where all that can come has come, and what is waited for is a moment of silence.
+const LOOK_AT_SILENCE: Duration = Duration::from_millis(1);
 /// From the start signal to the first message that may be due: longer than it takes to wake every
 /// worker.
 const START_LEAD: Nanos = Nanos::from_millis(5);
-
-/// What a worker is told.
-enum Command {
-    Connect,
-    Probe { text: TextShape, run: u32 },
-    Prepare(RowPlan, Port),
-    Go(Nanos),
-    Goodbye,
-}
-
-/// What a worker answers.
-enum Report {
-    Built,
-    Connected(Vec<Failure>, Box<Dialled>),
-    Probed { unseen: Vec<Seat>, failures: Vec<Failure> },
-    Ready,
-    Done(Box<Tally>),
-    Failed(io::Error),
-    Panicked,
-}
 
 /// Runs a plan: connects, probes, runs every row, closes. Every row that was measured reaches `watch`
 /// and the outcome, also when it ended badly.
@@ -166,7 +148,7 @@ impl Thread<'_> {
                 }
                 Err(TryRecvError::Disconnected) => return Ok(()),
             };
-            let mut remote = Remote::new(self.board, self.index);
+            let mut remote = Remote::new(self.board, self.index, || self.tell(Report::Complete));
             match command {
                 Command::Connect => {
                     let failures = worker.connect(&mut remote)?;
@@ -269,7 +251,9 @@ impl Coordinator<'_> {
     ) -> Result<Vec<T>, EngineError> {
         let mut answers: Vec<Option<T>> = self.commands.iter().map(|_| None).collect();
         while answers.iter().any(Option::is_none) {
-            match self.reports.recv_timeout(LOOK) {
+            let is_over = self.board.progress().complete;
+            match self.reports.recv_timeout(if is_over { LOOK_AT_SILENCE } else { LOOK }) {
+                Ok((_, Report::Complete)) | Err(RecvTimeoutError::Timeout) => {}
                 Ok((_, Report::Failed(source))) => {
                     return Err(EngineError::Host { doing: "a worker failed".into(), source });
                 }
@@ -277,7 +261,6 @@ impl Coordinator<'_> {
                 Ok((index, report)) => {
                     answers[index] = Some(take(report).expect("an answer to what was asked"));
                 }
-                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => panic!("all workers ended unasked"),
             }
             if let Some(directive) = look(self, Monotonic.now()) {

@@ -27,6 +27,7 @@ mod board;
 pub mod drain;
 pub mod fleet;
 pub mod frames;
+mod orders;
 mod pacing;
 mod quorum;
 pub mod ring;

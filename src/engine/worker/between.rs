@@ -6,7 +6,7 @@ use std::io;
 use std::ops::Range;
 
 use super::hark::Hark;
-use super::{Script, TICK, Worker};
+use super::{SOON, Script, Worker};
 use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
 use crate::host::clock::Clock;
 use crate::units::Nanos;
@@ -34,7 +34,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// The ring failed.
     pub fn idle(&mut self) -> io::Result<()> {
         let mut hark = std::mem::take(&mut self.hark);
-        let turned = self.turn(&mut hark, Wait::first(TICK));
+        let turned = self.turn(&mut hark, Wait::first(SOON));
         self.hark = hark;
         turned.map(drop)
     }

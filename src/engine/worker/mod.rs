@@ -47,6 +47,9 @@ const STAMP_EVERY: u32 = 16;
 const STAMP_BYTES: u32 = 8 << 10;
 /// The loop looks up at least so often: for signals, the drain and the other workers.
 const TICK: Nanos = Nanos::from_millis(5);
+/// The same where nothing more is expected and a word from the coordinator is what comes next: between
+/// two phases, and while the line must stay quiet. No figure counts what a worker does then.
+const SOON: Nanos = Nanos::from_micros(500);
 /// Buffers for frames that end in a later read. One for each socket would be wasteful, none would
 /// allocate in the loop; more than so many sockets seldom stop mid-frame at once.
 const POOL_BUFFERS: usize = 1024;

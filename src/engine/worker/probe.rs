@@ -6,7 +6,7 @@
 use std::io;
 use std::ops::Range;
 
-use super::{Conductor, Directive, Script, TICK, Worker, WorkerProgress};
+use super::{Conductor, Directive, SOON, Script, TICK, Worker, WorkerProgress};
 use crate::dialect::{CorrelationId, Dialect, MessageKind, Scanner, Sighting, TextShape};
 use crate::engine::frames::{FrameShape, SenderFrames};
 use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
@@ -151,7 +151,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         self.speak_probes(&mut script, moved_at);
         let (mut unseen, mut repeat) = (script.unseen, 1);
         loop {
-            let now = self.turn(&mut script, Wait::first(TICK))?;
+            let tick = if script.unseen == 0 { SOON } else { TICK };
+            let now = self.turn(&mut script, Wait::first(tick))?;
             if script.unseen < unseen {
                 (unseen, moved_at) = (script.unseen, now);
                 slowest = now.since(began);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use self::pace::Pace;
 use self::sender::{Sender, Senders};
 use super::conduct::{Conductor, Directive, WorkerProgress};
-use super::{Counters, STAMP_EVERY, Script, TICK, Worker};
+use super::{Counters, SOON, STAMP_EVERY, Script, TICK, Worker};
 use crate::dialect::{MessageKind, Scanner, Sighting, TextShape};
 use crate::engine::frames::{FrameShape, SenderFrames};
 use crate::engine::pacing::{self, Moment};
@@ -221,6 +221,7 @@ struct Used {
     at: Nanos,
     cpu: Nanos,
     spun: Nanos,
+    enters: u64,
 }
 
 /// What was counted before the row began, or before its measured part did.
@@ -253,7 +254,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         self.release(&mut row, now);
         let mut finished = None;
         loop {
-            now = self.paced_turn(&mut row, now)?;
+            let tick = if finished.is_some() { SOON } else { TICK };
+            now = self.paced_turn(&mut row, now, tick)?;
             row.advance(now);
             if warming && now >= row.measured_from {
                 // What the warm-up cost is no part of what measuring costs.
@@ -288,7 +290,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     }
 
     /// One turn that ends in time for the next message, and the sends that are due after it.
-    fn paced_turn(&mut self, row: &mut Row<C>, before: Nanos) -> io::Result<Nanos> {
+    fn paced_turn(&mut self, row: &mut Row<C>, before: Nanos, tick: Nanos) -> io::Result<Nanos> {
         let moment = Moment {
             now: before,
             active: row.active,
@@ -296,7 +298,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             // Looked at only where it matters: there may be thousands of senders.
             sending: self.plan.wait == WaitMode::Throughput && row.is_sending(),
         };
-        let wait = pacing::wait(self.plan.wait, moment, TICK);
+        let wait = pacing::wait(self.plan.wait, moment, tick);
         let handled = self.counters.handled;
         // What was launched since the last turn began is handed to the kernel in this one: work.
         let submits = std::mem::replace(&mut row.launched, self.counters.launched) != row.launched;
@@ -312,7 +314,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     }
 
     fn used(&self, at: Nanos) -> Used {
-        Used { at, cpu: thread_cpu_time(), spun: self.counters.spun }
+        let enters = self.ring.counters().enters;
+        Used { at, cpu: thread_cpu_time(), spun: self.counters.spun, enters }
     }
 
     /// The test dial that makes a slow generator; the time after it.
@@ -429,7 +432,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             enobufs: counters.enobufs - before.counters.enobufs,
             short_sends: counters.short_sends - before.counters.short_sends,
             stale: counters.stale - before.counters.stale,
-            enters: ring.enters - before.ring.enters,
+            enters: used.enters - before.ring.enters,
             reads: counters.reads - before.counters.reads,
             longest_turn: counters.longest_turn,
         };

@@ -1,0 +1,38 @@
+//! What coordinator and workers say to each other between the phases.
+//!
+//! Belongs here: the words. Does not: who says what when (`fleet`), what is told while a phase runs (`board`).
+
+use std::io;
+
+use super::worker::RowPlan;
+use crate::dialect::text::TextShape;
+use crate::measure::connecting::{Dialled, Failure};
+use crate::measure::interval::Port;
+use crate::measure::recorder::Seat;
+use crate::measure::tally::Tally;
+use crate::units::Nanos;
+
+/// What a worker is told.
+pub(super) enum Command {
+    Connect,
+    Probe { text: TextShape, run: u32 },
+    Prepare(RowPlan, Port),
+    Go(Nanos),
+    Goodbye,
+}
+
+/// What a worker answers.
+pub(super) enum Report {
+    Built,
+    Connected(Vec<Failure>, Box<Dialled>),
+    Probed {
+        unseen: Vec<Seat>,
+        failures: Vec<Failure>,
+    },
+    Ready,
+    /// It has all that it can expect: an answer follows when it is told to end.
+    Complete,
+    Done(Box<Tally>),
+    Failed(io::Error),
+    Panicked,
+}
