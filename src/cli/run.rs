@@ -73,8 +73,9 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
     let plan = Plan::new(load, targets, placement.workers, engine)?;
     let plan = settled(plan)?;
+    let facts = audit::facts::Facts::read();
     let beside = beside(&plan, embedded, placement.shared);
-    let shares = args.waits_by_itself() && !has_own_cpus(beside);
+    let shares = args.waits_by_itself() && !has_own_cpus(beside, &facts.host);
     let plan = if shares { plan.on_shared_cpus() } else { plan };
     let need = need::of(&plan, embedded, args.engine());
     limits::check(&host, &need.limits).map_err(|error| too_large(error, &plan, embedded))?;
@@ -82,14 +83,15 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
         cpus_allowed: Some(cpus::allowed().len()),
         beside,
         smt_siblings: placement.siblings,
-        shortfalls: audit::audit(&audit::facts::Facts::read(), &need).shortfalls(),
+        shortfalls: audit::audit(&facts, &need).shortfalls(),
     };
     let why = (placement.why, placement.cluster);
     let nodes_here = args.waits_by_itself().then(|| nodes_here(&plan, beside)).flatten();
     let notices = notice.iter().chain(&notices).chain(&nodes_here);
     notices.for_each(|notice| warn(&notice.to_string()));
 
-    let begun = Document::begun(&plan, &invocation(started_unix_ms, cluster_is, why, &plan));
+    let invocation = invocation(started_unix_ms, cluster_is, why, &plan, facts.host);
+    let begun = Document::begun(&plan, &invocation);
     let mut plots = Plots::open(args.hgrm(), &begun)?;
     let mut view = View::begin(&begun, args.sheet());
     signals.stop_the_run_first();
@@ -121,8 +123,8 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
 
 /// Whether a worker that polls takes its CPU from nobody: neither from the cluster nor from a ration
 /// that would then run out.
-fn has_own_cpus(beside: Beside) -> bool {
-    beside == Beside::Nobody && HostFacts::read().cgroup_cpus.is_none()
+fn has_own_cpus(beside: Beside, host: &HostFacts) -> bool {
+    beside == Beside::Nobody && host.cgroup_cpus.is_none()
 }
 
 /// Who may use the workers' CPUs. Our own cluster was given others, if there were any; of nodes that
@@ -276,6 +278,7 @@ fn invocation(
     cluster: String,
     (placement, cluster_cpus): (String, Vec<usize>),
     plan: &Plan,
+    host: HostFacts,
 ) -> Invocation {
     Invocation {
         args: std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect(),
@@ -284,7 +287,7 @@ fn invocation(
         placement,
         cluster_cpus,
         memory: Bytes(plan.largest_memory().total()),
-        host: HostFacts::read(),
+        host,
     }
 }
 
