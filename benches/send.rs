@@ -37,7 +37,7 @@ use rustix::net::SendFlags;
 use sink::Sink;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-const SUBJECTS: [&str; 3] = ["worker", "send2", "tokio_tungstenite"];
+const SUBJECTS: [&str; 4] = ["worker", "sleeper", "send2", "tokio_tungstenite"];
 /// Text of 150 bytes, as in the receive bench.
 const PAYLOAD: usize = 150;
 const RUN: u32 = 0x5eed_cafe;
@@ -74,8 +74,9 @@ fn measure(subject: &str, shape: Shape) -> f64 {
         common::pin(client);
         let sink = Sink::start(shape.sockets, peer);
         let cpu = match (subject, shape.due) {
-            ("worker", 0) => worker(shape, &sink),
-            ("worker", _) => ring(shape, &sink),
+            ("worker" | "sleeper", 0) => worker(shape, &sink),
+            ("worker", _) => ring(shape, &sink, Wait::POLL),
+            ("sleeper", _) => ring(shape, &sink, Wait::first(Nanos::from_millis(5))),
             ("send2", _) => send2(shape, &sink),
             ("tokio_tungstenite", _) => tokio_tungstenite(shape, &sink),
             other => unreachable!("{other:?}"),
@@ -210,7 +211,7 @@ fn worker(shape: Shape, sink: &Sink) -> Nanos {
 }
 
 /// The worker's ring: what is due is queued, and leaves in one system call.
-fn ring(shape: Shape, sink: &Sink) -> Nanos {
+fn ring(shape: Shape, sink: &Sink, wait: Wait) -> Nanos {
     let frames = frames(shape);
     let mut ring = uring(shape);
     let sockets = connect(shape, sink, &mut ring);
@@ -224,7 +225,7 @@ fn ring(shape: Shape, sink: &Sink) -> Nanos {
         }
         let mut open = round.len();
         while open > 0 {
-            ring.wait(Wait::first(Nanos::from_millis(5))).expect("the ring works");
+            ring.wait(wait).expect("the ring works");
             while let Some(done) = ring.next_completion() {
                 assert_eq!((done.op, done.result as usize), (Op::Send, round[0].len()));
                 drop(ring.take_sent(done.slot));
