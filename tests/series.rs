@@ -248,7 +248,8 @@ fn what_is_missing_so_far_is_what_was_due_and_has_not_come() {
     let missing = last.missing_so_far + warmup.expected - warmup.delivered;
     assert_eq!(missing, run.delivery.missing, "what was missing at last");
     let silent = run.intervals.iter().rev().take_while(|i| i.sent + i.copies == 0).count();
-    assert!(silent >= 8, "the drain of 200 ms is in the series: {silent} intervals");
+    // The last copy may have come in the first of the eight.
+    assert!(silent >= 7, "the drain of 200 ms is in the series: {silent} intervals");
 }
 
 #[test]
