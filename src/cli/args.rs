@@ -12,16 +12,17 @@ use super::contradiction::Contradiction;
 use super::dial::DialArgs;
 use super::output::JsonTarget;
 use super::view::Sheet;
-use super::words::{ArrivalsArg, EngineArg, FanOutArg, WaitArg, dialects, small_count};
+use super::words::{ArrivalsArg, EngineArg, FanOutArg, Rows, WaitArg, dialects, small_count};
 use crate::cluster::{ClusterConfig, FaultSpec};
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
 use crate::plan::discovery::DiscoveryUrl;
 use crate::plan::engine::Wish;
 use crate::plan::load::Spec;
+use crate::plan::notice::Notice;
 use crate::plan::schedule::{Arrivals, Shape, messages_within};
 use crate::plan::targets::{NodeUrl, PushNode};
-use crate::units::{Bytes, Count, Nanos, Rate};
+use crate::units::{Bytes, Nanos, Rate};
 
 /// The most nodes of an embedded cluster: each is a process.
 const MAX_EMBEDDED: i64 = 256;
@@ -63,7 +64,7 @@ pub struct RunArgs {
     fan_out: FanOutArg,
 
     /// Nodes of the embedded cluster, 1 to 256 [default: 3]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_EMBEDDED), allow_negative_numbers = true, help_heading = EMBEDDED)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_EMBEDDED), help_heading = EMBEDDED)]
     nodes: Option<u16>,
 
     /// Its nodes pass on bytes without reading them: the cluster that costs least
@@ -80,8 +81,8 @@ pub struct RunArgs {
 
     /// Messages of each run, one run after another
     /// [default: 10,100,1000,2000,4000,8000; with --rate as many as --duration holds]
-    #[arg(long, value_name = "M[,M…]", value_delimiter = ',', allow_negative_numbers = true, help_heading = LOAD)]
-    messages: Vec<Count>,
+    #[arg(long, value_name = "M[,M…]", help_heading = LOAD)]
+    messages: Vec<Rows>,
 
     /// Send when messages are due, so many a second over all push sockets, like 50k or 200/s,
     /// whatever the cluster does (open loop); without it all go as fast as the sockets take them
@@ -103,7 +104,7 @@ pub struct RunArgs {
 
     /// Messages that a push socket may have under way, at most: the next one leaves when one has
     /// come back to it (closed loop)
-    #[arg(long, value_name = "W", value_parser = small_count, allow_negative_numbers = true, help_heading = LOAD)]
+    #[arg(long, value_name = "W", value_parser = small_count, help_heading = LOAD)]
     in_flight: Option<u32>,
 
     /// Length of each message's text, like 128 or 4KiB
@@ -111,11 +112,11 @@ pub struct RunArgs {
     payload_bytes: Bytes,
 
     /// Sockets that push, all to one node; they receive too
-    #[arg(long, value_name = "S", default_value = "3", value_parser = small_count, allow_negative_numbers = true, help_heading = LOAD)]
+    #[arg(long, value_name = "S", default_value = "3", value_parser = small_count, help_heading = LOAD)]
     push_sockets: u32,
 
     /// Sockets to each node that only receive [default: 1, and 0 with --fan-out own]
-    #[arg(long, value_name = "R", value_parser = small_count, allow_negative_numbers = true, help_heading = LOAD)]
+    #[arg(long, value_name = "R", value_parser = small_count, help_heading = LOAD)]
     receivers_per_node: Option<u32>,
 
     /// End a row when no copy has come for so long; while ids or altered texts come that may be ours,
@@ -305,11 +306,21 @@ impl RunArgs {
                 vec![messages_within(rate, duration.plus(self.warmup())).max(1)]
             }
             (given, rate) => {
+                let given = given.iter().flat_map(|rows| &rows.counts);
                 // What is asked for is what is measured.
                 let warmup = rate.map_or(0, |rate| messages_within(rate, self.warmup()));
-                given.iter().map(|count| count.0.saturating_add(warmup)).collect()
+                given.map(|count| count.0.saturating_add(warmup)).collect()
             }
         }
+    }
+
+    /// Where `--messages` may have meant one number: several, as they were taken.
+    pub fn like_one_number(&self) -> Option<Notice> {
+        let (written, rows) = match self.messages.as_slice() {
+            [Rows { counts, like_one: Some(written) }] => (written, counts.len()),
+            _ => return None,
+        };
+        Some(Notice::GroupedDigits { written: written.clone(), rows })
     }
 
     fn warmup(&self) -> Nanos {
@@ -582,8 +593,6 @@ mod tests {
             ("--messages ten", "150, 10k or 1M"),
             ("--payload-bytes 4k", "4KiB"),
             ("--push-sockets 5G", "at most 4 294 967 295"),
-            ("--push-sockets -1", "not a count"),
-            ("--messages -1", "not a count"),
             ("--nodes 0", "1..=256"),
             ("--node 127.0.0.1:8080", "write ws://127.0.0.1:8080"),
             ("--node wss://node/", "TLS, which is not supported yet"),

@@ -27,7 +27,7 @@ const NODES_MAX: i64 = 256;
 #[command(after_help = faults_help())]
 pub struct ClusterArgs {
     /// Nodes, each a process and linked with every other one
-    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(1..=NODES_MAX), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(1..=NODES_MAX))]
     nodes: u16,
 
     /// Pass on bytes without reading them: the cluster that costs least

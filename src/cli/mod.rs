@@ -3,7 +3,7 @@
 //! Belongs here: clap, standard output, signals, exit codes. Does not: anything that a library user
 //! would want (`plan`, `engine`, `report`).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::{Parser, Subcommand};
 
@@ -82,13 +82,46 @@ pub enum Command {
 impl Cli {
     /// What this process was asked to do. Help, version and usage errors end the process here.
     pub fn from_process() -> Command {
-        Self::parse().chosen()
+        Self::parse_from(values_joined(std::env::args_os())).chosen()
     }
 
     /// The command; `run` where none is named.
     fn chosen(self) -> Command {
         self.command.unwrap_or_else(|| Command::Run(Box::new(self.run)))
     }
+}
+
+/// The arguments with a negative number behind a flag joined to it: `--rate -1` becomes `--rate=-1`. No
+/// flag begins with a digit, so it was meant as a value; by itself it would be called an unknown flag,
+/// and not what is wrong with it.
+fn values_joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    let mut ours = true;
+    for argument in arguments {
+        // What follows belongs to others.
+        ours &= argument != "--" && argument != "cluster-child";
+        let flag =
+            joined.last_mut().filter(|flag| ours && is_bare_flag(flag) && is_negative(&argument));
+        match flag {
+            Some(flag) => {
+                flag.push("=");
+                flag.push(argument);
+            }
+            None => joined.push(argument),
+        }
+    }
+    joined
+}
+
+fn is_bare_flag(argument: &OsStr) -> bool {
+    let bytes = argument.as_encoded_bytes();
+    bytes.len() > 2 && bytes.starts_with(b"--") && !bytes.contains(&b'=')
+}
+
+fn is_negative(argument: &OsStr) -> bool {
+    let number = argument.as_encoded_bytes().strip_prefix(b"-");
+    let number = number.map(|number| number.strip_prefix(b".").unwrap_or(number));
+    number.and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit)
 }
 
 fn after_long_help() -> String {
@@ -125,6 +158,62 @@ mod tests {
     #[test]
     fn the_definitions_are_what_clap_expects() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_negative_value_is_called_wrong_by_every_flag_and_never_an_unknown_flag() {
+        use clap::error::ErrorKind;
+        let flags = Cli::command();
+        let flags = flags.get_arguments().filter(|arg| arg.get_action().takes_values());
+        let names: Vec<_> = flags.filter_map(clap::Arg::get_long).map(str::to_owned).collect();
+        assert!(names.len() > 30, "{names:?}");
+        for name in names {
+            for value in ["-1", "-1s", "-0.5", "-.5%", "-4KiB"] {
+                let words = ["fanstorm".into(), format!("--{name}").into(), value.into()];
+                // A file may have any name.
+                let Err(error) = Cli::try_parse_from(values_joined(words.into_iter())) else {
+                    assert!(
+                        ["json", "hgrm", "hlog", "fault-log"].contains(&name.as_str()),
+                        "{name}"
+                    );
+                    continue;
+                };
+                let wrong = [ErrorKind::ValueValidation, ErrorKind::InvalidValue];
+                assert!(wrong.contains(&error.kind()), "--{name} {value}: {error}");
+                let text = error.to_string();
+                assert!(
+                    text.contains(&format!("'{value}'")) && text.contains(&format!("--{name} ")),
+                    "{text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_negative_count_is_told_what_a_count_is() {
+        for flag in ["--messages", "--push-sockets"] {
+            let words = ["fanstorm", flag, "-1"].map(OsString::from);
+            let error = Cli::try_parse_from(values_joined(words.into_iter())).unwrap_err();
+            assert!(error.to_string().contains("not a count"), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_a_number_behind_a_flag_is_joined_to_it() {
+        let joined = |words: &str| {
+            let words = values_joined(words.split_whitespace().map(Into::into));
+            words.join(OsStr::new(" ")).into_string().unwrap()
+        };
+        for (words, expected) in [
+            ("f --rate -1 -q", "f --rate=-1 -q"),
+            ("f --json - -q --rate=-1", "f --json - -q --rate=-1"),
+            ("f -1 --quiet -q", "f -1 --quiet -q"),
+            ("f --a -1 -2", "f --a=-1 -2"),
+            ("f cluster-child --a -1", "f cluster-child --a -1"),
+            ("f -- --a -1", "f -- --a -1"),
+        ] {
+            assert_eq!(joined(words), expected);
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct ReportArgs {
     class: Option<ClassArg>,
 
     /// Only the row of so many messages
-    #[arg(long, value_name = "M", allow_negative_numbers = true)]
+    #[arg(long, value_name = "M")]
     run: Option<Count>,
 }
 

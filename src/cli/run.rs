@@ -87,7 +87,8 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     };
     let why = (placement.why, placement.cluster);
     let nodes_here = args.waits_by_itself().then(|| nodes_here(&plan, beside)).flatten();
-    let notices = notice.iter().chain(&notices).chain(&nodes_here);
+    let grouped = args.like_one_number();
+    let notices = notice.iter().chain(&notices).chain(&nodes_here).chain(&grouped);
     notices.for_each(|notice| warn(&notice.to_string()));
 
     let invocation = invocation(started_unix_ms, cluster_is, why, &plan, facts.host);

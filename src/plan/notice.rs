@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::host::io_uring::Refusal;
+use crate::units::Count;
 
 /// Something that was decided for the user, who should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,15 @@ pub enum Notice {
         url: String,
         /// The first.
         first: String,
+        /// Further entries that are such nodes.
+        more: u64,
+    },
+    /// `--messages 2,500` is two runs.
+    GroupedDigits {
+        /// As written.
+        written: String,
+        /// How many runs it is.
+        rows: usize,
     },
     /// `--cores` asks for more workers than the plan can feed.
     FewerCores {
@@ -42,8 +52,26 @@ pub enum Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SameNode { url, first } => {
+            Self::SameNode { url, first, more: 0 } => {
                 write!(f, "{url} is the same node as {first}: taken once")
+            }
+            Self::SameNode { url, first, more } => {
+                let entries = if *more == 1 { "entry names" } else { "entries name" };
+                write!(
+                    f,
+                    "{url} is the same node as {first}, and {} more {entries} a node that came before: \
+                     each is taken once",
+                    Count(*more)
+                )
+            }
+            Self::GroupedDigits { written, rows } => {
+                let one: String = written.chars().filter(char::is_ascii_digit).collect();
+                let each = written.replace(',', " --messages ");
+                write!(
+                    f,
+                    "--messages {written} is {rows} runs; one of as many messages is --messages {one} \
+                     (without this notice: --messages {each})"
+                )
             }
             Self::FewerCores { asked, taken, correlates } => {
                 let why = if *correlates {
@@ -83,6 +111,8 @@ mod tests {
             Notice::FewerCores { asked: 8, taken: 4, correlates: true },
             Notice::FewerCores { asked: 8, taken: 6, correlates: false },
             Notice::SharedCpus,
+            Notice::GroupedDigits { written: "2,500".into(), rows: 2 },
+            Notice::SameNode { url: "ws://a/".into(), first: "ws://b/".into(), more: 99_998 },
             Notice::NodesHere { here: 1, nodes: 3 },
             Notice::NodesHere { here: 3, nodes: 3 },
             Notice::EpollInstead { refusal: Refusal::Seccomp },

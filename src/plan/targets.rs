@@ -274,15 +274,22 @@ impl Targets {
     ) -> Result<Self, TargetError> {
         assert!(!urls.is_empty(), "no node URLs");
         let mut nodes: Vec<Node> = Vec::with_capacity(urls.len());
+        let mut same: Option<Notice> = None;
         for url in urls {
             let node = url.resolve(resolver)?;
             match nodes.iter().find(|n| same_node(n, &node)) {
-                Some(first) => {
-                    notices.push(Notice::SameNode { url: node.url, first: first.url.clone() })
-                }
+                // A discovery may list thousands: they are one line.
+                Some(first) => match &mut same {
+                    Some(Notice::SameNode { more, .. }) => *more += 1,
+                    _ => {
+                        let (url, first) = (node.url, first.url.clone());
+                        same = Some(Notice::SameNode { url, first, more: 0 });
+                    }
+                },
                 None => nodes.push(node),
             }
         }
+        notices.extend(same);
         let push_node = find_push_node(&nodes, push_node, resolver)?;
         Ok(Self { nodes, push_node })
     }
@@ -397,6 +404,19 @@ mod tests {
             assert!(error.contains(hint) && error.contains(text), "{text}: {error}");
             assert_eq!(error.lines().count(), 1, "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn however_many_entries_are_one_node_the_notice_is_one_line() {
+        let urls: Vec<NodeUrl> =
+            (0..5_000).map(|i| format!("ws://127.0.0.1:{}/", 1 + i % 2).parse().unwrap()).collect();
+        let no_names = |_: &str, _: u16| unreachable!("addresses only");
+        let mut notices = Vec::new();
+        let targets = Targets::new(&urls, &PushNode::First, &no_names, &mut notices).unwrap();
+        assert_eq!((targets.len(), notices.len()), (2, 1));
+        let told = notices[0].to_string();
+        assert!(told.contains("and 4 997 more entries name a node that came before"), "{told}");
+        assert_eq!(told.lines().count(), 1);
     }
 
     #[test]
