@@ -148,7 +148,7 @@ fn fanstorm(plan: &Plan, load: Load) -> Run {
     let run = outcome.unwrap_or_else(|error| panic!("{error}")).runs.remove(0);
     assert!(run.complete() && run.delivery.foreign == 0, "{:?}", run.delivery);
     assert_eq!(run.delivery.delivered, load.copies());
-    Run { cpu: run.cores[0].cpu_time, wall: run.receive_time }
+    Run { cpu: run.cores[0].cpu_time, wall: run.receive_time.expect("copies came") }
 }
 
 /// The account that the rival keeps, the same as a worker's.

@@ -401,6 +401,7 @@ fn nodes_on_this_host_are_not_polled_beside_unless_the_user_says_so() {
         assert_eq!(result["plan"]["wait"], waits, "{wait}: {ran:?}");
         let notices = ran.err.lines().filter(|line| line.contains("1 of 1 node is on this host"));
         assert_eq!(notices.count(), told, "{wait}: {ran:?}");
+        assert_eq!(result["plan"]["cluster_cpus"], serde_json::json!([]), "it is not ours");
         // Whoever polls, latencies may include the wait for each other; on one CPU that is said once.
         let caveats = result["runs"][0]["verdict"]["caveats"].as_array().unwrap();
         let shared = caveats.iter().any(|caveat| {
@@ -460,7 +461,7 @@ fn a_row_that_is_over_at_once_is_one_interval_of_the_log_and_none_of_the_result(
     let log = std::fs::read_to_string(path).unwrap();
     let tags: Vec<_> = log.lines().filter_map(|line| line.strip_prefix("Tag=")).collect();
     let tags: Vec<_> = tags.iter().map(|row| row.split(',').next().unwrap()).collect();
-    assert_eq!(tags, ["connect", "upgrade", "e2e-st.0-0", "done-st", "spread"], "{log}");
+    assert_eq!(tags, ["connect", "upgrade", "e2e-st.0-0", "done-st"], "{log}");
     let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(result["runs"][0].get("intervals"), None);
 }

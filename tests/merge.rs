@@ -193,6 +193,7 @@ impl Case {
             warmup_lag: None,
             rest: Rest { began: START, ..Rest::default() },
             stamps: None,
+            clock_was_set: false,
             first_send: Some(START),
             last_send: START,
         }

@@ -202,5 +202,19 @@ fn a_result_says_which_shape_it_has_and_leads_with_what_that_makes_meaningful() 
     assert_eq!((&plan["mode"], &plan["in_flight"]), (&"window".into(), &4.into()));
     assert_eq!(plan["headline_latency"], "service");
     assert!(window["runs"][0]["latency_us"].get("response").is_none());
+    // Issue 11, A5: 100 messages of a schedule span 99 intervals; without one their time is all of it.
+    let messages_within = |result: &Value| {
+        let run = &result["runs"][0];
+        let figure = |of: &str, key: &str| run[of][key].as_f64().unwrap();
+        figure("throughput", "sent_per_s") * figure("time", "send_s")
+    };
+    assert!((messages_within(&rate) - 99.0).abs() < 0.1, "{rate}");
+    assert!((messages_within(&window) - 100.0).abs() < 0.1, "{window}");
+    assert!(rate["runs"][0]["throughput"]["scheduled_per_s"].as_f64().unwrap() > 0.0);
+    assert!(window["runs"][0]["throughput"].get("scheduled_per_s").is_none());
+    // A11: a process uses at least what its workers do, over the same copies.
+    let (process, workers) =
+        (&rate["summary"]["process_cpu_ns_per_copy"], &rate["summary"]["cpu_ns_per_copy"]);
+    assert!(process.as_f64().unwrap() >= workers.as_f64().unwrap(), "{rate}");
     assert!(plan.get("rate_per_s").is_none() && rate["plan"].get("in_flight").is_none());
 }

@@ -77,6 +77,7 @@ fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> RunOutcome {
             opcodes: Opcodes { text: recorder.seen(), ..Opcodes::default() },
             lag: None,
             stamps: None,
+            clock_was_set: false,
             warmup_lag: None,
             rest,
             sent,
@@ -168,8 +169,8 @@ fn edge_cases() -> Vec<(&'static str, Value)> {
     let skipped = vec![(1_000, "interrupted".to_owned())];
     let mut unsent = row(&small, 1, [100, 0, 0, 0], 1);
     unsent.sent = 0;
-    unsent.send_time = Nanos::ZERO;
-    unsent.receive_time = Nanos::ZERO;
+    unsent.send_time = None;
+    unsent.receive_time = None;
     vec![
         ("no rows", produced(&small, &Outcome::default())),
         ("nothing but skipped rows", produced(&large, &with(vec![], skipped.clone(), true))),
@@ -320,8 +321,11 @@ fn spoil(run: &mut RunOutcome, spoilt: &Outcome, seed: u64) {
     let other = &spoilt.runs[0];
     let mut rng = fastrand::Rng::with_seed(seed);
     run.saturated = u64::from(rng.bool()) * rng.u64(..1_000);
-    run.send_time = Nanos(rng.u64(..1 << 42));
-    run.receive_time = Nanos(rng.u64(..1 << 42));
+    let time = |rng: &mut fastrand::Rng| rng.bool().then(|| Nanos(rng.u64(..1 << 42)));
+    (run.send_time, run.receive_time) = (time(&mut rng), time(&mut rng));
+    run.process_cpu = time(&mut rng);
+    run.scheduled_per_s = rng.bool().then(|| f64::from(rng.u32(..)) / 64.0);
+    run.stamp_resolution = Nanos(1 + rng.u64(..2) * 49_999);
     run.ending = rng
         .choice([Ending::Complete, Ending::SocketsLost, Ending::Interrupted])
         .unwrap_or(run.ending);

@@ -423,6 +423,8 @@ impl Coordinator<'_> {
             self.past.keep(run, ended, recorders);
         }
         outcome.started_unix_ms = started_unix_ms;
+        let process_cpu = host_before.process_cpu.zip(host_after.process_cpu);
+        outcome.process_cpu = process_cpu.map(|(before, after)| after.since(before));
         outcome.caveats = verdict::judge(&verdict::Facts {
             outcome: &outcome,
             rate: self.plan.shape.rate(),

@@ -7,7 +7,7 @@
 //! the core only where a deadline is near.
 
 use super::ring::Wait;
-use crate::plan::wait::WaitMode;
+use crate::plan::wait::{GATHERING, WaitMode};
 use crate::units::Nanos;
 
 /// So long before a deadline sleeping ends and polling begins.
@@ -16,9 +16,8 @@ const SPIN: Nanos = Nanos::from_micros(150);
 /// pause between two broadcasts at 200 a second. After 150 µs all 64 copies of a broadcast that came
 /// 3 ms after the last were stamped 35 µs late, in place of 4.
 const AWAKE: Nanos = Nanos::from_millis(5);
-/// Completions that a wait for throughput lets gather, and for how long.
+/// Completions that a wait for throughput lets gather.
 const GATHER: u32 = 64;
-const LINGER: Nanos = Nanos::from_micros(50);
 
 /// What a wait depends on.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +46,7 @@ pub(super) fn wait(mode: WaitMode, moment: Moment, tick: Nanos) -> Wait {
         WaitMode::Latency | WaitMode::Sleep => Wait::first(timeout),
         // A burst that waited for copies between two sends took 30 ms to leave instead of 0.5.
         WaitMode::Throughput if sending => Wait::first(timeout),
-        WaitMode::Throughput => Wait { want: GATHER, linger: LINGER.min(timeout), timeout },
+        WaitMode::Throughput => Wait { want: GATHER, linger: GATHERING.min(timeout), timeout },
     }
 }
 

@@ -31,6 +31,12 @@ pub fn thread_cpu_time() -> Nanos {
     read(ClockId::ThreadCPUTime)
 }
 
+/// CPU time that all threads of this process have used, user and system.
+/// This is a system call: for the start and the end of a row only.
+pub fn process_cpu_time() -> Nanos {
+    read(ClockId::ProcessCPUTime)
+}
+
 /// Milliseconds since 1970 (`CLOCK_REALTIME`), to say when a run was: it may be set back, so nothing
 /// is measured with it.
 pub fn unix_ms() -> u64 {
@@ -38,8 +44,7 @@ pub fn unix_ms() -> u64 {
 }
 
 /// By how much `CLOCK_REALTIME` is ahead of `CLOCK_MONOTONIC`, to a few hundred nanoseconds: the kernel
-/// stamps arrivals with the former. Good for minutes: a disciplined clock drifts by some µs a second at
-/// worst.
+/// stamps arrivals with the former. It holds until one of them is set: both are slewed together.
 pub fn realtime_ahead() -> Nanos {
     // Between two reads of the one clock lies the other's; the closest pair says it best.
     let pair = |_| {

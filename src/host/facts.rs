@@ -11,6 +11,7 @@ use std::path::Path;
 
 use super::cgroup::Cgroups;
 pub use super::cgroup::Throttle;
+use super::clock;
 use crate::units::{Bytes, Nanos};
 
 /// What the names of worker threads begin with.
@@ -54,6 +55,8 @@ pub struct HostCounters {
     pub throttle: Option<Throttle>,
     /// Of all our threads.
     pub sched: Option<SchedTime>,
+    /// CPU time of this process; none of a recorded host.
+    pub process_cpu: Option<Nanos>,
     /// The counters of `/proc/net/netstat` that [`TCP_DROPS`] lists, in its order.
     pub tcp_drops: Option<[u64; TCP_DROPS.len()]>,
     /// Packets that found the CPU's backlog full (`/proc/net/softnet_stat`).
@@ -129,7 +132,8 @@ impl HostFacts {
 impl HostCounters {
     /// The counters of this machine, now.
     pub fn read() -> Self {
-        Self::under(Path::new("/"))
+        let process_cpu = Some(clock::process_cpu_time());
+        Self { process_cpu, ..Self::under(Path::new("/")) }
     }
 
     /// The counters of the machine whose `/proc` and `/sys` lie under `root`.
@@ -141,6 +145,7 @@ impl HostCounters {
             cpu_each,
             throttle: Cgroups::under(root).throttle(),
             sched: sched_time_of_workers(root),
+            process_cpu: None,
             tcp_drops: text(root, "proc/net/netstat").and_then(|t| tcp_drops(&t)),
             softnet_dropped: text(root, "proc/net/softnet_stat").and_then(|t| softnet_dropped(&t)),
         }

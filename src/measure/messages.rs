@@ -32,7 +32,7 @@ pub(super) struct Message {
     wait: Option<Nanos>,
     /// The time of its last copy, how long that took, and how long after the first it was; of
     /// messages of which every copy came.
-    whole: Option<(Nanos, Nanos, Nanos)>,
+    whole: Option<(Nanos, Nanos, Option<Nanos>)>,
 }
 
 /// Latencies of messages, as opposed to copies.
@@ -40,7 +40,8 @@ pub(super) struct Message {
 pub(super) struct PerMessage {
     pub(super) wait: Latencies,
     pub(super) completion: Latencies,
-    pub(super) spread: Latencies,
+    /// None where a message has one copy: there is nothing between its first and its last.
+    pub(super) spread: Option<Latencies>,
 }
 
 impl Messages<'_> {
@@ -58,7 +59,8 @@ impl Messages<'_> {
         let since = due.unwrap_or(sent);
         let whole = self.copies(index).map(|all| {
             let last = Nanos(all.last_ns);
-            (last, last.since(since), last.since(Nanos(all.first_ns)))
+            let spread = self.has_spread().then(|| last.since(Nanos(all.first_ns)));
+            (last, last.since(since), spread)
         });
         Some(Message {
             warmup: due.is_some_and(|due| due < self.measured_from),
@@ -66,6 +68,10 @@ impl Messages<'_> {
             wait: due.map(|due| sent.since(due)),
             whole,
         })
+    }
+
+    const fn has_spread(&self) -> bool {
+        self.copies_each > 1
     }
 
     /// First and last copy over all workers, where every copy came.
@@ -81,7 +87,9 @@ impl Messages<'_> {
 
     /// The latencies of all messages: measured ones, and those of the warm-up.
     pub(super) fn latencies(&self) -> (PerMessage, PerMessage) {
-        let (mut measured, mut warmup) = (PerMessage::default(), PerMessage::default());
+        let spread = || self.has_spread().then(Latencies::new);
+        let none = || PerMessage { spread: spread(), ..PerMessage::default() };
+        let (mut measured, mut warmup) = (none(), none());
         for message in self.iter() {
             let phase = if message.warmup { &mut warmup } else { &mut measured };
             if let Some(wait) = message.wait {
@@ -89,7 +97,9 @@ impl Messages<'_> {
             }
             if let Some((_, completion, spread)) = message.whole {
                 phase.completion.record(completion);
-                phase.spread.record(spread);
+                if let Some((all, spread)) = phase.spread.as_mut().zip(spread) {
+                    all.record(spread);
+                }
             }
         }
         (measured, warmup)
@@ -120,7 +130,7 @@ impl Messages<'_> {
             let Some((last, completion, spread)) = message.whole else { continue };
             if let Some(place) = place(last) {
                 events.push((place, Class::Completion, completion));
-                events.push((place, Class::Spread, spread));
+                events.extend(spread.map(|spread| (place, Class::Spread, spread)));
             }
         }
         events

@@ -305,10 +305,12 @@ pub struct RunOutcome {
     pub delivery: Delivery,
     /// What came of it when it was over.
     pub late: Late,
-    /// First submission to last send completion.
-    pub send_time: Nanos,
-    /// First submission to last copy.
-    pub receive_time: Nanos,
+    /// First submission to last send completion; `None` where nothing was sent.
+    pub send_time: Option<Nanos>,
+    /// First submission to last copy; `None` where nothing came.
+    pub receive_time: Option<Nanos>,
+    /// Messages a second that the schedule made due (open loop only), from the first to the last.
+    pub scheduled_per_s: Option<f64>,
     /// Wall-clock start, milliseconds since 1970.
     pub started_unix_ms: u64,
     /// Histograms of nanoseconds, headline class first; without the warm-up.
@@ -325,6 +327,13 @@ pub struct RunOutcome {
     /// How late copies were stamped: from their arrival in this host's network stack, by a sample of
     /// reads. It is in every latency. Absent where the kernel does not tell.
     pub stamps_ns: Option<Latencies>,
+    /// The wall clock was set during the row: the kernel stamps arrivals by it, so `stamps_ns` is not told.
+    pub clock_was_set: bool,
+    /// Copies that come closer together may have one stamp: a shorter spread is none.
+    pub stamp_resolution: Nanos,
+    /// CPU time of all threads of this process from the start of the row (of its measured part) to its
+    /// end: polling and the quiet time after the last copy are in it. `None` where it is not known.
+    pub process_cpu: Option<Nanos>,
     /// Values above the top of a histogram, over all classes: they void its high percentiles.
     pub saturated: u64,
     /// Foreign copies that may be ours: there was no room for their ids.
@@ -362,15 +371,38 @@ impl RunOutcome {
         faults + self.late.all() == 0
     }
 
-    /// Copies delivered per second of receive time; 0 when nothing came.
-    pub fn copies_per_s(&self) -> f64 {
-        per_second(self.delivery.delivered, self.receive_time)
+    /// Copies delivered per second of receive time (see [`Self::interval`]); `None` when nothing came.
+    pub fn copies_per_s(&self) -> Option<f64> {
+        rate(self.delivery.delivered, self.receive_time?.plus(self.interval()?))
     }
 
-    /// Messages sent per second of send time; 0 when nothing was sent.
-    pub fn sent_per_s(&self) -> f64 {
-        per_second(self.sent, self.send_time)
+    /// Messages sent per second of send time (see [`Self::interval`]); `None` when nothing was sent.
+    pub fn sent_per_s(&self) -> Option<f64> {
+        rate(self.sent, self.send_time?.plus(self.interval()?))
     }
+
+    /// What a time lacks to be that of all messages. Those of a schedule lie at its points, so that *n*
+    /// of them span *n* - 1 intervals: two messages in a second are not 2/s. The interval that would
+    /// follow the last is as long as the mean of the others, and unknown of one message alone. Without a
+    /// schedule a message follows when another is done, and the time holds them all.
+    fn interval(&self) -> Option<Nanos> {
+        match (&self.lag_ns, self.sent) {
+            (None, _) => Some(Nanos::ZERO),
+            (Some(_), 0 | 1) => None,
+            (Some(_), sent) => Some(Nanos(self.send_time?.0 / (sent - 1))),
+        }
+    }
+
+    /// CPU time of the whole process for each copy, in nanoseconds; `None` without copies.
+    pub fn process_cpu_ns_per_copy(&self) -> Option<f64> {
+        let copies: u64 = self.cores.iter().map(|core| core.copies).sum();
+        self.process_cpu.filter(|_| copies > 0).map(|cpu| cpu.0 as f64 / copies as f64)
+    }
+}
+
+/// So many in so much time; `None` in no time.
+fn rate(count: u64, time: Nanos) -> Option<f64> {
+    (time.0 > 0).then(|| per_second(count, time))
 }
 
 #[cfg(test)]
@@ -385,8 +417,9 @@ impl RunOutcome {
             nodes: 1,
             delivery: Delivery::default(),
             late: Late::default(),
-            send_time: Nanos(1),
-            receive_time: Nanos(1),
+            send_time: None,
+            receive_time: None,
+            scheduled_per_s: None,
             latency_ns: Vec::new(),
             started_unix_ms: 0,
             warmup: None,
@@ -394,6 +427,9 @@ impl RunOutcome {
             reordering: Reordering::default(),
             lag_ns: None,
             stamps_ns: None,
+            clock_was_set: false,
+            stamp_resolution: Nanos(1),
+            process_cpu: None,
             saturated: 0,
             unattributable: 0,
             untaught: Untaught::default(),
@@ -424,4 +460,66 @@ pub struct Outcome {
     pub skipped: Vec<(u64, String)>,
     /// A signal ended it.
     pub interrupted: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::units::Rate;
+
+    /// A schedule of `messages`, kept to the nanosecond, each with two copies after `latency`.
+    fn kept(per_s: f64, messages: u64, latency: Nanos) -> RunOutcome {
+        let interval = 1e9 / per_s;
+        let last = Nanos(((messages - 1) as f64 * interval).round() as u64);
+        RunOutcome {
+            messages,
+            sent: messages,
+            delivery: Delivery { delivered: 2 * messages, ..Delivery::default() },
+            send_time: Some(last),
+            receive_time: Some(last.plus(latency)),
+            lag_ns: Some(Latencies::new()),
+            ..RunOutcome::nothing()
+        }
+    }
+
+    #[test]
+    fn two_messages_in_a_second_are_one_a_second() {
+        // Issue 11, A5: `--rate 1 --messages 2` told 1.996/s, `--rate 0.5` over 6 s told 0.75/s.
+        let run = kept(1.0, 2, Nanos::from_millis(1));
+        assert_eq!(run.sent_per_s(), Some(1.0));
+        assert!((run.copies_per_s().unwrap() - 2.0).abs() < 0.002);
+        assert_eq!(kept(0.5, 3, Nanos::ZERO).sent_per_s(), Some(0.5));
+    }
+
+    #[test]
+    fn one_message_has_no_rate_and_what_did_not_happen_has_none() {
+        let one = kept(1.0, 1, Nanos::from_millis(1));
+        assert_eq!((one.sent_per_s(), one.copies_per_s()), (None, None));
+        let nothing = RunOutcome::nothing();
+        assert_eq!((nothing.sent_per_s(), nothing.copies_per_s()), (None, None));
+        let lost = RunOutcome { receive_time: None, ..kept(1.0, 5, Nanos::ZERO) };
+        assert_eq!((lost.sent_per_s(), lost.copies_per_s()), (Some(1.0), None));
+    }
+
+    #[test]
+    fn a_burst_is_divided_by_its_own_time() {
+        let burst = RunOutcome { lag_ns: None, ..kept(10.0, 11, Nanos::from_secs(1)) };
+        assert_eq!((burst.sent_per_s(), burst.copies_per_s()), (Some(11.0), Some(11.0)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_schedule_that_is_kept_tells_its_own_rate(
+            micro_per_s in 100_000_u64..1_000_000_000_000, messages in 2_u64..100_000
+        ) {
+            let rate = Rate { micro_per_s }.as_f64();
+            let run = kept(rate, messages, Nanos::ZERO);
+            let near = |told: f64, truth: f64| (told - truth).abs() <= truth * 1e-3;
+            prop_assume!(run.send_time.unwrap() > Nanos::from_micros(10));
+            prop_assert!(near(run.sent_per_s().unwrap(), rate));
+            prop_assert!(near(run.copies_per_s().unwrap(), 2.0 * rate));
+        }
+    }
 }

@@ -46,6 +46,8 @@ pub struct Tally {
     pub lag: Option<Latencies>,
     /// How late a sample of reads was stamped.
     pub stamps: Option<Latencies>,
+    /// The wall clock was set meanwhile, so that this cannot be told.
+    pub clock_was_set: bool,
     /// The same of messages due in the warm-up, where there is one.
     pub warmup_lag: Option<Latencies>,
     /// What was not handed over while the clock ran; its records are the recorder's.
@@ -103,6 +105,7 @@ impl Row<'_> {
         let start = tallies.iter().filter_map(|t| t.first_send).min().unwrap_or(Nanos::ZERO);
         let last_send = tallies.iter().map(|t| t.last_send).max().unwrap_or(start);
         let last_copy = tallies.iter().map(|t| t.recorder.last_copy).max().unwrap_or(start);
+        let sent: u64 = tallies.iter().map(|t| t.sent).sum();
         let (begun, measured_from) = (collector.start(), collector.measured_from());
         let rests = tallies.iter().map(|t| (&t.recorder.records, t.rest));
         let Series { mut intervals, totals } = collector.finish(rests, last_send.max(last_copy));
@@ -113,20 +116,22 @@ impl Row<'_> {
         }
         let (of_measured, of_warmup) = messages.latencies();
         let classes = classes(&totals.measured, of_measured);
+        let (send_time, receive_time) = (last_send.since(start), last_copy.since(start));
         let warmup = totals.warmup.map(|copies| self.warmup(&tallies, &copies, of_warmup));
         let (gaps, gaps_total) = gaps(&tallies);
         let outcome = RunOutcome {
             messages: self.messages,
-            sent: tallies.iter().map(|t| t.sent).sum(),
+            sent,
             push_sockets: self.plan.push_sockets.into(),
             receive_sockets: self.plan.receive_sockets() - left_out,
             nodes: self.plan.nodes.len(),
-            delivery,
             late: Late::default(),
             started_unix_ms: 0,
-            send_time: last_send.since(start),
-            receive_time: last_copy.since(start),
             untaught: self.untaught(&tallies),
+            send_time: (sent > 0).then_some(send_time),
+            receive_time: (delivery.delivered > 0).then_some(receive_time),
+            scheduled_per_s: self.scheduled_per_s(&tallies, sent),
+            delivery,
             unattributable: tallies.iter().map(|t| t.recorder.counts.unattributable).sum(),
             saturated: classes.iter().map(|(_, latencies)| latencies.saturated()).sum(),
             matrix: self.matrix(&tallies, totals.measured.headline),
@@ -135,6 +140,9 @@ impl Row<'_> {
             intervals,
             reordering: reordering(&tallies),
             stamps_ns: sum(tallies.iter().filter_map(|t| t.stamps.as_ref())),
+            clock_was_set: tallies.iter().any(|t| t.clock_was_set),
+            stamp_resolution: self.plan.wait.resolution(),
+            process_cpu: None,
             lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())),
             gaps,
             gaps_total,
@@ -145,6 +153,12 @@ impl Row<'_> {
             caveats: Vec::new(),
         };
         (outcome, tallies.into_iter().map(|t| t.recorder).collect())
+    }
+
+    /// What the schedule asked for, as far as the row went.
+    fn scheduled_per_s(&self, tallies: &[Tally], sent: u64) -> Option<f64> {
+        let cut = self.ending == Ending::Interrupted;
+        timetable(tallies)?.schedule().per_second(if cut { sent } else { self.messages })
     }
 
     fn delivery(&self, tallies: &[Tally], left_out: u64) -> Delivery {
@@ -253,7 +267,8 @@ fn classes(copies: &Copies, messages: PerMessage) -> Vec<(Class, Latencies)> {
             (Class::Wait, wait),
         ],
     };
-    classes.extend([(Class::Completion, completion), (Class::Spread, spread)]);
+    classes.push((Class::Completion, completion));
+    classes.extend(spread.map(|spread| (Class::Spread, spread)));
     classes
 }
 

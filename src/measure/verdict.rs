@@ -11,7 +11,7 @@ mod schedule;
 
 pub use self::facts::{Beside, Facts};
 use self::facts::{degraded, void};
-use self::schedule::schedule_lag;
+use self::schedule::{rate_not_reached, schedule_lag};
 use super::connecting::Connecting;
 use super::latencies::Latencies;
 use super::outcome::{Caveat, CoreUse, Trust, Untaught};
@@ -42,9 +42,11 @@ const RULES: &[Rule] = &[
     ids_untaught,
     core_busy,
     schedule_lag,
+    rate_not_reached,
     buffers_exhausted,
     long_turn,
     late_stamps,
+    clock_was_set,
     cpu_steal,
     cpu_throttled,
     run_queue_wait,
@@ -239,6 +241,18 @@ fn late_stamps(facts: &Facts<'_>) -> Option<Caveat> {
                 Count(stamps.len())
             ),
             "run with --wait latency, and give each worker a core of its own (--cores)",
+        )
+    })
+}
+
+fn clock_was_set(facts: &Facts<'_>) -> Option<Caveat> {
+    facts.outcome.clock_was_set.then(|| {
+        degraded(
+            "wall-clock-set",
+            "the wall clock of this host was set during the row: how late copies were stamped, which \
+             the kernel tells by it, is not known; latencies do not depend on it"
+                .to_owned(),
+            "keep the time service from stepping the clock while a load runs (chronyc tracking)",
         )
     })
 }
@@ -453,8 +467,8 @@ mod tests {
         let run = RunOutcome {
             messages: 1_000,
             sent: 1_000,
-            send_time: Nanos::from_millis(1),
-            receive_time: Nanos::from_millis(170),
+            send_time: Some(Nanos::from_millis(1)),
+            receive_time: Some(Nanos::from_millis(170)),
             latency_ns: vec![(Class::Service, ns)],
             cores: vec![CoreUse { cpu: 0, ..CoreUse::default() }, core],
             ..RunOutcome::nothing()
@@ -468,6 +482,7 @@ mod tests {
                 running: Nanos::from_millis(400),
                 waiting: Nanos::from_millis(90),
             }),
+            process_cpu: None,
             tcp_drops: Some([9; TCP_DROPS.len()]),
             softnet_dropped: Some(5),
         };
@@ -492,6 +507,32 @@ mod tests {
     fn lagging(case: &mut Case, lag_us: u64) {
         case.run.lag_ns = Some(iter::repeat_n(Nanos::from_micros(lag_us), 100).collect());
         case.rate = Some(Rate::per_second(1e3));
+    }
+
+    /// 1000 messages at 1000 a second, which took so long to leave.
+    fn paced(case: &mut Case, took_ms: u64) {
+        lagging(case, 1);
+        case.run.scheduled_per_s = Some(1e3);
+        case.run.send_time = Some(Nanos::from_millis(took_ms));
+    }
+
+    #[test]
+    fn a_rate_that_was_not_reached_is_told_with_all_three_and_who_did_not_keep_up() {
+        // Issue 11, A8: every copy came, at half of the load that was asked for, and nothing said so.
+        let told = |lag_us: u64, sent: u64| {
+            let mut case = quiet();
+            paced(&mut case, 1_998);
+            lagging(&mut case, lag_us);
+            case.run.sent = sent;
+            let caveats = judged(&case);
+            let caveat = caveats.into_iter().find(|c| c.code == "rate-not-reached").unwrap();
+            (caveat.text, caveat.remedy)
+        };
+        let (text, remedy) = told(1, 1_000);
+        assert!(text.contains("asked for 1 000/s, scheduled 1 000/s, sent 500/s"), "{text}");
+        assert!(remedy.contains("the push node reads too slowly"), "{remedy}");
+        assert!(told(900_000, 1_000).1.contains("the generator itself was late"));
+        assert!(told(1, 900).1.contains("lost sockets"));
     }
 
     /// So many reads, each stamped so late.
@@ -556,7 +597,7 @@ mod tests {
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(Change, &str, Trust); 21] = [
+        let table: [(Change, &str, Trust); 23] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
             (|c| c.run.unattributable = 1, "ids-overflowed", Void),
@@ -579,6 +620,8 @@ mod tests {
             ),
             // Above a tenth of the interval of 1 ms and a twentieth of the p99 of 990 µs.
             (|c| lagging(c, 101), "schedule-lag", Void),
+            (|c| paced(c, 1_020), "rate-not-reached", Degraded),
+            (|c| c.run.clock_was_set = true, "wall-clock-set", Degraded),
             (|c| c.run.cores[0].enobufs = 1, "buffers-exhausted", Degraded),
             (|c| c.run.cores[0].longest_turn = Nanos::from_micros(995), "long-turn", Degraded),
             // Above a tenth of the p99 of 990 µs.
@@ -609,7 +652,13 @@ mod tests {
 
     #[test]
     fn thresholds_are_crossed_not_touched() {
-        let at_threshold: [Change; 9] = [
+        let at_threshold: [Change; 11] = [
+            |c| paced(c, 1_009),
+            // A message that was late at the end of a row of 99 ms.
+            |c| {
+                paced(c, 99);
+                c.run.scheduled_per_s = Some(20_000.0);
+            },
             |c| c.run.cores[1].cpu_time = Nanos::from_millis(190),
             |c| c.run.cores[1].longest_turn = Nanos::from_micros(990),
             |c| lagging(c, 99),

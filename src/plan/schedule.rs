@@ -115,6 +115,14 @@ impl Schedule {
         self.messages
     }
 
+    /// Messages a second over the first `messages`, by the intervals between them; `None` of one
+    /// message, and of some that are due at once.
+    pub fn per_second(&self, messages: u64) -> Option<f64> {
+        let last = messages.min(self.messages).checked_sub(1).filter(|&last| last > 0)?;
+        let span = self.offset(last).since(self.offset(0));
+        (span > Nanos::ZERO).then(|| last as f64 / span.as_secs_f64())
+    }
+
     /// When message `i` is due, after the start; [`Nanos::MAX`] beyond 64 bits.
     ///
     /// # Panics

@@ -16,6 +16,8 @@
 
 use std::fmt;
 
+use crate::units::Nanos;
+
 /// How to wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WaitMode {
@@ -28,6 +30,20 @@ pub enum WaitMode {
     Sleep,
     /// Sleep until many copies are there or a moment has passed.
     Throughput,
+}
+
+/// For so long a wait for throughput lets completions gather; they are stamped together.
+pub const GATHERING: Nanos = Nanos::from_micros(50);
+
+impl WaitMode {
+    /// Copies that come closer together than this may have one stamp.
+    pub const fn resolution(self) -> Nanos {
+        match self {
+            Self::Throughput => GATHERING,
+            // As many as one look finds, and no two looks at one time.
+            Self::Latency | Self::Spin | Self::Sleep => Nanos(1),
+        }
+    }
 }
 
 impl fmt::Display for WaitMode {

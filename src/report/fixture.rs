@@ -69,8 +69,9 @@ pub(super) fn whole(messages: u64) -> RunOutcome {
             seen: copies,
             ..Delivery::default()
         },
-        send_time: Nanos(messages * 2_000),
-        receive_time: Nanos(messages * 15_000),
+        send_time: Some(Nanos(messages * 2_000)),
+        receive_time: Some(Nanos(messages * 15_000)),
+        process_cpu: Some(Nanos(copies * 1_700)),
         latency_ns: vec![
             (Class::Service, ramp(copies, 200)),
             (Class::Completion, ramp(messages, 1_300)),
@@ -86,7 +87,8 @@ pub(super) fn whole(messages: u64) -> RunOutcome {
             cpu: 1,
             sockets: 6,
             copies,
-            cpu_time: Nanos(copies * 612),
+            cpu_time: Nanos(copies * 1_612),
+            spun: Nanos(copies * 1_000),
             wall: Nanos(messages * 15_000),
             reads: copies / 5,
             longest_turn: Nanos(84_000),

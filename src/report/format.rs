@@ -209,9 +209,12 @@ fn visible(text: &str) -> usize {
         .count()
 }
 
-/// A duration, or that there are too few samples for it.
+/// What was not measured, or of too few samples to say.
+pub(super) const NA: &str = "n/a";
+
+/// A duration, or that there is none.
 pub(super) fn or_na(duration: Option<Nanos>) -> String {
-    duration.map_or_else(|| "n/a".to_owned(), |duration| duration.to_string())
+    duration.map_or_else(|| NA.to_owned(), |duration| duration.to_string())
 }
 
 /// A limit that somebody set reads better as they wrote it: `10 s`, not `10.0 s`.

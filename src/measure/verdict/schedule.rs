@@ -2,17 +2,21 @@
 //!
 //! Belongs here: the rules about being in time. Does not: those about stamps, cores and the host.
 
-use super::facts::{Beside, Facts, void};
+use super::facts::{Beside, Facts, degraded, void};
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{Caveat, Class};
 use crate::measure::percentile::Percentile;
-use crate::units::Nanos;
+use crate::units::{Nanos, Rate};
 
 /// Of the mean interval between messages, the share that the p99 of the schedule lag may reach, as
 /// long as it is also less than the next of the reported p99.
 const LAG_OF_INTERVAL_MAX: f64 = 0.10;
 /// Of the p99 that heads the report, the share that is lost in it.
 const LAG_OF_LATENCY_MAX: f64 = 0.05;
+/// Of the rate that was scheduled, the share by which the one that was sent may fall short.
+const SHORT_OF_RATE_MAX: f64 = 0.01;
+/// In a shorter row one message that is late at its end is more than that.
+const RATE_ROW_MIN: Nanos = Nanos::from_millis(100);
 
 /// Judged by our own lateness, not by the wait: a cluster that does not read makes messages wait
 /// for their socket, and that is a result.
@@ -68,6 +72,33 @@ fn unspoilt(facts: &Facts<'_>, lag: Nanos) -> Option<(Nanos, String)> {
     let own = lag.plus(lag).plus(stamps.value);
     let what = format!("a {} latency of {headline}, up to {own} of it our own", class.key());
     Some((headline.value.since(own), what))
+}
+
+/// Every copy may be accounted for while fewer messages left in a second than were asked for: the
+/// figures are then those of the lower load.
+pub(super) fn rate_not_reached(facts: &Facts<'_>) -> Option<Caveat> {
+    let run = facts.outcome;
+    let (asked, scheduled, sent) = (facts.rate?, run.scheduled_per_s?, run.sent_per_s()?);
+    let took = run.send_time?;
+    if took < RATE_ROW_MIN || sent >= scheduled * (1.0 - SHORT_OF_RATE_MAX) {
+        return None;
+    }
+    let longer = took.as_secs_f64() * (1.0 - sent / scheduled);
+    let lag = run.lag_ns.as_ref().and_then(Latencies::max).unwrap_or_default();
+    let remedy = if run.sent < run.messages {
+        "not all messages could be sent: see the lost sockets"
+    } else if lag.as_secs_f64() * 2.0 >= longer {
+        "the generator itself was late: give it more --cores, or lower --rate"
+    } else {
+        "the sockets took no more: the push node reads too slowly for this rate; spread it over more \
+         --push-sockets, or lower --rate"
+    };
+    let (scheduled, sent) = (Rate::per_second(scheduled), Rate::per_second(sent));
+    let text = format!(
+        "the rate was not reached: asked for {asked}, scheduled {scheduled}, sent {sent}; the times are \
+         those of the lower load"
+    );
+    Some(degraded("rate-not-reached", text, remedy))
 }
 
 /// The value that one in a hundred exceeds, held against a limit also where there are too few samples

@@ -171,16 +171,17 @@ impl row::Run {
             delivery: delivery(&run.delivery),
             late: late(&run.late),
             time: row::Time {
-                send_s: run.send_time.as_secs_f64(),
-                receive_s: run.receive_time.as_secs_f64(),
+                send_s: run.send_time.map(Nanos::as_secs_f64),
+                receive_s: run.receive_time.map(Nanos::as_secs_f64),
             },
             throughput: row::Throughput {
-                sent_per_s: rounded(run.sent_per_s()),
-                copies_per_s: rounded(run.copies_per_s()),
+                sent_per_s: run.sent_per_s().map(rounded),
+                scheduled_per_s: run.scheduled_per_s.map(rounded),
+                copies_per_s: run.copies_per_s().map(rounded),
             },
-            latency_us: latency_by_class(&run.latency_ns),
+            latency_us: latency_by_class(&run.latency_ns, run.stamp_resolution),
             latency_histograms: histogram_by_class(&run.latency_ns),
-            warmup: run.warmup.as_ref().map(warmup),
+            warmup: run.warmup.as_ref().map(|of| warmup(of, run.stamp_resolution)),
             intervals: intervals(&run.intervals),
             reordering: (run.reordering.max > 0).then(|| reordering(&run.reordering)),
             saturated: run.saturated,
@@ -189,16 +190,24 @@ impl row::Run {
             gaps_total: run.gaps_total,
             lost_sockets: run.lost.iter().map(lost_socket).collect(),
             opcodes: opcodes(&run.opcodes),
-            generator: row::Generator {
-                cores: run.cores.iter().map(core).collect(),
-                schedule_lag_us: run.lag_ns.as_ref().map(latency),
-                stamp_lateness_us: run.stamps_ns.as_ref().map(latency),
-            },
+            generator: generator(run),
             verdict: row::Verdict {
                 trust: trust(run.trust()),
                 caveats: run.caveats.iter().map(caveat).collect(),
             },
         }
+    }
+}
+
+fn generator(run: &RunOutcome) -> row::Generator {
+    row::Generator {
+        cores: run.cores.iter().map(core).collect(),
+        schedule_lag_us: run.lag_ns.as_ref().map(latency),
+        stamp_lateness_us: run.stamps_ns.as_ref().map(latency),
+        stamp_resolution_us: (run.stamp_resolution > Nanos(1))
+            .then(|| micros(run.stamp_resolution)),
+        process_cpu_s: run.process_cpu.map(Nanos::as_secs_f64),
+        process_cpu_ns_per_copy: run.process_cpu_ns_per_copy().map(rounded),
     }
 }
 
@@ -275,14 +284,31 @@ fn connecting(connecting: &measured::Connecting) -> Connecting {
     }
 }
 
-fn latency_by_class(classes: &[(Class, Latencies)]) -> row::LatencyByClass {
+fn latency_by_class(classes: &[(Class, Latencies)], resolution: Nanos) -> row::LatencyByClass {
     let of = |class| of_class(classes, class).map(latency);
     row::LatencyByClass {
         service: of(Class::Service),
         response: of(Class::Response),
         wait: of(Class::Wait),
         completion: of(Class::Completion),
-        spread: of(Class::Spread),
+        spread: of(Class::Spread).map(|spread| resolved(&spread, resolution)),
+    }
+}
+
+/// What lies between two stamps is none of what they cannot tell apart.
+fn resolved(latency: &row::Latency, resolution: Nanos) -> row::Latency {
+    let told = |us: Option<f64>| us.filter(|&us| us >= micros(resolution));
+    let row::Latency { count, min, mean, p50, p90, p99, p99_9, p99_99, max } = *latency;
+    row::Latency {
+        count,
+        min: told(min),
+        mean: told(mean),
+        p50: told(p50),
+        p90: told(p90),
+        p99: told(p99),
+        p99_9: told(p99_9),
+        p99_99: told(p99_99),
+        max: told(max),
     }
 }
 
@@ -297,14 +323,14 @@ fn histogram_by_class(classes: &[(Class, Latencies)]) -> row::HistogramByClass {
     }
 }
 
-fn warmup(warmup: &WarmUp) -> row::WarmUp {
+fn warmup(warmup: &WarmUp, resolution: Nanos) -> row::WarmUp {
     let WarmUp { duration, messages, expected, delivered, latency_ns, lag_ns } = warmup;
     row::WarmUp {
         duration_s: duration.as_secs_f64(),
         messages: *messages,
         expected: *expected,
         copies: *delivered,
-        latency_us: latency_by_class(latency_ns),
+        latency_us: latency_by_class(latency_ns, resolution),
         latency_histograms: histogram_by_class(latency_ns),
         schedule_lag_us: latency(lag_ns),
         saturated: latency_ns.iter().map(|(_, of)| of.saturated()).sum(),

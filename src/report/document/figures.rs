@@ -175,9 +175,15 @@ impl Core {
         self.copies as f64 / self.reads.max(1) as f64
     }
 
-    /// Working time for each copy; zero without copies.
-    pub fn work_per_copy(&self) -> Nanos {
-        Nanos(self.cpu_ns_per_copy.unwrap_or(0.0).round() as u64)
+    /// Working time for each copy; `None` without copies.
+    pub fn work_per_copy(&self) -> Option<Nanos> {
+        self.cpu_ns_per_copy.map(|ns| Nanos(ns.round() as u64))
+    }
+
+    /// Of the wall time, the share in which the worker used its CPU, and that in which it polled.
+    pub fn used_and_polling(&self) -> (f64, f64) {
+        let share = |cpu_s: f64| if self.wall_s > 0.0 { cpu_s / self.wall_s } else { 0.0 };
+        (share(self.cpu_s), share(self.spun_s))
     }
 }
 

@@ -314,6 +314,9 @@ pub struct Summary {
     pub completion_p50_ms: Option<f64>,
     /// 99th percentile of its completion.
     pub completion_p99_ms: Option<f64>,
-    /// CPU time of all its workers over all their copies; null without copies.
+    /// CPU time of all its workers, without polling, over all their copies; null without copies.
     pub cpu_ns_per_copy: Option<f64>,
+    /// CPU time of the whole process, polling included, over all its copies; null without copies.
+    #[serde(default)]
+    pub process_cpu_ns_per_copy: Option<f64>,
 }

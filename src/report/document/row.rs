@@ -125,19 +125,24 @@ pub struct Late {
 /// Durations of a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Time {
-    /// First submission to the completion of the last send.
-    pub send_s: f64,
-    /// First submission to the last copy.
-    pub receive_s: f64,
+    /// First submission to the completion of the last send; null where nothing was sent.
+    pub send_s: Option<f64>,
+    /// First submission to the last copy; null where nothing came.
+    pub receive_s: Option<f64>,
 }
 
-/// Counts over durations.
+/// Counts over durations. In mode `rate` the durations are longer by the mean interval between two
+/// messages, as n messages of a schedule span n - 1 intervals; of one message alone all are null.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Throughput {
-    /// Messages over the send time.
-    pub sent_per_s: f64,
-    /// Delivered copies over the receive time.
-    pub copies_per_s: f64,
+    /// Messages over the send time; null where nothing was sent.
+    pub sent_per_s: Option<f64>,
+    /// Mode `rate`: messages that were due in a second, from the first to the last; `plan.rate_per_s` but
+    /// for the chance of arrivals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_per_s: Option<f64>,
+    /// Delivered copies over the receive time; null where nothing came.
+    pub copies_per_s: Option<f64>,
 }
 
 /// What was due before measuring began.
@@ -198,7 +203,9 @@ pub struct LatencyByClass {
     /// messages of which every copy came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion: Option<Latency>,
-    /// From the first copy of a message to its last; of messages of which every copy came.
+    /// From the first copy of a message to its last; of messages of which every copy came. A figure is
+    /// null where it is 0, as all of a message's copies were found and stamped at once, or below
+    /// `generator.stamp_resolution_us`. Absent where a message has one copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spread: Option<Latency>,
 }
@@ -332,9 +339,20 @@ pub struct Generator {
     pub schedule_lag_us: Option<Latency>,
     /// How late copies were stamped, by a sample of reads (one socket in 16, at most 8 of a worker):
     /// from the kernel's receive timestamp of the last byte of a read to our stamp. It is part of every
-    /// latency. Absent where the kernel does not tell (`epoll`, before Linux 6.7).
+    /// latency. Absent where the kernel does not tell (`epoll`, before Linux 6.7), and
+    /// where the wall clock, by which it stamps, was set during the row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp_lateness_us: Option<Latency>,
+    /// Wait `throughput`: copies that come within this time gather and are stamped together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp_resolution_us: Option<f64>,
+    /// CPU time of the whole process during the row (its measured part): all threads, polling, and the
+    /// quiet time after the last copy. Absent in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process_cpu_s: Option<f64>,
+    /// The same over copies; null without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process_cpu_ns_per_copy: Option<f64>,
 }
 
 /// What a worker's core did during a row.

@@ -143,14 +143,24 @@ fn durations(run: &Run) -> Option<String> {
         });
     let intervals = run.intervals.iter().flat_map(|i| [i.start_s, i.length_s]);
     let whole = [
-        run.late.up_to_s,
+        Some(run.late.up_to_s),
         run.time.send_s,
         run.time.receive_s,
         run.throughput.sent_per_s,
+        run.throughput.scheduled_per_s,
         run.throughput.copies_per_s,
+        run.generator.process_cpu_s,
+        run.generator.process_cpu_ns_per_copy,
+        run.generator.stamp_resolution_us,
     ];
-    let mut all =
-        whole.into_iter().chain(latencies).chain(matrix).chain(lost).chain(cores).chain(intervals);
+    let mut all = whole
+        .into_iter()
+        .flatten()
+        .chain(latencies)
+        .chain(matrix)
+        .chain(lost)
+        .chain(cores)
+        .chain(intervals);
     all.find(|figure| *figure < 0.0).map(|figure| format!("time: {figure} is below 0"))
 }
 

@@ -18,6 +18,15 @@ impl Document {
         complete.max_by_key(|run| run.messages).or_else(|| self.runs.last())
     }
 
+    /// The row whose details are told: the last that failed, else the last whose times are void, else the
+    /// last.
+    pub fn detailed(&self) -> Option<&Run> {
+        let last = |wanted: fn(&&Run) -> bool| self.runs.iter().rev().find(wanted);
+        last(|run| !run.complete() || !run.lost_sockets.is_empty())
+            .or_else(|| last(|run| run.verdict.trust == Trust::Void))
+            .or_else(|| self.runs.last())
+    }
+
     /// With the rows of so many messages alone; `None` if none of those ran.
     pub fn only(mut self, messages: u64) -> Option<Self> {
         self.runs.retain(|run| run.messages == messages);
@@ -58,10 +67,10 @@ fn times(document: &Document) -> Summary {
     let completion = class(LatencyClass::Completion);
     Summary {
         messages: shown.map(|run| run.messages),
-        send_s: shown.map(|run| run.time.send_s),
-        receive_s: shown.map(|run| run.time.receive_s),
-        sent_per_s: shown.map(|run| run.throughput.sent_per_s),
-        copies_per_s: shown.map(|run| run.throughput.copies_per_s),
+        send_s: shown.and_then(|run| run.time.send_s),
+        receive_s: shown.and_then(|run| run.time.receive_s),
+        sent_per_s: shown.and_then(|run| run.throughput.sent_per_s),
+        copies_per_s: shown.and_then(|run| run.throughput.copies_per_s),
         p50_ms: millis(headline, |latency| latency.p50),
         p99_ms: millis(headline, |latency| latency.p99),
         p99_9_ms: millis(headline, |latency| latency.p99_9),
@@ -69,6 +78,7 @@ fn times(document: &Document) -> Summary {
         completion_p50_ms: millis(completion, |latency| latency.p50),
         completion_p99_ms: millis(completion, |latency| latency.p99),
         cpu_ns_per_copy: shown.and_then(Run::cpu_ns_per_copy),
+        process_cpu_ns_per_copy: shown.and_then(|run| run.generator.process_cpu_ns_per_copy),
         ..Summary::default()
     }
 }

@@ -4,32 +4,31 @@ use std::io::{self, Write};
 
 use super::account::{self, row_name};
 use super::connecting;
+use super::cost;
 use super::floor;
 use super::page::Page;
 use super::rows::{PERCENTILES, latency_cells, meaning};
 use super::series;
 use crate::report::document::figures::{micros, seconds};
-use crate::report::document::row::{
-    Caveat, Core, Delivery, Latency, LatencyClass, Run, Trust, WarmUp,
-};
+use crate::report::document::row::{Caveat, Delivery, Latency, LatencyClass, Run, Trust, WarmUp};
 use crate::report::document::{Document, Mode};
 use crate::report::format::{
-    Cell, Column, INDENT, Ink, counted, percent, table, trust_word, whole_seconds, wrapped,
+    Cell, Column, INDENT, Ink, counted, table, trust_word, whole_seconds, wrapped,
 };
 use crate::units::{Count, Nanos};
 
 pub(super) fn write(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     let Document { runs, .. } = page.document;
     connecting::write(page, out)?;
-    if let Some(last) = runs.last() {
+    if let Some(detailed) = page.document.detailed() {
         account::delivery(page, out)?;
         for run in runs {
             account::deficit(page, out, run)?;
         }
-        latency(page, out, last)?;
-        series::write(page, out, last)?;
-        generator(page, out, last)?;
-        floor::write(page, out, last)?;
+        latency(page, out, detailed)?;
+        series::write(page, out, detailed)?;
+        cost::write(page, out, detailed)?;
+        floor::write(page, out, detailed)?;
     }
     caveats(page, out, runs)?;
     skipped(page, out)?;
@@ -60,12 +59,46 @@ fn latency(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
     let clock = clock(page.document.plan.mode);
     page.heading(out, &format!("Latency, {} ({clock})", row_name(run)))?;
     table(out, page.paint, columns, &rows)?;
+    let notes = [survivors(run), unresolved(run)];
+    notes.iter().flatten().try_for_each(|note| wrapped(out, INDENT, INDENT.len(), note))?;
     if run.matrix.len() > 1 && run.delivery.missing == 0 && run.lost_sockets.is_empty() {
         // Rows with a deficit have shown their nodes already.
         writeln!(out)?;
         account::nodes(page, out, run)?;
     }
     Ok(())
+}
+
+/// Where copies are missing: what is timed as a whole has left out those that did worst.
+fn survivors(run: &Run) -> Option<String> {
+    let completion = run.latency_us.completion.as_ref()?;
+    let warmup = run.warmup.as_ref().map_or(0, |warmup| warmup.messages);
+    let measured = run.sent.saturating_sub(warmup);
+    let classes = match run.latency_us.spread {
+        Some(_) => "completion and spread are",
+        None => "completion is",
+    };
+    (run.delivery.missing > 0 && completion.count < measured).then(|| {
+        format!(
+            "{classes} of the {} of {} that came whole: those that lost a copy are left out",
+            Count(completion.count),
+            counted(measured, "message", "messages")
+        )
+    })
+}
+
+/// Where a spread is shorter than stamps can tell.
+fn unresolved(run: &Run) -> Option<String> {
+    let spread = run.latency_us.spread.as_ref()?;
+    (spread.count > 0 && spread.min.is_none()).then(|| match run.generator.stamp_resolution_us {
+        Some(us) => format!(
+            "spread: n/a where it is below {}, for so long copies gather and are stamped together \
+             (--wait throughput)",
+            micros(us)
+        ),
+        None => "spread: n/a where all copies of a message were found at once and have one stamp"
+            .to_owned(),
+    })
 }
 
 /// Said where it is so: the percentiles beside it are too low.
@@ -86,51 +119,6 @@ fn warmup_cells(page: &Page<'_>, warmup: &WarmUp) -> Option<Vec<Cell>> {
     let out = saturated(warmup.saturated);
     cells.push(format!("{} of the first {first}{out}", class.key()).into());
     Some(cells)
-}
-
-fn generator(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Result<()> {
-    let rows: Vec<_> = run.generator.cores.iter().map(core_cells).collect();
-    let columns = vec![
-        Column::left("", 10),
-        Column::right("busy", 7),
-        Column::right("per copy", 8),
-        Column::right("copies/read", 11),
-        Column::right("longest turn", 12),
-        Column::right("no buffer", 9),
-        Column::right("overflow", 8),
-    ];
-    page.heading(out, &format!("Our own cost, {}", row_name(run)))?;
-    table(out, page.paint, columns, &rows)?;
-    match &run.generator.stamp_lateness_us {
-        Some(late) => stamps(out, late),
-        None => Ok(()),
-    }
-}
-
-/// What every latency contains of ourselves.
-fn stamps(out: &mut dyn Write, late: &Latency) -> io::Result<()> {
-    let known = [("p50", late.p50), ("p99", late.p99), ("max", late.max)];
-    let figures =
-        known.iter().filter_map(|(name, us)| Some(format!("{} ({name})", micros((*us)?))));
-    let line = format!(
-        "stamps are late by {}: from a copy's arrival at this host to our look at it, in {} sampled \
-         reads",
-        figures.collect::<Vec<_>>().join(", "),
-        Count(late.count)
-    );
-    wrapped(out, INDENT, INDENT.len(), &line)
-}
-
-fn core_cells(core: &Core) -> Vec<Cell> {
-    vec![
-        format!("CPU {}", core.cpu).into(),
-        percent(core.busy).into(),
-        core.work_per_copy().into(),
-        format!("{:.1}", core.copies_per_read()).into(),
-        micros(core.longest_turn_us).into(),
-        Cell::fault(core.enobufs),
-        Cell::fault(core.cq_overflow),
-    ]
 }
 
 fn caveats_of(run: &Run) -> impl Iterator<Item = (&Run, &Caveat)> {

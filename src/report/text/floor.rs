@@ -65,8 +65,8 @@ fn cells(page: &Page<'_>, name: &str, run: &Run, has_lag: bool) -> Vec<Cell> {
     }
     let trust = run.verdict.trust;
     cells.extend([
-        seconds(run.time.receive_s).into(),
-        Nanos(run.cpu_ns_per_copy().unwrap_or(0.0).round() as u64).into(),
+        or_na(run.time.receive_s.map(seconds)).into(),
+        or_na(run.cpu_ns_per_copy().map(|ns| Nanos(ns.round() as u64))).into(),
         if run.complete() {
             Cell::inked(trust_word(trust), Ink::of(trust))
         } else {

@@ -9,6 +9,7 @@
 
 mod account;
 mod connecting;
+mod cost;
 mod ending;
 mod floor;
 mod header;

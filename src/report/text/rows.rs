@@ -6,7 +6,7 @@ use super::page::Page;
 use crate::report::document::Plan;
 use crate::report::document::figures::{micros, seconds};
 use crate::report::document::row::{Ending, Latency, LatencyClass, Run, Trust};
-use crate::report::format::{self, Cell, Column, Ink, or_na, trust_word, width};
+use crate::report::format::{self, Cell, Column, Ink, NA, or_na, trust_word, width};
 use crate::units::{Count, Nanos};
 
 /// Percentiles of the rows, before the maximum.
@@ -68,13 +68,17 @@ fn cells(run: &Run, class: LatencyClass) -> Vec<Cell> {
     let mut cells: Vec<Cell> = vec![
         Count(run.sent).into(),
         Cell::inked(copies, copies_ink),
-        seconds(run.time.send_s).into(),
-        seconds(run.time.receive_s).into(),
-        Count(run.throughput.copies_per_s.round() as u64).into(),
+        or_na(run.time.send_s.map(seconds)).into(),
+        or_na(run.time.receive_s.map(seconds)).into(),
+        run.throughput.copies_per_s.map_or_else(|| NA.to_owned(), whole).into(),
     ];
     cells.extend(latency_cells(run.latency_us.of(class)));
     cells.push(verdict_cell(run));
     cells
+}
+
+fn whole(per_s: f64) -> String {
+    Count(per_s.round() as u64).to_string()
 }
 
 /// A row of which copies are missing is no good row, whatever its times are worth.

@@ -30,9 +30,12 @@ pub(super) fn write(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Resu
 
 /// Those with the highest p99 (or maximum, where there are too few copies for one), in order of time.
 fn worst(page: &Page<'_>, out: &mut dyn Write, run: &Run, all: &[&Interval]) -> io::Result<()> {
-    let mut measured: Vec<_> = all.iter().copied().filter(|i| !i.warmup).collect();
-    measured.sort_by(|a, b| height(b).total_cmp(&height(a)));
-    let usual = measured.get(measured.len() / 2).copied().map_or(0.0, height);
+    let timed = |i: &&Interval| !i.warmup && height(i).is_some();
+    let mut measured: Vec<_> = all.iter().copied().filter(timed).collect();
+    let empty = all.iter().filter(|i| !i.warmup && height(i).is_none()).count() as u64;
+    measured
+        .sort_by(|a, b| height(b).unwrap_or_default().total_cmp(&height(a).unwrap_or_default()));
+    let usual = measured.get(measured.len() / 2).map(|usual| usual_height(usual, empty));
     measured.truncate(WORST);
     measured.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
     let count = counted(all.len() as u64, "second", "seconds");
@@ -43,12 +46,25 @@ fn worst(page: &Page<'_>, out: &mut dyn Write, run: &Run, all: &[&Interval]) -> 
         let (missing, at) = (Count(i.missing_so_far), seconds(i.start_s + i.length_s));
         format!("; the most that was missing at once were {missing} copies, after {at}")
     });
-    let line = format!("half of the seconds have a p99 below {}{most}", micros(usual));
-    wrapped(out, INDENT, INDENT.len(), &line)
+    let empty = match empty {
+        0 => String::new(),
+        empty => format!("; no copy came in {}", counted(empty, "second", "seconds")),
+    };
+    let line = usual.unwrap_or_default() + &empty + &most;
+    wrapped(out, INDENT, INDENT.len(), line.trim_start_matches("; "))
 }
 
-fn height(interval: &Interval) -> f64 {
-    interval.p99_us.or(interval.max_us).unwrap_or(0.0)
+/// What half of the seconds that are timed stay below: the figure by which they were sorted.
+fn usual_height(usual: &Interval, empty: u64) -> String {
+    let with_copies = if empty == 0 { "" } else { " with copies" };
+    let figure = if usual.p99_us.is_some() { "p99" } else { "maximum" };
+    let height = micros(height(usual).unwrap_or_default());
+    format!("half of the seconds{with_copies} have a {figure} below {height}")
+}
+
+/// `None` of a second in which nothing came.
+fn height(interval: &Interval) -> Option<f64> {
+    interval.p99_us.or(interval.max_us)
 }
 
 fn rows(page: &Page<'_>, out: &mut dyn Write, intervals: &[&Interval]) -> io::Result<()> {

@@ -288,6 +288,97 @@ fn of_a_long_row_the_worst_seconds_are_told_in_order_of_time() {
 }
 
 #[test]
+fn seconds_without_copies_are_counted_and_no_figure_of_theirs_is_told() {
+    // Issue 11, A12: `half of the seconds have a p99 below 0 ns`.
+    let mut run = whole(3_000);
+    let silent =
+        |number| Interval { copies: 0, p50: None, p99: None, max: None, ..second(number, 0, 500) };
+    run.intervals = (0..20)
+        .map(|number| if number < 5 { second(number, 3, 0) } else { silent(number) })
+        .collect();
+    let text = report(&plan(&[3_000]), &outcome(vec![run.clone()]));
+    let worst = section(&text, "The worst of 20 seconds").replace("\n  ", " ");
+    assert!(worst.contains("half of the seconds with copies have a p99 below 3.00 ms;"), "{worst}");
+    assert!(worst.contains("; no copy came in 15 seconds; the most"), "{worst}");
+    run.intervals = (0..20).map(silent).collect();
+    let text = report(&plan(&[3_000]), &outcome(vec![run]));
+    let worst = section(&text, "The worst of 20 seconds");
+    assert!(
+        worst.contains("\n  no copy came in 20 seconds;") && !worst.contains("0 ns"),
+        "{worst}"
+    );
+}
+
+#[test]
+fn times_of_whole_messages_say_how_many_were_left_out() {
+    let mut run = cut_link();
+    run.latency_ns[1].1 = whole(998).latency_ns[1].1.clone();
+    let text = report(&plan(&[3_000]), &outcome(vec![run]));
+    let told = "completion and spread are of the 998 of 3 000 messages that came whole";
+    assert!(section(&text, "Latency").contains(told), "{text}");
+    let text = report(&plan(&[3_000]), &outcome(vec![whole(3_000)]));
+    assert!(!text.contains("came whole"), "{text}");
+}
+
+#[test]
+fn a_spread_that_stamps_cannot_tell_is_not_available_and_that_is_said() {
+    let mut run = whole(1_000);
+    run.stamp_resolution = Nanos::from_micros(50);
+    // The half of the messages whose copies were stamped together, and 10 ms for the others.
+    let ns = (0..1_000).map(|i| if i < 500 { Nanos::ZERO } else { Nanos::from_millis(10) });
+    run.latency_ns[2].1 = ns.collect();
+    let text = |run: &RunOutcome| report(&plan(&[1_000]), &outcome(vec![run.clone()]));
+    let told = text(&run);
+    let latency = section(&told, "Latency");
+    assert!(
+        latency.contains("  spread          1 000      n/a  10.0 ms      n/a  10.0 ms"),
+        "{latency}"
+    );
+    assert!(latency.contains("n/a where it is below 50.0 µs"), "{latency}");
+    run.stamp_resolution = Nanos(1);
+    let told = text(&run);
+    assert!(section(&told, "Latency").contains("found at once and have one stamp"), "{told}");
+    run.latency_ns.truncate(2);
+    assert!(!section(&text(&run), "Latency").contains("spread"), "{told}");
+}
+
+#[test]
+fn the_row_that_failed_is_the_one_whose_details_are_told() {
+    let told = |runs: Vec<RunOutcome>| {
+        let report = report(&plan(&[1_000, 3_000, 8_000]), &outcome(runs));
+        let cost = report.find("\nOur own cost, m = ").unwrap();
+        let latency = report.find("\nLatency, m = ").unwrap();
+        [latency + 14, cost + 19].map(|at| report[at..at + 5].to_owned())
+    };
+    assert_eq!(told(vec![whole(1_000), cut_link(), whole(8_000)]), ["3 000"; 2]);
+    let mut void = whole(1_000);
+    void.caveats = overflowing().caveats;
+    assert_eq!(told(vec![void.clone(), whole(8_000)]), ["1 000"; 2]);
+    assert_eq!(told(vec![cut_link(), void]), ["3 000"; 2], "a deficit before a void row");
+}
+
+#[test]
+fn nothing_that_came_has_no_time_and_no_rate() {
+    let mut run = whole(10);
+    run.delivery = Delivery { expected: 60, missing: 60, ..Delivery::default() };
+    (run.receive_time, run.latency_ns) = (None, vec![(Class::Service, Latencies::new())]);
+    run.cores[0].copies = 0;
+    let text = report(&plan(&[10]), &outcome(vec![run]));
+    let row = "      10           0 / 60  20.0 µs      n/a        n/a      n/a      n/a      n/a      n/a";
+    assert!(text.contains(row), "{text}");
+    assert!(!text.contains("  0 ns"), "{text}");
+}
+
+#[test]
+fn how_late_a_schedule_was_turned_to_is_told_with_what_it_is_taken_from() {
+    let mut run = whole(1_000);
+    run.lag_ns = Some((1..=50).map(|i| Nanos(i * 1_000)).collect());
+    let text = report(&plan(&[1_000]), &outcome(vec![run]));
+    let told = "we turned to due messages late by 25.0 µs (p50), 50.0 µs (max), in 50 messages";
+    assert!(section(&text, "Our own cost").contains(told), "{text}");
+}
+
+#[test]
 fn disorder_is_told_with_its_extent() {
     let mut run = cut_link();
     (0..200).for_each(|_| run.reordering.note(3));
@@ -324,7 +415,7 @@ fn a_report_at_once_is_the_report_that_was_written_piece_by_piece() {
 /// The row of `busy` in a third of its time.
 fn calibration(failure: Option<&str>) -> Floor {
     let mut floor = whole(1_000);
-    floor.receive_time = Nanos::from_millis(5);
+    floor.receive_time = Some(Nanos::from_millis(5));
     floor.latency_ns[0].1 = whole(333).latency_ns[0].1.clone();
     let cluster = "3 relays on CPU 0".to_owned();
     let failure = failure.map(str::to_owned);
@@ -526,8 +617,9 @@ Latency, m = 8 000 (a burst has no due times: the clock starts at the send)
   node 2 ws://127.0.0.1:7103/                8 000          0   800 µs  1.58 ms  1.60 ms
 
 Our own cost, m = 8 000
-                 busy  per copy  copies/read  longest turn  no buffer  overflow
-  CPU 1        24.5 %    612 ns          5.0       84.0 µs          0         0
+              CPU used   polling     busy  per copy  copies/read  longest turn  no buffer  overflow
+  CPU 1         64.5 %    40.0 %   24.5 %    612 ns          5.0       84.0 µs          0         0
+  the whole process used 81.6 ms of CPU time, 1.70 µs for each copy; 48.0 ms of it polling (--wait)
 
 verdict: ok: all 54 660 copies came, once and unaltered; the times describe the cluster
 ";
@@ -559,8 +651,9 @@ Latency, m = 3 000 (a burst has no due times: the clock starts at the send)
   spread          3 000  1.35 ms  2.67 ms      n/a  2.70 ms  from the first copy to the last
 
 Our own cost, m = 3 000
-                 busy  per copy  copies/read  longest turn  no buffer  overflow
-  CPU 1        24.5 %    612 ns          5.0       84.0 µs          0         0
+              CPU used   polling     busy  per copy  copies/read  longest turn  no buffer  overflow
+  CPU 1         64.5 %    40.0 %   24.5 %    612 ns          5.0       84.0 µs          0         0
+  the whole process used 30.6 ms of CPU time, 1.70 µs for each copy; 18.0 ms of it polling (--wait)
 
 verdict: incomplete: 2 003 of 24 000 copies missing; the times describe the cluster
 ";
@@ -586,8 +679,9 @@ Latency, m = 8 000 (a burst has no due times: the clock starts at the send)
   node 2 ws://127.0.0.1:7103/                8 000          0   800 µs  1.58 ms  1.60 ms
 
 Our own cost, m = 8 000
-                 busy  per copy  copies/read  longest turn  no buffer  overflow
-  CPU 1        24.5 %    612 ns          5.0       84.0 µs          4        17
+              CPU used   polling     busy  per copy  copies/read  longest turn  no buffer  overflow
+  CPU 1         64.5 %    40.0 %   24.5 %    612 ns          5.0       84.0 µs          4        17
+  the whole process used 81.6 ms of CPU time, 1.70 µs for each copy; 48.0 ms of it polling (--wait)
 
 Caveats
   void  cq-overflow (m = 8 000): 17 completions came late
@@ -620,8 +714,9 @@ Latency, m = 1 (a burst has no due times: the clock starts at the send)
   node 2 ws://127.0.0.1:7103/                    1          0      n/a      n/a   200 ns
 
 Our own cost, m = 1
-                 busy  per copy  copies/read  longest turn  no buffer  overflow
-  CPU 1        24.5 %    612 ns          6.0       84.0 µs          0         0
+              CPU used   polling     busy  per copy  copies/read  longest turn  no buffer  overflow
+  CPU 1         64.5 %    40.0 %   24.5 %    612 ns          6.0       84.0 µs          0         0
+  the whole process used 10.2 µs of CPU time, 1.70 µs for each copy; 6.00 µs of it polling (--wait)
 
 verdict: ok: all 6 copies came, once and unaltered; the times describe the cluster
 ";
@@ -651,8 +746,9 @@ Latency, m = 4 000 (a burst has no due times: the clock starts at the send)
   spread          4 000  1.80 ms  3.57 ms      n/a  3.60 ms  from the first copy to the last
 
 Our own cost, m = 4 000
-                 busy  per copy  copies/read  longest turn  no buffer  overflow
-  CPU 1        24.5 %    612 ns          5.0       84.0 µs          0         0
+              CPU used   polling     busy  per copy  copies/read  longest turn  no buffer  overflow
+  CPU 1         64.5 %    40.0 %   24.5 %    612 ns          5.0       84.0 µs          0         0
+  the whole process used 40.8 ms of CPU time, 1.70 µs for each copy; 24.0 ms of it polling (--wait)
 
 Not run
   m = 8 000: interrupted

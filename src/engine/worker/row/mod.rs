@@ -438,6 +438,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         };
         let start = row.first_send.unwrap_or(before.at);
         let (lag, warmup_lag) = row.pace.into_lag();
+        let (stamps, clock_was_set) = self.stamps.take();
         Tally {
             core,
             late: row.late,
@@ -446,7 +447,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             sent: row.sent,
             first_send: row.first_send,
             last_send: row.last_send,
-            stamps: self.stamps.take(),
+            stamps,
+            clock_was_set,
             lag,
             warmup_lag,
             rest: row.intervals.rest(),
