@@ -113,7 +113,7 @@ fn arguments() -> Vec<String> {
 
 fn show(args: &AuditArgs, audited: &Audited<'_>) {
     let sheet = args.run.sheet();
-    let (mut out, is_terminal) = (sheet.open(), sheet.is_terminal());
+    let (mut out, is_terminal) = (sheet.open(), sheet.obeys_escapes());
     let no_color = env::var_os("NO_COLOR");
     let files = args.fix_file.as_deref();
     if let Err(error) = text::write(&mut *out, audited, files, is_terminal, no_color.as_deref()) {

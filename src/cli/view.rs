@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::report::document::Document;
 use crate::report::document::row::Run;
 use crate::report::document::series::Interval;
-use crate::report::progress::Progress;
+use crate::report::progress::{Progress, is_dumb};
 use crate::report::text::{self, Text};
 use crate::units::Count;
 
@@ -40,16 +40,17 @@ impl Sheet {
 
     /// The report on a document, in colour where it suits the place.
     pub fn text(self, document: &Document) -> Text<'_> {
-        Text::new(document, self.is_terminal(), env::var_os("NO_COLOR").as_deref())
+        Text::new(document, self.obeys_escapes(), env::var_os("NO_COLOR").as_deref())
     }
 
-    /// Whether what it writes to is a terminal.
-    pub fn is_terminal(self) -> bool {
-        match self {
+    /// Whether what it writes to is a terminal that knows escape sequences.
+    pub fn obeys_escapes(self) -> bool {
+        let is_terminal = match self {
             Self::Stdout => io::stdout().is_terminal(),
             Self::Stderr => io::stderr().is_terminal(),
             Self::Quiet => false,
-        }
+        };
+        is_terminal && !is_dumb(env::var_os("TERM").as_deref())
     }
 }
 

@@ -45,9 +45,10 @@ pub enum OriginError {
     #[error(
         "too few local ports: {} sockets go to {node}, but {} with {} ports each \
          (net.ipv4.ip_local_port_range without the reserved ones) hold {}: give --source-ip at \
-         least {} addresses",
+         least {}{}",
         Count(*.sockets), addresses(*.sources), Count(*.ports),
-        Count(.sources.saturating_mul(*.ports)), Count(*.wanted)
+        Count(.sources.saturating_mul(*.ports)), wanted(*.sockets, *.ports),
+        comfort(*.sockets, *.ports)
     )]
     Ports {
         /// Sockets to the node.
@@ -58,14 +59,28 @@ pub enum OriginError {
         sources: u64,
         /// Ports of each.
         ports: u64,
-        /// Addresses that would do.
-        wanted: u64,
     },
 }
 
 fn addresses(count: u64) -> String {
     let noun = if count == 1 { "source address" } else { "source addresses" };
     format!("{} {noun}", Count(count))
+}
+
+/// The fewest addresses that hold so many sockets.
+fn wanted(sockets: u64, ports: u64) -> String {
+    let count = sockets.div_ceil(ports.max(1));
+    format!("{} {}", Count(count), if count == 1 { "address" } else { "addresses" })
+}
+
+/// How many would do even where other programs hold some of the ports, if that is more.
+fn comfort(sockets: u64, ports: u64) -> String {
+    let half = (ports / 2).max(1);
+    let (least, comfortable) = (sockets.div_ceil(ports.max(1)), sockets.div_ceil(half));
+    if comfortable == least {
+        return String::new();
+    }
+    format!(" ({} leave half of the ports to others)", Count(comfortable))
 }
 
 impl Plan {
@@ -114,9 +129,7 @@ impl Plan {
         }
         let (sources, ports) = (sources.count(), ports.count());
         if sources.saturating_mul(ports) < sockets {
-            let comfortable = (ports / 2).max(1);
-            let wanted = sockets.div_ceil(comfortable);
-            return Err(OriginError::Ports { sockets, node: node(), sources, ports, wanted });
+            return Err(OriginError::Ports { sockets, node: node(), sources, ports });
         }
         Ok(())
     }
@@ -231,6 +244,29 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn the_addresses_that_are_asked_for_do_and_one_less_does_not(
+            receivers in 0_u32..2_000, low in 1_u16..200,
+        ) {
+            let with = |addresses: u64| {
+                let plan = fixture::plan(&[9000], |spec| {
+                    spec.receivers_per_node = Some(receivers);
+                    spec.dialing.sources =
+                        (1..=addresses).map(|i| format!("127.2.{}.{}", i / 250, i % 250).parse().unwrap()).collect();
+                });
+                plan.from_ports(LocalPorts::parse(&format!("40000 {}", 39_999 + low), ""))
+            };
+            if let Err(error) = with(1) {
+                let text = error.to_string().replace('\u{a0}', " ");
+                let number = text.split("at least ").nth(1).and_then(|rest| rest.split(" address").next());
+                let wanted: u64 = number.unwrap().replace(' ', "").parse().unwrap();
+                prop_assert!(with(wanted).is_ok(), "{text}");
+                prop_assert!(with(wanted - 1).is_err(), "{text}");
+            }
+        }
+    }
+
     #[test]
     fn loopback_gets_as_many_addresses_as_keep_half_of_the_ports_free() {
         assert_eq!(plan(3, 3, 14_000, &[]).unwrap().origins, Origins::Kernel);
@@ -257,7 +293,7 @@ mod tests {
             error(&["192.0.2.1"]),
             "too few local ports: 50 003 sockets go to ws://127.0.0.1:1/, but 1 source address with \
              28 232 ports each (net.ipv4.ip_local_port_range without the reserved ones) hold \
-             28 232: give --source-ip at least 4 addresses"
+             28 232: give --source-ip at least 2 addresses (4 leave half of the ports to others)"
         );
         assert!(error(&["fd00::1"]).contains("no IPv4 address"));
         assert!(error(&["127.0.0.5", "192.0.2.0/24"]).contains("--source-ip 127.0.0.5"));

@@ -6,6 +6,7 @@
 //! Where standard error is no terminal there is silence: what stands there then is trouble, and a
 //! script may treat it so.
 
+use std::ffi::OsStr;
 use std::io::{IsTerminal, stderr};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -14,6 +15,11 @@ use crate::units::{Count, Rate};
 
 /// Often enough to look alive, seldom enough to cost a shared core nothing.
 const DRAWS_PER_S: u8 = 10;
+
+/// Whether a terminal of this `TERM` obeys no escape sequences: Emacs shells, editors, some CI.
+pub fn is_dumb(term: Option<&OsStr>) -> bool {
+    term.is_some_and(|term| term == "dumb")
+}
 
 /// A progress line on standard error. Uses no colour at all, so `NO_COLOR` needs no case.
 #[derive(Debug)]
@@ -26,7 +32,7 @@ impl Progress {
     /// A line that appears with the first [`update`](Self::update); never where `quiet`, and never
     /// where standard error is no terminal, or one that cannot move its cursor.
     pub fn new(quiet: bool) -> Self {
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let dumb = is_dumb(std::env::var_os("TERM").as_deref());
         let target = if quiet || dumb || !stderr().is_terminal() {
             ProgressDrawTarget::hidden()
         } else {
@@ -187,6 +193,15 @@ mod tests {
         assert_eq!(line.trim(), "9 000 messages, in copies   50 %  2 000/s sent, p99 1.20 ms");
         progress.update("10 messages, in copies", 1, 10);
         assert!(!screen.line().contains("sent"), "{}", screen.line());
+    }
+
+    #[test]
+    fn only_a_terminal_that_calls_itself_dumb_is() {
+        let dumb = |term: Option<&str>| is_dumb(term.map(OsStr::new));
+        assert_eq!(
+            [Some("dumb"), Some("xterm"), Some(""), None].map(dumb),
+            [true, false, false, false]
+        );
     }
 
     #[test]
