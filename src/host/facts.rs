@@ -59,6 +59,9 @@ pub struct HostCounters {
     pub process_cpu: Option<Nanos>,
     /// The counters of `/proc/net/netstat` that [`TCP_DROPS`] lists, in its order.
     pub tcp_drops: Option<[u64; TCP_DROPS.len()]>,
+    /// TCP holds more pages than the middle figure of `net.ipv4.tcp_mem`. The counter of pressure
+    /// tells only when that begins.
+    pub tcp_pressed: Option<bool>,
     /// Packets that found the CPU's backlog full (`/proc/net/softnet_stat`).
     pub softnet_dropped: Option<u64>,
 }
@@ -77,6 +80,9 @@ pub const TCP_DROPS: [&str; 8] = [
 ];
 /// So many of [`TCP_DROPS`] happen at the listener.
 pub const TCP_DROPS_LISTEN: usize = 3;
+/// The one that counts the memory of all sockets together. The others between happen where the receive
+/// buffer of one socket is full, too: `tcp_prune_queue` (net/ipv4/tcp_input.c) is called for either.
+pub const TCP_MEMORY_PRESSURES: usize = 7;
 
 /// CPU time in clock ticks, of whatever length: only ratios of them mean anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,6 +153,9 @@ impl HostCounters {
             sched: sched_time_of_workers(root),
             process_cpu: None,
             tcp_drops: text(root, "proc/net/netstat").and_then(|t| tcp_drops(&t)),
+            tcp_pressed: text(root, "proc/net/sockstat")
+                .zip(text(root, "proc/sys/net/ipv4/tcp_mem"))
+                .and_then(|(sockstat, tcp_mem)| tcp_pressed(&sockstat, &tcp_mem)),
             softnet_dropped: text(root, "proc/net/softnet_stat").and_then(|t| softnet_dropped(&t)),
         }
     }
@@ -275,6 +284,15 @@ fn tcp_drops(netstat: &str) -> Option<[u64; TCP_DROPS.len()]> {
     Some(TCP_DROPS.map(|name| value(name).unwrap_or(0)))
 }
 
+/// From `/proc/net/sockstat` and `net.ipv4.tcp_mem`, both in pages.
+fn tcp_pressed(sockstat: &str, tcp_mem: &str) -> Option<bool> {
+    let tcp = sockstat.lines().find_map(|line| line.strip_prefix("TCP:"))?;
+    let mut words = tcp.split_whitespace().skip_while(|word| *word != "mem");
+    let held: u64 = words.nth(1)?.parse().ok()?;
+    let pressure: u64 = tcp_mem.split_whitespace().nth(1)?.parse().ok()?;
+    Some(held > pressure)
+}
+
 /// One line per CPU, hexadecimal: processed, dropped, ...
 fn softnet_dropped(softnet: &str) -> Option<u64> {
     let dropped = |line: &str| {
@@ -368,6 +386,17 @@ mod tests {
     }
 
     #[test]
+    fn tcp_is_pressed_above_the_middle_figure() {
+        let sockstat = |mem: &str| {
+            format!(
+                "sockets: used 17\nTCP: inuse 1 orphan 0 tw 7 alloc 1 mem {mem}\nUDP: inuse 0 mem 9\n"
+            )
+        };
+        let pressed = |mem| tcp_pressed(&sockstat(mem), "287898\t383867\t575796\n");
+        assert_eq!(["383867", "383868", "x"].map(pressed), [Some(false), Some(true), None]);
+    }
+
+    #[test]
     fn a_virtual_machine_is_described_by_its_files() {
         let root = guest();
         let facts = HostFacts::under(root.path());
@@ -439,6 +468,7 @@ mod tests {
         let sched = SchedTime { running: Nanos(5_000), waiting: Nanos(230) };
         assert_eq!(counters.sched, Some(sched));
         assert_eq!(counters.tcp_drops, Some([3, 4, 8, 6, 5, 1, 2, 7]));
+        assert_eq!(counters.tcp_pressed, None, "a network namespace has no tcp_mem");
         assert_eq!(counters.softnet_dropped, Some(11));
         assert_eq!(counters.throttle, Some(Throttle::default()));
     }

@@ -6,9 +6,11 @@
 //!
 //! A new rule is a function in `RULES`. Its code is a contract: scripts filter by it.
 
+mod drops;
 mod facts;
 mod schedule;
 
+use self::drops::{kernel_drops, listen_drops, receive_buffer_full, softnet_drops};
 pub use self::facts::{Beside, Facts};
 use self::facts::{degraded, void};
 use self::schedule::{rate_not_reached, schedule_lag};
@@ -16,7 +18,7 @@ use super::connecting::Connecting;
 use super::latencies::Latencies;
 use super::outcome::{Caveat, CoreUse, Trust, Untaught};
 use super::percentile::Percentile;
-use crate::host::facts::{CpuTicks, HostCounters, TCP_DROPS, TCP_DROPS_LISTEN};
+use crate::host::facts::{CpuTicks, HostCounters};
 use crate::plan::dialing::Least;
 use crate::units::{Count, Nanos};
 
@@ -52,6 +54,7 @@ const RULES: &[Rule] = &[
     run_queue_wait,
     listen_drops,
     kernel_drops,
+    receive_buffer_full,
     softnet_drops,
     single_cpu,
     shared_cores,
@@ -323,36 +326,6 @@ fn run_queue_wait(facts: &Facts<'_>) -> Option<Caveat> {
     })
 }
 
-fn listen_drops(facts: &Facts<'_>) -> Option<Caveat> {
-    let grown = grown_tcp_drops(facts, 0..TCP_DROPS_LISTEN)?;
-    Some(degraded(
-        "listen-drops",
-        format!("a listener of this host refused connections: {grown}"),
-        "raise net.core.somaxconn and net.ipv4.tcp_max_syn_backlog, and the server's own backlog",
-    ))
-}
-
-fn kernel_drops(facts: &Facts<'_>) -> Option<Caveat> {
-    let grown = grown_tcp_drops(facts, TCP_DROPS_LISTEN..TCP_DROPS.len())?;
-    Some(degraded(
-        "kernel-drops",
-        format!("the kernel of this host was short of TCP memory: {grown}"),
-        "raise net.ipv4.tcp_mem and net.ipv4.tcp_rmem",
-    ))
-}
-
-fn softnet_drops(facts: &Facts<'_>) -> Option<Caveat> {
-    let (before, after) = (facts.host_before.softnet_dropped?, facts.host_after.softnet_dropped?);
-    let dropped = after.saturating_sub(before);
-    (dropped > 0).then(|| {
-        degraded(
-            "softnet-drops",
-            format!("{} packets found the backlog of their CPU full", Count(dropped)),
-            "raise net.core.netdev_max_backlog",
-        )
-    })
-}
-
 fn single_cpu(facts: &Facts<'_>) -> Option<Caveat> {
     (facts.cpus_allowed == Some(1)).then(|| {
         let others = match facts.beside {
@@ -420,14 +393,6 @@ fn sum(facts: &Facts<'_>, of: impl Fn(&CoreUse) -> u64) -> u64 {
     facts.outcome.cores.iter().map(of).sum()
 }
 
-/// The drop counters among `which` that grew, as `ListenDrops +3, …`.
-fn grown_tcp_drops(facts: &Facts<'_>, which: std::ops::Range<usize>) -> Option<String> {
-    let (before, after) = (facts.host_before.tcp_drops?, facts.host_after.tcp_drops?);
-    let grown = which.filter(|&i| after[i] > before[i]);
-    let grown = grown.map(|i| format!("{} +{}", TCP_DROPS[i], Count(after[i] - before[i])));
-    Some(grown.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use std::iter;
@@ -436,7 +401,7 @@ mod tests {
 
     use super::*;
     use crate::host::audit::Shortfall;
-    use crate::host::facts::{SchedTime, Throttle};
+    use crate::host::facts::{SchedTime, TCP_DROPS, Throttle};
     use crate::measure::outcome::{Class, RunOutcome};
     use crate::units::Rate;
 
@@ -454,6 +419,12 @@ mod tests {
     }
 
     type Change = fn(&mut Case);
+
+    /// The pressure had begun before the row, so that its counter stayed as it was.
+    fn pruned_under_pressure(case: &mut Case) {
+        case.before.tcp_pressed = Some(true);
+        case.after.tcp_drops.as_mut().unwrap()[5] += 1;
+    }
 
     fn quiet() -> Case {
         let ns = (1..=1_000).map(Nanos::from_micros).collect();
@@ -484,6 +455,7 @@ mod tests {
             }),
             process_cpu: None,
             tcp_drops: Some([9; TCP_DROPS.len()]),
+            tcp_pressed: Some(false),
             softnet_dropped: Some(5),
         };
         let mut after = before.clone();
@@ -597,7 +569,7 @@ mod tests {
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(Change, &str, Trust); 23] = [
+        let table: [(Change, &str, Trust); 25] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
             (|c| c.run.unattributable = 1, "ids-overflowed", Void),
@@ -635,7 +607,9 @@ mod tests {
                 Degraded,
             ),
             (|c| c.after.tcp_drops.as_mut().unwrap()[0] += 1, "listen-drops", Degraded),
-            (|c| c.after.tcp_drops.as_mut().unwrap()[3] += 1, "kernel-drops", Degraded),
+            (|c| c.after.tcp_drops.as_mut().unwrap()[7] += 1, "kernel-drops", Degraded),
+            (pruned_under_pressure, "kernel-drops", Degraded),
+            (|c| c.after.tcp_drops.as_mut().unwrap()[5] += 1, "receive-buffer-full", Degraded),
             (|c| c.after.softnet_dropped = Some(6), "softnet-drops", Degraded),
             (|c| c.cpus_allowed = Some(1), "single-cpu", Degraded),
             (|c| c.beside = Beside::Nodes, "shared-cores", Degraded),
