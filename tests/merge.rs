@@ -189,6 +189,7 @@ impl Case {
             lost: Vec::new(),
             opcodes: Opcodes::default(),
             sent: 0,
+            sent_each: Vec::new(),
             lag: None,
             warmup_lag: None,
             rest: Rest { began: START, ..Rest::default() },

@@ -75,7 +75,7 @@ pub(super) struct Session {
     pub(super) flight: Flight,
     pub(super) decoder: Decoder,
     pub(super) upgrade: Option<Box<Upgrade>>,
-    /// When the connect began.
+    /// When the connect began; of an open socket, when bytes last came or left.
     pub(super) since: Nanos,
     /// Control frames of it wait in the outbox.
     pub(super) owed: bool,
@@ -103,6 +103,13 @@ impl Session {
     /// Neither ready nor given up.
     pub(super) fn under_way(&self) -> bool {
         matches!(self.phase, Phase::Connecting | Phase::Upgrading)
+    }
+
+    /// Bytes have left, or come.
+    pub(super) fn moved(&mut self, now: Nanos) {
+        if self.is_open() {
+            self.since = now;
+        }
     }
 
     /// Frames may be sent and are read.

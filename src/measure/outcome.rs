@@ -99,6 +99,8 @@ pub struct LostSocket {
     pub node: usize,
     /// Time since the start of the row.
     pub at: Nanos,
+    /// How long nothing had come or left on it; none where it had not been open.
+    pub idle: Option<Nanos>,
     /// Close code that the node sent, if it sent one.
     pub close_code: Option<u16>,
     /// Close code that we sent, if the node broke the protocol.
@@ -295,6 +297,8 @@ pub struct RunOutcome {
     pub messages: u64,
     /// Messages that the kernel took whole.
     pub sent: u64,
+    /// The same of each push socket, whose first ones they are; empty where all were sent.
+    pub sent_each: Vec<u64>,
     /// Push sockets.
     pub push_sockets: u64,
     /// Receive sockets.
@@ -412,6 +416,7 @@ impl RunOutcome {
         Self {
             messages: 0,
             sent: 0,
+            sent_each: Vec::new(),
             push_sockets: 1,
             receive_sockets: 0,
             nodes: 1,

@@ -42,6 +42,8 @@ pub struct Tally {
     pub opcodes: Opcodes,
     /// Messages that the kernel took whole.
     pub sent: u64,
+    /// The same by push socket, of those that this worker has.
+    pub sent_each: Vec<(u16, u32)>,
     /// Open loop only: how late the worker turned to each message that was due.
     pub lag: Option<Latencies>,
     /// How late a sample of reads was stamped.
@@ -122,6 +124,7 @@ impl Row<'_> {
         let outcome = RunOutcome {
             messages: self.messages,
             sent,
+            sent_each: self.sent_each(&tallies),
             push_sockets: self.plan.push_sockets.into(),
             receive_sockets: self.plan.receive_sockets() - left_out,
             nodes: self.plan.nodes.len(),
@@ -159,6 +162,18 @@ impl Row<'_> {
     fn scheduled_per_s(&self, tallies: &[Tally], sent: u64) -> Option<f64> {
         let cut = self.ending == Ending::Interrupted;
         timetable(tallies)?.schedule().per_second(if cut { sent } else { self.messages })
+    }
+
+    /// Empty where every message was sent.
+    fn sent_each(&self, tallies: &[Tally]) -> Vec<u64> {
+        if tallies.iter().map(|t| t.sent).sum::<u64>() == self.messages {
+            return Vec::new();
+        }
+        let mut each = vec![0; self.plan.push_sockets as usize];
+        for &(socket, sent) in tallies.iter().flat_map(|t| &t.sent_each) {
+            each[usize::from(socket)] = sent.into();
+        }
+        each
     }
 
     fn delivery(&self, tallies: &[Tally], left_out: u64) -> Delivery {

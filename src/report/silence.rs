@@ -1,14 +1,27 @@
-//! Nodes that stopped delivering: the failure that a total hides best.
+//! What the missing copies of a row have in common: nodes that stopped delivering, and messages that a
+//! whole node never had. A total hides both.
 //!
-//! Belongs here: telling a silent node from a lossy one by the shape of what is missing. Does not:
-//! why it fell silent.
+//! Belongs here: deciding it from the shape of what is missing. Does not: the words for it (`text`).
 
-use super::document::row::{Gap, Run};
+use super::document::row::{Ending, Gap, Run};
 use super::document::{FanOut, Plan};
 use crate::measure::sent::share;
 
 /// A shorter end of a stream may be missing by chance.
 const TAIL_MIN: u64 = 10;
+
+/// Something that missing copies have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// A node is silent.
+    Silent(Silence),
+    /// Every node is silent but the one that takes the pushes.
+    PushNodeAlone,
+    /// Every node is silent, and there are several.
+    All,
+    /// A node misses the same messages on all of its sockets.
+    SameOnAll(SameOnAll),
+}
 
 /// A node from which nothing came any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,72 +36,199 @@ pub(super) struct Silence {
     pub(super) from_message: u64,
 }
 
-/// The silent nodes of a row, in plan order.
-pub(super) fn silent_nodes(plan: &Plan, run: &Run) -> Vec<Silence> {
+/// Messages that came over none of a node's sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SameOnAll {
+    /// Index of the node.
+    pub(super) node: u64,
+    /// Its sockets that should have heard them, at least two.
+    pub(super) sockets: u64,
+    /// How many messages.
+    pub(super) messages: u64,
+    /// The first of them, as numbered in the row.
+    pub(super) first: u64,
+    /// The last.
+    pub(super) last: u64,
+}
+
+/// What a row's missing copies have in common: silent nodes in plan order, what they have in common
+/// themselves, and the nodes that miss the same messages everywhere.
+pub(super) fn findings(plan: &Plan, run: &Run) -> Vec<Finding> {
+    let Some(sent) = sent_each(plan, run) else { return Vec::new() };
+    let row = Row { plan, run, sent };
+    let silent: Vec<Silence> = row.silent_nodes();
+    let is_silent = |node: u64| silent.iter().any(|silence| silence.node == node);
+    let of_others = run.matrix.iter().filter(|cell| cell.to != plan.push_node && cell.expected > 0);
+    let (others, silent_others) = of_others
+        .fold((0, 0), |(all, silent), cell| (all + 1, silent + u64::from(is_silent(cell.to))));
+    let together =
+        (others > 0 && silent_others == others).then(|| match is_silent(plan.push_node) {
+            true => Finding::All,
+            false => Finding::PushNodeAlone,
+        });
+    let same = run.matrix.iter().filter(|cell| cell.missing > 0 && !is_silent(cell.to));
+    let same = same.filter_map(|cell| row.same_on_all(cell.to)).map(Finding::SameOnAll);
+    let silent = silent.iter().copied().map(Finding::Silent);
+    silent.chain(together).chain(same).collect()
+}
+
+/// Messages that each push socket sent: its first ones. `None` where it is not known, or where a signal
+/// kept the last of them from coming: then nothing follows from what is missing at the end.
+pub(super) fn sent_each(plan: &Plan, run: &Run) -> Option<Vec<u64>> {
     // A document holds no more of them than a plan.
     let senders = u32::try_from(plan.push_sockets).unwrap_or(u32::MAX);
-    let counts = share(run.messages, senders);
-    let cells = run.matrix.iter().filter(|cell| cell.missing > 0);
-    // Where messages were never sent, every node seems to fall silent at that point.
-    let all_sent = run.sent == run.messages;
-    cells
-        .filter_map(|cell| {
-            let from_message = match cell.copies {
-                0 => (all_sent || run.delivery.delivered > 0).then_some(0)?,
-                _ if all_sent => silent_from(plan, run, &counts, cell.to)?,
-                _ => return None,
-            };
-            Some(Silence {
-                node: cell.to,
-                delivered: cell.copies,
-                expected: cell.expected,
-                from_message,
-            })
-        })
-        .collect()
-}
-
-/// The message from which on every stream of every socket of `node` is missing.
-fn silent_from(plan: &Plan, run: &Run, counts: &[u32], node: u64) -> Option<u64> {
-    let gaps: Vec<_> = run.gaps.iter().filter(|gap| gap.node == node).collect();
-    if gaps.len() as u64 != streams_of(plan, node) {
-        return None;
+    if run.sent == run.messages {
+        return Some(share(run.messages, senders).into_iter().map(u64::from).collect());
     }
-    let tails: Option<Vec<_>> = gaps.iter().map(|gap| tail(gap, counts)).collect();
-    let (starts, lengths): (Vec<_>, Vec<_>) = tails?.into_iter().unzip();
-    let (missing, at_the_end): (u64, u64) =
-        (gaps.iter().map(|gap| gap.missing).sum(), lengths.iter().sum());
-    // A lossy node misses copies everywhere; what a silent one misses lies at the end.
-    (at_the_end >= TAIL_MIN && 2 * at_the_end > missing).then(|| starts.into_iter().max())?
+    let known = run.sent_by_push_socket.len() as u64 == plan.push_sockets;
+    (known && run.ending != Ending::Interrupted).then(|| run.sent_by_push_socket.clone())
 }
 
-/// Streams that come in over the sockets of a node.
-fn streams_of(plan: &Plan, node: u64) -> u64 {
-    let senders = plan.push_sockets;
-    let (to_a_receiver, to_a_sender) = match plan.fan_out {
-        FanOut::All => (senders, senders),
-        FanOut::Others => (senders, senders.saturating_sub(1)),
-        FanOut::Own => (0, 1),
-    };
-    let pushes = if node == plan.push_node { senders } else { 0 };
-    let received = plan.receivers_per_node.saturating_mul(to_a_receiver);
-    received.saturating_add(pushes.saturating_mul(to_a_sender))
+/// A stream's gap without the messages that were never sent; `None` if nothing is left of it.
+pub(super) fn of_sent(gap: &Gap, sent: &[u64]) -> Option<Gap> {
+    let sent = sent.get(usize::try_from(gap.sender).ok()?).copied()?;
+    let within = gap.ranges.iter().filter(|[first, _]| *first < sent);
+    let ranges: Vec<[u64; 2]> =
+        within.map(|&[first, last]| [first, last.min(sent.saturating_sub(1))]).collect();
+    let reaches = gap.ranges.last().is_some_and(|[_, last]| *last >= sent);
+    let truncated = gap.truncated && !reaches;
+    let listed = ranges.iter().fold(0_u64, |sum, &[first, last]| {
+        sum.saturating_add(last.saturating_sub(first).saturating_add(1))
+    });
+    let missing = if truncated { gap.missing.max(listed) } else { listed };
+    (missing > 0).then(|| Gap { missing, ranges, truncated, ..gap.clone() })
 }
 
-/// The message after the last one of a stream that came, as numbered in the row, and the length of
-/// the missing end.
-fn tail(gap: &Gap, counts: &[u32]) -> Option<(u64, u64)> {
-    let senders = counts.len() as u64;
-    let count = u64::from(*counts.get(usize::try_from(gap.sender).ok()?)?);
-    let &[first, last] = gap.ranges.last()?;
-    let after = first.checked_sub(1).map_or(0, |came| came * senders + gap.sender + 1);
-    (!gap.truncated && last + 1 == count).then_some((after, last - first + 1))
+/// A row, and what was sent in it.
+struct Row<'a> {
+    plan: &'a Plan,
+    run: &'a Run,
+    sent: Vec<u64>,
+}
+
+impl Row<'_> {
+    fn silent_nodes(&self) -> Vec<Silence> {
+        let Self { run, .. } = self;
+        // Nothing may have come because hardly anything was sent.
+        let has_begun = run.delivery.delivered > 0 || run.sent == run.messages;
+        let begun =
+            has_begun || self.sent.iter().fold(0, |a: u64, b| a.saturating_add(*b)) >= TAIL_MIN;
+        let cells = run.matrix.iter().filter(|cell| cell.missing > 0);
+        cells
+            .filter_map(|cell| {
+                let from_message = match cell.copies {
+                    0 => begun.then_some(0)?,
+                    _ => self.silent_from(cell.to)?,
+                };
+                Some(Silence {
+                    node: cell.to,
+                    delivered: cell.copies,
+                    expected: cell.expected,
+                    from_message,
+                })
+            })
+            .collect()
+    }
+
+    /// The message from which on everything that was sent is missing on every socket of `node`.
+    fn silent_from(&self, node: u64) -> Option<u64> {
+        let gaps = self.gaps(node);
+        let mut from = 0;
+        for sender in 0..self.senders() {
+            let streams: Vec<_> = gaps.iter().filter(|gap| gap.sender == sender).collect();
+            let heard = self.sockets_hearing(node, sender);
+            if (streams.len() as u64) < heard {
+                // One of its sockets has them all, as far as the account goes.
+                self.is_whole().then_some(())?;
+                from = from.max(self.behind(sender, self.sent_by(sender)));
+            }
+            for gap in streams {
+                from = from.max(self.after(gap)?);
+            }
+        }
+        let of_sender = |sender: u64| {
+            let before = from.saturating_sub(sender).div_ceil(self.senders());
+            let late = self.sent_by(sender).saturating_sub(before);
+            late.saturating_mul(self.sockets_hearing(node, sender))
+        };
+        let at_the_end = (0..self.senders()).map(of_sender).fold(0, u64::saturating_add);
+        let missing = gaps.iter().fold(0, |sum: u64, gap| sum.saturating_add(gap.missing));
+        // A lossy node misses copies everywhere; what a silent one misses lies at the end.
+        let mostly = at_the_end.saturating_mul(2) > missing;
+        (at_the_end >= TAIL_MIN && mostly).then_some(from)
+    }
+
+    /// The message behind the last one of a stream that came; `None` if it is not known.
+    fn after(&self, gap: &Gap) -> Option<u64> {
+        let sent = self.sent_by(gap.sender);
+        let &[first, last] = gap.ranges.last()?;
+        let came = if last.saturating_add(1) == sent { first } else { sent };
+        (!gap.truncated).then(|| self.behind(gap.sender, came))
+    }
+
+    /// The message behind the first `count` ones of a push socket, as numbered in the row.
+    fn behind(&self, sender: u64, count: u64) -> u64 {
+        let last = count.checked_sub(1).map(|last| last.saturating_mul(self.senders()));
+        last.map_or(0, |last| last.saturating_add(sender).saturating_add(1))
+    }
+
+    fn same_on_all(&self, node: u64) -> Option<SameOnAll> {
+        let gaps = self.gaps(node);
+        self.is_whole().then_some(())?;
+        let mut same = SameOnAll { node, sockets: 0, messages: 0, first: u64::MAX, last: 0 };
+        for sender in 0..self.senders() {
+            let mut streams = gaps.iter().filter(|gap| gap.sender == sender);
+            let Some(one) = streams.next() else { continue };
+            let alike = |gap: &&Gap| !gap.truncated && gap.ranges == one.ranges;
+            let others = streams.try_fold(1, |count: u64, gap| alike(&gap).then_some(count + 1))?;
+            let sockets = self.sockets_hearing(node, sender);
+            (others == sockets && sockets > 1 && !one.truncated).then_some(())?;
+            let numbered =
+                |number: u64| self.behind(sender, number.saturating_add(1)).saturating_sub(1);
+            same.sockets = same.sockets.max(sockets);
+            same.messages = same.messages.saturating_add(one.missing);
+            same.first = same.first.min(numbered(one.ranges.first()?[0]));
+            same.last = same.last.max(numbered(one.ranges.last()?[1]));
+        }
+        (same.messages > 0).then_some(same)
+    }
+
+    /// What is missing of what was sent on the sockets of a node.
+    fn gaps(&self, node: u64) -> Vec<Gap> {
+        let of_node = self.run.gaps.iter().filter(|gap| gap.node == node);
+        of_node.filter_map(|gap| of_sent(gap, &self.sent)).collect()
+    }
+
+    /// The account names every stream with missing copies.
+    fn is_whole(&self) -> bool {
+        self.run.gaps_total <= self.run.gaps.len() as u64
+    }
+
+    fn senders(&self) -> u64 {
+        self.sent.len() as u64
+    }
+
+    fn sent_by(&self, sender: u64) -> u64 {
+        usize::try_from(sender).ok().and_then(|k| self.sent.get(k).copied()).unwrap_or(0)
+    }
+
+    /// Sockets of a node to which a push socket's messages must come.
+    fn sockets_hearing(&self, node: u64, sender: u64) -> u64 {
+        let Plan { fan_out, push_node, receivers_per_node, .. } = *self.plan;
+        let is_pushing = u64::from(node == push_node && sender < self.senders());
+        match fan_out {
+            FanOut::All => receivers_per_node.saturating_add(is_pushing * self.senders()),
+            FanOut::Others => receivers_per_node.saturating_add(is_pushing * (self.senders() - 1)),
+            FanOut::Own => is_pushing,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::measure::outcome::{RunOutcome, StreamGap};
+    use crate::report::document::row::MatrixCell;
     use crate::report::fixture::{begun, cell, whole};
     use proptest::prelude::*;
 
@@ -115,6 +255,7 @@ mod tests {
                 });
             }
         }
+        run.gaps_total = run.gaps.len() as u64;
         let missing = (0..messages).filter(|&i| missed(i)).count() as u64;
         run.matrix[2] = cell(2, messages, messages - missing);
         run
@@ -122,6 +263,14 @@ mod tests {
 
     fn row(messages: u64, missed: impl Fn(u64) -> bool) -> Run {
         Run::of(&missing(messages, missed))
+    }
+
+    fn silent_nodes(plan: &Plan, run: &Run) -> Vec<Silence> {
+        let silence = |finding| match finding {
+            Finding::Silent(silence) => Some(silence),
+            _ => None,
+        };
+        findings(plan, run).into_iter().filter_map(silence).collect()
     }
 
     fn plan(messages: u64) -> Plan {
@@ -168,13 +317,105 @@ mod tests {
     fn messages_that_were_never_sent_make_no_node_silent() {
         let mut run = row(1_000, |i| i >= 300);
         run.sent = 300;
+        assert_eq!(
+            silent_nodes(&plan(1_000), &run),
+            [],
+            "an old result does not say who sent what"
+        );
+        run.sent_by_push_socket = vec![100; 3];
         assert_eq!(silent_nodes(&plan(1_000), &run), []);
+    }
+
+    #[test]
+    fn a_lost_push_socket_hides_no_silence() {
+        // Socket 1 was lost after 30 messages of its own, the last of which nobody has.
+        let mut run = row(1_000, |i| i >= 300 || i % 3 == 1 && i / 3 >= 29);
+        run.sent = 334 + 30 + 333;
+        run.sent_by_push_socket = vec![334, 30, 333];
+        let silent = silent_nodes(&plan(1_000), &run);
+        assert_eq!(silent.iter().map(|s| (s.node, s.from_message)).collect::<Vec<_>>(), [(2, 300)]);
+        run.ending = Ending::Interrupted;
+        assert_eq!(silent_nodes(&plan(1_000), &run), [], "what was under way had no time to come");
+    }
+
+    /// All nodes of `missed` miss what the row says of node 2.
+    fn missing_at(nodes: &[u64]) -> Vec<Finding> {
+        let mut run = row(100, |_| true);
+        let (gaps, cell) = (std::mem::take(&mut run.gaps), run.matrix[2].clone());
+        for &node in nodes {
+            let sockets = if node == 0 { vec![0, 1, 2, 3] } else { vec![3 + node] };
+            for socket in sockets {
+                run.gaps.extend(gaps.iter().map(|gap| Gap { node, socket, ..gap.clone() }));
+            }
+            run.matrix[node as usize] = MatrixCell { to: node, ..cell.clone() };
+        }
+        for node in (0..3).filter(|node| !nodes.contains(node)) {
+            run.matrix[node as usize] =
+                MatrixCell { to: node, copies: 100, missing: 0, ..cell.clone() };
+        }
+        run.gaps_total = run.gaps.len() as u64;
+        findings(&plan(100), &run)
+    }
+
+    #[test]
+    fn where_every_other_node_is_silent_the_push_node_is_named() {
+        let together = |nodes: &[u64]| {
+            let found = missing_at(nodes);
+            let silent = |finding: &&Finding| matches!(finding, Finding::Silent(_));
+            assert_eq!(found.iter().filter(silent).count(), nodes.len());
+            found.into_iter().find(|finding| !matches!(finding, Finding::Silent(_)))
+        };
+        assert_eq!(together(&[1, 2]), Some(Finding::PushNodeAlone));
+        assert_eq!(together(&[0, 1, 2]), Some(Finding::All));
+        assert_eq!(together(&[2]), None);
+        assert_eq!(together(&[0, 1]), None);
+    }
+
+    proptest! {
+        /// The twin looks at one message after the other.
+        #[test]
+        fn what_all_sockets_of_a_node_miss_is_told_once(
+            lost in prop::collection::btree_set(0_u64..300, 1..20),
+            sockets in 1_u64..4,
+            odd in prop::option::of(0_u64..300),
+        ) {
+            let mut plan = plan(300);
+            plan.receivers_per_node = sockets;
+            let mut run = row(300, |i| lost.contains(&i));
+            let one = std::mem::take(&mut run.gaps);
+            for socket in 0..sockets {
+                run.gaps.extend(one.iter().map(|gap| Gap { socket: 5 + socket, ..gap.clone() }));
+            }
+            // One socket misses another message alone.
+            let alone = odd.filter(|odd| !lost.contains(odd) && sockets > 1);
+            if let Some(odd) = alone {
+                let other = row(300, |i| i == odd || lost.contains(&i));
+                run.gaps.retain(|gap| gap.socket != 5);
+                run.gaps.extend(other.gaps.iter().map(|gap| Gap { socket: 5, ..gap.clone() }));
+            }
+            run.gaps_total = run.gaps.len() as u64;
+            let silent = silent_nodes(&plan, &run);
+            prop_assume!(silent.is_empty());
+            let expected = SameOnAll {
+                node: 2,
+                sockets,
+                messages: lost.len() as u64,
+                first: *lost.first().unwrap(),
+                last: *lost.last().unwrap(),
+            };
+            let expected = (sockets > 1 && alone.is_none()).then_some(Finding::SameOnAll(expected));
+            prop_assert_eq!(findings(&plan, &run), Vec::from_iter(expected));
+        }
     }
 
     #[test]
     fn what_was_cut_from_the_account_proves_nothing() {
         let mut run = row(1_000, |i| i >= 300);
         run.gaps[1].truncated = true;
-        assert_eq!(silent_nodes(&plan(1_000), &run), []);
+        assert_eq!(findings(&plan(1_000), &run), []);
+        run.gaps[1].truncated = false;
+        assert_eq!(silent_nodes(&plan(1_000), &run).len(), 1);
+        run.gaps.pop();
+        assert_eq!(findings(&plan(1_000), &run), []);
     }
 }

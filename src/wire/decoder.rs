@@ -8,6 +8,7 @@
 //! a copy. Only a frame that the end of a read cuts is copied, into a buffer lent by the worker's
 //! pool, and only until it is whole. An idle socket owns no memory.
 
+use super::cut_off::CutOff;
 use super::frame::{Header, Opcode, Violation, parse_close, parse_header, plain_text};
 
 /// An application message, whole.
@@ -252,7 +253,16 @@ impl Decoder {
     /// Whether a frame or a fragmented message has begun and not ended: the end of the socket now
     /// would lose it.
     pub const fn mid_message(&self) -> bool {
-        !self.carry.is_empty() || self.fragmented.is_some()
+        self.cut_off().is_some()
+    }
+
+    /// What the end of the socket now would cut off.
+    pub const fn cut_off(&self) -> Option<CutOff> {
+        match (self.carry.len(), self.fragmented) {
+            (0, None) => None,
+            (0, Some(_)) => Some(CutOff::Message),
+            (bytes, _) => Some(CutOff::Frame { bytes }),
+        }
     }
 
     #[inline]

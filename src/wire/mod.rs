@@ -4,8 +4,10 @@
 //! bytes or meaning back. Does not: sockets and buffers of the kernel (`engine`), a clock
 //! (`host::clock`), what a given cluster says inside its messages (`dialect`).
 
+pub mod cut_off;
 pub mod decoder;
 pub mod encode;
+pub mod excerpt;
 pub mod frame;
 #[doc(hidden)]
 pub mod naive;

@@ -214,6 +214,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             Ok(None) => session.upgrade = Some(state),
             Ok(Some(consumed)) => {
                 session.phase = Phase::Open;
+                session.since = now;
                 self.dial.note_open(session.seat.node, now.since(state.since), now);
                 let tail = &state.response[consumed..];
                 let memory = (&mut self.pool, &mut self.opcodes, &mut self.outbox);

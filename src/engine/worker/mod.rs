@@ -11,6 +11,7 @@ mod between;
 mod conduct;
 mod connect;
 mod hark;
+mod losses;
 mod probe;
 mod ramp;
 mod received;
@@ -24,6 +25,7 @@ use rustix::io::Errno;
 
 pub use self::conduct::{Conductor, Directive, WorkerProgress};
 use self::hark::Hark;
+use self::losses::{Lost, with_cut};
 use self::ramp::Dial;
 pub use self::ramp::{Lane, under_way_max};
 use self::received::{Received, describe, receive_outcome};
@@ -38,6 +40,7 @@ use crate::measure::recorder::Seat;
 use crate::plan::Plan;
 use crate::units::Nanos;
 use crate::wire::decoder::{BufferPool, FrameCounts, Item, Message};
+use crate::wire::excerpt::excerpt;
 use crate::wire::frame::{CloseCode, Opcode, Violation};
 
 /// Completions between two clock reads in a long batch of small reads: at 30 to 60 ns each, a stamp is
@@ -85,15 +88,6 @@ struct Counters {
     launched: u64,
     /// Time in turns that polled and found nothing.
     spun: Nanos,
-}
-
-/// A socket that is gone.
-struct Lost {
-    loss: Loss,
-    slot: Slot,
-    seat: Seat,
-    at: Nanos,
-    phase: Phase,
 }
 
 /// One core's share of the run.
@@ -224,7 +218,8 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             }
             Received::Again => self.rearm.push(slot),
             Received::Failed(errno) => {
-                self.lose(script, slot, Loss::plain(describe("receive", errno)), now);
+                let reason = self.cut(slot, describe("receive", errno));
+                self.lose(script, slot, Loss::plain(reason), now);
             }
         }
     }
@@ -235,8 +230,12 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         let Some(buffer) = completion.buffer else { return };
         // A closed socket may be dropped within this turn: the borrow of the ring ends first.
         let bytes = self.ring.received(buffer, len);
+        let session = &mut self.sessions[completion.slot as usize];
+        if len > 0 {
+            session.since = now;
+        }
         let fed = feed(
-            &mut self.sessions[completion.slot as usize],
+            session,
             (completion.slot, bytes),
             (&mut self.pool, &mut self.opcodes, &mut self.outbox),
             script,
@@ -283,9 +282,16 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     }
 
     fn ended<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
-        let reason = match self.sessions[slot as usize].phase {
-            Phase::Upgrading => "the node closed the connection without answering the upgrade",
-            _ => "the node closed the connection without a Close frame",
+        let session = &self.sessions[slot as usize];
+        let reason = match (session.phase, session.upgrade.as_deref()) {
+            (Phase::Upgrading, Some(upgrade)) if !upgrade.response.is_empty() => format!(
+                "the node closed the connection inside its answer to the upgrade: {}",
+                excerpt(&upgrade.response)
+            ),
+            (Phase::Upgrading, _) => {
+                "the node closed the connection without answering the upgrade".to_owned()
+            }
+            _ => self.cut(slot, "the node closed the connection without a Close frame".to_owned()),
         };
         self.lose(script, slot, Loss::plain(reason), now);
     }
@@ -302,9 +308,11 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         let (Flight::Control(ref range) | Flight::Messages(ref range)) = flight else { return };
         if completion.result < 0 {
             let errno = Errno::from_raw_os_error(-completion.result);
-            self.lose(script, slot, Loss::plain(describe("send", errno)), now);
+            let reason = self.cut(slot, describe("send", errno));
+            self.lose(script, slot, Loss::plain(reason), now);
             return;
         }
+        self.sessions[slot as usize].moved(now);
         let taken = completion.result as usize;
         if taken < range.len() {
             let rest = range.start + taken..range.end;
@@ -423,7 +431,9 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         if session.under_way() {
             self.dial.settle(now);
         }
-        self.lost.push(Lost { loss, slot, seat: session.seat, at: now, phase: session.phase });
+        let Session { seat, phase, since, .. } = *session;
+        let idle = session.is_open().then(|| now.since(since));
+        self.lost.push(Lost { loss, slot, seat, at: now, phase, idle });
         script.lost(slot);
     }
 
@@ -437,17 +447,14 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         self.ring.close(slot);
     }
 
+    /// The reason of an end, with what it cut off.
+    fn cut(&self, slot: Slot, reason: String) -> String {
+        with_cut(reason, self.sessions[slot as usize].decoder.cut_off())
+    }
+
     /// The losses since the last call, with their times counted from `start`.
     fn take_losses(&mut self, start: Nanos) -> Vec<LostSocket> {
-        let lost = self.lost.drain(..).map(|lost| LostSocket {
-            socket: lost.seat.socket,
-            node: lost.seat.node as usize,
-            at: lost.at.since(start),
-            close_code: lost.loss.close_code,
-            our_close_code: lost.loss.our_close_code,
-            reason: lost.loss.reason,
-        });
-        lost.collect()
+        self.lost.drain(..).map(|lost| lost.since(start)).collect()
     }
 }
 

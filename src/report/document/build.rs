@@ -3,6 +3,7 @@
 
 use super as doc;
 use super::connecting::{ConnectFailure, Connecting, Dialing, SourceAddresses};
+use super::missing::{gap, lost_socket};
 use super::{histogram, row, series};
 use crate::host::facts::HostFacts;
 use crate::measure::connecting as measured;
@@ -10,8 +11,8 @@ use crate::measure::floor::Floor;
 use crate::measure::late::Late;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
-    Caveat, Class, CoreUse, Delivery, Ending, Interval, LostSocket, MatrixCell, Opcodes, Outcome,
-    RunOutcome, StreamGap, Trust, WarmUp,
+    Caveat, Class, CoreUse, Delivery, Ending, Interval, MatrixCell, Opcodes, Outcome, RunOutcome,
+    Trust, WarmUp,
 };
 use crate::measure::percentile::Percentile;
 use crate::measure::reordering::Reordering;
@@ -164,6 +165,7 @@ impl row::Run {
         Self {
             messages: run.messages,
             sent: run.sent,
+            sent_by_push_socket: run.sent_each.clone(),
             push_sockets: run.push_sockets,
             receive_sockets: run.receive_sockets,
             nodes: run.nodes as u64,
@@ -425,30 +427,6 @@ fn matrix_cell(cell: &MatrixCell) -> row::MatrixCell {
         p50_us: Percentile::P50.of(latency_ns).map(micros),
         p99_us: Percentile::P99.of(latency_ns).map(micros),
         max_us: latency_ns.max().map(micros),
-    }
-}
-
-fn gap(gap: &StreamGap) -> row::Gap {
-    let StreamGap { sender, socket, node, missing, ranges, truncated } = gap;
-    row::Gap {
-        sender: (*sender).into(),
-        socket: (*socket).into(),
-        node: *node as u64,
-        missing: *missing,
-        ranges: ranges.iter().map(|&(first, last)| [first, last]).collect(),
-        truncated: *truncated,
-    }
-}
-
-fn lost_socket(lost: &LostSocket) -> row::LostSocket {
-    let LostSocket { socket, node, at, close_code, our_close_code, reason } = lost;
-    row::LostSocket {
-        socket: (*socket).into(),
-        node: *node as u64,
-        at_s: at.as_secs_f64(),
-        close_code: *close_code,
-        our_close_code: *our_close_code,
-        reason: reason.as_str().into(),
     }
 }
 

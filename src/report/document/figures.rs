@@ -98,6 +98,20 @@ impl Run {
         unsent.min(self.delivery.missing)
     }
 
+    /// Those of them that would have come over the sockets of one node. Over all nodes they are
+    /// [`Self::unsent_copies`]: of one message every node but the push node has as many as of another.
+    pub fn unsent_copies_to(&self, cell: &MatrixCell, plan: &Plan) -> u64 {
+        let unsent = self.messages.saturating_sub(self.sent);
+        let to = |cell: &MatrixCell| {
+            (cell.expected / self.messages.max(1)).saturating_mul(unsent).min(cell.missing)
+        };
+        if cell.to != plan.push_node {
+            return to(cell);
+        }
+        let others = self.matrix.iter().filter(|cell| cell.to != plan.push_node).map(to);
+        self.unsent_copies().saturating_sub(others.fold(0, u64::saturating_add)).min(cell.missing)
+    }
+
     /// Working time for each copy over all cores, in nanoseconds; `None` without copies.
     pub fn cpu_ns_per_copy(&self) -> Option<f64> {
         let cores = &self.generator.cores;

@@ -12,6 +12,7 @@ mod build;
 pub mod connecting;
 pub mod figures;
 pub mod histogram;
+mod missing;
 pub mod row;
 pub mod series;
 pub mod sound;

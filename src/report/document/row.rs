@@ -13,6 +13,9 @@ pub struct Run {
     pub messages: u64,
     /// Messages that the kernel took whole.
     pub sent: u64,
+    /// The same of each push socket, whose first messages they are; absent where all were sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent_by_push_socket: Vec<u64>,
     /// Push sockets.
     pub push_sockets: u64,
     /// Receive sockets.
@@ -303,6 +306,9 @@ pub struct LostSocket {
     pub node: u64,
     /// Since the start of the row.
     pub at_s: f64,
+    /// How long nothing had come or left on it; null where it had not been open.
+    #[serde(default)]
+    pub idle_s: Option<f64>,
     /// Close code that the node sent.
     pub close_code: Option<u16>,
     /// Close code that we sent, where the node broke the protocol.

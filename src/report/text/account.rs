@@ -10,7 +10,7 @@ use crate::report::document::series::Reordering;
 use crate::report::format::{
     Cell, Column, INDENT, Ink, counted, or_na, table, whole_seconds, wrapped,
 };
-use crate::report::silence::{Silence, silent_nodes};
+use crate::report::silence::{Finding, SameOnAll, Silence, findings, of_sent, sent_each};
 use crate::units::{Count, Nanos};
 
 /// Nodes in a table: the worst ones, where there are more.
@@ -21,37 +21,51 @@ const STREAMS_MAX: usize = 4;
 const RANGES_MAX: usize = 4;
 /// Lost sockets.
 const LOST_MAX: usize = 6;
+/// Nodes of which is said what they miss.
+const FINDINGS_MAX: usize = 8;
+/// A shorter pause before a socket's end explains nothing.
+const IDLE_MIN: Nanos = Nanos::from_secs(1);
+
+/// Behind the missing copies.
+const PLACE_OF_UNSENT: usize = 4;
 
 /// One line per row that is not flawless, and one for all of them.
 pub(super) fn delivery(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     let runs = &page.document.runs;
-    let flawed = runs.iter().filter(|run| !flawless(&run.delivery));
+    let unsent = runs.iter().map(Run::unsent_copies).fold(0, u64::saturating_add);
     let total = page.document.delivery();
-    let cells = |name: String, delivery: &Delivery| {
-        let mut cells = delivery_cells(name, delivery);
+    let cells = |name: String, delivery: &Delivery, of_it: u64| {
+        let mut cells = delivery_cells(name, delivery, (unsent > 0).then_some(of_it));
         if total.misdelivered > 0 {
             cells.push(Cell::fault(delivery.misdelivered));
         }
         cells
     };
-    let mut rows: Vec<_> = flawed.map(|run| cells(row_name(run), &run.delivery)).collect();
+    let of_run = |run: &Run| cells(row_name(run), &run.delivery, run.unsent_copies());
+    let flawed = runs.iter().filter(|run| !flawless(&run.delivery));
+    let mut rows: Vec<_> = flawed.map(of_run).collect();
     match runs.as_slice() {
-        [only] => rows = vec![cells(row_name(only), &only.delivery)],
-        _ => rows.push(cells("all rows".to_owned(), &total)),
+        [only] => rows = vec![of_run(only)],
+        _ => rows.push(cells("all rows".to_owned(), &total, unsent)),
     }
+    // All of it must fit the page, whether it has one column more or not.
+    let (wide, narrow) = if unsent > 0 { (10, 7) } else { (11, 9) };
     let mut columns = vec![
         Column::left("", 10),
-        Column::right("expected", 11),
-        Column::right("delivered", 11),
+        Column::right("expected", wide),
+        Column::right("delivered", wide),
         Column::right("missing", 9),
         Column::right("duplicate", 9),
         Column::right("out of order", 12),
-        Column::right("foreign", 9),
-        Column::right("corrupt", 9),
+        Column::right("foreign", narrow),
+        Column::right("corrupt", narrow),
     ];
     // Most servers send nothing where it must not go.
     if total.misdelivered > 0 {
         columns.push(Column::right("misdelivered", 12));
+    }
+    if unsent > 0 {
+        columns.insert(PLACE_OF_UNSENT, Column::right("not sent", 9));
     }
     page.heading(out, "Copies")?;
     table(out, page.paint, columns, &rows)?;
@@ -119,18 +133,25 @@ fn disorder(out: &mut dyn Write, run: &Run, reordering: &Reordering) -> io::Resu
     wrapped(out, INDENT, INDENT.len(), &line)
 }
 
-fn delivery_cells(name: String, delivery: &Delivery) -> Vec<Cell> {
-    vec![
+/// `unsent` are copies of messages that were not sent, where the table has a column for them: what is
+/// missing beside it was sent.
+fn delivery_cells(name: String, delivery: &Delivery, unsent: Option<u64>) -> Vec<Cell> {
+    let missing = delivery.missing.saturating_sub(unsent.unwrap_or(0));
+    let mut cells = vec![
         name.into(),
         Count(delivery.expected).into(),
         Count(delivery.delivered).into(),
-        Cell::fault(delivery.missing),
+        Cell::fault(missing),
         Cell::fault(delivery.duplicate),
         // Whether a cluster has to keep order is for its users to say; foreign traffic is no fault.
         Count(delivery.out_of_order).into(),
         Count(delivery.foreign).into(),
         Cell::fault(delivery.corrupt),
-    ]
+    ];
+    if let Some(unsent) = unsent {
+        cells.insert(PLACE_OF_UNSENT, Count(unsent).into());
+    }
+    cells
 }
 
 fn flawless(delivery: &Delivery) -> bool {
@@ -153,25 +174,71 @@ pub(super) fn deficit(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Re
         return Ok(());
     }
     page.heading(out, &format!("{}: {}", row_name(run), how_it_ended(page, run)))?;
-    let silent = silent_nodes(&page.document.plan, run);
-    for silence in &silent {
-        tell_silence(page, out, silence, run)?;
+    let found = findings(&page.document.plan, run);
+    for finding in found.iter().take(FINDINGS_MAX) {
+        tell(page, out, finding, run)?;
     }
+    more(out, found.len().saturating_sub(FINDINGS_MAX) as u64, "such nodes")?;
     nodes(page, out, run)?;
     lost_sockets(page, out, &run.lost_sockets)?;
-    if run.sent < run.messages {
-        // Most of what is missing was never sent: its numbers say nothing about the cluster.
-        return Ok(());
-    }
+    // Where it is not known what was sent, numbers that are missing say nothing about the cluster.
+    let Some(sent) = sent_each(&page.document.plan, run) else { return Ok(()) };
     // Of a silent node the sentence above has said everything.
-    let told = |gap: &&Gap| silent.iter().any(|silence| silence.node == gap.node);
-    let gaps: Vec<_> = run.gaps.iter().filter(|gap| !told(gap)).collect();
+    let silent = |gap: &Gap| {
+        found.iter().any(|f| matches!(f, Finding::Silent(silence) if silence.node == gap.node))
+    };
+    let gaps = run.gaps.iter().filter(|gap| !silent(gap)).filter_map(|gap| of_sent(gap, &sent));
+    let gaps: Vec<Gap> = gaps.collect();
     let untold = run.gaps_total.saturating_sub((run.gaps.len() - gaps.len()) as u64);
     streams(page, out, &gaps, untold)
 }
 
+/// What missing copies have in common, in words.
+fn tell(page: &Page<'_>, out: &mut dyn Write, finding: &Finding, run: &Run) -> io::Result<()> {
+    let push_node = page.node(page.document.plan.push_node);
+    let (first, rest) = match finding {
+        Finding::Silent(silence) => return tell_silence(page, out, silence, run),
+        Finding::PushNodeAlone => (
+            "every node but the push node is silent:".to_owned(),
+            format!("the links of the push node, {push_node}, to the others may be down"),
+        ),
+        Finding::All => (
+            "every node is silent, the push node too:".to_owned(),
+            format!(
+                "the push node, {push_node}, or what passes messages on for all (a broker) may be down"
+            ),
+        ),
+        Finding::SameOnAll(same) => {
+            (format!("{} misses whole messages:", page.node(same.node)), same_on_all(same))
+        }
+    };
+    let first = format!("{INDENT}{} ", page.paint.ink(Ink::Bad, &first));
+    wrapped(out, &first, 4, &rest)
+}
+
+fn same_on_all(same: &SameOnAll) -> String {
+    let SameOnAll { sockets, messages, first, last, .. } = *same;
+    let sockets = Count(sockets);
+    match messages {
+        1 => format!("message {} came to none of its {sockets} sockets", Count(first)),
+        _ => format!(
+            "the same {} messages came to none of its {sockets} sockets, from message {} on; the last \
+             of them is {}",
+            Count(messages),
+            Count(first),
+            Count(last)
+        ),
+    }
+}
+
 fn how_it_ended(page: &Page<'_>, run: &Run) -> String {
-    let missing = counted(run.delivery.missing, "copy is missing", "copies are missing");
+    let late = run.delivery.missing.saturating_sub(run.unsent_copies());
+    let missing = if run.sent == run.messages || run.ending == Ending::Interrupted {
+        counted(late, "copy is missing", "copies are missing")
+    } else {
+        let verb = if late == 1 { "is" } else { "are" };
+        format!("{}, and {} {verb} missing", sent(run), copies_of_them(late))
+    };
     match run.ending {
         Ending::Complete | Ending::Drained => {
             let drain = whole_seconds(seconds(page.document.plan.drain_s));
@@ -180,7 +247,7 @@ fn how_it_ended(page: &Page<'_>, run: &Run) -> String {
         Ending::SocketsLost => format!("{missing}; ended when no living socket expected more"),
         Ending::Interrupted => {
             let sent = sent(run);
-            match run.delivery.missing.saturating_sub(run.unsent_copies()) {
+            match late {
                 0 => format!("interrupted; {sent}, and every copy of them has come"),
                 late => format!("interrupted; {sent}, and {} had not come", copies_of_them(late)),
             }
@@ -229,9 +296,12 @@ pub(super) fn nodes(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Resu
     if worst_first.len() > NODES_MAX {
         worst_first.sort_by_key(|cell| std::cmp::Reverse((cell.missing, cell.p99())));
     }
-    let rows: Vec<_> =
-        worst_first.iter().take(NODES_MAX).map(|cell| node_cells(page, cell)).collect();
-    let columns = vec![
+    let is_short = run.unsent_copies() > 0;
+    let cells = |cell: &&MatrixCell| {
+        node_cells(page, cell, is_short.then(|| run.unsent_copies_to(cell, &page.document.plan)))
+    };
+    let rows: Vec<_> = worst_first.iter().take(NODES_MAX).map(cells).collect();
+    let mut columns = vec![
         Column::left("receiving node", 36),
         Column::right("copies", 10),
         Column::right("missing", 9),
@@ -239,6 +309,9 @@ pub(super) fn nodes(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Resu
         Column::right("p99", Nanos::WIDTH),
         Column::right("max", Nanos::WIDTH),
     ];
+    if is_short {
+        columns.insert(PLACE_OF_UNSENT - 1, Column::right("not sent", 9));
+    }
     table(out, page.paint, columns, &rows)?;
     let more = worst_first.len().saturating_sub(NODES_MAX);
     if more > 0 {
@@ -247,15 +320,19 @@ pub(super) fn nodes(page: &Page<'_>, out: &mut dyn Write, run: &Run) -> io::Resu
     Ok(())
 }
 
-fn node_cells(page: &Page<'_>, cell: &MatrixCell) -> Vec<Cell> {
-    vec![
+fn node_cells(page: &Page<'_>, cell: &MatrixCell, unsent: Option<u64>) -> Vec<Cell> {
+    let mut cells = vec![
         page.node(cell.to).into(),
         Count(cell.copies).into(),
-        Cell::fault(cell.missing),
+        Cell::fault(cell.missing.saturating_sub(unsent.unwrap_or(0))),
         or_na(cell.p50_us.map(micros)).into(),
         or_na(cell.p99()).into(),
         or_na(cell.max_us.map(micros)).into(),
-    ]
+    ];
+    if let Some(unsent) = unsent {
+        cells.insert(PLACE_OF_UNSENT - 1, Count(unsent).into());
+    }
+    cells
 }
 
 fn lost_sockets(page: &Page<'_>, out: &mut dyn Write, lost: &[LostSocket]) -> io::Result<()> {
@@ -264,8 +341,11 @@ fn lost_sockets(page: &Page<'_>, out: &mut dyn Write, lost: &[LostSocket]) -> io
         let first = format!("lost {name} after {at}:");
         let first = format!("{INDENT}{} ", page.paint.ink(Ink::Bad, &first));
         let ours = socket.our_close_code.map(|code| format!(", we closed with {code}"));
+        let idle = socket.idle_s.map(seconds).filter(|idle| *idle >= IDLE_MIN);
+        let idle = idle.map(|idle| format!(", after {idle} in which nothing came or left"));
         let rest = [page.node(socket.node), ": ".into(), socket.reason.to_string()].concat();
-        wrapped(out, &first, 4, &(rest + &ours.unwrap_or_default()))?;
+        let tail = ours.unwrap_or_default() + &idle.unwrap_or_default();
+        wrapped(out, &first, 4, &(rest + &tail))?;
     }
     more(out, lost.len().saturating_sub(LOST_MAX) as u64, "lost sockets")
 }
@@ -276,7 +356,7 @@ fn socket_name(page: &Page<'_>, socket: u64) -> String {
     format!("{role} socket {socket}")
 }
 
-fn streams(page: &Page<'_>, out: &mut dyn Write, gaps: &[&Gap], total: u64) -> io::Result<()> {
+fn streams(page: &Page<'_>, out: &mut dyn Write, gaps: &[Gap], total: u64) -> io::Result<()> {
     if !gaps.is_empty() {
         writeln!(out, "{INDENT}missing messages, numbered from 0 within each push socket's own:")?;
     }

@@ -127,6 +127,7 @@ fn interrupted() -> Outcome {
         socket: 3,
         node: 0,
         at: Nanos::from_millis(31),
+        idle: Some(Nanos::from_millis(1_500)),
         close_code: Some(1001),
         our_close_code: None,
         reason: "closed by the node: 1001 going away".to_owned(),
@@ -727,17 +728,17 @@ messages           copies     send  receive   copies/s      p50      p99    p99.
    1 500   8 500 / 24 000  8.00 ms  60.0 ms    141 667  2.40 ms  4.76 ms  4.80 ms  4.80 ms  cut off
 
 Copies
-                 expected    delivered    missing  duplicate  out of order    foreign    corrupt
-  m = 4 000        24 000        8 500     15 500          4             0          0          1
-  all rows         42 000       26 500     15 500          4             0          0          1
+                expected   delivered    missing   not sent  duplicate  out of order  foreign  corrupt
+  m = 4 000       24 000       8 500        500     15 000          4             0        0        1
+  all rows        42 000      26 500        500     15 000          4             0        0        1
 
 m = 4 000: interrupted; 1 500 of 4 000 messages were sent, and 500 copies of them had not come
-  receiving node                            copies    missing      p50      p99      max
-  node 0 ws://127.0.0.1:7101/                5 500     10 500   550 µs  1.09 ms  1.10 ms
-  node 1 ws://127.0.0.1:7102/                1 500      2 500   150 µs   297 µs   300 µs
-  node 2 ws://127.0.0.1:7103/                1 500      2 500   150 µs   297 µs   300 µs
+  receiving node                            copies    missing   not sent      p50      p99      max
+  node 0 ws://127.0.0.1:7101/                5 500        500     10 000   550 µs  1.09 ms  1.10 ms
+  node 1 ws://127.0.0.1:7102/                1 500          0      2 500   150 µs   297 µs   300 µs
+  node 2 ws://127.0.0.1:7103/                1 500          0      2 500   150 µs   297 µs   300 µs
   lost receive socket 3 after 31.0 ms: node 0 ws://127.0.0.1:7101/: closed by the node: 1001 going
-    away
+    away, after 1.50 s in which nothing came or left
 
 Latency, m = 4 000 (a burst has no due times: the clock starts at the send)
                 samples      p50      p99    p99.9      max

@@ -445,6 +445,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             lost: self.take_losses(start),
             opcodes,
             sent: row.sent,
+            sent_each: row.senders.all.iter().map(|sender| (sender.sender, sender.sent)).collect(),
             first_send: row.first_send,
             last_send: row.last_send,
             stamps,

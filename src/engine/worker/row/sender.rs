@@ -24,6 +24,8 @@ pub(super) struct Sender {
     /// Bytes of the flight that the kernel has taken.
     taken_bytes: usize,
     lost: bool,
+    /// Messages that the kernel took whole: the first ones.
+    pub(super) sent: u32,
 }
 
 /// Frames that leave in one send.
@@ -47,6 +49,7 @@ impl Sender {
             in_flight: 0..0,
             taken_bytes: 0,
             lost: false,
+            sent: 0,
         }
     }
 
@@ -90,7 +93,8 @@ impl Sender {
         self.split(&(flight.start..flight.start + whole))
     }
 
-    fn split(&self, flight: &Range<u32>) -> Sent {
+    fn split(&mut self, flight: &Range<u32>) -> Sent {
+        self.sent = self.sent.max(flight.end);
         let warmup = flight.end.min(self.measured).saturating_sub(flight.start);
         Sent { warmup: warmup.into(), measured: flight.len() as u64 - u64::from(warmup) }
     }

@@ -1,0 +1,32 @@
+//! What is known of copies that did not come, and of sockets that were lost, as a document keeps it.
+//!
+//! Belongs here: these two types, field by field. Does not: the rest of a row (`build`).
+
+use super::row;
+use crate::measure::outcome::{LostSocket, StreamGap};
+use crate::units::Nanos;
+
+pub(super) fn gap(gap: &StreamGap) -> row::Gap {
+    let StreamGap { sender, socket, node, missing, ranges, truncated } = gap;
+    row::Gap {
+        sender: (*sender).into(),
+        socket: (*socket).into(),
+        node: *node as u64,
+        missing: *missing,
+        ranges: ranges.iter().map(|&(first, last)| [first, last]).collect(),
+        truncated: *truncated,
+    }
+}
+
+pub(super) fn lost_socket(lost: &LostSocket) -> row::LostSocket {
+    let LostSocket { socket, node, at, idle, close_code, our_close_code, reason } = lost;
+    row::LostSocket {
+        socket: (*socket).into(),
+        node: *node as u64,
+        at_s: at.as_secs_f64(),
+        idle_s: idle.map(Nanos::as_secs_f64),
+        close_code: *close_code,
+        our_close_code: *our_close_code,
+        reason: reason.as_str().into(),
+    }
+}
