@@ -569,7 +569,7 @@ mod tests {
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(Change, &str, Trust); 25] = [
+        let table: [(Change, &str, Trust); 26] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
             (|c| c.run.unattributable = 1, "ids-overflowed", Void),
@@ -615,6 +615,7 @@ mod tests {
             (|c| c.beside = Beside::Nodes, "shared-cores", Degraded),
             (untuned, "host-untuned", Degraded),
             (|c| c.smt_siblings = vec![(0, 8)], "smt-siblings", Degraded),
+            (|c| c.run.delivery.earlier = 1, "late-arrivals", Degraded),
         ];
         for (change, code, severity) in table {
             assert_eq!(codes(change), [(code, severity)]);
