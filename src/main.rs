@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use fanstorm::cli::exit::Exit;
-use fanstorm::cli::{Cli, Command, audit, cluster, report, run};
+use fanstorm::cli::{Cli, Command, audit, cluster, grant, report, run};
 
 fn main() -> ExitCode {
     match Cli::from_process() {
@@ -16,5 +16,6 @@ fn main() -> ExitCode {
             Exit::Host.into()
         }),
         Command::ClusterChild { .. } => fanstorm::cluster::child_main(),
+        Command::AskForIoUring => grant::answer_parent(),
     }
 }

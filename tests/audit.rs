@@ -459,7 +459,7 @@ fn io_uring_stops_the_audit_exactly_where_it_stops_a_run() {
             let mut facts = facts("tuned");
             facts.uring.attempt = Some(Err(refusal.clone()));
             let need = Need { io_uring: asked, ..small() };
-            let refused = choose(wish, Err(refusal.clone())).is_err();
+            let refused = choose(wish, || Err(refusal.clone())).is_err();
             assert_eq!(audit(&facts, &need).stops(), refused, "{refusal:?} {wish:?}");
         }
     }

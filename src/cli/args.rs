@@ -17,7 +17,7 @@ use crate::cluster::{ClusterConfig, FaultSpec};
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
 use crate::plan::discovery::DiscoveryUrl;
-use crate::plan::engine::Wish;
+use crate::plan::engine::{Engine, Wish};
 use crate::plan::load::Spec;
 use crate::plan::notice::Notice;
 use crate::plan::schedule::{Arrivals, Shape, messages_within};
@@ -138,7 +138,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "NUMBER|LIST", help_heading = GENERATOR)]
     cores: Option<Cores>,
 
-    /// What the workers ask the kernel through: io_uring, or epoll where the host withholds it (auto)
+    /// What workers and the embedded cluster ask the kernel through: io_uring, or epoll where the host
+    /// withholds it (auto)
     #[arg(long, value_name = "NAME", default_value = "auto", help_heading = GENERATOR)]
     engine: EngineArg,
 
@@ -223,8 +224,8 @@ pub struct Embedded<'a> {
 }
 
 impl Embedded<'_> {
-    /// What to start, on these CPUs, for so many sockets.
-    pub fn config(&self, cpus: &[usize], sockets: u64) -> ClusterConfig {
+    /// What to start, on these CPUs, for so many sockets, on what the workers stand on.
+    pub fn config(&self, cpus: &[usize], sockets: u64, engine: Engine) -> ClusterConfig {
         ClusterConfig {
             nodes: self.nodes.into(),
             relay: self.relay,
@@ -233,6 +234,7 @@ impl Embedded<'_> {
             cpus: cpus.to_vec(),
             fault_log: self.fault_log.map(ToOwned::to_owned),
             clients: Some(sockets),
+            io_uring: engine == Engine::IoUring,
             ..ClusterConfig::default()
         }
     }
@@ -473,7 +475,6 @@ mod tests {
 
     use super::*;
     use crate::plan::dialing::Dialing;
-    use crate::plan::engine::Engine;
     use crate::plan::fan_out::FanOut;
     use crate::plan::wait::WaitMode;
 
@@ -667,7 +668,7 @@ mod tests {
         match args(words).source() {
             Ok(Source::Embedded(e)) => {
                 assert_eq!(e.to_string(), "embedded relay, fault 4:drop=0.001");
-                let config = e.config(&[1, 2], 6);
+                let config = e.config(&[1, 2], 6, Engine::Epoll);
                 assert_eq!((config.nodes, config.cpus, config.seed), (5, vec![1, 2], 42));
             }
             other => panic!("{other:?}"),

@@ -16,6 +16,7 @@ use super::args::{RunArgs, Source};
 use super::discover;
 use super::exit::Exit;
 use super::fix::FixFiles;
+use super::grant;
 use super::need;
 use super::run::{self, RunError, warn};
 use crate::engine::ring::RingConfig;
@@ -70,7 +71,8 @@ fn attempt(args: &AuditArgs) -> Result<Exit, RunError> {
         need.limits.busiest = "one node of the embedded cluster".to_owned();
     }
     let mut facts = Facts::read();
-    facts.uring.attempt = Some(try_rings(&plan));
+    let asks = args.run.engine() != Wish::Only(Engine::Epoll);
+    facts.uring.attempt = asks.then(|| try_rings(&plan));
     let audit = audit::audit(&facts, &need);
     let audited = Audited { plan: &plan, facts: &facts, need: &need, audit: &audit };
 
@@ -87,7 +89,7 @@ fn attempt(args: &AuditArgs) -> Result<Exit, RunError> {
 /// The smallest first, which is refused for reasons of its own; then those of the plan, which may be more
 /// than the user's locked memory holds.
 fn try_rings(plan: &Plan) -> Result<(), Refusal> {
-    io_uring::probe(run::smallest_ring)?;
+    grant::io_uring()?;
     let refusal = io_uring::probe(|| rings(plan)).err();
     // Descriptors are the business of rules of their own.
     refusal.filter(|refusal| *refusal == Refusal::Memory).map_or(Ok(()), Err)

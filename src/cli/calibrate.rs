@@ -16,6 +16,7 @@ use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
 use crate::measure::verdict::Beside;
 use crate::plan::Plan;
+use crate::plan::engine::Engine;
 use crate::plan::fan_out::FanOut;
 use crate::plan::targets::{NodeUrl, PushNode, Targets};
 
@@ -88,6 +89,7 @@ fn against_relays(
         cpus,
         seed: plan.seed,
         clients: Some(plan.sockets()),
+        io_uring: plan.engine == Engine::IoUring,
         ..ClusterConfig::default()
     };
     let cluster = Cluster::start(&config)?;

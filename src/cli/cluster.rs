@@ -13,7 +13,11 @@ use anyhow::Context;
 use clap::Args;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::grant;
+use super::words::EngineArg;
 use crate::cluster::{Audience, Cluster, ClusterConfig, FAULTS, FaultSpec};
+use crate::host::io_uring::Refusal;
+use crate::plan::engine::{self, Engine, EngineRefused, Wish};
 use crate::report::plain::plain;
 
 /// How often signals are looked at.
@@ -54,6 +58,10 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     cores: Vec<usize>,
 
+    /// What its processes ask the kernel through: io_uring, or epoll where the host withholds it (auto)
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    engine: EngineArg,
+
     /// Seed of everything random: the discovery's order, ids, faults
     #[arg(long, value_name = "NUMBER", default_value = "42")]
     seed: u64,
@@ -80,8 +88,9 @@ fn faults_help() -> String {
 pub fn run(args: &ClusterArgs) -> anyhow::Result<ExitCode> {
     // Before the first child: a signal during the start must not leave it to chance who cleans up.
     let is_asked_to_end = end_signal().context("signals cannot be watched")?;
-    let mut cluster = Cluster::start(&args.config())?;
-    if !cluster.is_on_io_uring() {
+    let (engine, notice) = args.engine()?;
+    let mut cluster = Cluster::start(&args.config(engine))?;
+    if notice || (engine == Engine::IoUring && !cluster.is_on_io_uring()) {
         let _ = writeln!(
             io::stderr(),
             "note: this host refuses io_uring (`fanstorm audit` says why): the cluster uses epoll"
@@ -92,7 +101,20 @@ pub fn run(args: &ClusterArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl ClusterArgs {
-    fn config(&self) -> ClusterConfig {
+    /// What it stands on, and whether that is for want of io_uring. Memory is no refusal here: the
+    /// queues of a cluster are of another size than those that were tried.
+    fn engine(&self) -> Result<(Engine, bool), EngineRefused> {
+        match self.engine.into() {
+            Wish::Only(engine) => engine::choose(Wish::Only(engine), grant::io_uring)
+                .map(|(engine, _)| (engine, false)),
+            Wish::Auto => match grant::io_uring() {
+                Ok(()) | Err(Refusal::Memory) => Ok((Engine::IoUring, false)),
+                Err(_) => Ok((Engine::Epoll, true)),
+            },
+        }
+    }
+
+    fn config(&self, engine: Engine) -> ClusterConfig {
         ClusterConfig {
             nodes: self.nodes.into(),
             relay: self.relay,
@@ -105,6 +127,7 @@ impl ClusterArgs {
             port: self.port,
             node_port: self.node_port,
             clients: None,
+            io_uring: engine == Engine::IoUring,
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod dial;
 pub mod discover;
 pub mod exit;
 pub mod fix;
+pub mod grant;
 pub mod need;
 pub mod output;
 pub mod plots;
@@ -77,6 +78,9 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Says whether io_uring is granted: started where the answer may be the end of who asks.
+    #[command(hide = true)]
+    AskForIoUring,
 }
 
 impl Cli {

@@ -10,27 +10,26 @@ use super::args::{Embedded, RunArgs, Source};
 use super::calibrate::calibrate;
 use super::discover;
 use super::exit::{Exit, exit_code};
+use super::grant;
 use super::need;
 use super::output::{JsonTarget, Pipe, ResultFile};
 use super::plots::Plots;
 use super::signals::Signals;
 use super::view::View;
 use crate::cluster::{Cluster, ClusterError};
-use crate::engine::ring::RingConfig;
-use crate::engine::ring::uring::UringRing;
 use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
 use crate::host::limits::LimitError;
 use crate::host::ports::{LocalPorts, check_source, is_this_host};
 use crate::host::topology::{Nic, Topology};
-use crate::host::{HostError, audit, clock, io_uring, limits};
+use crate::host::{HostError, audit, clock, limits};
 use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
 use crate::measure::verdict::Beside;
 use crate::plan::Plan;
 use crate::plan::descriptors::DescriptorError;
-use crate::plan::engine::{self as engine_choice, EngineRefused};
+use crate::plan::engine::{self as engine_choice, Engine, EngineRefused};
 use crate::plan::load::Load;
 use crate::plan::notice::Notice;
 use crate::plan::origins::OriginError;
@@ -60,7 +59,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let mut result_file = open_result(args)?;
     let mut log_file = args.hlog().map(|path| ResultFile::open("--hlog", path)).transpose()?;
     let embedded = matches!(source, Source::Embedded(_));
-    let (engine, notice) = engine_choice::choose(args.engine(), io_uring::probe(smallest_ring))?;
+    let (engine, notice) = engine_choice::choose(args.engine(), grant::io_uring)?;
     limits::raise_descriptors();
     // Before an embedded cluster takes its part of what there is.
     let host = limits::Facts::read();
@@ -70,7 +69,8 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     };
     limits::tasks(&host, need::tasks(1, nodes)).map_err(HostError::from)?;
 
-    let Stage { cluster, cluster_is, targets, placement, notices } = stage(args, source, &load)?;
+    let Stage { cluster, cluster_is, targets, placement, notices } =
+        stage(args, source, &load, engine)?;
     let plan = Plan::new(load, targets, placement.workers, engine)?;
     let plan = settled(plan)?;
     let facts = audit::facts::Facts::read();
@@ -178,9 +178,14 @@ struct Stage {
     notices: Vec<Notice>,
 }
 
-fn stage(args: &RunArgs, source: Source<'_>, load: &Load) -> Result<Stage, RunError> {
+fn stage(
+    args: &RunArgs,
+    source: Source<'_>,
+    load: &Load,
+    engine: Engine,
+) -> Result<Stage, RunError> {
     match source {
-        Source::Embedded(embedded) => on_embedded(args, &embedded, load),
+        Source::Embedded(embedded) => on_embedded(args, &embedded, load, engine),
         Source::Discovery(url) => {
             let urls = discover::nodes(url, args.connect_timeout())?;
             on_others(args, &urls, format!("discovery {url}"), load)
@@ -189,11 +194,16 @@ fn stage(args: &RunArgs, source: Source<'_>, load: &Load) -> Result<Stage, RunEr
     }
 }
 
-fn on_embedded(args: &RunArgs, embedded: &Embedded<'_>, load: &Load) -> Result<Stage, RunError> {
+fn on_embedded(
+    args: &RunArgs,
+    embedded: &Embedded<'_>,
+    load: &Load,
+    engine: Engine,
+) -> Result<Stage, RunError> {
     let mut notices = Vec::new();
     let placement = place(args, load, embedded.nodes.into(), None, &mut notices)?;
     let sockets = load.sockets(embedded.nodes.into());
-    let cluster = Cluster::start(&embedded.config(&placement.cluster, sockets))?;
+    let cluster = Cluster::start(&embedded.config(&placement.cluster, sockets, engine))?;
     let url = cluster.discovery_url().parse().expect("the cluster makes a URL");
     let mut urls = discover::nodes(&url, args.connect_timeout())?;
     urls.sort_by_key(|url| place_of(url, cluster.node_urls()));
@@ -254,11 +264,6 @@ pub(super) fn place(
         notices.push(Notice::SharedCpus);
     }
     Ok(placement)
-}
-
-/// A ring like a worker's, as small as it can be: whether the host lets us.
-pub(super) fn smallest_ring() -> io::Result<()> {
-    UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 4096, direct: false }).map(drop)
 }
 
 /// With what would fit, where memory is what there is too little of.

@@ -51,7 +51,7 @@ fn obey() -> io::Result<std::convert::Infallible> {
         pin(cpu)?;
     }
     raise_descriptor_limit();
-    let queues = Queues::of(order.connections);
+    let queues = order.io_uring.then(|| Queues::of(order.connections));
     match (order.role, mesh) {
         (Role::Node(role), Some(mesh)) => {
             let node = node::Node::new(&role, order.seed)?;
@@ -82,7 +82,7 @@ fn ready(kernel: Kernel) -> io::Result<()> {
 
 /// Runs the child's work; comes back only with an error.
 fn run<F: Future<Output = io::Result<()>> + 'static>(
-    queues: Queues,
+    queues: Option<Queues>,
     work: impl FnOnce(Kernel) -> F,
 ) -> io::Result<std::convert::Infallible> {
     let thread = std::thread::Builder::new().name("parent".to_owned());

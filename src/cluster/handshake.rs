@@ -51,6 +51,8 @@ pub(super) struct Order {
     pub(super) cpu: Option<usize>,
     /// Connections to be ready for, where that is known.
     pub(super) connections: Option<u64>,
+    /// Whether to ask for io_uring: a filter may kill who does.
+    pub(super) io_uring: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

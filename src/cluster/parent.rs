@@ -47,6 +47,8 @@ pub struct ClusterConfig {
     pub node_port: Option<u16>,
     /// Clients of any one node at most, where that is known: it makes room for no more.
     pub clients: Option<u64>,
+    /// Its processes take io_uring where the kernel grants it; without this they do not ask.
+    pub io_uring: bool,
 }
 
 impl Default for ClusterConfig {
@@ -63,6 +65,7 @@ impl Default for ClusterConfig {
             port: None,
             node_port: None,
             clients: None,
+            io_uring: true,
         }
     }
 }
@@ -197,7 +200,7 @@ impl Cluster {
             };
             let (seed, cpu, connections) =
                 (config.seed, config.cpu(index), config.connections(index));
-            child.say(&Order { role, seed, cpu, connections })
+            child.say(&Order { role, seed, cpu, connections, io_uring: config.io_uring })
         })?;
         let ready = self.each(|_, child| child.hear::<Ready>())?;
         self.io_uring = ready.iter().all(|child| child.io_uring);

@@ -60,24 +60,29 @@ pub(super) enum Kernel {
     Readiness,
 }
 
-/// Runs one thread's work to its end on the best that the kernel grants.
+/// Runs one thread's work to its end on the best that the kernel grants; without queues, on epoll.
 ///
 /// # Errors
 /// The work's own, or that not even epoll is to be had.
 pub(super) fn block_on<F: Future<Output = io::Result<()>> + 'static>(
-    queues: Queues,
+    queues: Option<Queues>,
     work: impl FnOnce(Kernel) -> F,
 ) -> io::Result<()> {
+    let Some(queues) = queues else { return on_readiness(work) };
     match runtime(queues) {
         // Never dropped while reads are in flight: see `child`.
         Ok(runtime) => runtime.block_on(work(Kernel::Uring)),
-        Err(error) if is_refused(&error) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            LocalSet::new().block_on(&runtime, work(Kernel::Readiness))
-        }
+        Err(error) if is_refused(&error) => on_readiness(work),
         // Memory or descriptors: a cluster on something else would be another cluster, and nobody told.
         Err(error) => Err(explained(error)),
     }
+}
+
+fn on_readiness<F: Future<Output = io::Result<()>> + 'static>(
+    work: impl FnOnce(Kernel) -> F,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, work(Kernel::Readiness))
 }
 
 /// As large as the queues are to be, or as the kernel lets them be.

@@ -33,6 +33,32 @@ pub enum Refusal {
          with a profile that allows io_uring_setup, io_uring_enter and io_uring_register"
     )]
     Seccomp,
+    /// SIGSYS in the process that asked.
+    #[error(
+        "io_uring is blocked by a seccomp filter that kills whoever asks for it (SIGSYS): run the \
+         container with `--security-opt seccomp=unconfined`, or with a profile that allows \
+         io_uring_setup, io_uring_enter and io_uring_register"
+    )]
+    Killed,
+    /// A ring can be made, and is of no use.
+    #[error(
+        "io_uring can be set up but not entered, since a seccomp filter blocks io_uring_enter \
+         ({error}): run the container with `--security-opt seccomp=unconfined`, or with a profile \
+         that allows it"
+    )]
+    NotEntered {
+        /// What the system call said.
+        error: String,
+    },
+    /// A filter is on, and the process that was to ask in our place did not.
+    #[error(
+        "it is unknown whether the seccomp filter of this process grants io_uring, since no other \
+         process could ask ({reason}): let one more be started (ulimit -u, docker --pids-limit)"
+    )]
+    Untried {
+        /// What kept it.
+        reason: String,
+    },
     /// The release is too old for the features that we use.
     #[error(
         "this kernel ({release}) is too old: fanstorm needs io_uring as of Linux {}.{}, upgrade it",
@@ -85,6 +111,24 @@ pub fn explained(error: io::Error) -> io::Error {
     }
 }
 
+/// Of an attempt: the ring was made, and could not be entered.
+#[derive(Debug, thiserror::Error)]
+#[error("io_uring_enter: {0}")]
+pub struct NotEntered(pub io::Error);
+
+/// Whether a system call may end this process instead of failing: a seccomp filter can. Also where
+/// nobody can say.
+pub fn may_be_deadly() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status");
+    status.map_or(true, |status| is_filtered(&status))
+}
+
+/// By `Seccomp:` of proc_pid_status(5), which a kernel without seccomp does not have.
+fn is_filtered(status: &str) -> bool {
+    let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
+    mode.is_some_and(|mode| mode.trim() != "0")
+}
+
 /// What the diagnosis rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -127,6 +171,9 @@ pub fn probe(attempt: impl FnOnce() -> io::Result<()>) -> Result<(), Refusal> {
 /// features back to releases that look too old.
 pub fn diagnose(facts: &Facts, error: &io::Error) -> Refusal {
     let release = facts.release.clone();
+    if let Some(NotEntered(error)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return Refusal::NotEntered { error: error.to_string() };
+    }
     match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::PERM | Errno::ACCESS) => match facts.disabled {
             Some(value @ 1..) => Refusal::Sysctl { value },
@@ -177,6 +224,9 @@ mod tests {
             (Refusal::Sysctl { value: 2 }, "sysctl -w kernel.io_uring_disabled=0"),
             (Refusal::Sysctl { value: 1 }, "kernel.io_uring_group"),
             (Refusal::Seccomp, "--security-opt seccomp=unconfined"),
+            (Refusal::Killed, "--security-opt seccomp=unconfined"),
+            (Refusal::NotEntered { error: "EPERM".to_owned() }, "seccomp=unconfined"),
+            (Refusal::Untried { reason: "EAGAIN".to_owned() }, "ulimit -u"),
             (Refusal::TooOld { release: "5.4.0".to_owned() }, "Linux 6.1"),
             (Refusal::Absent { release: "6.8.0".to_owned() }, "CONFIG_IO_URING"),
             (Refusal::Memory, "ulimit -l"),
@@ -184,6 +234,23 @@ mod tests {
             let text = refusal.to_string();
             assert!(text.contains(remedy) && !text.contains('\n'), "{text}");
         }
+    }
+
+    #[test]
+    fn a_ring_that_cannot_be_entered_is_told_from_one_that_cannot_be_made() {
+        for errno in [Errno::PERM, Errno::NOSYS] {
+            let attempt = || Err(io::Error::other(NotEntered(errno.into())));
+            let refusal = probe(attempt).unwrap_err();
+            assert!(matches!(refusal, Refusal::NotEntered { .. }), "{refusal:?}");
+            assert!(!refusal.is_fixed_on_the_spot(), "no command of the user lifts a filter");
+        }
+    }
+
+    #[test]
+    fn a_filter_is_seen_in_the_status_of_the_process() {
+        assert!(is_filtered("Name:\tx\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n"));
+        assert!(!is_filtered("Name:\tx\nSeccomp:\t0\nSeccomp_filters:\t0\n"));
+        assert!(!is_filtered("Name:\tx\n"), "a kernel without seccomp");
     }
 
     #[test]

@@ -49,7 +49,7 @@ const OWNED: &[Owned] = &[
             "std::os::unix::process::CommandExt",
         ],
         except: &[],
-        owners: &["src/cluster/"],
+        owners: &["src/cluster/", "src/cli/grant.rs"],
         instead: "ask `cluster` to start and end it",
     },
     Owned {

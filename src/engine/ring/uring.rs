@@ -34,6 +34,7 @@ use super::buffers::{self, BufferRing, GROUP, TIMED_GROUP};
 use super::handle::{Aim, Handle, aimed};
 use super::token::{UNWATCHED, bit, decode, token, unwrap_timed};
 use super::{Completion, Filled, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
+use crate::host::io_uring::NotEntered;
 use crate::units::Nanos;
 
 /// How long the end of a ring may take before its memory is leaked rather than freed.
@@ -96,12 +97,15 @@ pub struct UringRing {
     ring: IoUring,
 }
 
-/// Whether this host lets us make a ring with the features that we need.
+/// Whether this host lets us make a ring with the features that we need, and enter it.
 ///
 /// # Errors
-/// The kernel's errno: `EPERM` (sysctl or seccomp), `ENOSYS` (no io_uring), `EINVAL` (too old).
+/// The kernel's errno: `EPERM` (sysctl or seccomp), `ENOSYS` (no io_uring), `EINVAL` (too old); or
+/// [`NotEntered`].
 pub fn probe() -> io::Result<()> {
-    UringRing::new(RingConfig { slots: 1, buffers: 1, buffer_bytes: 64, direct: false }).map(drop)
+    let config = RingConfig { slots: 1, buffers: 1, buffer_bytes: 64, direct: false };
+    let entered = UringRing::new(config)?.ring.submit();
+    entered.map(drop).map_err(|error| io::Error::other(NotEntered(error)))
 }
 
 impl UringRing {

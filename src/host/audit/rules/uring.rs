@@ -43,7 +43,9 @@ const fn wants(refusal: &Refusal) -> &'static str {
 fn is(facts: &Facts, refusal: &Refusal) -> String {
     match refusal {
         Refusal::Sysctl { value } => value.to_string(),
-        Refusal::Seccomp => "blocked by seccomp".to_owned(),
+        Refusal::Seccomp | Refusal::NotEntered { .. } => "blocked by seccomp".to_owned(),
+        Refusal::Killed => "seccomp kills (SIGSYS)".to_owned(),
+        Refusal::Untried { .. } => "unknown".to_owned(),
         Refusal::TooOld { release } | Refusal::Absent { release } => format!("Linux {release}"),
         Refusal::Memory => match facts.memory.memlock_bytes {
             Some(bytes) if bytes < u64::MAX => format!("ENOMEM, memlock {}", Bytes(bytes)),
@@ -62,7 +64,7 @@ fn why(refusal: &Refusal) -> String {
 fn remedy(refusal: &Refusal) -> Remedy {
     match refusal {
         Refusal::Sysctl { .. } => Remedy::Sysctl("0".to_owned()),
-        Refusal::Seccomp => Remedy::Advice(
+        Refusal::Seccomp | Refusal::Killed | Refusal::NotEntered { .. } => Remedy::Advice(
             "docker run --security-opt seccomp=FILE, a profile that tuning/containers/allow-io-uring.py \
              makes, or unconfined"
                 .to_owned(),
@@ -74,6 +76,6 @@ fn remedy(refusal: &Refusal) -> Remedy {
              memlock=-1, or --engine epoll"
                 .to_owned(),
         ),
-        Refusal::Other { .. } => Remedy::Advice("--engine epoll".to_owned()),
+        Refusal::Other { .. } | Refusal::Untried { .. } => Remedy::Advice("--engine epoll".to_owned()),
     }
 }
