@@ -9,8 +9,18 @@ use tungstenite::handshake::derive_accept_key;
 /// more without ending its head is not answering an upgrade.
 pub const RESPONSE_BYTES_MAX: usize = 16 * 1024;
 
-/// Header lines that a response may have.
-const HEADERS_MAX: usize = 64;
+/// Header fields that are read without memory of their own: an ordinary answer has fewer.
+const HEADERS_USUAL: usize = 64;
+
+/// What [`RESPONSE_BYTES_MAX`] can hold: the bytes bound a head, not the number of its fields. The
+/// shortest one is a letter, a colon and a line feed.
+const HEADERS_MAX: usize = RESPONSE_BYTES_MAX / 3;
+
+/// Interim answers (RFC 9110, section 15.2) that may come before the one that counts.
+const INTERIM_MAX: usize = 8;
+
+/// Of a text that a node has worded, so many characters are told.
+const TOLD_MAX: usize = 100;
 
 /// Why a response does not open a WebSocket: one clause, to be read after the node's URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +61,9 @@ pub enum UpgradeError {
     /// A subprotocol that we did not offer.
     #[error("chose the subprotocol `{0}`, which was not offered")]
     UnexpectedSubprotocol(String),
+    /// One interim answer after the other.
+    #[error("answered the upgrade with more than {INTERIM_MAX} interim responses (1xx)")]
+    Interim,
     /// No end of the head within [`RESPONSE_BYTES_MAX`].
     #[error("answered the upgrade with more than 16 KiB of headers")]
     TooLarge,
@@ -83,25 +96,59 @@ pub fn request(host: &str, target: &str, key: &str, extra: &[(&str, &str)]) -> V
 
 /// Reads a response from the front of everything that has come on the socket. `Some(consumed)`
 /// when it opens the WebSocket: the bytes after `consumed` belong to the decoder. `None` while
-/// its head is not whole.
+/// its head is not whole. Interim answers before it are passed over.
 ///
 /// # Errors
 /// What in the response does not satisfy RFC 6455 section 4.1.
 pub fn parse_response(bytes: &[u8], expected_accept: &str) -> Result<Option<usize>, UpgradeError> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut response = httparse::Response::new(&mut headers);
-    let head = &bytes[..bytes.len().min(RESPONSE_BYTES_MAX)];
-    match response.parse(head).map_err(UpgradeError::NotHttp)? {
-        httparse::Status::Complete(consumed) => {
-            check_status(&response)?;
-            check_headers(response.headers, expected_accept)?;
-            Ok(Some(consumed))
+    let heads = &bytes[..bytes.len().min(RESPONSE_BYTES_MAX)];
+    let mut passed = 0;
+    for _ in 0..=INTERIM_MAX {
+        match parse_head(&heads[passed..], expected_accept)? {
+            Head::Interim(len) => passed += len,
+            Head::Accepted(len) => return Ok(Some(passed + len)),
+            Head::Partial if bytes.len() >= RESPONSE_BYTES_MAX => {
+                return Err(UpgradeError::TooLarge);
+            }
+            Head::Partial => return Ok(None),
         }
-        httparse::Status::Partial if bytes.len() >= RESPONSE_BYTES_MAX => {
-            Err(UpgradeError::TooLarge)
-        }
-        httparse::Status::Partial => Ok(None),
     }
+    Err(UpgradeError::Interim)
+}
+
+/// What is in front, with its length.
+enum Head {
+    Partial,
+    Interim(usize),
+    Accepted(usize),
+}
+
+fn parse_head(bytes: &[u8], accept: &str) -> Result<Head, UpgradeError> {
+    match parse_into(&mut [httparse::EMPTY_HEADER; HEADERS_USUAL], bytes, accept) {
+        Err(UpgradeError::NotHttp(httparse::Error::TooManyHeaders)) => {
+            parse_into(&mut vec![httparse::EMPTY_HEADER; HEADERS_MAX], bytes, accept)
+        }
+        parsed => parsed,
+    }
+}
+
+fn parse_into<'b>(
+    headers: &mut [httparse::Header<'b>],
+    bytes: &'b [u8],
+    accept: &str,
+) -> Result<Head, UpgradeError> {
+    let mut response = httparse::Response::new(headers);
+    let httparse::Status::Complete(len) = response.parse(bytes).map_err(UpgradeError::NotHttp)?
+    else {
+        return Ok(Head::Partial);
+    };
+    // 101 is an answer; all else of its class comes before one.
+    if matches!(response.code, Some(100 | 102..=199)) {
+        return Ok(Head::Interim(len));
+    }
+    check_status(&response)?;
+    check_headers(response.headers, accept)?;
+    Ok(Head::Accepted(len))
 }
 
 fn check_status(response: &httparse::Response<'_, '_>) -> Result<(), UpgradeError> {
@@ -109,7 +156,7 @@ fn check_status(response: &httparse::Response<'_, '_>) -> Result<(), UpgradeErro
         Some(101) => Ok(()),
         status => Err(UpgradeError::Refused {
             status: status.unwrap_or_default(),
-            reason: response.reason.unwrap_or_default().to_owned(),
+            reason: told(response.reason.unwrap_or_default()),
         }),
     }
 }
@@ -121,13 +168,14 @@ fn check_headers(headers: &[httparse::Header<'_>], accept: &str) -> Result<(), U
         .next()
         .ok_or(UpgradeError::Missing("Sec-WebSocket-Accept"))?;
     if found != accept {
-        return Err(UpgradeError::WrongAccept { expected: accept.to_owned(), found });
+        let (expected, found) = (accept.to_owned(), told(&found));
+        return Err(UpgradeError::WrongAccept { expected, found });
     }
     if let Some(extension) = values(headers, "Sec-WebSocket-Extensions").next() {
-        return Err(UpgradeError::UnexpectedExtension(extension));
+        return Err(UpgradeError::UnexpectedExtension(told(&extension)));
     }
     if let Some(subprotocol) = values(headers, "Sec-WebSocket-Protocol").next() {
-        return Err(UpgradeError::UnexpectedSubprotocol(subprotocol));
+        return Err(UpgradeError::UnexpectedSubprotocol(told(&subprotocol)));
     }
     Ok(())
 }
@@ -146,7 +194,7 @@ fn demand(
         first.get_or_insert(value);
     }
     Err(match first {
-        Some(value) => UpgradeError::WrongHeader { name, value },
+        Some(value) => UpgradeError::WrongHeader { name, value: told(&value) },
         None => UpgradeError::Missing(name),
     })
 }
@@ -156,6 +204,15 @@ fn values(headers: &[httparse::Header<'_>], name: &str) -> impl Iterator<Item = 
         .iter()
         .filter(move |header| header.name.eq_ignore_ascii_case(name))
         .map(|header| String::from_utf8_lossy(header.value).trim().to_owned())
+}
+
+/// What a person reads of a text that a node has worded: it fits into a line.
+fn told(text: &str) -> String {
+    let text = text.lines().next().unwrap_or_default();
+    match text.char_indices().nth(TOLD_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// RFC 4648 section 4, for the one place that needs it.
@@ -331,6 +388,60 @@ mod tests {
         for (lines, clause) in cases {
             let refused = parse_response(&response(lines), ACCEPT).unwrap_err();
             assert_eq!(refused.to_string(), clause);
+        }
+    }
+
+    #[test]
+    fn the_number_of_header_fields_is_bounded_by_their_bytes_alone() {
+        let with = |fields: usize| {
+            let mut head = good();
+            head.truncate(head.len() - 2);
+            (0..fields).for_each(|_| head.extend_from_slice(b"a:\n"));
+            head.extend_from_slice(b"\r\n");
+            head
+        };
+        let most = (RESPONSE_BYTES_MAX - good().len()) / 3;
+        for fields in [0, 60, 61, 62, 100, 1_000, most] {
+            let head = with(fields);
+            assert_eq!(parse_response(&head, ACCEPT), Ok(Some(head.len())), "{fields} fields");
+        }
+        assert_eq!(parse_response(&with(most + 2), ACCEPT), Err(UpgradeError::TooLarge));
+    }
+
+    #[test]
+    fn a_handful_of_interim_answers_is_passed_over() {
+        let interim =
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n";
+        let before = |pairs: usize| [interim.repeat(pairs), good()].concat();
+        for pairs in [1, INTERIM_MAX / 2] {
+            let all = before(pairs);
+            for len in 0..all.len() {
+                assert_eq!(parse_response(&all[..len], ACCEPT), Ok(None), "{len} bytes");
+            }
+            let with_frame = [&all[..], b"\x81\x01a"].concat();
+            assert_eq!(parse_response(&with_frame, ACCEPT), Ok(Some(all.len())));
+        }
+        let too_many = before(INTERIM_MAX / 2 + 1);
+        assert_eq!(parse_response(&too_many, ACCEPT), Err(UpgradeError::Interim));
+        let refused = [&interim[..], b"HTTP/1.1 403 No\r\n\r\n"].concat();
+        let refused = parse_response(&refused, ACCEPT).unwrap_err();
+        assert_eq!(refused.to_string(), "refused the upgrade: 403 No");
+    }
+
+    #[test]
+    fn what_a_node_words_is_told_in_one_short_line() {
+        let long = "ä".repeat(5_000);
+        let status = "HTTP/1.1 101 OK";
+        let (upgrade, connection) = ("Upgrade: websocket", "Connection: Upgrade");
+        for lines in [
+            // Of a reason phrase beyond ASCII the parser tells nothing.
+            &[format!("HTTP/1.1 403 {}", "a".repeat(5_000)).as_str()][..],
+            &[status, &format!("Upgrade: {long}"), connection],
+            &[status, upgrade, connection, &format!("Sec-WebSocket-Accept: {long}")],
+        ] {
+            let refused = parse_response(&response(lines), ACCEPT).unwrap_err().to_string();
+            assert!(refused.chars().count() < 2 * TOLD_MAX && refused.contains('…'), "{refused}");
+            assert_eq!(refused.lines().count(), 1);
         }
     }
 
