@@ -18,7 +18,7 @@ use super::exit::Exit;
 use super::fix::FixFiles;
 use super::grant;
 use super::need;
-use super::run::{self, RunError, warn};
+use super::run::{self, Ask, RunError, warn};
 use crate::engine::ring::RingConfig;
 use crate::engine::ring::several::SeveralRings;
 use crate::host::audit::{self, Audit, facts::Facts};
@@ -27,7 +27,7 @@ use crate::host::limits;
 use crate::plan::Plan;
 use crate::plan::engine::{Engine, Wish};
 use crate::plan::load::Load;
-use crate::plan::targets::NodeUrl;
+use crate::plan::targets::{NodeUrl, distinct};
 use crate::report::audit::{Audited, fix, json, text};
 
 /// For `--help`.
@@ -128,10 +128,12 @@ fn plan(args: &RunArgs, source: Source<'_>, load: Load) -> Result<Plan, RunError
     let mut notices = Vec::new();
     let (urls, embedded) = match source {
         Source::Embedded(embedded) => (stand_ins(embedded.nodes), true),
-        Source::Discovery(url) => (discover::nodes(url, args.connect_timeout())?, false),
+        Source::Discovery(url) => {
+            (distinct(discover::nodes(url, args.connect_timeout())?, &mut notices), false)
+        }
         Source::Nodes(urls) => (urls.to_vec(), false),
     };
-    let targets = run::targets(args, &urls, &mut notices)?;
+    let targets = run::targets(args, &urls, Ask::Only, &mut notices)?;
     let others = (!embedded).then_some(&targets);
     let placement = run::place(args, &load, targets.len(), others, &mut notices)?;
     notices.iter().for_each(|notice| warn(&notice.to_string()));

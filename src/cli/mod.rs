@@ -21,6 +21,7 @@ pub mod need;
 pub mod output;
 pub mod plots;
 pub mod report;
+mod resolve;
 pub mod run;
 pub mod signals;
 pub mod view;

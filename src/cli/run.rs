@@ -4,7 +4,6 @@
 //! things themselves.
 
 use std::io::{self, Write};
-use std::net::ToSocketAddrs;
 
 use super::args::{Embedded, RunArgs, Source};
 use super::calibrate::calibrate;
@@ -14,6 +13,7 @@ use super::grant;
 use super::need;
 use super::output::{JsonTarget, Pipe, ResultFile};
 use super::plots::Plots;
+use super::resolve::Names;
 use super::signals::Signals;
 use super::view::View;
 use crate::cluster::{Cluster, ClusterError};
@@ -33,7 +33,7 @@ use crate::plan::engine::{self as engine_choice, Engine, EngineRefused};
 use crate::plan::load::Load;
 use crate::plan::notice::Notice;
 use crate::plan::origins::OriginError;
-use crate::plan::targets::{NodeUrl, TargetError, Targets};
+use crate::plan::targets::{NodeUrl, PushNode, TargetError, Targets, distinct};
 use crate::report::document::Document;
 use crate::report::plain::plain_lines;
 use crate::report::{Invocation, hlog, json};
@@ -187,10 +187,11 @@ fn stage(
     match source {
         Source::Embedded(embedded) => on_embedded(args, &embedded, load, engine),
         Source::Discovery(url) => {
-            let urls = discover::nodes(url, args.connect_timeout())?;
-            on_others(args, &urls, format!("discovery {url}"), load)
+            let mut notices = Vec::new();
+            let urls = distinct(discover::nodes(url, args.connect_timeout())?, &mut notices);
+            on_others(args, &urls, format!("discovery {url}"), load, notices)
         }
-        Source::Nodes(urls) => on_others(args, urls, "--node".to_owned(), load),
+        Source::Nodes(urls) => on_others(args, urls, "--node".to_owned(), load, Vec::new()),
     }
 }
 
@@ -207,7 +208,7 @@ fn on_embedded(
     let url = cluster.discovery_url().parse().expect("the cluster makes a URL");
     let mut urls = discover::nodes(&url, args.connect_timeout())?;
     urls.sort_by_key(|url| place_of(url, cluster.node_urls()));
-    let targets = targets(args, &urls, &mut notices)?;
+    let targets = targets(args, &urls, Ask::Only, &mut notices)?;
     let cluster_is = format!("{embedded}, discovery {url}");
     Ok(Stage { cluster: Some(cluster), cluster_is, targets, placement, notices })
 }
@@ -222,22 +223,40 @@ fn place_of(url: &NodeUrl, nodes: &[String]) -> Option<usize> {
 fn on_others(
     args: &RunArgs,
     urls: &[NodeUrl],
-    cluster_is: String,
+    mut cluster_is: String,
     load: &Load,
+    mut notices: Vec<Notice>,
 ) -> Result<Stage, RunError> {
-    let mut notices = Vec::new();
-    let targets = targets(args, urls, &mut notices)?;
+    let targets = targets(args, urls, Ask::AndTry, &mut notices)?;
+    for partial in notices.iter().filter_map(Notice::partial) {
+        cluster_is += &format!("; {partial}");
+    }
     let placement = place(args, load, targets.len(), Some(&targets), &mut notices)?;
     Ok(Stage { cluster: None, cluster_is, targets, placement, notices })
+}
+
+/// What may be done to find out where a name leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// The name service is asked.
+    Only,
+    /// Also, which of several addresses takes connections.
+    AndTry,
 }
 
 pub(super) fn targets(
     args: &RunArgs,
     urls: &[NodeUrl],
+    ask: Ask,
     notices: &mut Vec<Notice>,
 ) -> Result<Targets, TargetError> {
-    let resolver = |host: &str, port: u16| Ok((host, port).to_socket_addrs()?.collect());
-    Targets::new(urls, &args.push_node(), &resolver, notices)
+    let push_node = args.push_node();
+    let named = match &push_node {
+        PushNode::Url(url) => Some(url),
+        PushNode::First | PushNode::Index(_) => None,
+    };
+    let names = Names::of(urls.iter().chain(named), args.connect_timeout(), ask == Ask::AndTry);
+    Targets::new(urls, &push_node, &|name, port| names.addresses(name, port), notices)
 }
 
 /// `others` are the nodes, where they are not our own.

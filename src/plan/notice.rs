@@ -1,6 +1,7 @@
 //! What was decided for the user, who should know of it.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use crate::host::io_uring::Refusal;
 use crate::units::Count;
@@ -8,7 +9,7 @@ use crate::units::Count;
 /// Something that was decided for the user, who should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// A node is listed twice.
+    /// A discovery lists a node twice.
     SameNode {
         /// The second spelling.
         url: String,
@@ -23,6 +24,28 @@ pub enum Notice {
         written: String,
         /// How many runs it is.
         rows: usize,
+    },
+    /// Two nodes are at one address.
+    OneAddress {
+        /// The second.
+        url: String,
+        /// The first.
+        first: String,
+        /// Where both are.
+        addr: SocketAddr,
+        /// Their Host headers differ.
+        by_host: bool,
+        /// Further ones of which the same holds.
+        more: usize,
+    },
+    /// A name has addresses that nothing goes to.
+    OneOfSeveral {
+        /// The node.
+        url: String,
+        /// Where its sockets go.
+        addr: SocketAddr,
+        /// All that it has.
+        of: usize,
     },
     /// `--cores` asks for more workers than the plan can feed.
     FewerCores {
@@ -49,6 +72,14 @@ pub enum Notice {
     },
 }
 
+impl Notice {
+    /// What of a name is loaded, for the report: it has more addresses.
+    pub fn partial(&self) -> Option<String> {
+        let Self::OneOfSeveral { url, addr, of } = self else { return None };
+        Some(format!("{url} at {addr}, 1 of its {of} addresses"))
+    }
+}
+
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -73,6 +104,23 @@ impl fmt::Display for Notice {
                      (without this notice: --messages {each})"
                 )
             }
+            Self::OneAddress { url, first, addr, by_host, more } => {
+                let why = if *by_host {
+                    "their Host headers differ"
+                } else {
+                    "a balancer may have several behind it; name it once if it has not"
+                };
+                let more = match more {
+                    0 => String::new(),
+                    more => format!(" (so are {more} more)"),
+                };
+                write!(f, "{first} and {url} are both at {addr}{more}: taken for two nodes, {why}")
+            }
+            Self::OneOfSeveral { url, addr, of } => write!(
+                f,
+                "all sockets to {url} go to {addr}, 1 of its {of} addresses: name each with --node to \
+                 load them all"
+            ),
             Self::FewerCores { asked, taken, correlates } => {
                 let why = if *correlates {
                     "this dialect needs a socket to the push node on every core"

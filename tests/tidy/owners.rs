@@ -38,7 +38,7 @@ const OWNED: &[Owned] = &[
         what: "starting threads",
         marks: &["std::thread"],
         except: &["std::thread::available_parallelism"],
-        owners: &["src/engine/fleet.rs", "src/cluster/"],
+        owners: &["src/engine/fleet.rs", "src/cluster/", "src/cli/resolve.rs"],
         instead: "let `engine::fleet` run it, or do it on the thread at hand",
     },
     Owned {
