@@ -30,6 +30,9 @@ const MAX_EMBEDDED: i64 = 256;
 /// Size of the embedded cluster where nobody says: the seed's.
 const EMBEDDED_NODES: u16 = 3;
 
+/// What is drawn where nobody gives a seed: the same in each run.
+const SEED: u64 = 42;
+
 /// How long a rate is kept up where nobody says.
 const DURATION: Nanos = Nanos::from_secs(10);
 
@@ -166,9 +169,11 @@ pub struct RunArgs {
     #[command(flatten)]
     dial: DialArgs,
 
-    /// Seed of everything random: mask keys, faults of the embedded cluster
-    #[arg(long, value_name = "NUMBER", default_value = "42", help_heading = GENERATOR)]
-    seed: u64,
+    /// Seed of all that is drawn: Poisson arrivals, faults of the embedded cluster. Given, it is also
+    /// that of the upgrade and mask keys, so that a run can be replayed; without it they are the
+    /// system's, anew for each run [default: 42]
+    #[arg(long, value_name = "NUMBER", help_heading = GENERATOR)]
+    seed: Option<u64>,
 
     /// First run the same plan against a null cluster on loopback, and show the generator's own floor
     /// beside the result
@@ -271,7 +276,8 @@ impl RunArgs {
             max_message_bytes: self.max_message_bytes.0,
             frame_memory_bytes: self.frame_memory.0,
             partial_memory_bytes: self.partial_memory.map(|bytes| bytes.0),
-            seed: self.seed,
+            seed: self.seed(),
+            replay: self.seed.is_some(),
             dialing: self.dial.dialing(),
             test_turn_delay: self.test_turn_delay.unwrap_or_default(),
         })
@@ -325,6 +331,10 @@ impl RunArgs {
         Some(Notice::GroupedDigits { written: written.clone(), rows })
     }
 
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or(SEED)
+    }
+
     fn warmup(&self) -> Nanos {
         self.warmup.unwrap_or_default()
     }
@@ -339,7 +349,7 @@ impl RunArgs {
 
     fn arrivals(&self) -> Arrivals {
         match self.arrivals {
-            Some(ArrivalsArg::Poisson) => Arrivals::Poisson { seed: self.seed },
+            Some(ArrivalsArg::Poisson) => Arrivals::Poisson { seed: self.seed() },
             Some(ArrivalsArg::Constant) | None => Arrivals::Constant,
         }
     }
@@ -401,7 +411,7 @@ impl RunArgs {
             relay: self.relay,
             faults: &self.fault,
             fault_log: self.fault_log.as_deref(),
-            seed: self.seed,
+            seed: self.seed(),
         })
     }
 
@@ -527,6 +537,7 @@ mod tests {
             frame_memory_bytes: 2 << 30,
             partial_memory_bytes: Some(8 << 20),
             seed: 7,
+            replay: true,
             dialing: Dialing::default(),
             test_turn_delay: Nanos::ZERO,
         };

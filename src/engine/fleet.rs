@@ -134,7 +134,7 @@ impl Thread<'_> {
     }
 
     fn work<R: Ring>(&self, cpu: usize, ring: R) -> io::Result<()> {
-        let mut rng = fastrand::Rng::with_seed(self.plan.seed);
+        let mut rng = fastrand::Rng::with_seed(self.plan.key_seed());
         let rng = (0..=self.index).map(|_| rng.fork()).last().unwrap_or(rng);
         let lane = Lane { index: self.index, of: self.plan.workers() };
         let mut worker = Worker::new(self.plan, ring, Monotonic, self.seats, rng).in_lane(lane);

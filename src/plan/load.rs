@@ -53,8 +53,11 @@ pub struct Spec {
     pub frame_memory_bytes: u64,
     /// Messages that have begun and not ended take no more, over all workers.
     pub partial_memory_bytes: Option<u64>,
-    /// Seed of everything random on our side.
+    /// Seed of the schedule and of an embedded cluster's faults.
     pub seed: u64,
+    /// Upgrade and mask keys come from the seed as well, so that a run repeats its bytes. Otherwise
+    /// they are the system's, anew for each run.
+    pub replay: bool,
     /// How sockets are connected.
     pub dialing: Dialing,
     /// See [`super::Plan::test_turn_delay`].
@@ -299,6 +302,7 @@ impl Default for Spec {
             frame_memory_bytes: Bytes::from_mib(512).0,
             partial_memory_bytes: None,
             seed: 42,
+            replay: false,
             dialing: Dialing::default(),
             test_turn_delay: Nanos::ZERO,
         }

@@ -19,6 +19,8 @@ pub mod sources;
 pub mod targets;
 pub mod wait;
 
+use std::hash::{BuildHasher, RandomState};
+
 use self::dialing::Dialing;
 use self::engine::Engine;
 use self::fan_out::FanOut;
@@ -82,8 +84,10 @@ pub struct Plan {
     /// What messages that have begun and not ended take at most, over all workers: as asked. See
     /// [`Plan::partial_memory_each`].
     pub partial_memory_bytes: Option<usize>,
-    /// Seed of everything random on our side: run nonce, mask keys, upgrade keys.
+    /// Seed of the schedule and of an embedded cluster's faults.
     pub seed: u64,
+    /// Upgrade and mask keys come from the seed as well.
+    pub replay: bool,
     /// How sockets are connected.
     pub dialing: Dialing,
     /// From where; the kernel's choice until [`Plan::from_ports`].
@@ -156,6 +160,7 @@ impl Plan {
             frame_memory_bytes: size(spec.frame_memory_bytes),
             partial_memory_bytes: spec.partial_memory_bytes.map(size),
             seed,
+            replay: spec.replay,
             dialing: spec.dialing,
             origins: Origins::Kernel,
             test_turn_delay: spec.test_turn_delay,
@@ -165,6 +170,12 @@ impl Plan {
     /// The same plan on CPUs that are not the workers' alone: to poll would take them from others.
     pub fn on_shared_cpus(self) -> Self {
         Self { wait: WaitMode::Sleep, ..self }
+    }
+
+    /// Seed of upgrade and mask keys. RFC 6455, section 10.3: who can foretell them can aim bytes at what
+    /// lies between us and a node. The keys of the standard library's hasher are the system's.
+    pub fn key_seed(&self) -> u64 {
+        if self.replay { self.seed } else { RandomState::new().hash_one(self.seed) }
     }
 
     /// Workers over all cores: one on each.

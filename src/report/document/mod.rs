@@ -87,7 +87,7 @@ pub struct Tool {
     pub version: Line,
     /// Its arguments.
     pub args: Vec<Line>,
-    /// Seed of everything random on its side.
+    /// Seed of all that it draws; of upgrade and mask keys only where `--seed` is among the arguments.
     pub seed: u64,
     /// Wall-clock start, milliseconds since 1970-01-01 UTC.
     pub started_unix_ms: u64,
