@@ -4,9 +4,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use fanstorm::cli::exit::Exit;
-use fanstorm::cli::{Cli, Command, audit, cluster, grant, report, run};
+use fanstorm::cli::{Cli, Command, audit, cluster, grant, report, run, signals};
 
 fn main() -> ExitCode {
+    signals::survive_large_files();
     match Cli::from_process() {
         Command::Run(args) => run::run(&args).into(),
         Command::Audit(args) => audit::run(&args).into(),

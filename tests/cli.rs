@@ -305,14 +305,16 @@ fn an_interval_log_that_cannot_be_written_is_refused_before_the_run() {
 }
 
 #[test]
-fn a_run_that_fails_leaves_no_empty_result_behind() {
+fn a_run_that_fails_leaves_what_went_wrong_in_place_of_a_result() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("result.json");
     let nobody = nobody();
     let node = nobody.address;
     let ran = run(&format!("--node ws://{node}/ --quiet --json {}", path.display()));
     assert_eq!(ran.code, Some(4));
-    assert!(!path.exists());
+    let failed = &read_result(&path)["failed"];
+    assert_eq!((&failed["phase"], &failed["exit_code"]), (&"connect".into(), &4.into()));
+    assert!(failed["cause"].as_str().unwrap().contains(&node.to_string()), "{failed}");
 }
 
 #[test]
@@ -435,7 +437,7 @@ fn a_result_that_does_not_fit_on_the_disk_goes_to_standard_output() {
     let words =
         "--dialect raw --fan-out own --push-sockets 1 --messages 5 --quiet --json /dev/full";
     let ran = run(&format!("--node ws://{}/ {words}", echo()));
-    assert!(matches!(ran.code, Some(0 | 5)), "{ran:?}");
+    assert_eq!(ran.code, Some(3), "{ran:?}");
     assert!(ran.err.contains("warning: --json /dev/full: "), "{ran:?}");
     let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(delivered(&result["runs"][0]), (5, 5));
@@ -446,7 +448,7 @@ const ECHO: &str = "--dialect raw --fan-out own --push-sockets 1 --messages 5 --
 #[test]
 fn an_interval_log_that_does_not_fit_on_the_disk_costs_no_result() {
     let ran = run(&format!("--node ws://{}/ {ECHO} --hlog /dev/full", echo()));
-    assert!(matches!(ran.code, Some(0 | 5)), "{ran:?}");
+    assert_eq!(ran.code, Some(3), "{ran:?}");
     assert!(ran.err.contains("warning: --hlog /dev/full: "), "{ran:?}");
     let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(delivered(&result["runs"][0]), (5, 5));

@@ -421,3 +421,35 @@ fn no_socket_is_asked_to_acknowledge_late_by_a_plan_that_does_not_want_it() {
     let acks = fixture.late_acks();
     assert!(acks.iter().all(|acks| acks.reads > 0 && acks.asked == 0), "{acks:?}");
 }
+
+/// Ends a row before its first turn.
+struct CalledOff;
+
+impl Conductor for CalledOff {
+    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
+        Directive::End
+    }
+}
+
+/// Issue 11, B4: Ctrl-C while messages are laid out.
+#[test]
+fn a_row_that_is_called_off_while_it_is_laid_out_sends_nothing() {
+    let plan = plan(u64::MAX);
+    let Fixture { mut worker, clock, text, .. } = Fixture::ready(&plan, Dials::default(), 952);
+    let counts: Arc<[u32]> = share(MESSAGES, PUSH).into();
+    let sent = Arc::new(SentTimes::new(&counts));
+    let row = RowPlan {
+        run: 8,
+        lay_all: plan.lays_all(MESSAGES, &text),
+        text,
+        counts,
+        sent: Arc::clone(&sent),
+        schedule: None,
+    };
+    let messages = worker.ring().deeds().messages;
+    let start = clock.now();
+    let tally = worker.row(&row, || start, &mut CalledOff).unwrap();
+    let ending = Ending::Interrupted;
+    let run = Row { plan: &plan, messages: MESSAGES, sent: &sent, ending }.merge(vec![tally]);
+    assert_eq!((run.sent, worker.ring().deeds().messages), (0, messages));
+}

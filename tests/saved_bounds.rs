@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use fanstorm::report::saved;
+use fanstorm::report::saved::{self, Saved};
 use fanstorm::report::text::Text;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
@@ -96,7 +96,8 @@ static SAVED: LazyLock<String> = LazyLock::new(|| {
 
 /// Reads it, and tells what can be read.
 fn told(bytes: &[u8]) -> Result<(), String> {
-    for document in saved::read(bytes).map_err(|fault| fault.to_string())? {
+    for saved in saved::read(bytes).map_err(|fault| fault.to_string())? {
+        let Saved::Result(document) = saved else { continue };
         Text::new(&document, true, None).all(&mut Vec::new()).unwrap();
     }
     Ok(())

@@ -331,7 +331,8 @@ impl RunArgs {
         Some(Notice::GroupedDigits { written: written.clone(), rows })
     }
 
-    fn seed(&self) -> u64 {
+    /// Of all that is drawn.
+    pub fn seed(&self) -> u64 {
         self.seed.unwrap_or(SEED)
     }
 

@@ -13,12 +13,15 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::args::{RunArgs, Source};
+use super::claims::{Claims, OutputError};
 use super::discover;
 use super::exit::Exit;
-use super::fix::FixFiles;
+use super::fix::{FixFiles, limits_path};
 use super::grant;
 use super::need;
-use super::run::{self, Ask, RunError, warn};
+use super::output::{JsonTarget, limit, warn};
+use super::outputs::Json;
+use super::run::{self, Ask, RunError, arguments};
 use crate::engine::ring::RingConfig;
 use crate::engine::ring::several::SeveralRings;
 use crate::host::audit::{self, Audit, facts::Facts};
@@ -60,7 +63,7 @@ pub fn run(args: &AuditArgs) -> Exit {
 
 fn attempt(args: &AuditArgs) -> Result<Exit, RunError> {
     let (source, load) = (args.run.source()?, Load::new(args.run.spec()?)?);
-    let mut result_file = run::open_result(&args.run)?;
+    let mut json = open_outputs(args)?;
     let fix_files = args.fix_file.as_deref().map(FixFiles::claim).transpose()?;
     limits::raise_descriptors();
     let embedded = matches!(source, Source::Embedded(_));
@@ -76,14 +79,24 @@ fn attempt(args: &AuditArgs) -> Result<Exit, RunError> {
     let audit = audit::audit(&facts, &need);
     let audited = Audited { plan: &plan, facts: &facts, need: &need, audit: &audit };
 
-    show(args, &audited);
-    if let Some(target) = args.run.json() {
-        run::write_result(target, result_file.as_mut(), &json::to_bytes(&audited, &arguments()));
-    }
+    let shown = show(args, &audited);
+    let result = || json::to_bytes(&audited, &arguments());
+    let kept = json.as_mut().is_none_or(|json| json.write(&result()));
     if let Some(files) = fix_files {
         files.write(&fix::sysctl_file(&audit, &arguments()), &fix::limits_file(&audit))?;
     }
-    Ok(exit_code(&audit))
+    Ok(exit_code(&audit).with_outputs(shown && kept))
+}
+
+fn open_outputs(args: &AuditArgs) -> Result<Option<Json>, OutputError> {
+    let mut claims = Claims::with_stdout();
+    if let Some(JsonTarget::File(path)) = args.run.json() {
+        claims.claim("--json", path)?;
+    }
+    for path in args.fix_file.iter().chain(&args.fix_file.as_deref().and_then(limits_path)) {
+        claims.claim("--fix-file", path)?;
+    }
+    Ok(args.run.json().map(Json::open).transpose()?)
 }
 
 /// The smallest first, which is refused for reasons of its own; then those of the plan, which may be more
@@ -109,18 +122,18 @@ fn exit_code(audit: &Audit) -> Exit {
     if audit.stops() { Exit::Host } else { Exit::Complete }
 }
 
-fn arguments() -> Vec<String> {
-    env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect()
-}
-
-fn show(args: &AuditArgs, audited: &Audited<'_>) {
+/// Returns whether it was shown.
+fn show(args: &AuditArgs, audited: &Audited<'_>) -> bool {
     let sheet = args.run.sheet();
     let (mut out, is_terminal) = (sheet.open(), sheet.obeys_escapes());
     let no_color = env::var_os("NO_COLOR");
     let files = args.fix_file.as_deref();
-    if let Err(error) = text::write(&mut *out, audited, files, is_terminal, no_color.as_deref()) {
-        warn(&format!("the audit could not be written: {error}"));
+    let shown = text::write(&mut *out, audited, files, is_terminal, no_color.as_deref())
+        .and_then(|()| out.flush());
+    if let Err(error) = &shown {
+        warn(&format!("the audit could not be written: {error}{}", limit(error)));
     }
+    shown.is_ok()
 }
 
 /// The plan as a run would have it, but for the addresses of an embedded cluster, which has none yet.

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::grant;
+use super::signals;
 use super::words::EngineArg;
 use crate::cluster::{Audience, Cluster, ClusterConfig, FAULTS, FaultSpec};
 use crate::host::io_uring::Refusal;
@@ -134,7 +134,7 @@ impl ClusterArgs {
 
 fn end_signal() -> io::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for signal in signals::ends() {
         signal_hook::flag::register(signal, flag.clone())?;
     }
     Ok(flag)

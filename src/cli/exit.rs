@@ -14,13 +14,14 @@ pub enum Exit {
     Incomplete = 1,
     /// The command line makes no sense.
     Usage = 2,
-    /// This host cannot run it: io_uring, descriptors, ports, memory, processes.
+    /// This host cannot run it: io_uring, descriptors, ports, memory, processes. Or it did not take what was to be
+    /// written: a full disk, a limit.
     Host = 3,
     /// The discovery or a node cannot be reached, refuses, or never answers.
     Unreachable = 4,
     /// Every copy came, but the numbers describe the generator, not the cluster.
     Void = 5,
-    /// Ctrl-C or SIGTERM; what was measured was reported.
+    /// Ctrl-C, SIGTERM or SIGHUP; what was measured was reported.
     Interrupted = 130,
 }
 
@@ -30,11 +31,22 @@ impl Exit {
         "  0    complete: every copy came once, and the verdict is not void\n",
         "  1    copies are missing, duplicate, misdelivered or corrupt, or rows did not run\n",
         "  2    a flag or a file is wrong\n",
-        "  3    this host cannot run it (io_uring, descriptors, ports, memory, processes)\n",
+        "  3    this host cannot run it (io_uring, descriptors, ports, memory, processes), or a file that\n",
+        "       was asked for could not be written\n",
         "  4    the target cannot be reached, refuses, or never becomes ready\n",
         "  5    complete, but the verdict is void: the generator was the bottleneck\n",
         "  130  interrupted; what was measured is reported",
     );
+
+    /// What it becomes where something that was to be written could not be: no success. What else is wrong
+    /// comes first, because it stays true whatever was written.
+    #[must_use]
+    pub const fn with_outputs(self, written: bool) -> Self {
+        match self {
+            Self::Complete | Self::Void if !written => Self::Host,
+            other => other,
+        }
+    }
 
     /// The number.
     pub const fn code(self) -> u8 {
@@ -138,6 +150,19 @@ mod tests {
         let mut outcome = outcome(&[(WHOLE, Trust::Ok)]);
         outcome.skipped.push((8_000, "too little memory".to_owned()));
         assert_eq!(exit_code(&outcome), Exit::Incomplete);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_no_success_and_hides_no_other_failure() {
+        for (exit, unwritten) in [
+            (Exit::Complete, Exit::Host),
+            (Exit::Void, Exit::Host),
+            (Exit::Incomplete, Exit::Incomplete),
+            (Exit::Interrupted, Exit::Interrupted),
+        ] {
+            assert_eq!(exit.with_outputs(true), exit);
+            assert_eq!(exit.with_outputs(false), unwritten);
+        }
     }
 
     #[test]

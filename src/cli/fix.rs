@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::place::Place;
 use crate::report::audit::fix::MARK;
 
 /// Why they cannot be written. Known before anything is shown.
@@ -54,7 +55,8 @@ impl FixFiles {
     /// When one cannot be written.
     pub fn write(&self, sysctl: &str, limits: &str) -> Result<(), FixError> {
         for (path, text) in [(&self.sysctl, sysctl), (&self.limits, limits)] {
-            fs::write(path, text)
+            Place::find(path)
+                .and_then(|mut place| place.write(text.as_bytes()))
                 .map_err(|source| FixError::Unwritable { path: path.clone(), source })?;
         }
         Ok(())

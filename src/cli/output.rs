@@ -1,9 +1,16 @@
 //! Where results go: standard output, or a file that was seen to be writable before the run.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+use super::place::{Place, Seen};
+use crate::report::plain::plain_lines;
+use crate::units::Bytes;
 
 /// `--json FILE` or `--json -`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +33,14 @@ impl FromStr for JsonTarget {
     }
 }
 
-/// A result file that cannot be written; known before the run.
+/// Says that something is not as it was asked for.
+pub fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "warning: {}", plain_lines(text));
+}
+
+/// An output that cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{flag} {}: {source}", path.display())]
+#[error("{flag} {}: {source}{}", path.display(), limit(source))]
 pub struct UnwritableError {
     /// The flag that names it.
     flag: &'static str,
@@ -36,60 +48,72 @@ pub struct UnwritableError {
     source: io::Error,
 }
 
-/// An open result file. Left behind only if a result was written into it.
+/// Which limit was met, where one of the process's own was.
+pub fn limit(error: &io::Error) -> String {
+    match getrlimit(Resource::Fsize).current {
+        Some(bytes) if error.raw_os_error() == Some(Errno::FBIG.raw_os_error()) => {
+            let bytes = Bytes(bytes);
+            format!(": this process may write files of {bytes} (ulimit -f, RLIMIT_FSIZE): raise it")
+        }
+        _ => String::new(),
+    }
+}
+
+/// A file that a flag names, seen to be writable. Until something is written nothing changes: an
+/// earlier file stays as it is, and no new one appears.
 #[derive(Debug)]
 pub struct ResultFile {
     flag: &'static str,
     path: PathBuf,
-    file: File,
-    /// It did not exist before us.
-    created: bool,
-    written: bool,
+    place: Place,
+    /// What was there when it was opened.
+    earlier: Option<Seen>,
 }
 
 impl ResultFile {
-    /// Opens `path`, which `flag` names, for writing. An earlier result stays in it until the new one is there.
+    /// Looks whether `path`, which `flag` names, can be written.
     ///
     /// # Errors
-    /// When it cannot be opened: missing directory, no permission, a directory.
+    /// When it cannot: missing folder, no permission, a folder, a pipe that nobody reads.
     pub fn open(flag: &'static str, path: &Path) -> Result<Self, UnwritableError> {
-        let created = !path.exists();
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        let file =
-            file.map_err(|source| UnwritableError { flag, path: path.to_owned(), source })?;
-        Ok(Self { flag, path: path.to_owned(), file, created, written: false })
+        match Place::find(path) {
+            Ok(place) => {
+                let earlier = place.target().and_then(Seen::at);
+                Ok(Self { flag, path: path.to_owned(), place, earlier })
+            }
+            Err(source) => Err(UnwritableError { flag, path: path.to_owned(), source }),
+        }
     }
 
-    /// Writes the result.
+    /// Whether it is a file that is kept, and no pipe or device that may make its writer wait.
+    pub const fn is_kept(&self) -> bool {
+        self.place.target().is_some()
+    }
+
+    /// The pipe or device, opened.
+    pub fn into_stream(self) -> Option<File> {
+        match self.place {
+            Place::Stream(file) => Some(file),
+            Place::Beside(_) | Place::InPlace(..) => None,
+        }
+    }
+
+    /// Whether somebody else has written it since it was opened.
+    pub fn is_anothers(&self) -> bool {
+        self.place.target().and_then(Seen::at) != self.earlier
+    }
+
+    /// Writes all of it. A file holds either this or what it held before.
     ///
     /// # Errors
     /// When the disk is full, for example. Whoever has the result must put it elsewhere then.
     pub fn write(&mut self, result: &[u8]) -> Result<(), UnwritableError> {
-        self.replace(result).map_err(|source| UnwritableError {
-            flag: self.flag,
-            path: self.path.clone(),
+        let (flag, path) = (self.flag, &self.path);
+        self.place.write(result).map_err(|source| UnwritableError {
+            flag,
+            path: path.clone(),
             source,
-        })?;
-        self.written = true;
-        Ok(())
-    }
-
-    fn replace(&mut self, result: &[u8]) -> io::Result<()> {
-        self.file.write_all(result)?;
-        // Pipes and devices have no length.
-        if self.file.metadata()?.is_file() {
-            self.file.set_len(result.len() as u64)?;
-        }
-        self.file.flush()
-    }
-}
-
-impl Drop for ResultFile {
-    fn drop(&mut self) {
-        if self.created && !self.written {
-            // An empty file would look like a result.
-            let _ = fs::remove_file(&self.path);
-        }
+        })
     }
 }
 
@@ -137,6 +161,8 @@ impl<W: Write> Write for Pipe<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -169,6 +195,16 @@ mod tests {
             let error = ResultFile::open("--json", &path).unwrap_err().to_string();
             assert!(error.starts_with(&format!("--json {}: ", path.display())), "{error}");
         }
+    }
+
+    #[test]
+    fn what_another_run_wrote_meanwhile_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("result.json");
+        let mine = ResultFile::open("--json", &path).unwrap();
+        assert!(!mine.is_anothers());
+        ResultFile::open("--json", &path).unwrap().write(b"theirs").unwrap();
+        assert!(mine.is_anothers());
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::output::{ResultFile, UnwritableError};
+use super::claims::{Claims, OutputError};
+use super::output::ResultFile;
 use crate::report::document::figures::histogram_of;
 use crate::report::document::row::{LatencyClass, Run};
 use crate::report::document::{Document, Mode};
@@ -23,27 +24,29 @@ impl Plots {
     /// Opens a file for everything that the rows of a document which has only begun may come to have.
     ///
     /// # Errors
-    /// When one of them cannot be written.
-    pub fn open(prefix: Option<&Path>, begun: &Document) -> Result<Self, UnwritableError> {
+    /// When one of them cannot be written, or is another output.
+    pub fn open(
+        prefix: Option<&Path>,
+        begun: &Document,
+        claims: &mut Claims,
+    ) -> Result<Self, OutputError> {
         let mut files = BTreeMap::new();
         let Some(prefix) = prefix else { return Ok(Self::default()) };
         for (place, row) in row_names(&begun.plan.messages).into_iter().enumerate() {
             for class in classes(begun.plan.mode) {
                 let path = path(prefix, &format!("{row}.{}.hgrm", class.key()));
+                claims.claim("--hgrm", &path)?;
                 files.insert((place, class), ResultFile::open("--hgrm", &path)?);
             }
         }
         Ok(Self { files })
     }
 
-    /// Writes the rows that ran; files of the others go with this value. Returns what failed.
-    pub fn write(&mut self, ended: &Document) -> Vec<UnwritableError> {
-        let files = self.files.iter_mut();
-        let failed = files.filter_map(|(&(place, class), file)| {
-            let text = distribution(ended.runs.get(place)?, class)?;
-            file.write(&text).err()
-        });
-        failed.collect()
+    /// The rows that ran, each with its file; nothing comes of the others.
+    pub fn of(self, ended: &Document) -> impl Iterator<Item = (ResultFile, Vec<u8>)> {
+        self.files.into_iter().filter_map(|((place, class), file)| {
+            Some((file, distribution(ended.runs.get(place)?, class)?))
+        })
     }
 }
 

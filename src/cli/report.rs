@@ -14,9 +14,10 @@ use super::exit::Exit;
 use super::output::Pipe;
 use super::view::Sheet;
 use crate::report::document::Document;
+use crate::report::document::failed::FailedDocument;
 use crate::report::document::row::LatencyClass;
 use crate::report::plain::plain;
-use crate::report::saved::{self, Unreadable};
+use crate::report::saved::{self, Saved, Unreadable};
 use crate::report::selection::{self, NotThere};
 use crate::report::{hgrm, json};
 use crate::units::{Bytes, Count};
@@ -123,11 +124,14 @@ impl ReportArgs {
         }
         let absent = |fault| ReportError::NotThere { name: self.name(), fault };
         let mut out = Vec::new();
-        for (index, document) in documents.into_iter().enumerate() {
+        for (index, saved) in documents.into_iter().enumerate() {
             if index > 0 && self.format == Format::Text {
                 out.push(b'\n');
             }
-            self.document(&mut out, document).map_err(absent)?;
+            match saved {
+                Saved::Result(document) => self.document(&mut out, *document).map_err(absent)?,
+                Saved::Failed(document) => self.failure(&mut out, &document).map_err(absent)?,
+            }
         }
         let mut stdout = Pipe::new(io::stdout().lock());
         stdout.write_all(&out).and_then(|()| stdout.flush()).map_err(ReportError::Output)
@@ -162,6 +166,19 @@ impl ReportArgs {
             return Err(ReportError::TooLarge { name });
         }
         Ok(bytes)
+    }
+
+    /// What a failed run wrote: it has no rows to choose from.
+    fn failure(&self, out: &mut Vec<u8>, document: &FailedDocument) -> Result<(), NotThere> {
+        if self.format == Format::Hgrm || self.run.is_some() || self.class.is_some() {
+            return Err(NotThere::Failed);
+        }
+        let written = match self.format {
+            Format::Json => json::to_bytes(document).map(|bytes| out.extend(bytes)),
+            Format::Text | Format::Hgrm => document.text(out),
+        };
+        written.expect("memory takes what is written");
+        Ok(())
     }
 
     /// Rendered into memory, so that an error later in the file is not told in the middle of it.

@@ -4,19 +4,21 @@
 //! things themselves.
 
 use std::io::{self, Write};
+use std::panic::{self, AssertUnwindSafe};
 
 use super::args::{Embedded, RunArgs, Source};
 use super::calibrate::calibrate;
+use super::claims::OutputError;
 use super::discover;
 use super::exit::{Exit, exit_code};
 use super::grant;
 use super::need;
-use super::output::{JsonTarget, Pipe, ResultFile};
-use super::plots::Plots;
+use super::output::warn;
+use super::outputs::Outputs;
 use super::resolve::Names;
 use super::signals::Signals;
 use super::view::View;
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{Cluster, ClusterError, fault_log};
 use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
@@ -25,7 +27,6 @@ use crate::host::ports::{LocalPorts, check_source, is_this_host};
 use crate::host::topology::{Nic, Topology};
 use crate::host::{HostError, audit, clock, limits};
 use crate::measure::floor::Floor;
-use crate::measure::outcome::Outcome;
 use crate::measure::verdict::Beside;
 use crate::plan::Plan;
 use crate::plan::descriptors::DescriptorError;
@@ -34,16 +35,52 @@ use crate::plan::load::Load;
 use crate::plan::notice::Notice;
 use crate::plan::origins::OriginError;
 use crate::plan::targets::{NodeUrl, PushNode, TargetError, Targets, distinct};
-use crate::report::document::Document;
+use crate::report::Invocation;
+use crate::report::document::failed::Failed;
+use crate::report::document::{Document, Tool};
 use crate::report::plain::plain_lines;
-use crate::report::{Invocation, hlog, json};
 use crate::units::Bytes;
 
 /// Runs what the flags ask for. Whatever happens, the answer is an exit code and, if it is no
 /// success, at least one line that says what is wrong, where, and what to do.
 pub fn run(args: &RunArgs) -> Exit {
-    attempt(args).unwrap_or_else(|error| fail(&error))
+    let started_unix_ms = clock::unix_ms();
+    let mut outputs = Outputs::default();
+    let attempted =
+        panic::catch_unwind(AssertUnwindSafe(|| attempt(args, started_unix_ms, &mut outputs)));
+    let tool = || Tool::of(&arguments(), args.seed(), started_unix_ms);
+    match attempted {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => {
+            let exit = fail(&error);
+            let is_safe = match &error {
+                // One of the two may be somebody's file.
+                RunError::Output(OutputError::SameFile(_)) => false,
+                RunError::Output(OutputError::Unwritable(_)) => outputs.has_json(),
+                _ => true,
+            };
+            if is_safe {
+                let phase = error.phase().unwrap_or_else(|| outputs.phase()).into();
+                let cause = error.to_string().replace('\n', "; ").into();
+                outputs.write_failure(
+                    args,
+                    tool(),
+                    Failed { phase, cause, exit_code: exit.code() },
+                );
+            }
+            exit
+        }
+        Err(panic) => {
+            let (phase, exit_code) = (outputs.phase().into(), PANICKED);
+            let cause = "a defect of fanstorm: it panicked; standard error says where".into();
+            outputs.write_failure(args, tool(), Failed { phase, cause, exit_code });
+            panic::resume_unwind(panic)
+        }
+    }
 }
+
+/// The exit code of a Rust program that panics.
+const PANICKED: u8 = 101;
 
 /// Says what is wrong, and gives the exit code for it.
 pub(super) fn fail(error: &RunError) -> Exit {
@@ -51,18 +88,18 @@ pub(super) fn fail(error: &RunError) -> Exit {
     error.exit()
 }
 
-fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
-    let started_unix_ms = clock::unix_ms();
+fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Result<Exit, RunError> {
+    outputs.entering("host");
     let (source, load) = (args.source()?, Load::new(args.spec()?)?);
     let stop = Stop::default();
-    let signals = Signals::ending_the_program(stop.flag()).map_err(RunError::Signals)?;
-    let mut result_file = open_result(args)?;
-    let mut log_file = args.hlog().map(|path| ResultFile::open("--hlog", path)).transpose()?;
+    outputs.signals = Some(Signals::ending_the_program(stop.flag()).map_err(RunError::Signals)?);
+    outputs.open(args)?;
     let embedded = matches!(source, Source::Embedded(_));
     let (engine, notice) = engine_choice::choose(args.engine(), grant::io_uring)?;
     limits::raise_descriptors();
     // Before an embedded cluster takes its part of what there is.
     let host = limits::Facts::read();
+    limits::mappings(&host, &limits::Need::default()).map_err(HostError::from)?;
     let nodes = match &source {
         Source::Embedded(embedded) => Some(usize::from(embedded.nodes)),
         _ => None,
@@ -93,33 +130,24 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
 
     let invocation = invocation(started_unix_ms, cluster_is, why, &plan, facts.host);
     let begun = Document::begun(&plan, &invocation);
-    let mut plots = Plots::open(args.hgrm(), &begun)?;
+    outputs.open_plots(args, &begun)?;
     let mut view = View::begin(&begun, args.sheet());
-    signals.stop_the_run_first();
-    let floor = args.calibrate().then(|| floor(&plan, &stop, &signals, &mut view));
+    let floor = floor(args, &plan, &stop, outputs, &mut view)?;
     if let Some(floor) = &floor {
         view.hold_against(floor);
     }
-    let mut outcome = engine::run(&plan, surroundings, &stop, &mut view)?;
+    outputs.entering("run");
+    let outcome = engine::run(&plan, surroundings, &stop, &mut view);
+    outputs.entering(view.phase());
+    let mut outcome = outcome?;
     if let Some(floor) = &floor {
         outcome.runs.iter_mut().for_each(|run| floor.hold(run));
     }
     // Its processes are gone before the report says that all is over.
-    drop(cluster);
+    let logged = end(cluster);
     let document = begun.clone().calibrated(floor.as_ref()).ended(&outcome);
-    let shown = view.end(&document);
-    if let Some(target) = args.json() {
-        let result = json::to_bytes(&document).expect("a document is made of numbers and text");
-        write_result(target, result_file.as_mut(), &result);
-    }
-    plots.write(&document).iter().for_each(|error| warn(&error.to_string()));
-    if let Some(file) = &mut log_file {
-        write_log(file, &plan, started_unix_ms, &outcome);
-    }
-    if let Err(error) = shown {
-        warn(&format!("the report could not be written: {error}"));
-    }
-    Ok(exit_code(&outcome))
+    let written = outputs.write(&document, (&plan, &outcome), || view.end(&document));
+    Ok(exit_code(&outcome).with_outputs(written && logged))
 }
 
 /// Whether a worker that polls takes its CPU from nobody: neither from the cluster nor from a ration
@@ -155,17 +183,46 @@ pub(super) fn settled(plan: Plan) -> Result<Plan, RunError> {
     Ok(plan.within_descriptors(limits::Facts::read().nofile)?)
 }
 
-/// The floor, and a warning where there is none. An interruption ends the calibration alone: whoever
-/// means the run interrupts again.
-fn floor(plan: &Plan, stop: &Stop, signals: &Signals, view: &mut View<'_>) -> Floor {
+/// The floor, and a warning where there is none. Ctrl-C ends the calibration alone: whoever means the run
+/// presses it again. Another signal is no person's, and means the run.
+fn floor(
+    args: &RunArgs,
+    plan: &Plan,
+    stop: &Stop,
+    outputs: &mut Outputs,
+    view: &mut View<'_>,
+) -> Result<Option<Floor>, RunError> {
+    outputs.entering("calibrate");
+    let signals = outputs.signals.as_ref().expect("a run has its handlers before it begins");
+    signals.stop_the_run_first();
+    if !args.calibrate() {
+        return Ok(None);
+    }
     let floor = calibrate(plan, stop, view);
+    if signals.terminated() {
+        return Err(EngineError::Interrupted.into());
+    }
     signals.stop_the_run_first();
     if let Some(failure) = &floor.failure {
         view.aside(|| {
             warn(&format!("--calibrate: {failure}; the run goes on without a whole floor"))
         });
     }
-    floor
+    Ok(Some(floor))
+}
+
+/// Ends the embedded cluster, and tells of processes that had ended before. Returns whether the account of
+/// its faults is whole.
+fn end(cluster: Option<Cluster>) -> bool {
+    let Some(mut cluster) = cluster else { return true };
+    let mut whole = true;
+    while let Some(death) = cluster.child_died() {
+        if death.contains(fault_log::UNWRITTEN) {
+            whole = false;
+            warn(&format!("--fault-log: {death}"));
+        }
+    }
+    whole
 }
 
 /// Who is talked to, from which CPUs. The embedded cluster lives as long as this does.
@@ -287,7 +344,11 @@ pub(super) fn place(
 
 /// With what would fit, where memory is what there is too little of.
 fn too_large(error: LimitError, plan: &Plan, embedded: bool) -> RunError {
-    let LimitError::Memory { available, .. } = &error else { return HostError::from(error).into() };
+    let available = match &error {
+        LimitError::Memory { available, .. } => *available,
+        LimitError::Mappings { limit, .. } => limit.free(),
+        _ => return HostError::from(error).into(),
+    };
     let connections: u64 = plan.connection_memory(embedded).iter().map(|(_, bytes)| bytes).sum();
     let messages = plan.messages_within(available.saturating_sub(connections));
     if messages == 0 {
@@ -298,6 +359,11 @@ fn too_large(error: LimitError, plan: &Plan, embedded: bool) -> RunError {
     RunError::TooLarge { error, fits: format!("--messages {messages} would fit{lasts}") }
 }
 
+/// What the program was called with.
+pub(super) fn arguments() -> Vec<String> {
+    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect()
+}
+
 fn invocation(
     started_unix_ms: u64,
     cluster: String,
@@ -306,7 +372,7 @@ fn invocation(
     host: HostFacts,
 ) -> Invocation {
     Invocation {
-        args: std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect(),
+        args: arguments(),
         started_unix_ms,
         cluster,
         placement,
@@ -314,45 +380,6 @@ fn invocation(
         memory: Bytes(plan.largest_memory().total()),
         host,
     }
-}
-
-pub(super) fn open_result(args: &RunArgs) -> Result<Option<ResultFile>, RunError> {
-    match args.json() {
-        Some(JsonTarget::File(path)) => Ok(Some(ResultFile::open("--json", path)?)),
-        _ => Ok(None),
-    }
-}
-
-/// A result is never lost: where its file fails it, it goes to standard output.
-pub(super) fn write_result(target: &JsonTarget, file: Option<&mut ResultFile>, result: &[u8]) {
-    let written = match (target, file) {
-        (JsonTarget::File(_), Some(file)) => file.write(result),
-        _ => return print(result),
-    };
-    if let Err(error) = written {
-        warn(&format!("{error}; the result goes to standard output"));
-        print(result);
-    }
-}
-
-/// Unlike the result it is not worth standard output: what it holds beyond the result is of use to
-/// programs that read files.
-fn write_log(file: &mut ResultFile, plan: &Plan, started_unix_ms: u64, outcome: &Outcome) {
-    let mut log = Vec::new();
-    hlog::write(&mut log, plan, started_unix_ms, outcome).expect("memory takes every log");
-    if let Err(error) = file.write(&log) {
-        warn(&format!("{error}; there is no interval log, the result is not affected"));
-    }
-}
-
-fn print(result: &[u8]) {
-    if let Err(error) = Pipe::new(io::stdout().lock()).write_all(result) {
-        warn(&format!("standard output: {error}"));
-    }
-}
-
-pub(super) fn warn(text: &str) {
-    let _ = writeln!(io::stderr(), "warning: {}", plain_lines(text));
 }
 
 /// Why there is no report.
@@ -373,8 +400,8 @@ pub enum RunError {
     Cores(#[from] cpus::CoresError),
     /// There is no such node.
     Target(#[from] TargetError),
-    /// The result has nowhere to go.
-    Unwritable(#[from] super::output::UnwritableError),
+    /// An output has nowhere to go.
+    Output(#[from] OutputError),
     /// The host refuses what the workers are to stand on.
     Refused(#[from] EngineRefused),
     /// The host cannot run it.
@@ -401,6 +428,22 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// When it happened, as a result file says it; none where the engine has been about it.
+    fn phase(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Target(TargetError::Unresolved { .. }) => "resolve",
+            Self::Discover(_) => "discover",
+            Self::Cluster(error) if error.is_wrong_flag() => "arguments",
+            Self::Cluster(_) => "cluster",
+            Self::Engine(EngineError::Unreachable(failures)) => failures.first()?.phase,
+            Self::Engine(EngineError::TooFew { failures, .. }) => failures.first()?.phase,
+            Self::Engine(EngineError::NotReady(..)) => "probe",
+            Self::Engine(_) => return None,
+            _ if self.exit() == Exit::Host => "host",
+            _ => "arguments",
+        })
+    }
+
     fn exit(&self) -> Exit {
         match self {
             Self::Origin(OriginError::Ports { .. }) => Exit::Host,
@@ -412,20 +455,13 @@ impl RunError {
             | Self::Descriptors(_)
             | Self::Cores(_)
             | Self::Target(_)
-            | Self::Unwritable(_)
+            | Self::Output(_)
             | Self::Fix(_) => Exit::Usage,
             Self::Refused(_) | Self::Host(_) | Self::TooLarge { .. } | Self::Signals(_) => {
                 Exit::Host
             }
-            Self::Cluster(error) => match error {
-                ClusterError::NoNodes
-                | ClusterError::NoSuchNode { .. }
-                | ClusterError::Ports { .. }
-                | ClusterError::FaultLog { .. } => Exit::Usage,
-                ClusterError::Spawn { .. }
-                | ClusterError::Ended { .. }
-                | ClusterError::Silent { .. } => Exit::Host,
-            },
+            Self::Cluster(error) if error.is_wrong_flag() => Exit::Usage,
+            Self::Cluster(_) => Exit::Host,
             Self::Engine(error) => match error {
                 EngineError::Unreachable(_)
                 | EngineError::TooFew { .. }

@@ -64,6 +64,8 @@ pub struct View<'a> {
     floor: Option<&'a Floor>,
     /// The first failure of `out`; nothing is written after it.
     failed: Option<io::Error>,
+    /// What the engine did last.
+    phase: &'static str,
 }
 
 impl<'a> View<'a> {
@@ -71,7 +73,8 @@ impl<'a> View<'a> {
     pub fn begin(begun: &'a Document, sheet: Sheet) -> Self {
         let (out, text) = (sheet.open(), sheet.text(begun));
         let progress = Progress::new(sheet == Sheet::Quiet);
-        let mut view = Self { sheet, text, out, progress, floor: None, failed: None };
+        let mut view =
+            Self { sheet, text, out, progress, floor: None, failed: None, phase: "connect" };
         view.write(|text, out| text.header(out));
         view
     }
@@ -84,6 +87,11 @@ impl<'a> View<'a> {
     /// Runs `print` while the progress line is out of its way.
     pub fn aside(&self, print: impl FnOnce()) {
         self.progress.suspend(print);
+    }
+
+    /// What the engine did last, as a result file names it.
+    pub const fn phase(&self) -> &'static str {
+        self.phase
     }
 
     /// Looks on while the calibration runs: its rows are not the report's.
@@ -113,6 +121,12 @@ impl<'a> View<'a> {
 
 impl Watch for View<'_> {
     fn progress(&mut self, progress: &engine::Progress) {
+        self.phase = match progress.phase {
+            Phase::Connecting => "connect",
+            Phase::Probing => "probe",
+            Phase::Preparing { .. } => "prepare",
+            Phase::Running { .. } => "run",
+        };
         self.progress.update(&phase(progress.phase), progress.done, progress.total);
     }
 

@@ -44,6 +44,9 @@ pub struct FaultEvent {
     pub count: Option<u64>,
 }
 
+/// The last words of a node whose line could not be written.
+pub const UNWRITTEN: &str = "the fault log cannot be written";
+
 /// Why a log cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FaultLogError {
@@ -113,7 +116,7 @@ impl FaultLog {
         };
         let mut line = simd_json::to_vec(event).expect("an event is plain data");
         line.push(b'\n');
-        file.write_all(&line).unwrap_or_else(|e| panic!("the fault log cannot be written: {e}"));
+        file.write_all(&line).unwrap_or_else(|e| panic!("{UNWRITTEN}: {e}"));
     }
 }
 

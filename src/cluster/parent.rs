@@ -130,6 +130,19 @@ pub enum ClusterError {
     },
 }
 
+impl ClusterError {
+    /// Whether whoever wrote the command line can mend it.
+    pub const fn is_wrong_flag(&self) -> bool {
+        match self {
+            Self::NoNodes
+            | Self::NoSuchNode { .. }
+            | Self::Ports { .. }
+            | Self::FaultLog { .. } => true,
+            Self::Spawn { .. } | Self::Ended { .. } | Self::Silent { .. } => false,
+        }
+    }
+}
+
 /// A running cluster. Dropping it kills its processes and waits for their end.
 #[derive(Debug)]
 pub struct Cluster {

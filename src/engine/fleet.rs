@@ -349,6 +349,10 @@ impl Coordinator<'_> {
                     nonces.push(run);
                 }
                 Err(error) if outcome.runs.is_empty() => return Err(error),
+                // No later row begins, and each says why.
+                Err(EngineError::Interrupted) => {
+                    outcome.skipped.push((messages, "interrupted".to_owned()));
+                }
                 // A worker is gone, but what was measured before stays: it is reported, and why
                 // there is no more of it.
                 Err(error) => {
@@ -367,7 +371,7 @@ impl Coordinator<'_> {
 
     fn reason_to_skip(&self, outcome: &Outcome) -> Option<String> {
         if self.stop.requested() {
-            return Some("interrupted".into());
+            return Some("interrupted".to_owned());
         }
         let lost: usize = outcome.runs.iter().map(|run| run.lost.len()).sum();
         let sockets = if lost == 1 { "socket was" } else { "sockets were" };
@@ -406,6 +410,9 @@ impl Coordinator<'_> {
             None
         };
         self.await_all(preparing, |report| matches!(report, Report::Ready).then_some(()))?;
+        if self.stop.requested() {
+            return self.called_off();
+        }
         // A schedule begins when every worker has surely heard of it.
         let lead = if schedule.is_some() { START_LEAD } else { Nanos::ZERO };
         let mut host_before = HostCounters::read();
@@ -438,6 +445,14 @@ impl Coordinator<'_> {
         outcome.caveats.extend(verdict::left_out(&self.connecting, self.plan.dialing.least));
         outcome.caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));
         Ok(outcome)
+    }
+
+    /// Ends a row that is laid out and has not begun: nothing of it leaves.
+    fn called_off(&mut self) -> Result<RunOutcome, EngineError> {
+        self.board.direct(Directive::End);
+        self.tell(|| Command::Go(Monotonic.now()));
+        self.await_all(|_, _| None, |report| matches!(report, Report::Done(_)).then_some(()))?;
+        Err(EngineError::Interrupted)
     }
 
     fn running(

@@ -12,6 +12,7 @@
 //! - `settle`: how long the line must be quiet then
 //! - [`spread`]: which socket lives on which core
 //! - `quorum`: whether enough sockets are there
+//! - `orders`: what workers are told and answer
 //! - `board`: what workers tell and are told while they run
 //! - [`fleet`]: all cores, the phases of a run
 

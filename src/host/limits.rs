@@ -15,6 +15,10 @@ use crate::units::{Bytes, Count};
 /// cluster's pipes, and what the libraries below us hold for a moment.
 pub const OWN_DESCRIPTORS: u64 = 64;
 
+/// Memory that is mapped beside the plan's: stacks, allocators, libraries. A run of ten messages ends well
+/// with 30 MiB, and is aborted with 10.
+const OWN_MAPPINGS: u64 = 32 << 20;
+
 /// The widest range that leaves the privileged ports alone.
 const WIDEST_PORTS: u64 = 65_535 - 1_024 + 1;
 
@@ -89,6 +93,24 @@ impl Need {
     }
 }
 
+/// A limit of this process on what it may map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapLimit {
+    /// Of the limit, as a shell and the kernel call it.
+    pub name: &'static str,
+    /// In bytes.
+    pub limit: u64,
+    /// What is mapped already.
+    pub used: u64,
+}
+
+impl MapLimit {
+    /// What a plan may take.
+    pub const fn free(&self) -> u64 {
+        self.limit.saturating_sub(self.used).saturating_sub(OWN_MAPPINGS)
+    }
+}
+
 /// What the host gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -104,6 +126,8 @@ pub struct Facts {
     pub reserved_ports: u64,
     /// Memory that can be had without swapping; none if the host does not say.
     pub memory_bytes: Option<u64>,
+    /// The limit on mappings that leaves least; none without one.
+    pub mappings: Option<MapLimit>,
     /// Processes and threads that control groups let us start; none without a limit.
     pub tasks_free: Option<u64>,
 }
@@ -184,6 +208,18 @@ pub enum LimitError {
         parts: String,
         /// What there is, in bytes.
         available: u64,
+    },
+    /// The process may not map as much.
+    #[error(
+        "too little memory for this process: the plan needs {} and {} of our own, and of {} \
+         ({}) {} are in use: raise the limit, or lower --messages, --receivers-per-node or --frame-memory",
+        Bytes(*.needed), Bytes(OWN_MAPPINGS), Bytes(.limit.limit), .limit.name, Bytes(.limit.used)
+    )]
+    Mappings {
+        /// What is needed, in bytes.
+        needed: u64,
+        /// What there is.
+        limit: MapLimit,
     },
     /// A control group counts processes and threads.
     #[error(
@@ -290,8 +326,21 @@ pub(super) fn ports(facts: &Facts, need: &Need) -> Result<(), LimitError> {
     })
 }
 
+/// Whether anything can be run at all within the limits on mappings: an allocation that fails aborts.
+///
+/// # Errors
+/// When they are too low.
+pub fn mappings(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+    let needed = need.memory_bytes();
+    match facts.mappings {
+        Some(limit) if needed >= limit.free() => Err(LimitError::Mappings { needed, limit }),
+        _ => Ok(()),
+    }
+}
+
 /// Memory alone.
 pub(super) fn memory(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+    mappings(facts, need)?;
     let needed = need.memory_bytes();
     match facts.memory_bytes {
         Some(available) if needed > available => {
@@ -339,6 +388,7 @@ impl Facts {
                 mem_available(&file("proc/meminfo")),
                 groups.memory_free().map(|memory| memory.0),
             ),
+            mappings: map_limit(&file("proc/self/limits"), &file("proc/self/status")),
             tasks_free: groups.tasks_free(),
         }
     }
@@ -354,6 +404,19 @@ impl Facts {
 /// `Max open files  1024  1048576  files` (/proc/self/limits): the soft limit.
 pub(super) fn soft_limit(limits: &str, name: &str) -> Option<u64> {
     limit(limits, name, 0)
+}
+
+/// Of those that bound mappings, the one that leaves least.
+fn map_limit(limits: &str, status: &str) -> Option<MapLimit> {
+    let bounds = [
+        ("Max address space", "VmSize:", "ulimit -v, RLIMIT_AS"),
+        ("Max data size", "VmData:", "ulimit -d, RLIMIT_DATA"),
+    ];
+    let bound = |(limit, used, name)| {
+        let limit = soft_limit(limits, limit).filter(|&limit| limit != u64::MAX)?;
+        Some(MapLimit { name, limit, used: kilobytes(status, used).unwrap_or(0) })
+    };
+    bounds.into_iter().filter_map(bound).min_by_key(MapLimit::free)
 }
 
 fn hard_limit(limits: &str, name: &str) -> Option<u64> {
@@ -398,7 +461,11 @@ fn reserved_within(text: &str, (low, high): (u16, u16)) -> u64 {
 
 /// `MemAvailable:   16316412 kB` (proc_meminfo(5)).
 fn mem_available(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    kilobytes(text, "MemAvailable:")
+}
+
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
 }
 
@@ -413,6 +480,7 @@ mod tests {
         ports: (32_768, 60_999),
         reserved_ports: 0,
         memory_bytes: Some(8 << 30),
+        mappings: None,
         tasks_free: None,
     };
 
@@ -518,6 +586,23 @@ mod tests {
         let range = (32_768, 60_999);
         assert_eq!(reserved_within("\n", range), 0);
         assert_eq!(reserved_within("8080,32768,40000-40009,60990-65000\n", range), 1 + 10 + 10);
+    }
+
+    #[test]
+    fn of_the_limits_on_mappings_the_one_that_leaves_least_is_named() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max data size             209715200            unlimited            bytes     \n\
+                      Max address space         209715200            unlimited            bytes     \n";
+        let status = "VmSize:\t  102400 kB\nVmData:\t    1024 kB\n";
+        let mappings = map_limit(limits, status);
+        let limit = MapLimit { name: "ulimit -v, RLIMIT_AS", limit: 200 << 20, used: 100 << 20 };
+        assert_eq!(mappings, Some(limit));
+        assert_eq!(map_limit(&limits.replace("209715200", "unlimited"), status), None);
+        let facts = Facts { mappings, ..DEBIAN };
+        let need = |bytes| Need { memory: vec![("frames", bytes)], ..need(6, 6) };
+        assert_eq!(check(&facts, &need((68 << 20) - 1)), Ok(()));
+        let text = refusal(&facts, &need(68 << 20));
+        assert!(text.contains("of 200 MiB (ulimit -v, RLIMIT_AS) 100 MiB are in use"), "{text}");
     }
 
     #[test]

@@ -3,10 +3,11 @@
 //! Belongs here: telling what is ours from what is not, older from newer, whole from cut off. Does
 //! not: opening files (`cli`), whether a document agrees with itself (`document::sound`).
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use simd_json::prelude::ValueAsScalar;
 
 use super::VERSION;
+use super::document::failed::FailedDocument;
 use super::document::{Document, SCHEMA, sound};
 use super::stranger::{GIVE, Stranger};
 use crate::units::{Bytes, Count};
@@ -74,11 +75,20 @@ pub enum Unreadable {
     },
 }
 
+/// What a result file holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Saved {
+    /// What a run measured.
+    Result(Box<Document>),
+    /// Why it did not.
+    Failed(FailedDocument),
+}
+
 /// The results in `bytes`: one, laid out in any way, or several, one a line.
 ///
 /// # Errors
 /// See [`Unreadable`].
-pub fn read(bytes: &[u8]) -> Result<Vec<Document>, Unreadable> {
+pub fn read(bytes: &[u8]) -> Result<Vec<Saved>, Unreadable> {
     // Some editors put a byte order mark first; readers may ignore it (RFC 8259, section 8.1).
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let (values, expanded) = (marks(bytes), expansion(bytes));
@@ -123,31 +133,37 @@ fn is_json(bytes: &[u8]) -> bool {
     simd_json::to_tape(&mut bytes.to_vec()).is_ok()
 }
 
-fn document(bytes: &[u8]) -> Result<Document, Unreadable> {
+fn document(bytes: &[u8]) -> Result<Saved, Unreadable> {
     if bytes.trim_ascii().is_empty() {
         return Err(Unreadable::Empty);
     }
-    schema(bytes)?;
+    if is_of_a_failure(bytes)? {
+        return parsed(bytes).map(Saved::Failed);
+    }
+    let document = parsed(bytes)?;
+    sound::check(&document)?;
+    Ok(Saved::Result(Box::new(document)))
+}
+
+fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     // The parser writes into what it parses.
     let mut copy = bytes.to_vec();
     let mut deserializer = simd_json::Deserializer::from_slice(&mut copy)
         .map_err(|_| Unreadable::NotJson(Stranger::of(bytes)))?;
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
-    let document = Document::deserialize(tracked).map_err(|error| Unreadable::Key {
+    T::deserialize(tracked).map_err(|error| Unreadable::Key {
         key: match track.path().to_string() {
             path if path == "." => "top level".to_owned(),
             path => path,
         },
         reason: words(&error),
-    })?;
-    sound::check(&document)?;
-    Ok(document)
+    })
 }
 
-/// Whether it is ours and of our version, before its keys are looked at: a newer one may differ in
-/// all of them.
-fn schema(bytes: &[u8]) -> Result<(), Unreadable> {
+/// Whether it tells of a failure; an error where it is not ours or not of our version. Before its keys are
+/// looked at: a newer one may differ in all of them.
+fn is_of_a_failure(bytes: &[u8]) -> Result<bool, Unreadable> {
     let mut copy = bytes.to_vec();
     // What the parser says is about its own stages, and of no use to whoever has the wrong file.
     let tape = simd_json::to_tape(&mut copy).map_err(|_| match Stranger::of(bytes) {
@@ -159,7 +175,7 @@ fn schema(bytes: &[u8]) -> Result<(), Unreadable> {
     let value = tape.as_value();
     let schema = value.as_object().and_then(|object| object.get("schema"));
     match schema.as_ref().and_then(ValueAsScalar::as_str) {
-        Some(SCHEMA) => Ok(()),
+        Some(SCHEMA) => Ok(value.as_object().is_some_and(|object| object.get("failed").is_some())),
         Some(other) if other.starts_with(family) => Err(Unreadable::OtherVersion(other.to_owned())),
         Some(other) if other.starts_with(OURS) => Err(Unreadable::OtherDocument(other.to_owned())),
         Some(_) | None => Err(Unreadable::NotOurs),
@@ -205,6 +221,8 @@ fn words(error: &simd_json::Error) -> String {
 mod tests {
     use super::*;
     use crate::measure::outcome::Outcome;
+    use crate::report::document::Tool;
+    use crate::report::document::failed::Failed;
     use crate::report::fixture::{begun, whole};
     use crate::report::json;
     use proptest::prelude::*;
@@ -280,6 +298,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_failed_run_wrote_is_read_back_among_results() {
+        let tool = Tool::of(&["--json".to_owned()], 42, 7);
+        let failed = Failed { phase: "connect".into(), cause: "nobody there".into(), exit_code: 4 };
+        let document = FailedDocument::new(tool, failed);
+        let bytes = json::to_bytes(&document).unwrap();
+        assert_eq!(read(&bytes).unwrap(), [Saved::Failed(document.clone())]);
+        let two = read(&[saved(), bytes].concat()).unwrap();
+        assert!(matches!(&two[..], [Saved::Result(_), Saved::Failed(other)] if *other == document));
+        let mut out = Vec::new();
+        document.text(&mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.ends_with("phase connect: nobody there (exit code 4)\n"), "{text}");
+    }
+
+    #[test]
     fn keys_that_a_later_version_adds_are_passed_over() {
         let more =
             altered("\"interrupted\":false", "\"interrupted\":false,\"moon\":{\"full\":[1]}");
@@ -311,7 +344,8 @@ mod tests {
             let place = place.index(bytes.len());
             bytes[place] = byte;
             if let Ok(documents) = read(&bytes) {
-                for document in documents {
+                for saved in documents {
+                    let Saved::Result(document) = saved else { continue };
                     let mut out = Vec::new();
                     crate::report::text::Text::new(&document, true, None).all(&mut out).unwrap();
                 }

@@ -34,6 +34,9 @@ pub enum NotThere {
     /// Nothing was measured.
     #[error("holds no row: nothing was measured")]
     NoRows,
+    /// The run failed.
+    #[error("is of a run that failed: nothing was measured; without these flags it says why")]
+    Failed,
     /// An old file.
     #[error("holds no histograms: fanstorm {0}, which wrote it, did not keep any")]
     NoHistograms(String),

@@ -31,7 +31,7 @@ impl doc::Document {
     pub fn begun(plan: &Plan, invocation: &Invocation) -> Self {
         Self {
             schema: doc::SCHEMA.to_owned(),
-            tool: tool(plan, invocation),
+            tool: doc::Tool::of(&invocation.args, plan.seed, invocation.started_unix_ms),
             host: host(&invocation.host),
             plan: self::plan(plan, invocation),
             dialing: Some(dialing(plan)),
@@ -73,13 +73,16 @@ impl doc::Document {
     }
 }
 
-fn tool(plan: &Plan, invocation: &Invocation) -> doc::Tool {
-    doc::Tool {
-        name: "fanstorm".into(),
-        version: VERSION.into(),
-        args: invocation.args.iter().map(|arg| arg.as_str().into()).collect(),
-        seed: plan.seed,
-        started_unix_ms: invocation.started_unix_ms,
+impl doc::Tool {
+    /// This version, called with `args`.
+    pub fn of(args: &[String], seed: u64, started_unix_ms: u64) -> Self {
+        Self {
+            name: "fanstorm".into(),
+            version: VERSION.into(),
+            args: args.iter().map(|arg| arg.as_str().into()).collect(),
+            seed,
+            started_unix_ms,
+        }
     }
 }
 

@@ -469,7 +469,11 @@ fn texts(value: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
 
 fn read(value: &serde_json::Value) -> Option<Document> {
     let bytes = serde_json::to_vec(value).unwrap();
-    crate::report::saved::read(&bytes).ok().map(|mut documents| documents.remove(0))
+    use crate::report::saved::Saved;
+    match crate::report::saved::read(&bytes).ok()?.remove(0) {
+        Saved::Result(document) => Some(*document),
+        Saved::Failed(_) => None,
+    }
 }
 
 /// Where any text may stand: elsewhere only certain words can be read.

@@ -251,6 +251,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let mut before = self.before(&row);
         let mut warming = row.warmup > Nanos::ZERO;
         let mut now = before.at;
+        // A row may be called off while it is laid out: nothing leaves then.
+        row.stopped = conductor.turn(WorkerProgress::default(), now) == Directive::End;
         self.release(&mut row, now);
         let mut finished = None;
         loop {

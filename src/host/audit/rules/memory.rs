@@ -13,10 +13,26 @@ const MAPS_OWN: u64 = 512;
 const MAPS_PER_WORKER: u64 = 64;
 
 pub(super) fn available(facts: &Facts, need: &Need) -> Option<Finding> {
-    let Err(LimitError::Memory { needed, parts, available }) =
-        limits::memory(&facts.limits, &need.limits)
-    else {
-        return None;
+    let (needed, parts, available) = match limits::memory(&facts.limits, &need.limits) {
+        Err(LimitError::Memory { needed, parts, available }) => (needed, parts, available),
+        Err(LimitError::Mappings { needed, limit }) => {
+            return Some(Finding {
+                severity: Severity::Stop,
+                is: format!(
+                    "{} ({}), {} of it in use",
+                    Bytes(limit.limit),
+                    limit.name,
+                    Bytes(limit.used)
+                ),
+                wants: format!("{} for the plan, and our own", Bytes(needed)),
+                why: "an allocation beyond the limit ends the program".to_owned(),
+                remedy: Remedy::Advice(
+                    "raise the limit, or lower --messages, --receivers-per-node or --frame-memory"
+                        .to_owned(),
+                ),
+            });
+        }
+        _ => return None,
     };
     Some(Finding {
         severity: Severity::Stop,

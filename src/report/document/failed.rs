@@ -1,0 +1,62 @@
+//! What a result file holds after a run that failed before it measured anything.
+//!
+//! Belongs here: its keys, and the one sentence that presents it. Does not: the errors themselves, and
+//! which of them is of which phase (`cli`).
+
+use std::io::{self, Write};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::plain::Line;
+use super::row::Run;
+use super::{SCHEMA, Tool};
+
+/// In place of a result: the invocation failed, and nothing was measured. What stood in the file before is
+/// gone, so that nobody takes it for new. `failed` is in no result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FailedDocument {
+    /// Name and version of this format.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: String,
+    /// Who was to measure.
+    pub tool: Tool,
+    /// What went wrong.
+    pub failed: Failed,
+    /// None ran: always empty.
+    #[schemars(length(max = 0))]
+    pub runs: Vec<Run>,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Failed {
+    /// When: `arguments`, `host` (what the machine must have), `cluster` (starting the embedded one),
+    /// `discover`, `resolve`, `connect`, `upgrade`, `session`, `probe`, `calibrate`, `prepare` (laying out messages),
+    /// `run`. Others may be added.
+    pub phase: Line,
+    /// Why: what standard error says, in one line.
+    pub cause: Line,
+    /// The exit code.
+    pub exit_code: u8,
+}
+
+impl FailedDocument {
+    /// Of an invocation.
+    pub fn new(tool: Tool, failed: Failed) -> Self {
+        Self { schema: SCHEMA.to_owned(), tool, failed, runs: Vec::new() }
+    }
+
+    /// Presents it.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let (version, Failed { phase, cause, exit_code }) = (&self.tool.version, &self.failed);
+        writeln!(
+            out,
+            "fanstorm {version}: the run failed, nothing was measured: phase {phase}: {cause} \
+             (exit code {exit_code})"
+        )
+    }
+}
