@@ -67,11 +67,17 @@ impl Latencies {
     /// Records one value.
     #[inline]
     pub fn record(&mut self, value: Nanos) {
+        self.record_many(value, 1);
+    }
+
+    /// Records one value `many` times, at least once.
+    #[inline]
+    pub fn record_many(&mut self, value: Nanos, many: u64) {
         self.min_ns = self.min_ns.min(value.0);
         self.max_ns = self.max_ns.max(value.0);
         match self.counts.get_mut(bucket(value.0)) {
-            Some(count) => *count += 1,
-            None => self.saturated += 1,
+            Some(count) => *count += many,
+            None => self.saturated += many,
         }
     }
 
@@ -278,6 +284,20 @@ mod tests {
                 let expected = theirs.value_at_quantile(quantile).clamp(min.0, max.0);
                 prop_assert_eq!(ours.at_quantile(quantile), Nanos(expected));
             }
+        }
+
+        #[test]
+        fn a_value_recorded_many_times_is_as_if_it_came_as_often(
+            values in prop::collection::vec((0_u64..5_000_000_000_000, 1_u64..5), 0..50),
+        ) {
+            let mut many = Latencies::new();
+            values.iter().for_each(|&(value, times)| many.record_many(Nanos(value), times));
+            let singly: Vec<u64> =
+                values.iter().flat_map(|&(value, times)| vec![value; times as usize]).collect();
+            let singly = of(&singly);
+            prop_assert_eq!(many.histogram(), singly.histogram());
+            prop_assert_eq!((many.min(), many.max()), (singly.min(), singly.max()));
+            prop_assert_eq!(many.saturated(), singly.saturated());
         }
 
         #[test]

@@ -93,6 +93,25 @@ impl Ledger {
         self.arrive_displaced(index, sequence)
     }
 
+    /// Notes the arrival of `many` copies from `sequence` on, all below the sender's count, if they are the
+    /// next of a stream without a gap. Else it notes nothing and says so.
+    #[inline]
+    pub fn arrive_in_order(
+        &mut self,
+        socket: usize,
+        sender: usize,
+        sequence: u32,
+        many: u32,
+    ) -> bool {
+        let stream = &mut self.streams[socket * self.counts.len() + sender];
+        let next = sequence == stream.next && stream.floor == stream.next;
+        if next {
+            stream.floor += many;
+            stream.next += many;
+        }
+        next
+    }
+
     /// The path of streams with a gap, of duplicates, and of streams that must not be there.
     fn arrive_displaced(&mut self, index: usize, sequence: u32) -> Arrival {
         let stream = &mut self.streams[index];
@@ -222,6 +241,26 @@ mod tests {
         assert_eq!(ledger.streams[0].floor, ledger.streams[0].next);
         assert_eq!(ledger.arrive(0, 0, 2), Arrival::InOrder);
         assert_eq!(ledger.arrive(0, 0, 1), Arrival::Duplicate);
+    }
+
+    proptest! {
+        #[test]
+        fn copies_noted_at_once_are_as_copies_noted_one_by_one(
+            arrivals in prop::collection::vec((0_u32..40, 1_u32..9), 0..60),
+        ) {
+            let (mut at_once, mut singly) = (Ledger::new(1, &[48], |_, _| true), Ledger::new(1, &[48], |_, _| true));
+            for (first, many) in arrivals {
+                let in_order = at_once.arrive_in_order(0, 0, first, many);
+                let each: Vec<_> = (first..first + many).map(|n| singly.arrive(0, 0, n)).collect();
+                if in_order {
+                    prop_assert!(each.iter().all(|arrival| *arrival == Arrival::InOrder));
+                } else {
+                    let again: Vec<_> = (first..first + many).map(|n| at_once.arrive(0, 0, n)).collect();
+                    prop_assert_eq!(again, each);
+                }
+                prop_assert!(at_once.missing(0, 0).eq(singly.missing(0, 0)));
+            }
+        }
     }
 
     #[test]

@@ -26,6 +26,19 @@ pub struct MessageTimes {
     pub copies: u32,
 }
 
+impl MessageTimes {
+    /// One more copy came.
+    #[inline]
+    fn note(&mut self, at: Nanos) {
+        // Copies that waited for their id are recorded late, with their own, earlier time.
+        if self.copies == 0 || at.0 < self.first_ns {
+            self.first_ns = at.0;
+        }
+        self.last_ns = self.last_ns.max(at.0);
+        self.copies += 1;
+    }
+}
+
 /// A socket as the recorder knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seat {
@@ -282,6 +295,18 @@ impl Recorder {
         }
     }
 
+    /// Copies `first` and those that follow it in its stream, `many` in all, came to local socket `local` in
+    /// one read. As [`Self::copy`] for each, but where they are in order they are one step of the ledger, and
+    /// one of the histogram for all that left at one time.
+    #[inline(always)]
+    pub fn copies(&mut self, local: u32, sender: u16, first: u64, many: u32, at: Nanos) {
+        if many == 1 || !self.deliver_in_order(local, usize::from(sender), first, many, at) {
+            for sequence in first..first + u64::from(many) {
+                self.copy(local, sender, sequence, None, at);
+            }
+        }
+    }
+
     /// A copy with an id alone came to local socket `local`.
     #[inline]
     pub fn id_only(&mut self, local: u32, key: Key, at: Nanos) {
@@ -362,13 +387,50 @@ impl Recorder {
         {
             answers.note(local);
         }
-        let times = &mut self.times[index as usize];
-        // Copies that waited for their id are recorded late, with their own, earlier time.
-        if times.copies == 0 || at.0 < times.first_ns {
-            times.first_ns = at.0;
+        self.times[index as usize].note(at);
+    }
+
+    /// Delivers copies that are the next of their stream, or none of them and says so.
+    #[inline]
+    fn deliver_in_order(
+        &mut self,
+        local: u32,
+        sender: usize,
+        first: u64,
+        many: u32,
+        at: Nanos,
+    ) -> bool {
+        let last = first + u64::from(many) - 1;
+        let (Some(index), Some(_)) =
+            (self.sent.index(sender, first), self.sent.index(sender, last))
+        else {
+            return false;
+        };
+        // Each message of a schedule has a due time of its own.
+        if self.schedule.is_some() {
+            return false;
         }
-        times.last_ns = times.last_ns.max(at.0);
-        times.copies += 1;
+        let Some(stretches) = self.sent.stretches(index, many) else { return false };
+        if !self.ledger.arrive_in_order(local as usize, sender, first as u32, many) {
+            return false;
+        }
+        self.counts.delivered += u64::from(many);
+        self.delivered[local as usize] += u64::from(many);
+        self.last_copy = self.last_copy.max(at);
+        let seat = self.seats[local as usize];
+        let latencies = &mut self.records.measured.headline[seat.node as usize];
+        for (sent, copies) in stretches {
+            latencies.record_many(at.since(sent), copies);
+        }
+        if let Some(answers) = &mut self.answers
+            && seat.socket as usize == sender
+        {
+            (0..many).for_each(|_| answers.note(local));
+        }
+        for times in &mut self.times[index as usize..][..many as usize] {
+            times.note(at);
+        }
+        true
     }
 
     #[inline]
@@ -386,5 +448,60 @@ impl Recorder {
             service.record(at.since(sent));
         }
         copies.headline[node].record(at.since(due));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SENT: [u64; 12] = [10, 10, 10, 11, 11, 20, 20, 20, 20, 30, 0, 0];
+
+    /// Two senders of 12 messages, the last two of each not sent; socket 0 is the first one's own.
+    fn recorder() -> Recorder {
+        let sent = SentTimes::new(&[12, 12]);
+        for sender in 0..2 {
+            for (n, &at) in (0..).zip(&SENT) {
+                sent.stamp(sender, n, n + 1, Nanos(at));
+            }
+        }
+        let seats = vec![Seat { socket: 0, node: 0 }, Seat { socket: 7, node: 1 }];
+        let mut recorder = Recorder::new(seats, 2, &[12, 12], FanOut::All, false, Arc::new(sent));
+        recorder.note_answers();
+        recorder
+    }
+
+    proptest! {
+        #[test]
+        fn copies_that_come_together_are_recorded_as_if_each_came_alone(
+            reads in prop::collection::vec(
+                (0_u32..2, 0_u16..3, prop_oneof![Just(None), (0_u64..14).prop_map(Some)], 1_u32..14, 0_u64..60),
+                0..20,
+            ),
+        ) {
+            let (mut together, mut alone) = (recorder(), recorder());
+            let mut next = [[0; 3]; 2];
+            for (local, sender, first, many, at) in reads {
+                // Mostly what is next, so that there are stretches in order.
+                let next = &mut next[local as usize][usize::from(sender)];
+                let first = first.unwrap_or(*next);
+                *next = first + u64::from(many);
+                together.copies(local, sender, first, many, Nanos(at));
+                for sequence in first..first + u64::from(many) {
+                    alone.copy(local, sender, sequence, None, Nanos(at));
+                }
+            }
+            let told = |recorder: &Recorder| {
+                let Recorder { counts, delivered, last_copy, times, reordering, answers, .. } = recorder;
+                let figures = recorder.records.measured.headline.iter().map(|ns| {
+                    (ns.histogram().iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect::<Vec<_>>(), ns.min(), ns.max(), ns.saturated())
+                });
+                let missing: Vec<Vec<u32>> = (0..4).map(|i| recorder.ledger.missing(i / 2, i % 2).collect()).collect();
+                format!("{counts:?} {delivered:?} {last_copy:?} {times:?} {reordering:?} {answers:?} {:?} {missing:?}", figures.collect::<Vec<_>>())
+            };
+            prop_assert_eq!(told(&together), told(&alone));
+        }
     }
 }

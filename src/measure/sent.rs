@@ -70,6 +70,20 @@ impl SentTimes {
         }
     }
 
+    /// When messages from `index` on were handed over, all of one sender: each time with the number of
+    /// neighbours that share it. `None` where one was not handed over yet.
+    #[inline]
+    pub fn stretches(&self, index: u32, many: u32) -> Option<impl Iterator<Item = (Nanos, u64)>> {
+        let times = &self.times_ns[index as usize..][..many as usize];
+        let at = |time: &AtomicU64| time.load(Ordering::Relaxed);
+        if times.iter().any(|time| at(time) == 0) {
+            return None;
+        }
+        // No time that is there changes.
+        let stretches = times.chunk_by(move |a, b| at(a) == at(b));
+        Some(stretches.map(move |stretch| (Nanos(at(&stretch[0])), stretch.len() as u64)))
+    }
+
     /// Number of messages.
     pub fn len(&self) -> usize {
         self.times_ns.len()
@@ -109,6 +123,9 @@ mod tests {
         let sent = SentTimes::new(&[2, 1]);
         sent.stamp(0, 1, 2, Nanos(5));
         assert_eq!([0, 1, 2].map(|index| sent.sent(index)), [None, Some(Nanos(5)), None]);
+        let stretches = |from, many| sent.stretches(from, many).map(Iterator::collect::<Vec<_>>);
+        assert_eq!(stretches(0, 2), None);
+        assert_eq!(stretches(1, 1), Some(vec![(Nanos(5), 1)]));
         assert_eq!((sent.index(0, 2), sent.index(2, 0), sent.index(9, 0)), (None, None, None));
     }
 }
