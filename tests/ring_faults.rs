@@ -8,13 +8,14 @@ mod common;
 
 use std::sync::Arc;
 
-use fanstorm::dialect::Dialect;
 use fanstorm::dialect::text::TextShape;
+use fanstorm::dialect::{Dialect, Reading};
 use fanstorm::engine::drain::DrainWatch;
 use fanstorm::engine::ring::fake::{Deeds, Dials, FakeRing, LateAcks, SimulatedClock};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::Clock;
+use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::outcome::{Class, Ending, RunOutcome};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::tally::Row;
@@ -196,6 +197,46 @@ fn a_rough_kernel_loses_and_doubles_nothing() {
         assert_eq!((d.missing, d.duplicate, d.foreign, d.corrupt), (0, 0, 0, 0), "seed {seed}");
         assert_eq!(d.out_of_order, 0, "seed {seed}: one far end keeps the order of a stream");
         assert_eq!((run.sent, deeds.messages), (MESSAGES, MESSAGES), "seed {seed}");
+    }
+}
+
+/// Everything that a run tells and that does not depend on this machine's speed.
+fn told(run: &RunOutcome) -> String {
+    let RunOutcome { delivery, sent, send_time, receive_time, reordering, matrix, gaps, .. } = run;
+    let RunOutcome { opcodes, ending, lost, .. } = run;
+    let ns = |ns: &Latencies| {
+        let recorded = ns.histogram();
+        let counts: Vec<_> =
+            recorded.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect();
+        format!("{counts:?} {:?} {:?} {}", ns.min(), ns.max(), ns.saturated())
+    };
+    let latency: Vec<_> = run.latency_ns.iter().map(|(class, all)| (*class, ns(all))).collect();
+    let account = format!("{delivery:?} {reordering:?} {matrix:?} {gaps:?} {lost:?} {opcodes:?}");
+    format!("{account} {sent} {send_time:?} {receive_time:?} {ending:?} {latency:?}")
+}
+
+#[test]
+fn frames_taken_by_vectors_make_the_same_run_as_messages_read_one_by_one() {
+    for seed in 1_000..1_100 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut plan = plan(if rng.bool() { u64::MAX } else { 0 });
+        if seed % 3 == 0 {
+            plan.shape = Shape::Window { in_flight: rng.u32(1..20) };
+        }
+        let mut dials = rough_kernel(&mut rng);
+        if seed % 2 == 0 {
+            // Whole reads, so that there are stretches in order.
+            dials.split_receive = 0.0;
+        }
+        (dials.lose_copy, dials.duplicate_copy) = (0.05 * rng.f64(), 0.05 * rng.f64());
+        let run = |reading| {
+            let mut fixture = Fixture::ready(&plan, dials, seed);
+            fixture.worker.read_by(reading);
+            told(&fixture.row(dials).0)
+        };
+        let one_by_one = run(Reading::ByMessage);
+        assert_eq!(run(Reading::Widest), one_by_one, "seed {seed}");
+        assert_eq!(run(Reading::Portable), one_by_one, "seed {seed}");
     }
 }
 

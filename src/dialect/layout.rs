@@ -24,6 +24,7 @@ use super::Dialect;
 use super::correlation::CorrelationId;
 use super::elements::value_start;
 use super::sighting::Sighting;
+use super::stencil::{Class, Outline};
 use super::tag::Tag;
 use super::texts::Texts;
 
@@ -121,6 +122,30 @@ impl Layout {
                 Some(Sighting::Copy { sender, sequence, id })
             }
             (None, id) => id.map(Sighting::Id),
+        }
+    }
+
+    /// Says what each byte is of a message that this layout has just read.
+    pub(super) fn outline(&self, message: &[u8], texts: &Texts, outline: &mut Outline) {
+        let mut rest = message;
+        for segment in &self.segments {
+            outline.add(Class::Literal, segment.literal_len);
+            rest = &rest[segment.literal_len..];
+            let len = match segment.gap {
+                Gap::Digits => digits_len(rest),
+                Gap::Quoted => quoted_len(rest),
+                Gap::Text => texts.len(),
+                Gap::End => break,
+            };
+            match segment.gap {
+                Gap::Text => outline.add_text(texts.tag_offset(), len),
+                Gap::Digits => outline.add(Class::Digit, len),
+                Gap::Quoted | Gap::End => outline.add(Class::Quoted, len),
+            }
+            rest = &rest[len..];
+            if segment.is_id {
+                outline.note_id(len);
+            }
         }
     }
 

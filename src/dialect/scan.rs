@@ -5,13 +5,15 @@
 //!
 //! A copy is one occurrence of a tag of this run with its text unaltered around it. A message may
 //! carry none, one or many. Every message can be searched; the search defines what it means. Most
-//! are built like the one before and are read by comparing (`dialect::layout`), to the same result.
+//! are built like the one before and are read by comparing (`dialect::layout`), to the same result; and
+//! most of those are as long, too, and are taken frame by frame (`dialect::stencil`).
 
 use super::Dialect;
 use super::correlation::CorrelationId;
 use super::elements::{Element, Walker};
 use super::layout::{Landmarks, Layout};
 use super::sighting::Sighting;
+use super::stencil::{Bodies, NO_BODIES, Reading, Stencil, Taken};
 use super::text::TextShape;
 use super::texts::{Seen, Texts};
 
@@ -24,6 +26,9 @@ pub struct Scanner {
     layouts: [Layout; 2],
     /// Which of them fitted last.
     recent: usize,
+    /// Frames of each of them.
+    stencils: [Stencil; 2],
+    bodies: Bodies,
 }
 
 impl Scanner {
@@ -34,6 +39,8 @@ impl Scanner {
             walker: dialect.correlation.as_ref().map(Walker::new),
             layouts: [Layout::new(dialect), Layout::new(dialect)],
             recent: 0,
+            stencils: [Stencil::new(run), Stencil::new(run)],
+            bodies: NO_BODIES,
         }
     }
 
@@ -41,6 +48,34 @@ impl Scanner {
     pub fn after(mut self, first: u32) -> Self {
         self.texts.after(first);
         self
+    }
+
+    /// The same, with frames compared in this way.
+    pub fn read_by(mut self, reading: Reading) -> Self {
+        self.stencils.iter_mut().for_each(|stencil| stencil.read_by(reading));
+        self
+    }
+
+    /// Takes whole text frames from the front of `bytes`, header and all, as long as each is built like
+    /// one before it; what they say is visited. A copy comes with the number of copies that it stands for:
+    /// itself, and those after it in its sender's stream. What is not taken may be anything.
+    #[inline]
+    pub fn run(&mut self, bytes: &[u8], visit: &mut impl FnMut(Sighting, u32)) -> Taken {
+        let mut taken = Taken::default();
+        let mut which = self.recent;
+        let mut fits = [true; 2];
+        while fits[which] {
+            let more = self.stencils[which].run(&bytes[taken.bytes..], &mut self.bodies, visit);
+            if more.frames > 0 {
+                self.recent = which;
+                taken.frames += more.frames;
+                taken.bytes += more.bytes;
+                fits = [true; 2];
+            }
+            fits[which] = false;
+            which = 1 - which;
+        }
+        taken
     }
 
     /// Visits what `message` says: at least one sighting.
@@ -56,12 +91,17 @@ impl Scanner {
     /// are values in ASCII. Otherwise [`Self::search`] tells.
     #[inline]
     pub fn recognise(&mut self, message: &[u8]) -> Option<Sighting> {
-        if let Some(sighting) = self.layouts[self.recent].read(message, &self.texts) {
-            return Some(sighting);
+        let mut which = self.recent;
+        let sighting = self.layouts[which].read(message, &self.texts).or_else(|| {
+            which = 1 - which;
+            self.layouts[which].read(message, &self.texts)
+        })?;
+        self.recent = which;
+        if self.stencils[which].misses(message.len()) {
+            let outline =
+                |outline: &mut _| self.layouts[which].outline(message, &self.texts, outline);
+            self.stencils[which].cut(message, outline);
         }
-        let other = 1 - self.recent;
-        let sighting = self.layouts[other].read(message, &self.texts)?;
-        self.recent = other;
         Some(sighting)
     }
 
@@ -383,6 +423,50 @@ mod tests {
         any_payload_bytes().prop_flat_map(|bytes| (Just(bytes), any_session(bytes)))
     }
 
+    /// A server's frame of a whole text message.
+    fn frame(message: &[u8]) -> Vec<u8> {
+        let mut frame = vec![0x81];
+        match message.len() {
+            len @ ..=125 => frame.push(len as u8),
+            len => {
+                frame.push(126);
+                frame.extend((len as u16).to_be_bytes());
+            }
+        }
+        frame.extend(message);
+        frame
+    }
+
+    /// Each of the copies that a visit stands for.
+    fn each(sighting: Sighting, many: u32, visit: &mut impl FnMut(Sighting)) {
+        for more in 0..u64::from(many) {
+            visit(match sighting {
+                Sighting::Copy { sender, sequence, id } => {
+                    Sighting::Copy { sender, sequence: sequence + more, id }
+                }
+                other => other,
+            });
+        }
+    }
+
+    /// What whole frames of `message` say, taken as they are where the scanner takes them.
+    fn hear(scanner: &mut Scanner, frames: &[u8], message: &[u8]) -> Vec<Sighting> {
+        let mut seen = Vec::new();
+        let mut rest = frames;
+        while !rest.is_empty() {
+            let taken = scanner.run(rest, &mut |sighting, many| {
+                each(sighting, many, &mut |sighting| seen.push(sighting));
+            });
+            rest = &rest[taken.bytes..];
+            if !rest.is_empty() {
+                scanner.scan(message, &mut |sighting| seen.push(sighting));
+                rest = &rest[frame(message).len()..];
+            }
+        }
+        seen.sort();
+        seen
+    }
+
     fn dialects() -> [Dialect; 2] {
         [Dialect::dsatter(), Dialect::raw()]
     }
@@ -427,6 +511,88 @@ mod tests {
         }
 
         /// At every size, and wherever it is: in the run's nonce, too.
+        #[test]
+        fn frames_taken_as_they_are_mean_what_their_messages_do(
+            (payload_bytes, session) in session(),
+            edits in vec(
+                (any::<prop::sample::Index>(), "[\"\\\\{}:,0-9a-zs .-]{0,3}", 0usize..4),
+                1..12,
+            ),
+            repeat in prop_oneof![1usize..4, 60usize..70],
+            cut: prop::sample::Index,
+        ) {
+            let shape = shape(payload_bytes);
+            for dialect in dialects() {
+                let mut warm = [Reading::Widest, Reading::Portable, Reading::ByMessage]
+                    .map(|reading| Scanner::new(&dialect, &shape, RUN).read_by(reading));
+                for (message, (at, with, cut_out)) in session.iter().zip(edits.iter().cycle()) {
+                    let message = message.as_bytes();
+                    let edited = edit(message, at.index(message.len()), with, *cut_out);
+                    for message in [message, message, &edited, message] {
+                        let frames = frame(message).repeat(repeat);
+                        let mut fresh = Scanner::new(&dialect, &shape, RUN);
+                        let once = collect(&mut fresh, message);
+                        let mut expected = once.repeat(repeat);
+                        expected.sort();
+                        let text = String::from_utf8_lossy(message);
+                        for warm in &mut warm {
+                            // What a read cuts is not a frame yet.
+                            let cut = frames.len() - cut.index(frames.len());
+                            let whole = cut / (frames.len() / repeat);
+                            let taken = warm.run(&frames[..cut], &mut |_, _| ());
+                            prop_assert!(taken.frames <= whole as u64, "{}", text);
+                            prop_assert_eq!(hear(warm, &frames, message), expected.clone(), "{}", text);
+                        }
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn frames_of_senders_that_take_turns_are_told_apart(
+            stretches in vec((0_u16..3, 1_u64..5), 1..90),
+            start in prop_oneof![Just(0), Just((1_u64 << 40) - 3)],
+            damaged: prop::sample::Index,
+            byte: u8,
+        ) {
+            let shape = shape(150);
+            let mut next = [start; 3];
+            let mut sent = Vec::new();
+            for (sender, many) in stretches {
+                for _ in 0..many {
+                    let sequence = &mut next[usize::from(sender)];
+                    sent.push((sender, *sequence));
+                    *sequence = (*sequence + 1) & ((1 << 40) - 1);
+                }
+            }
+            let frames = |of: &[(u16, u64)]| -> Vec<u8> {
+                of.iter().flat_map(|&(k, n)| frame(text(&shape, RUN, k, n).as_bytes())).collect()
+            };
+            let good = frames(&sent);
+            let len = good.len() / sent.len();
+            let mut bad = good.clone();
+            let damaged = damaged.index(bad.len());
+            bad[damaged] = byte;
+            let whole = if bad == good { sent.len() } else { damaged / len };
+            for reading in [Reading::Widest, Reading::Portable] {
+                let mut scanner = Scanner::new(&Dialect::raw(), &shape, RUN).read_by(reading);
+                for _ in 0..2 {
+                    collect(&mut scanner, text(&shape, RUN, 9, 9).as_bytes());
+                }
+                for (bytes, frames) in [(&good, sent.len()), (&bad, whole)] {
+                    let (mut seen, mut visits) = (Vec::new(), 0);
+                    let taken = scanner.run(bytes, &mut |sighting, many| {
+                        visits += 1;
+                        each(sighting, many, &mut |sighting| seen.push(sighting));
+                    });
+                    let copy = |&(sender, sequence)| Sighting::Copy { sender, sequence, id: None };
+                    prop_assert_eq!(seen, sent[..frames].iter().map(copy).collect::<Vec<_>>());
+                    prop_assert_eq!(taken, Taken { frames: frames as u64, bytes: frames * len });
+                    prop_assert!(visits <= frames);
+                }
+            }
+        }
+
         #[test]
         fn an_altered_text_is_corrupt_and_never_a_copy_nor_foreign(
             payload_bytes in prop_oneof![26usize..60, Just(150)],
@@ -540,6 +706,65 @@ mod tests {
             let expected = naive::sightings(&dialect, &shape, RUN, second.as_bytes());
             assert_eq!(remembered.as_slice(), expected, "{second}");
         }
+    }
+
+    /// A byte is right or wrong by what stands there, and every way of comparing must agree.
+    #[test]
+    fn every_byte_in_every_place_of_a_frame_is_taken_as_the_search_would_take_it() {
+        let bare = text(&shape(26), RUN, 3, 0xabcdef);
+        let words = text(&shape(60), RUN, 3, 0xabcdef);
+        for (dialect, payload_bytes, message) in [
+            (Dialect::raw(), 26, bare.clone()),
+            (Dialect::raw(), 60, words.clone()),
+            (Dialect::dsatter(), 60, push_node_copy(&words, 141)),
+            (Dialect::dsatter(), 26, other_node_copy(1001, 141)),
+            (Dialect::dsatter(), 26, r#"{"messageId":"7"}"#.to_owned()),
+        ] {
+            let shape = shape(payload_bytes);
+            let good = frame(message.as_bytes());
+            let header = good.len() - message.len();
+            for reading in [Reading::Widest, Reading::Portable] {
+                let mut scanner = Scanner::new(&dialect, &shape, RUN).read_by(reading);
+                for _ in 0..2 {
+                    collect(&mut scanner, message.as_bytes());
+                }
+                assert_eq!(scanner.run(&good, &mut |_, _| ()).frames, 1, "{message}");
+                for place in 0..good.len() {
+                    for byte in 0..=u8::MAX {
+                        let mut frame = good.clone();
+                        frame[place] = byte;
+                        let mut seen = Vec::new();
+                        let taken = scanner.run(&frame, &mut |sighting, _| seen.push(sighting));
+                        if taken.frames > 0 {
+                            assert_eq!(frame[..header], good[..header]);
+                            let mut fresh = Scanner::new(&dialect, &shape, RUN);
+                            assert_eq!(seen, collect(&mut fresh, &frame[header..]));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_that_change_each_time_are_given_up_and_one_that_stays_is_taken_up_again() {
+        let shape = shape(60);
+        let message = |digits: usize, n| {
+            format!("{} {}", "7".repeat(digits), text(&shape, RUN, 1, n)).into_bytes()
+        };
+        let mut scanner = Scanner::new(&Dialect::raw(), &shape, RUN);
+        let taken = |scanner: &mut Scanner, digits, n| {
+            let message = message(digits, n);
+            let taken = scanner.run(&frame(&message), &mut |_, _| ()).frames;
+            if taken == 0 {
+                collect(scanner, &message);
+            }
+            taken
+        };
+        let changing: u64 = (0..2_000).map(|n| taken(&mut scanner, 1 + n as usize % 9, n)).sum();
+        assert!(changing < 300, "{changing}");
+        let staying: u64 = (0..9_000).map(|n| taken(&mut scanner, 5, n)).sum();
+        assert!(staying > 4_000, "{staying}");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub const SEQUENCE_MAX: u64 = (1 << 40) - 1;
 pub(super) const RUN_PREFIX_LEN: usize = 10;
 
 /// Hex digits after them: sender, sequence and check, 64 bits in all.
-const BODY_LEN: usize = TAG_LEN - RUN_PREFIX_LEN;
+pub(super) const BODY_LEN: usize = TAG_LEN - RUN_PREFIX_LEN;
 
 pub(super) const PREFIX: [u8; 2] = *b"fs";
 
@@ -101,15 +101,10 @@ impl Tag {
     /// Reads what follows the prefix of `run`.
     #[inline]
     pub(super) fn decode_body(run: u32, body: &[u8]) -> Result<Self, TagError> {
-        let body = body.first_chunk::<BODY_LEN>().ok_or(TagError::NotATag)?;
-        let (halves, _) = body.as_chunks::<8>();
-        let (high, unfit_high) = hex8(halves[0]);
-        let (low, unfit_low) = hex8(halves[1]);
-        if unfit_high | unfit_low != 0 {
-            return Err(TagError::NotATag);
-        }
-        let body = high << 32 | low;
-        let tag = Self { run, sender: (body >> 48) as u16, sequence: body >> 8 & SEQUENCE_MAX };
+        let digits = body.first_chunk::<BODY_LEN>().ok_or(TagError::NotATag)?;
+        let body = number(digits).ok_or(TagError::NotATag)?;
+        let (sender, sequence) = split(body);
+        let tag = Self { run, sender, sequence };
         if tag.check() == body & 0xff { Ok(tag) } else { Err(TagError::BadCheck) }
     }
 
@@ -119,6 +114,33 @@ impl Tag {
         let above = u64::from(self.run) << 16 | u64::from(self.sender);
         (above * ABOVE_SEQUENCE + self.sequence) % CHECK_MODULUS
     }
+}
+
+/// The number that the digits of a tag's body write.
+#[inline]
+pub(super) fn number(body: &[u8; BODY_LEN]) -> Option<u64> {
+    let (halves, _) = body.as_chunks::<8>();
+    let (high, unfit_high) = hex8(halves[0]);
+    let (low, unfit_low) = hex8(halves[1]);
+    (unfit_high | unfit_low == 0).then_some(high << 32 | low)
+}
+
+/// Sender and sequence of a body's number.
+#[inline]
+pub(super) const fn split(body: u64) -> (u16, u64) {
+    ((body >> 48) as u16, body >> 8 & SEQUENCE_MAX)
+}
+
+/// What a run adds to the checks of all its tags.
+pub(super) const fn run_weight(run: u32) -> u64 {
+    ((run as u64) << 16) % CHECK_MODULUS * ABOVE_SEQUENCE
+}
+
+/// Whether a body's number holds the check that belongs to it in the run of this weight.
+#[inline]
+pub(super) const fn checks(run_weight: u64, body: u64) -> bool {
+    let (sender, sequence) = split(body);
+    (run_weight + sender as u64 * ABOVE_SEQUENCE + sequence) % CHECK_MODULUS == body & 0xff
 }
 
 /// The bytes that every tag of `run` begins with, and no tag of another run.
@@ -185,6 +207,18 @@ mod tests {
         fn a_tag_reads_back_as_it_was_written(tag in tags(), after in "\\PC{0,5}") {
             let bytes = [&tag.encode()[..], after.as_bytes()].concat();
             prop_assert_eq!(Tag::decode(&bytes), Ok(tag));
+        }
+
+        #[test]
+        fn a_body_checks_by_its_number_as_it_does_by_its_fields(tag in tags(), flip in 0_u32..64) {
+            let body = tag.encode()[RUN_PREFIX_LEN..].try_into().unwrap();
+            let number = number(&body).unwrap();
+            prop_assert_eq!(split(number), (tag.sender, tag.sequence));
+            prop_assert!(checks(run_weight(tag.run), number));
+            let (sender, sequence) = split(number ^ 1 << flip);
+            let check = Tag { run: tag.run, sender, sequence }.check();
+            let good = check == (number ^ 1 << flip) & 0xff;
+            prop_assert_eq!(checks(run_weight(tag.run), number ^ 1 << flip), good);
         }
 
         #[test]

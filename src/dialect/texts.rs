@@ -75,6 +75,11 @@ impl Texts {
         self.shape.len()
     }
 
+    /// Where in each text its tag begins.
+    pub(super) const fn tag_offset(&self) -> usize {
+        self.shape.tag_offset()
+    }
+
     /// Where the first text of `message` is, if its tag is to be trusted.
     pub(super) fn find(&self, message: &[u8]) -> Option<Range<usize>> {
         let start = self.run_prefix.find(message)?.checked_sub(self.shape.tag_offset())?;

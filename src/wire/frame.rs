@@ -139,6 +139,17 @@ pub fn plain_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
+/// The header of the frame that [`plain_text`] reads, of a message of so many bytes: the first bytes, and
+/// how many of them. `None` of 64 KiB and more.
+pub const fn plain_text_header(payload_len: usize) -> Option<([u8; 4], usize)> {
+    const TEXT: u8 = FIN | 1;
+    match payload_len {
+        0..=125 => Some(([TEXT, payload_len as u8, 0, 0], 2)),
+        126..=0xffff => Some(([TEXT, 126, (payload_len >> 8) as u8, payload_len as u8], 4)),
+        _ => None,
+    }
+}
+
 /// Reads the header at the front of `bytes`; `None` when more bytes are needed to tell.
 ///
 /// # Errors

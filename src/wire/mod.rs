@@ -9,6 +9,7 @@ pub mod decoder;
 pub mod encode;
 pub mod excerpt;
 pub mod frame;
+mod item;
 #[doc(hidden)]
 pub mod naive;
 pub mod upgrade;

@@ -1,7 +1,7 @@
 //! The real ring.
 //!
 //! Belongs here: set-up, submission and completion of io_uring, and the life of descriptors and of
-//! memory that the kernel holds. Does not: what to send when (`worker`). One of the two files of the
+//! memory that the kernel holds. Does not: what to send when (`worker`). One of the three files of the
 //! crate with unsafe code: the other half is the buffer ring (`buffers`).
 //!
 //! Why these flags (io_uring_setup(2)):

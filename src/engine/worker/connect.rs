@@ -218,7 +218,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 self.dial.note_open(session.seat.node, now.since(state.since), now);
                 let tail = &state.response[consumed..];
                 let memory = (&mut self.pool, &mut self.opcodes, &mut self.outbox);
-                let fed = super::feed(session, (slot, tail), memory, script, now);
+                let fed = super::ear::feed(session, (slot, tail), memory, script, now);
                 self.after_read(script, slot, fed, now);
             }
             Err(error) => self.lose(script, slot, Loss::plain(error.to_string()), now),

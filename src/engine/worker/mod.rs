@@ -10,12 +10,14 @@
 mod between;
 mod conduct;
 mod connect;
+mod ear;
 mod hark;
 mod losses;
 mod probe;
 mod ramp;
 mod received;
 mod row;
+mod script;
 mod stamps;
 
 use std::io;
@@ -24,22 +26,25 @@ use std::ops::Range;
 use rustix::io::Errno;
 
 pub use self::conduct::{Conductor, Directive, WorkerProgress};
+use self::ear::{Closed, feed};
 use self::hark::Hark;
 use self::losses::{Lost, with_cut};
 use self::ramp::Dial;
 pub use self::ramp::{Lane, under_way_max};
 use self::received::{Received, describe, receive_outcome};
 pub use self::row::RowPlan;
+use self::script::Script;
 use self::stamps::Stamps;
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
 use super::session::{Flight, Loss, Outbox, Phase, Session};
+use crate::dialect::Reading;
 use crate::host::clock::Clock;
 use crate::measure::interval::Port;
 use crate::measure::outcome::LostSocket;
 use crate::measure::recorder::Seat;
 use crate::plan::Plan;
 use crate::units::Nanos;
-use crate::wire::decoder::{BufferPool, FrameCounts, Item, Message};
+use crate::wire::decoder::{BufferPool, FrameCounts};
 use crate::wire::excerpt::excerpt;
 use crate::wire::frame::{CloseCode, Opcode, Violation};
 
@@ -56,23 +61,6 @@ const SOON: Nanos = Nanos::from_micros(500);
 /// Buffers for frames that end in a later read. One for each socket would be wasteful, none would
 /// allocate in the loop; more than so many sockets seldom stop mid-frame at once.
 const POOL_BUFFERS: usize = 1024;
-
-/// What a phase wants of the turn.
-trait Script {
-    /// A whole application message came to a socket.
-    ///
-    /// # Errors
-    /// It is text and not UTF-8.
-    fn hear(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation>;
-    /// The next bytes for an open socket with nothing in flight.
-    fn speak(&mut self, slot: Slot, now: Nanos) -> Option<(SendBuf, Range<usize>)>;
-    /// All of them were taken by the kernel.
-    fn spoken(&mut self, slot: Slot, buf: SendBuf, now: Nanos);
-    /// More of the bytes of a send were taken, but not all.
-    fn spoke(&mut self, _slot: Slot, _bytes: usize) {}
-    /// A socket is gone.
-    fn lost(&mut self, slot: Slot);
-}
 
 /// Counters of the worker since it was built.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,6 +99,7 @@ pub struct Worker<'a, R, C> {
     rng: fastrand::Rng,
     /// Where the intervals of the next row go.
     port: Option<Port>,
+    reading: Reading,
 }
 
 impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
@@ -137,7 +126,13 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             hark: Hark::default(),
             rng,
             port: None,
+            reading: Reading::default(),
         }
+    }
+
+    /// Compares frames in this way: a dial for tests, since all ways must come to the same.
+    pub fn read_by(&mut self, reading: Reading) {
+        self.reading = reading;
     }
 
     /// In the next row, what was recorded leaves through `port` as each interval ends.
@@ -456,39 +451,6 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     fn take_losses(&mut self, start: Nanos) -> Vec<LostSocket> {
         self.lost.drain(..).map(|lost| lost.since(start)).collect()
     }
-}
-
-/// A Close frame of the node.
-struct Closed {
-    code: Option<u16>,
-    reason: String,
-}
-
-/// Feeds a read to a session's decoder; the one place where messages are heard.
-#[inline]
-fn feed<S: Script>(
-    session: &mut Session,
-    (slot, bytes): (Slot, &[u8]),
-    (pool, opcodes, outbox): (&mut BufferPool, &mut FrameCounts, &mut Outbox),
-    script: &mut S,
-    now: Nanos,
-) -> Result<Option<Closed>, Violation> {
-    let mut closed = None;
-    let Session { decoder, owed, .. } = session;
-    decoder.feed(bytes, pool, opcodes, &mut |item| {
-        match item {
-            Item::Message(message) => script.hear(slot, message, now)?,
-            Item::Ping(payload) => outbox.frame(slot, Opcode::Pong, payload, owed),
-            Item::Pong(_) => {}
-            Item::Close { code, reason } => {
-                // A terminal obeys control characters; a node must not command ours.
-                let reason = reason.replace(char::is_control, "\u{fffd}");
-                closed = Some(Closed { code, reason });
-            }
-        }
-        Ok(())
-    })?;
-    Ok(closed)
 }
 
 #[cfg(test)]

@@ -179,6 +179,30 @@ impl<C: Clock> Script for Row<C> {
         Ok(())
     }
 
+    #[inline(always)]
+    fn hear_frames(&mut self, slot: Slot, bytes: &[u8], at: Nanos) -> (u64, usize) {
+        let Self { recorder, scanner, hears, intervals, .. } = self;
+        if !hears[0] {
+            return (0, 0);
+        }
+        let taken = scanner.run(bytes, &mut |sighting, many| {
+            intervals.advance(at, &mut recorder.records);
+            match sighting {
+                Sighting::Copy { sender, sequence, id: None } => {
+                    recorder.copies(slot, sender, sequence, many, at);
+                }
+                Sighting::Copy { sender, sequence, id } => {
+                    recorder.copy(slot, sender, sequence, id, at);
+                }
+                Sighting::Id(id) => recorder.id_only(slot, id, at),
+                Sighting::Earlier { .. } | Sighting::Corrupt | Sighting::Foreign => {
+                    unreachable!("no layout is learned of these")
+                }
+            }
+        });
+        (taken.frames, taken.bytes)
+    }
+
     fn speak(&mut self, slot: Slot, now: Nanos) -> Option<(SendBuf, Range<usize>)> {
         let sender = self.senders.get_mut(slot)?;
         if self.stopped {
@@ -360,7 +384,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         self.absent.iter().for_each(|&slot| recorder.leave_out(slot));
         let pace = Pace::new(self.plan, plan.schedule.as_ref(), &senders, &mut recorder);
         let mut row = Row {
-            scanner: self.hark.scanner(dialect, &plan.text, plan.run),
+            scanner: self.hark.scanner(dialect, &plan.text, plan.run).read_by(self.reading),
             late: self.hark.take_log(),
             hears: [MessageKind::Text, MessageKind::Binary].map(|kind| dialect.hears(kind)),
             expected: recorder.expected.iter().sum(),

@@ -1,0 +1,35 @@
+//! What a phase is to the worker's loop.
+//!
+//! Belongs here: the questions that the loop asks a phase. Does not: the phases (`connect`, `probe`, `row`,
+//! `between`).
+
+use std::ops::Range;
+
+use crate::engine::ring::{SendBuf, Slot};
+use crate::units::Nanos;
+use crate::wire::decoder::Message;
+use crate::wire::frame::Violation;
+
+/// What a phase wants of the turn.
+pub(super) trait Script {
+    /// A whole application message came to a socket.
+    ///
+    /// # Errors
+    /// It is text and not UTF-8.
+    fn hear(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation>;
+    /// Takes whole text messages off the front of `bytes`, each in one frame, that it knows by their bytes:
+    /// how many, and how many bytes they are.
+    #[inline(always)]
+    fn hear_frames(&mut self, slot: Slot, bytes: &[u8], at: Nanos) -> (u64, usize) {
+        let _ = (slot, bytes, at);
+        (0, 0)
+    }
+    /// The next bytes for an open socket with nothing in flight.
+    fn speak(&mut self, slot: Slot, now: Nanos) -> Option<(SendBuf, Range<usize>)>;
+    /// All of them were taken by the kernel.
+    fn spoken(&mut self, slot: Slot, buf: SendBuf, now: Nanos);
+    /// More of the bytes of a send were taken, but not all.
+    fn spoke(&mut self, _slot: Slot, _bytes: usize) {}
+    /// A socket is gone.
+    fn lost(&mut self, slot: Slot);
+}
