@@ -1,7 +1,7 @@
 //! The provided-buffer ring: receive buffers that the kernel picks from.
 //!
 //! Belongs here: the memory that the kernel writes to, and the shared tail. Does not: which socket
-//! receives (`uring`). One of the two files of the crate with unsafe code.
+//! receives (`uring`). One of the three files of the crate with unsafe code.
 //!
 //! Source: io_uring_register_buf_ring(3). The traps: the ring must be page-aligned and outlive the
 //! registration, and the tail lives in the *first* entry's reserved field, so entries are written
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
 use super::{Filled, RingConfig};
 
@@ -35,21 +35,41 @@ pub(super) const TIMED_GROUP: u16 = 1;
 /// Buffers of timed sockets, and the size of each.
 const TIMED: u16 = 64;
 const TIMED_BYTES: usize = 16 << 10;
-/// An anonymous mapping: page-aligned, zeroed, and present before the clock starts.
+/// A huge page.
+const HUGE: usize = 2 << 20;
+
+/// An anonymous mapping: page-aligned, zeroed, and present before the clock starts. A large one lies on huge
+/// pages where the kernel has some to give, so that the copy of a read misses no TLB.
 struct Mapping {
     start: NonNull<u8>,
-    len: usize,
+    /// What was mapped: more than is used, where that must begin at a huge page's border.
+    whole: NonNull<u8>,
+    whole_len: usize,
 }
 
 impl Mapping {
     fn new(len: usize) -> io::Result<Self> {
-        let flags = MapFlags::PRIVATE | MapFlags::POPULATE;
-        // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
-        let start = unsafe {
-            mmap_anonymous(ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags)?
+        let (spare, populate) = match len {
+            // Pages that are there when the advice comes stay small.
+            HUGE.. => (HUGE, MapFlags::empty()),
+            _ => (0, MapFlags::POPULATE),
         };
-        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, len })
+        let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | populate);
+        // SAFETY: a new anonymous mapping at an address of the kernel's choice aliases nothing.
+        let whole = unsafe { mmap_anonymous(ptr::null_mut(), len + spare, access, flags)? };
+        let whole = NonNull::new(whole.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let mut mapping = Self { start: whole, whole, whole_len: len + spare };
+        if spare > 0 {
+            // SAFETY: a border is less than `HUGE` away, so `len` bytes from there on are mapped. Nothing
+            // has been read or written yet, and neither hint changes what a read would find.
+            unsafe {
+                mapping.start = whole.add(whole.align_offset(HUGE));
+                // Where huge pages are off, the first does nothing and the second populates small ones.
+                let _ = madvise(mapping.start.as_ptr().cast(), len, Advice::LinuxHugepage);
+                let _ = madvise(mapping.start.as_ptr().cast(), len, Advice::LinuxPopulateWrite);
+            }
+        }
+        Ok(mapping)
     }
 }
 
@@ -58,7 +78,7 @@ impl Drop for Mapping {
         // SAFETY: exactly the mapping made in `new`, and nothing borrows from it any more: slices of
         // it borrow the `BufferRing` that owns it.
         // A failure would mean that the range is not mapped: nothing is left to release.
-        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.len) };
+        let _ = unsafe { munmap(self.whole.as_ptr().cast(), self.whole_len) };
     }
 }
 
