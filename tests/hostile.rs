@@ -392,12 +392,12 @@ fn a_close_in_place_of_the_probe_is_named_with_code_and_reason_and_commands_no_t
 
 #[test]
 fn a_node_that_closes_between_two_rows_is_lost_and_later_rows_are_not_run_against_nothing() {
-    let node = server(|_, stream| {
+    let node = server(|number, stream| {
         let mut ending = stream.try_clone().unwrap();
         let mut heard = 0;
         echo(upgraded(stream), |message| {
             heard += 1;
-            if heard == 11 {
+            if heard == 11 && number == 0 {
                 // With the last copy of the first row: it is complete, and then the node is gone.
                 thread::spawn({
                     let mut ending = ending.try_clone().unwrap();
@@ -411,7 +411,7 @@ fn a_node_that_closes_between_two_rows_is_lost_and_later_rows_are_not_run_agains
             Some(message)
         });
     });
-    let ran = run(node, "--messages 10,20,30");
+    let ran = run(node, "--messages 10,20,30 --stop-on-loss");
     assert_eq!((ran.code, ran.count(0, "missing")), (Some(1), 0), "{ran:?}");
     let rows = ran.result["runs"].as_array().unwrap();
     let lost: usize = rows.iter().map(|r| r["lost_sockets"].as_array().unwrap().len()).sum();
@@ -445,6 +445,34 @@ fn copies_of_a_broadcast_server_are_misdelivered_where_each_should_hear_its_own_
 }
 
 #[test]
+fn a_socket_that_ends_between_two_rows_is_lost_once_and_connected_again() {
+    let node = server(|number, stream| {
+        let ending = stream.try_clone().unwrap();
+        let mut heard = 0;
+        echo(upgraded(stream), |message| {
+            heard += 1;
+            if heard == 11 && number == 0 {
+                let mut ending = ending.try_clone().unwrap();
+                thread::spawn(move || {
+                    thread::sleep(Duration::from_millis(5));
+                    let _ = ending.write_all(&[0x88, 2, 0x03, 0xe9]);
+                });
+            }
+            Some(message)
+        });
+    });
+    let ran = run(node, "--messages 10,20,30");
+    let rows = ran.result["runs"].as_array().unwrap();
+    assert_eq!(rows.len(), 3, "{ran:?}");
+    for row in 0..3 {
+        assert!(ran.is_complete(row), "{ran:?}");
+    }
+    let count = |of: &dyn Fn(&Value) -> u64| rows.iter().map(of).sum::<u64>();
+    assert_eq!(count(&|row| row["lost_sockets"].as_array().unwrap().len() as u64), 1, "{ran:?}");
+    assert_eq!(count(&|row| row["reconnected_sockets"].as_u64().unwrap_or(0)), 1, "{ran:?}");
+}
+
+#[test]
 fn a_server_that_sends_back_bytes_as_binary_messages_is_an_echo_all_the_same() {
     let node = server(|_, stream| {
         echo(upgraded(stream), |m| Some(Message::Binary(m.into_data())));
@@ -452,4 +480,142 @@ fn a_server_that_sends_back_bytes_as_binary_messages_is_an_echo_all_the_same() {
     let ran = run(node, "--messages 50");
     assert!(ran.is_complete(0), "{ran:?}");
     assert_eq!(ran.result["runs"][0]["opcodes"]["binary"], 50);
+}
+
+/// Echoes `before` messages on the first connection and then does `harm`; echoes all on the others.
+fn harmed(before: usize, harm: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    server(move |number, stream| {
+        let mut raw = stream.try_clone().unwrap();
+        let mut socket = upgraded(stream);
+        let mut left = if number == 0 { before } else { usize::MAX };
+        while let Ok(message) = socket.read() {
+            if left == 0 {
+                return harm(&mut raw);
+            }
+            left -= 1;
+            if message.is_text() && socket.send(message).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+#[test]
+fn a_lost_socket_is_connected_again_before_the_next_row_and_the_row_is_whole() {
+    // The probe is one message, the second row 10 of its own and another probe.
+    for (flags, rows) in [("", 3), ("--stop-on-loss", 1)] {
+        let node = harmed(4, |_| {});
+        let run = run(node, format!("--in-flight 1 --messages 10,11,12 {flags}").trim());
+        assert_eq!(run.code, Some(1), "{run:?}");
+        let runs = run.result["runs"].as_array().unwrap();
+        assert_eq!(runs.len(), rows, "{run:?}");
+        assert_eq!(run.result["skipped"].as_array().unwrap().len(), 3 - rows, "{run:?}");
+        assert_eq!((run.count(0, "delivered"), run.count(0, "missing")), (3, 7));
+        assert_eq!(runs[0]["lost_sockets"][0]["socket"], 0);
+        assert_eq!(run.err.contains("1 lost socket was connected again"), rows == 3, "{}", run.err);
+        for (row, messages) in (0..rows).skip(1).zip([11, 12]) {
+            assert_eq!((run.count(row, "delivered"), run.count(row, "missing")), (messages, 0));
+        }
+        let again: Vec<_> = runs.iter().map(|run| run["reconnected_sockets"].as_u64()).collect();
+        assert_eq!(again, [None, Some(1), None][..rows]);
+    }
+}
+
+#[test]
+fn a_socket_that_cannot_be_connected_again_ends_the_rows_and_the_reason_is_told() {
+    let refuses = server(|number, mut stream| {
+        if number > 0 {
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 503 Full\r\nContent-Length: 4\r\n\r\nfull");
+            return;
+        }
+        let mut socket = upgraded(stream);
+        for _ in 0..4 {
+            let Ok(message) = socket.read() else { return };
+            let _ = socket.send(message);
+        }
+    });
+    let run = run(refuses, "--in-flight 1 --messages 10,11,12");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let skipped = run.result["skipped"].as_array().unwrap();
+    assert_eq!(skipped.len(), 2, "{run:?}");
+    let reason = skipped[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("refused the upgrade: 503 Full: `full`"), "{reason}");
+}
+
+#[test]
+fn the_end_of_a_connection_inside_a_frame_is_told_as_such() {
+    // Text of 5 bytes, of which 2 come.
+    let node = harmed(4, |raw| raw.write_all(b"\x81\x05he").unwrap());
+    let run = run(node, "--in-flight 1 --messages 10");
+    let reason = run.result["runs"][0]["lost_sockets"][0]["reason"].as_str().unwrap();
+    assert!(
+        reason.ends_with("without a Close frame, inside a frame, after 4 bytes of it"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_socket_that_is_closed_while_idle_says_how_long_it_was() {
+    let node = harmed(4, |_| thread::sleep(Duration::from_millis(1_100)));
+    let run = run(node, "--messages 10 --in-flight 1");
+    let lost = &run.result["runs"][0]["lost_sockets"][0];
+    assert!(lost["idle_s"].as_f64().unwrap() >= 1.0, "{lost}");
+}
+
+#[test]
+fn what_a_node_said_is_in_the_refusal() {
+    let speaks = |said: &'static [u8]| {
+        server(move |_, stream| {
+            let mut raw = stream.try_clone().unwrap();
+            let mut socket = upgraded(stream);
+            raw.write_all(said).unwrap();
+            while socket.read().is_ok() {}
+        })
+    };
+    let told = |node, words: &[&str]| {
+        let run = run(node, "--messages 5 --ready-timeout 300ms --connect-timeout 5s");
+        assert_eq!(run.code, Some(4), "{run:?}");
+        for word in words {
+            assert!(run.err.contains(word), "{word}: {}", run.err);
+        }
+        run.err
+    };
+    let words =
+        told(speaks(b"\x81\x0c0{\"sid\":\"a\"}"), &["what came instead: `0{\"sid\":\"a\"}`"]);
+    assert!(!words.contains("link to the push node"), "{words}");
+    told(speaks(b"\x81\x08-ERR \x1b[m\x88\x02\x03\xe8"), &["before that it said `-ERR \\u{1b}[m`"]);
+    let answers = |said: &'static [u8]| {
+        server(move |_, mut stream| {
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(said);
+        })
+    };
+    told(answers(b"\x15\x03\x01\x00\x02\x02\x46"), &["speaks TLS"]);
+    told(answers(b"-ERR unknown command\r\n"), &["it said `-ERR unknown command`"]);
+    told(answers(b"HTTP/1.1 400 No\r\nContent-Length: 9\r\n\r\nno room"), &["400 No: `no room`"]);
+}
+
+#[test]
+fn a_server_that_answers_the_sender_asks_for_another_fan_out() {
+    let flags =
+        "--messages 5 --fan-out others --push-sockets 2 --receivers-per-node 0 --ready-timeout 1s";
+    let all: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+    let broadcasts = server(move |_, stream| {
+        all.lock().unwrap().push(stream.try_clone().unwrap());
+        let mut socket = upgraded(stream);
+        while let Ok(message) = socket.read() {
+            for client in &*all.lock().unwrap() {
+                let client = client.try_clone().unwrap();
+                let mut client = WebSocket::from_raw_socket(client, Role::Server, None);
+                let _ = client.send(message.clone());
+            }
+        }
+    });
+    let echoes = server(|_, stream| echo(upgraded(stream), Some));
+    for (node, advice) in [(broadcasts, "give --fan-out all"), (echoes, "give --fan-out own")] {
+        let run = run_with(&format!("--node ws://{node}/ {flags}"));
+        assert_eq!(run.code, Some(4), "{run:?}");
+        assert!(run.err.contains(advice), "{}", run.err);
+    }
 }

@@ -282,6 +282,28 @@ fn the_account_is_exactly_what_a_faulty_cluster_did() {
 }
 
 #[test]
+fn lost_sockets_are_connected_again_and_the_next_row_is_whole() {
+    let mut again = 0;
+    for seed in 0..100 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let plan = plan(u64::MAX);
+        let dials = rough_kernel(&mut rng);
+        let mut fixture = Fixture::ready(&plan, dials, seed);
+        let (first, deeds) = fixture.row(Dials { reset: 0.01, ..dials });
+        fixture.worker.ring().dial(dials);
+        let reconnected = fixture.worker.reconnect(&mut Patient).unwrap();
+        assert_eq!(reconnected.failures, [], "seed {seed}");
+        assert_eq!(reconnected.again, deeds.resets, "seed {seed}");
+        assert_eq!(first.lost.len() + reconnected.lost_since.len(), deeds.resets as usize);
+        again += reconnected.again;
+        let (second, _) = fixture.row(dials);
+        assert_conserved(&second, seed);
+        assert_eq!((second.delivery.missing, second.ending), (0, Ending::Complete), "seed {seed}");
+    }
+    assert!(again > 100, "{again} sockets were connected again");
+}
+
+#[test]
 fn resets_are_named_and_what_they_cost_is_missing() {
     let mut resets = 0;
     for seed in 400..600 {

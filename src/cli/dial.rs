@@ -36,6 +36,10 @@ pub struct DialArgs {
     /// CPU, but the nodes see other acknowledgements than from most clients
     #[arg(long, help_heading = CONNECTING)]
     delayed_ack: bool,
+
+    /// Run no row after one that lost a socket [default: connect lost sockets again before the next]
+    #[arg(long, help_heading = CONNECTING)]
+    stop_on_loss: bool,
 }
 
 /// `--descriptors`, as written.
@@ -70,6 +74,7 @@ impl DialArgs {
                 DescriptorsArg::Direct => Descriptors::Direct,
             },
             delayed_ack: self.delayed_ack,
+            stop_on_loss: self.stop_on_loss,
         }
     }
 }
@@ -100,7 +105,7 @@ mod tests {
     fn every_flag_arrives_in_its_place() {
         let asked = dialing(
             "--source-ip 10.0.0.7,10.1.0.0/16 --source-ip fd00::1 --connect-rate 5k \
-             --min-connected 99.5% --descriptors direct --delayed-ack",
+             --min-connected 99.5% --descriptors direct --delayed-ack --stop-on-loss",
         );
         let expected = Dialing {
             sources: ["10.0.0.7", "10.1.0.0/16", "fd00::1"].map(|t| t.parse().unwrap()).to_vec(),
@@ -108,6 +113,7 @@ mod tests {
             least: Least::Millionths(995_000),
             descriptors: Descriptors::Direct,
             delayed_ack: true,
+            stop_on_loss: true,
         };
         assert_eq!(asked.unwrap(), expected);
     }

@@ -465,7 +465,8 @@ impl RunError {
             Self::Engine(error) => match error {
                 EngineError::Unreachable(_)
                 | EngineError::TooFew { .. }
-                | EngineError::NotReady(..) => Exit::Unreachable,
+                | EngineError::NotReady(..)
+                | EngineError::HearsItself { .. } => Exit::Unreachable,
                 EngineError::Interrupted => Exit::Interrupted,
                 EngineError::NoThread(_) | EngineError::Host { .. } => Exit::Host,
             },

@@ -134,6 +134,19 @@ impl Watch for View<'_> {
         self.progress.lately(text::glance(&Interval::of(interval)));
     }
 
+    fn reconnected(&mut self, messages: u64, sockets: u64) {
+        let sockets = match sockets {
+            1 => "1 lost socket was".to_owned(),
+            sockets => format!("{} lost sockets were", Count(sockets)),
+        };
+        let line = format!(
+            "warning: {sockets} connected again before m = {} (--stop-on-loss ends the run)",
+            Count(messages)
+        );
+        // Where standard error is gone, the report says it, too.
+        self.aside(|| drop(writeln!(io::stderr(), "{line}")));
+    }
+
     fn row(&mut self, _: &Plan, run: &RunOutcome) {
         let row = match self.floor {
             None => Run::of(run),

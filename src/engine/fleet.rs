@@ -5,6 +5,9 @@
 //! Nothing is shared between workers while the clock runs but read-only data and the sent times, each
 //! written once by one of them. A worker tells how far it is in its own cache line.
 
+mod readiness;
+mod rows;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -13,7 +16,7 @@ use std::time::Duration;
 
 use super::board::{Board, EndAll, Remote};
 use super::drain::DrainWatch;
-use super::orders::{Command, Report};
+use super::orders::{Command, Probed, Report};
 use super::quorum;
 use super::ring::epoll::EpollRing;
 use super::ring::several::SeveralRings;
@@ -34,7 +37,6 @@ use crate::measure::series::{Collector, INTERVAL};
 use crate::measure::tally::{Row, Tally};
 use crate::measure::verdict;
 use crate::plan::Plan;
-use crate::plan::dialing::Least;
 use crate::plan::engine::Engine;
 use crate::units::Nanos;
 
@@ -156,8 +158,14 @@ impl Thread<'_> {
                 }
                 Command::Probe { text, run } => {
                     let unseen = worker.probe(&text, run, &mut remote)?;
+                    let (heard, hears_itself) = (worker.heard_by(&unseen), worker.hears_itself());
                     let failures = worker.take_failures();
-                    self.tell(Report::Probed { unseen, failures });
+                    let probed = Probed { unseen, heard, hears_itself, failures };
+                    self.tell(Report::Probed(Box::new(probed)));
+                }
+                Command::Reconnect => {
+                    let reconnected = worker.reconnect(&mut remote)?;
+                    self.tell(Report::Reconnected(Box::new(reconnected)));
                 }
                 Command::Prepare(row, port) => {
                     worker.hand_over_to(port);
@@ -232,6 +240,7 @@ impl Coordinator<'_> {
         // cluster may replay an earlier one's from its database.
         let nonce = fastrand::Rng::new().u32(..);
         self.probe(&text, nonce)?;
+        self.past = Past::of_probe(self.plan.fan_out, nonce, Monotonic.now());
         self.rows(&text, nonce)
     }
 
@@ -303,79 +312,6 @@ impl Coordinator<'_> {
             self.hearing[worker] -= failures.iter().filter(hears).count();
         }
         quorum::reached(self.plan, &self.connecting, &self.hearing)
-    }
-
-    fn probe(&mut self, text: &TextShape, nonce: u32) -> Result<(), EngineError> {
-        self.board.reset();
-        self.tell(|| Command::Probe { text: text.clone(), run: nonce });
-        let start = Monotonic.now();
-        let total = self.plan.sockets();
-        let all = self.plan.dialing.least == Least::All;
-        let mut settle = DrainWatch::new(Nanos::MAX, start);
-        let look = |this: &mut Self, now: Nanos| {
-            let progress = this.board.progress();
-            let phase = Phase::Probing;
-            this.watch.progress(&Progress { phase, done: progress.seen, total });
-            let late = now.since(start) >= this.plan.ready_timeout;
-            let over = settle.look(progress, now).is_some() || (progress.lost && all) || late;
-            (over || this.stop.requested()).then_some(Directive::End)
-        };
-        let answers = self.await_all(look, |report| match report {
-            Report::Probed { unseen, failures } => Some((unseen, failures)),
-            _ => None,
-        })?;
-        self.interrupted()?;
-        let (unseen, failures): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
-        self.enough(&failures)?;
-        self.past = Past::of_probe(self.plan.fan_out, nonce, Monotonic.now());
-        quorum::heard(self.plan, unseen.into_iter().flatten())
-    }
-
-    fn rows(&mut self, text: &TextShape, nonce: u32) -> Result<Outcome, EngineError> {
-        let mut outcome =
-            Outcome { connecting: Some(self.connecting.clone()), ..Outcome::default() };
-        let (plan, mut nonces) = (self.plan, Vec::new());
-        for (index, &messages) in plan.messages.iter().enumerate() {
-            if let Some(reason) = self.reason_to_skip(&outcome) {
-                outcome.skipped.push((messages, reason));
-                continue;
-            }
-            let run = nonce.wrapping_add(1 + index as u32);
-            let is_last = index + 1 == plan.messages.len();
-            match self.row(messages, text, run, is_last) {
-                Ok(row) => {
-                    self.watch.row(plan, &row);
-                    outcome.runs.push(row);
-                    nonces.push(run);
-                }
-                Err(error) if outcome.runs.is_empty() => return Err(error),
-                // No later row begins, and each says why.
-                Err(EngineError::Interrupted) => {
-                    outcome.skipped.push((messages, "interrupted".to_owned()));
-                }
-                // A worker is gone, but what was measured before stays: it is reported, and why
-                // there is no more of it.
-                Err(error) => {
-                    let rest = plan.messages[index..].iter();
-                    outcome.skipped.extend(rest.map(|&messages| (messages, error.to_string())));
-                    break;
-                }
-            }
-        }
-        for (row, run) in outcome.runs.iter_mut().zip(nonces) {
-            row.late = self.past.late(run);
-        }
-        outcome.interrupted = self.stop.requested();
-        Ok(outcome)
-    }
-
-    fn reason_to_skip(&self, outcome: &Outcome) -> Option<String> {
-        if self.stop.requested() {
-            return Some("interrupted".to_owned());
-        }
-        let lost: usize = outcome.runs.iter().map(|run| run.lost.len()).sum();
-        let sockets = if lost == 1 { "socket was" } else { "sockets were" };
-        (lost > 0).then(|| format!("{lost} {sockets} lost in an earlier row"))
     }
 
     fn row(

@@ -98,6 +98,11 @@ pub struct Chunk {
 }
 
 impl SenderFrames {
+    /// Whose frames they are.
+    pub fn sender(&self) -> u16 {
+        self.sender
+    }
+
     /// Lays out `count` frames of `sender`, all of them or a window, as `all` says.
     pub fn new(
         shape: &FrameShape,

@@ -96,6 +96,8 @@ pub trait Watch {
     fn progress(&mut self, progress: &Progress);
     /// An interval of the row that runs is over.
     fn interval(&mut self, _: &Interval) {}
+    /// Before the row of so many messages so many sockets were connected again that had been lost.
+    fn reconnected(&mut self, _messages: u64, _sockets: u64) {}
     /// A row is over.
     fn row(&mut self, plan: &Plan, run: &RunOutcome);
 }
@@ -117,6 +119,18 @@ pub enum EngineError {
     /// A probe did not come to every socket in time.
     #[error("{}", not_ready_text(.0, *.1))]
     NotReady(Vec<DeafNode>, f64),
+    /// With `--fan-out others`: the server sends to the sender, too.
+    #[error(
+        "{node}: a push socket heard its own probe, which with --fan-out others it must not: give \
+         --fan-out {}",
+        if *.nobody_else { "own" } else { "all" }
+    )]
+    HearsItself {
+        /// The push node.
+        node: String,
+        /// Others did not hear it.
+        nobody_else: bool,
+    },
     /// A signal came before anything was measured.
     #[error("interrupted before the first row: nothing was measured")]
     Interrupted,
@@ -155,6 +169,12 @@ pub struct DeafNode {
     pub unseen: u64,
     /// All its sockets.
     pub sockets: u64,
+    /// It is the one that takes the pushes.
+    pub is_push_node: bool,
+    /// The sender of the probe alone did not hear it.
+    pub only_the_sender: bool,
+    /// What one of them heard instead.
+    pub heard: Option<String>,
 }
 
 fn unreachable_text(failures: &[NodeFailure]) -> String {
@@ -167,10 +187,21 @@ fn unreachable_text(failures: &[NodeFailure]) -> String {
 
 fn not_ready_text(nodes: &[DeafNode], waited_s: f64) -> String {
     let line = |n: &DeafNode| {
+        let link = if n.is_push_node { "" } else { "is its link to the push node up, " };
+        let question = match n.only_the_sender {
+            true => "only its sender did not hear it: does this server leave the sender out \
+                     (--fan-out others)?"
+                .to_owned(),
+            false => format!("{link}is --dialect right, does it send to every client (--fan-out)?"),
+        };
+        let heard = n.heard.as_ref().map(|said| format!("; what came instead: {said}"));
         format!(
             "{}: the probe did not reach {} of its {} sockets within {waited_s} s (--ready-timeout): \
-             is its link to the push node up, is --dialect right, does it send to {}?",
-            n.url, n.unseen, n.sockets, "every client (--fan-out)"
+             {question}{}",
+            n.url,
+            n.unseen,
+            n.sockets,
+            heard.unwrap_or_default()
         )
     };
     nodes.iter().map(line).collect::<Vec<_>>().join("\n")

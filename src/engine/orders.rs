@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::worker::RowPlan;
+use super::worker::{Reconnected, RowPlan};
 use crate::dialect::text::TextShape;
 use crate::measure::connecting::{Dialled, Failure};
 use crate::measure::interval::Port;
@@ -16,19 +16,28 @@ use crate::units::Nanos;
 pub(super) enum Command {
     Connect,
     Probe { text: TextShape, run: u32 },
+    Reconnect,
     Prepare(RowPlan, Port),
     Go(Nanos),
     Goodbye,
+}
+
+/// What came of a worker's probes.
+pub(super) struct Probed {
+    pub(super) unseen: Vec<Seat>,
+    /// What one of them heard instead.
+    pub(super) heard: Option<(Seat, String)>,
+    /// A push socket heard its own, where it should not.
+    pub(super) hears_itself: bool,
+    pub(super) failures: Vec<Failure>,
 }
 
 /// What a worker answers.
 pub(super) enum Report {
     Built,
     Connected(Vec<Failure>, Box<Dialled>),
-    Probed {
-        unseen: Vec<Seat>,
-        failures: Vec<Failure>,
-    },
+    Probed(Box<Probed>),
+    Reconnected(Box<Reconnected>),
     Ready,
     /// It has all that it can expect: an answer follows when it is told to end.
     Complete,

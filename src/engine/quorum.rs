@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use super::orders::Probed;
 use super::{DeafNode, EngineError, NodeFailure};
 use crate::measure::connecting::{Connecting, FailedSockets};
 use crate::measure::recorder::Seat;
 use crate::plan::Plan;
 use crate::plan::dialing::Least;
+use crate::plan::fan_out::FanOut;
 use crate::units::Count;
 
 /// `hearing` are the sockets of each worker that hear the text of every message.
@@ -50,22 +52,35 @@ pub(super) fn reached(
     Err(EngineError::TooFew { failures, why })
 }
 
-/// `unseen` are the sockets that a probe did not come to.
+/// Whether every socket heard a probe that should, and none that should not.
 ///
 /// # Errors
-/// [`EngineError::NotReady`] where there are such.
-pub(super) fn heard(plan: &Plan, unseen: impl Iterator<Item = Seat>) -> Result<(), EngineError> {
-    let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
-    unseen.for_each(|seat| *counts.entry(seat.node).or_default() += 1);
-    if counts.is_empty() {
+/// [`EngineError::NotReady`] where one did not, [`EngineError::HearsItself`] where a sender did.
+pub(super) fn heard(plan: &Plan, answers: &[Probed]) -> Result<(), EngineError> {
+    let mut seats: BTreeMap<u32, Vec<Seat>> = BTreeMap::new();
+    let unseen = answers.iter().flat_map(|probed| &probed.unseen);
+    unseen.for_each(|&seat| seats.entry(seat.node).or_default().push(seat));
+    if answers.iter().any(|probed| probed.hears_itself) {
+        let node = plan.nodes[plan.push_node].url.clone();
+        return Err(EngineError::HearsItself { node, nobody_else: !seats.is_empty() });
+    }
+    if seats.is_empty() {
         return Ok(());
     }
-    let node = |(node, unseen): (u32, u64)| DeafNode {
-        url: plan.nodes[node as usize].url.clone(),
-        unseen,
-        sockets: plan.sockets_to(node as usize),
+    let said = |node| {
+        let mut heard = answers.iter().filter_map(|probed| probed.heard.as_ref());
+        heard.find(|(seat, _)| seat.node == node).map(|(_, said)| said.clone())
     };
-    let nodes = counts.into_iter().map(node).collect();
+    let all = plan.fan_out == FanOut::All;
+    let node = |(node, unseen): (u32, Vec<Seat>)| DeafNode {
+        url: plan.nodes[node as usize].url.clone(),
+        unseen: unseen.len() as u64,
+        sockets: plan.sockets_to(node as usize),
+        is_push_node: node as usize == plan.push_node,
+        only_the_sender: all && unseen.iter().all(|seat| seat.socket == 0),
+        heard: said(node),
+    };
+    let nodes = seats.into_iter().map(node).collect();
     Err(EngineError::NotReady(nodes, plan.ready_timeout.as_secs_f64()))
 }
 

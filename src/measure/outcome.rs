@@ -350,8 +350,10 @@ pub struct RunOutcome {
     pub gaps: Vec<StreamGap>,
     /// Number of streams with missing copies.
     pub gaps_total: u64,
-    /// Sockets lost in this row.
+    /// Sockets lost in this row, or after it and before the next.
     pub lost: Vec<LostSocket>,
+    /// Sockets that had been lost and were connected again before this row.
+    pub reconnected: u64,
     /// Frames by opcode.
     pub opcodes: Opcodes,
     /// Cores, in plan order.
@@ -442,6 +444,7 @@ impl RunOutcome {
             gaps: Vec::new(),
             gaps_total: 0,
             lost: Vec::new(),
+            reconnected: 0,
             opcodes: Opcodes::default(),
             cores: Vec::new(),
             ending: Ending::Complete,

@@ -150,6 +150,7 @@ impl Row<'_> {
             gaps,
             gaps_total,
             opcodes: tallies.iter().fold(Opcodes::default(), |sum, t| sum.plus(&t.opcodes)),
+            reconnected: 0,
             lost: tallies.iter().flat_map(|t| t.lost.iter().cloned()).collect(),
             cores: by_cpu(tallies.iter().map(|t| &t.core)),
             ending: self.ending,

@@ -21,6 +21,8 @@ pub struct Dialing {
     pub descriptors: Descriptors,
     /// Acknowledge late: cheaper for us, and not what clients elsewhere do.
     pub delayed_ack: bool,
+    /// No row runs after one that lost a socket; else lost sockets are connected again.
+    pub stop_on_loss: bool,
 }
 
 /// Where the descriptors of sockets live.

@@ -12,6 +12,7 @@ pub mod frame;
 mod item;
 #[doc(hidden)]
 pub mod naive;
+pub mod refusal;
 pub mod upgrade;
 
 pub use decoder::{BufferPool, Decoder, FrameCounts, Item};

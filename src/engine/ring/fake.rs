@@ -353,8 +353,18 @@ impl FakeRing {
 
 impl Ring for FakeRing {
     fn connect(&mut self, slot: Slot, _: SocketAddr, _: Option<SocketAddr>) -> io::Result<()> {
+        if self.links[slot as usize].closed {
+            assert!(self.is_free(slot), "socket {slot} is still in flight");
+            let late_acks = self.links[slot as usize].late_acks;
+            self.links[slot as usize] = Link { late_acks, ..Link::default() };
+        }
         self.links[slot as usize].connecting = true;
         Ok(())
+    }
+
+    fn is_free(&self, slot: Slot) -> bool {
+        let link = &self.links[slot as usize];
+        link.closed && link.cancelled.is_empty() && self.ready.iter().all(|done| done.slot != slot)
     }
 
     fn receive(&mut self, slot: Slot) {

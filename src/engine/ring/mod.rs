@@ -214,6 +214,11 @@ pub trait Ring {
     /// Ends the socket: cancels what is in flight and closes it as soon as the kernel lets go.
     fn close(&mut self, slot: Slot);
 
+    /// Nothing is left of a socket that was closed: [`Ring::connect`] may be asked for its slot.
+    fn is_free(&self, _slot: Slot) -> bool {
+        true
+    }
+
     /// Submits all that was asked, and waits.
     ///
     /// # Errors

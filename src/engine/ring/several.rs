@@ -144,6 +144,10 @@ impl Ring for SeveralRings {
         ring.close(slot);
     }
 
+    fn is_free(&self, slot: Slot) -> bool {
+        self.rings[(slot / self.slots_each) as usize].is_free(slot % self.slots_each)
+    }
+
     fn wait(&mut self, wait: Wait) -> io::Result<()> {
         if self.go_round()? || wait.want == 0 {
             return Ok(());

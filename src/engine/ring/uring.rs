@@ -367,6 +367,11 @@ impl UringRing {
 impl Ring for UringRing {
     fn connect(&mut self, slot: Slot, to: SocketAddr, from: Option<SocketAddr>) -> io::Result<()> {
         let fd = open(to, from, SocketFlags::empty())?;
+        if self.is_free(slot) {
+            // The end of the last one in the ring's table may be queued still: it must not end this one.
+            self.flush()?;
+            self.sockets[slot as usize] = Socket::default();
+        }
         let aim = self.adopt(slot, fd)?;
         let address = self.addresses.entry(slot).or_insert_with(|| Box::new(to.into()));
         let (at, len) = (address.as_ptr().cast(), address.addr_len());
@@ -439,6 +444,11 @@ impl Ring for UringRing {
             return self.release(slot);
         }
         self.cancel(slot);
+    }
+
+    fn is_free(&self, slot: Slot) -> bool {
+        let socket = &self.sockets[slot as usize];
+        socket.closing && socket.in_flight == 0 && socket.handle.is_none()
     }
 
     fn wait(&mut self, wait: Wait) -> io::Result<()> {

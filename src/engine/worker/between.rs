@@ -6,6 +6,7 @@ use std::io;
 use std::ops::Range;
 
 use super::hark::Hark;
+use super::heard::Heard;
 use super::{SOON, Script, Worker};
 use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
 use crate::host::clock::Clock;
@@ -27,15 +28,43 @@ impl Script for Hark {
     fn lost(&mut self, _: Slot) {}
 }
 
+/// Nothing to say, and whatever is heard was not asked for.
+#[derive(Default)]
+pub(super) struct Silence(Heard);
+
+impl Script for Silence {
+    fn hear(&mut self, slot: Slot, message: Message<'_>, _: Nanos) -> Result<(), Violation> {
+        self.0.note(slot, message.checked()?);
+        Ok(())
+    }
+    fn speak(&mut self, _: Slot, _: Nanos) -> Option<(SendBuf, Range<usize>)> {
+        None
+    }
+    fn spoken(&mut self, _: Slot, _: SendBuf, _: Nanos) {}
+    fn lost(&mut self, _: Slot) {}
+}
+
 impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// Serves Pings and losses while there is nothing to do.
     ///
     /// # Errors
     /// The ring failed.
     pub fn idle(&mut self) -> io::Result<()> {
-        let mut hark = std::mem::take(&mut self.hark);
-        let turned = self.turn(&mut hark, Wait::first(SOON));
-        self.hark = hark;
-        turned.map(drop)
+        self.listen(Wait::first(SOON)).map(drop)
+    }
+
+    /// A turn in which nothing is said. What is heard was not asked for: before the probe it may say why
+    /// none will come, later it may be late.
+    pub(super) fn listen(&mut self, wait: Wait) -> io::Result<Nanos> {
+        if self.hark.is_listening() {
+            let mut hark = std::mem::take(&mut self.hark);
+            let turned = self.turn(&mut hark, wait);
+            self.hark = hark;
+            return turned;
+        }
+        let mut script = Silence(std::mem::take(&mut self.heard));
+        let turned = self.turn(&mut script, wait);
+        self.heard = script.0;
+        turned
     }
 }

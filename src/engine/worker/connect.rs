@@ -5,8 +5,8 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::ops::Range;
 
+use super::between::Silence;
 use super::ramp::{BLACK_HOLE, Lane, Ramp};
 use super::{Conductor, Directive, Phase, Script, Stamps, TICK, Worker, WorkerProgress, describe};
 use crate::engine::ring::{Completion, Filled, Ring, SendBuf, Slot, Wait};
@@ -14,9 +14,8 @@ use crate::engine::session::{Loss, Upgrade};
 use crate::host::clock::Clock;
 use crate::measure::connecting::{Dialled, Failure};
 use crate::units::Nanos;
-use crate::wire::decoder::Message;
-use crate::wire::frame::Violation;
-use crate::wire::upgrade;
+use crate::wire::excerpt::excerpt;
+use crate::wire::{refusal, upgrade};
 use rustix::io::Errno;
 
 /// Ports that are tried for a socket: others may hold some, or have just let go of them.
@@ -25,20 +24,6 @@ const PORTS_TRIED: u8 = 64;
 /// Reads between two of which a socket is asked again to acknowledge late: the kernel goes back to doing
 /// so at once whenever nothing followed for 40 ms (tcp(7): the option is not permanent).
 const ASK_AGAIN: u8 = 16;
-
-/// Nothing to say, and whatever is heard was not asked for.
-struct Silence;
-
-impl Script for Silence {
-    fn hear(&mut self, _: Slot, message: Message<'_>, _: Nanos) -> Result<(), Violation> {
-        message.checked().map(drop)
-    }
-    fn speak(&mut self, _: Slot, _: Nanos) -> Option<(SendBuf, Range<usize>)> {
-        None
-    }
-    fn spoken(&mut self, _: Slot, _: SendBuf, _: Nanos) {}
-    fn lost(&mut self, _: Slot) {}
-}
 
 impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// Tells which of how many workers this is: they share `--connect-rate`.
@@ -52,23 +37,34 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// # Errors
     /// The ring failed, or a socket could not even be made (descriptors, memory).
     pub fn connect(&mut self, conductor: &mut impl Conductor) -> io::Result<Vec<Failure>> {
+        self.dial_all(self.sessions.len(), |place| place, conductor)?;
+        Ok(self.take_failures())
+    }
+
+    /// Connects so many sockets; `slot` names them.
+    pub(super) fn dial_all(
+        &mut self,
+        count: usize,
+        slot: impl Fn(Slot) -> Slot,
+        conductor: &mut impl Conductor,
+    ) -> io::Result<()> {
         let mut now = self.clock.now();
         let rate = self.plan.dialing.rate;
-        let mut ramp = Ramp::new(self.sessions.len(), rate, self.dial.lane, now);
-        self.dial.dialled.settled_at = now;
+        let mut ramp = Ramp::new(count, rate, self.dial.lane, now);
+        (self.dial.settled, self.dial.dialled.settled_at) = (0, now);
         while !ramp.is_over(self.dial.settled) {
-            while let Some(slot) = ramp.take(self.dial.settled, now) {
-                self.start(slot, now)?;
+            while let Some(place) = ramp.take(self.dial.settled, now) {
+                self.start(slot(place), now)?;
             }
             let timeout = Nanos(ramp.until_next(now).0.min(TICK.0));
-            now = self.turn(&mut Silence, Wait::first(timeout))?;
-            self.give_up_late(&mut ramp, now);
+            now = self.listen(Wait::first(timeout))?;
+            self.give_up_late(&mut ramp, &slot, now);
             let progress = WorkerProgress { seen: self.dial.settled, ..WorkerProgress::default() };
             if conductor.turn(progress, now) != Directive::Continue {
                 break;
             }
         }
-        Ok(self.take_failures())
+        Ok(())
     }
 
     /// How fast connecting was, once it is over.
@@ -79,10 +75,14 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// Sockets lost before the first row, since the last call. They are left out of what is expected.
     pub fn take_failures(&mut self) -> Vec<Failure> {
         self.absent.extend(self.lost.iter().map(|lost| lost.slot));
+        let heard = &self.heard;
         let failure = |lost: super::Lost| Failure {
             seat: lost.seat,
             phase: lost.phase.name(),
-            reason: lost.loss.reason,
+            reason: match heard.of(lost.slot) {
+                Some(said) => format!("{}; before that it said {said}", lost.loss.reason),
+                None => lost.loss.reason,
+            },
         };
         self.lost.drain(..).map(failure).collect()
     }
@@ -100,7 +100,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         }
         let open = |worker: &Self| worker.sessions.iter().any(|s| s.phase == Phase::Closing);
         while open(self) && self.clock.now() < deadline {
-            self.turn(&mut Silence, Wait::first(TICK))?;
+            self.listen(Wait::first(TICK))?;
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 "not tried: {BLACK_HOLE} sockets to this node ran into --connect-timeout, and none \
                  was ever taken"
             );
-            self.lose(&mut Silence, slot, Loss::plain(reason), now);
+            self.lose(&mut Silence::default(), slot, Loss::plain(reason), now);
             return Ok(());
         }
         self.open(slot, now)
@@ -135,7 +135,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 Errno::ADDRINUSE if self.pass_port_over(slot) => {}
                 Errno::ADDRINUSE | Errno::ADDRNOTAVAIL => {
                     let reason = unbound(from.ip(), errno);
-                    self.lose(&mut Silence, slot, Loss::plain(reason), now);
+                    self.lose(&mut Silence::default(), slot, Loss::plain(reason), now);
                     return Ok(());
                 }
                 _ => return Err(error),
@@ -153,7 +153,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
 
     /// A connect failed because the pair of both ends exists already: the remains of an earlier run,
     /// or of another program. Another port may do.
-    fn reconnect(&mut self, slot: Slot, errno: Errno, now: Nanos) -> bool {
+    fn try_next_port(&mut self, slot: Slot, errno: Errno, now: Nanos) -> bool {
         let seat = self.sessions[slot as usize].seat;
         let is_ours = self.plan.sources_to(seat.node as usize).is_some();
         let is_taken = matches!(errno, Errno::ADDRNOTAVAIL | Errno::ADDRINUSE);
@@ -170,7 +170,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         }
         if done.result < 0 {
             let errno = Errno::from_raw_os_error(-done.result);
-            if self.reconnect(slot, errno, now) {
+            if self.try_next_port(slot, errno, now) {
                 return;
             }
             if errno == Errno::TIMEDOUT {
@@ -221,7 +221,24 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 let fed = super::ear::feed(session, (slot, tail), memory, script, now);
                 self.after_read(script, slot, fed, now);
             }
-            Err(error) => self.lose(script, slot, Loss::plain(error.to_string()), now),
+            Err(error) if refusal::is_unfinished(&error, &state.response) => {
+                session.upgrade = Some(state);
+            }
+            Err(error) => {
+                let reason = refusal::words(&error, &state.response);
+                self.lose(script, slot, Loss::plain(reason), now);
+            }
+        }
+    }
+
+    /// Why the node does not take the socket, as far as its answer came; `None` before any of it.
+    pub(super) fn refused(&self, slot: Slot) -> Option<String> {
+        let upgrade = self.sessions[slot as usize].upgrade.as_deref()?;
+        let response = &upgrade.response;
+        match upgrade::parse_response(response, &upgrade.accept) {
+            Err(error) => Some(refusal::words(&error, response)),
+            Ok(_) if response.is_empty() => None,
+            Ok(_) => Some(format!("its answer to the upgrade had no end: {}", excerpt(response))),
         }
     }
 
@@ -241,9 +258,11 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
 
     /// Gives up what has been under way for too long. The oldest come first, so that a turn looks at
     /// those alone that have something to be told.
-    fn give_up_late(&mut self, ramp: &mut Ramp, now: Nanos) {
+    fn give_up_late(&mut self, ramp: &mut Ramp, slot: &impl Fn(Slot) -> Slot, now: Nanos) {
         let limit = self.plan.connect_timeout;
-        while let Some(slot) = ramp.oldest(|slot| !self.sessions[slot as usize].under_way()) {
+        let settled = |worker: &Self, place| !worker.sessions[slot(place) as usize].under_way();
+        while let Some(place) = ramp.oldest(|place| settled(self, place)) {
+            let slot = slot(place);
             let session = &self.sessions[slot as usize];
             if now.since(session.since) <= limit {
                 return;
@@ -251,10 +270,12 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             let waited = limit.as_secs_f64();
             let reason = match session.phase {
                 Phase::Connecting => format!("no answer to the TCP connect within {waited} s"),
-                _ => format!("no answer to the upgrade request within {waited} s"),
+                _ => self.refused(slot).unwrap_or_else(|| {
+                    format!("no answer to the upgrade request within {waited} s")
+                }),
             };
             self.dial.note_timeout(session.seat.node);
-            self.lose(&mut Silence, slot, Loss::plain(reason), now);
+            self.lose(&mut Silence::default(), slot, Loss::plain(reason), now);
         }
     }
 }

@@ -39,12 +39,20 @@ impl Hark {
         std::mem::replace(&mut self.log, LateLog::with_room(self.missing))
     }
 
-    /// The probe is over.
+    /// A probe is over. What is listened for follows the first of them.
     pub(super) fn probed(&mut self, dialect: &Dialect, text: &TextShape, run: u32) {
+        if self.is_listening() {
+            return;
+        }
         self.probe = Some((text.clone(), run));
         self.hears = [MessageKind::Text, MessageKind::Binary].map(|kind| dialect.hears(kind));
         self.log = LateLog::with_room(0);
         self.listen(dialect, run, 0);
+    }
+
+    /// Something is over that may have copies that come late.
+    pub(super) const fn is_listening(&self) -> bool {
+        self.scanner.is_some()
     }
 
     /// What was marked `run` is over, and missed so many copies.

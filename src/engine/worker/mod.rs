@@ -12,10 +12,12 @@ mod conduct;
 mod connect;
 mod ear;
 mod hark;
+mod heard;
 mod losses;
 mod probe;
 mod ramp;
 mod received;
+mod reconnect;
 mod row;
 mod script;
 mod stamps;
@@ -28,10 +30,12 @@ use rustix::io::Errno;
 pub use self::conduct::{Conductor, Directive, WorkerProgress};
 use self::ear::{Closed, feed};
 use self::hark::Hark;
+use self::heard::Heard;
 use self::losses::{Lost, with_cut};
 use self::ramp::Dial;
 pub use self::ramp::{Lane, under_way_max};
 use self::received::{Received, describe, receive_outcome};
+pub use self::reconnect::Reconnected;
 pub use self::row::RowPlan;
 use self::script::Script;
 use self::stamps::Stamps;
@@ -45,7 +49,6 @@ use crate::measure::recorder::Seat;
 use crate::plan::Plan;
 use crate::units::Nanos;
 use crate::wire::decoder::{BufferPool, FrameCounts};
-use crate::wire::excerpt::excerpt;
 use crate::wire::frame::{CloseCode, Opcode, Violation};
 
 /// Completions between two clock reads in a long batch of small reads: at 30 to 60 ns each, a stamp is
@@ -96,6 +99,11 @@ pub struct Worker<'a, R, C> {
     dial: Dial,
     stamps: Stamps,
     hark: Hark,
+    heard: Heard,
+    /// A push socket heard its own probe, where it should not.
+    hears_itself: bool,
+    /// When the last row began.
+    row_began: Nanos,
     rng: fastrand::Rng,
     /// Where the intervals of the next row go.
     port: Option<Port>,
@@ -124,6 +132,9 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             dial: Dial::new(plan.nodes.len()),
             stamps: Stamps::default(),
             hark: Hark::default(),
+            heard: Heard::default(),
+            hears_itself: false,
+            row_began: Nanos::ZERO,
             rng,
             port: None,
             reading: Reading::default(),
@@ -277,15 +288,10 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     }
 
     fn ended<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
-        let session = &self.sessions[slot as usize];
-        let reason = match (session.phase, session.upgrade.as_deref()) {
-            (Phase::Upgrading, Some(upgrade)) if !upgrade.response.is_empty() => format!(
-                "the node closed the connection inside its answer to the upgrade: {}",
-                excerpt(&upgrade.response)
-            ),
-            (Phase::Upgrading, _) => {
+        let reason = match self.sessions[slot as usize].phase {
+            Phase::Upgrading => self.refused(slot).unwrap_or_else(|| {
                 "the node closed the connection without answering the upgrade".to_owned()
-            }
+            }),
             _ => self.cut(slot, "the node closed the connection without a Close frame".to_owned()),
         };
         self.lose(script, slot, Loss::plain(reason), now);

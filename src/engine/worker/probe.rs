@@ -6,6 +6,8 @@
 use std::io;
 use std::ops::Range;
 
+use super::hark::Hark;
+use super::heard::Heard;
 use super::{Conductor, Directive, SOON, Script, TICK, Worker, WorkerProgress};
 use crate::dialect::{CorrelationId, Dialect, MessageKind, Scanner, Sighting, TextShape};
 use crate::engine::frames::{FrameShape, SenderFrames};
@@ -13,6 +15,7 @@ use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
 use crate::host::clock::Clock;
 use crate::measure::recorder::Seat;
 use crate::plan::Plan;
+use crate::plan::fan_out::FanOut;
 use crate::units::Nanos;
 use crate::wire::decoder::Message;
 use crate::wire::frame::Violation;
@@ -39,6 +42,14 @@ struct Probe {
     ids: Vec<CorrelationId>,
     unknown: Vec<(Slot, CorrelationId)>,
     senders: Vec<Prober>,
+    /// What came instead.
+    heard: Heard,
+    /// Rows before this probe, of which copies may still come.
+    hark: Hark,
+    /// With `--fan-out others` a socket must not hear its own probe.
+    skips_sender: bool,
+    /// One did.
+    hears_itself: bool,
 }
 
 /// A local socket that sends probes.
@@ -58,8 +69,13 @@ impl Probe {
 
     fn see(&mut self, slot: Slot, sighting: Sighting) {
         match sighting {
-            Sighting::Copy { id, .. } => {
-                self.tick_off(slot);
+            Sighting::Copy { id, sender, .. } => {
+                let own = |prober: &Prober| prober.slot == slot && prober.frames.sender() == sender;
+                if self.skips_sender && self.senders.iter().any(own) {
+                    self.hears_itself = true;
+                } else {
+                    self.tick_off(slot);
+                }
                 id.into_iter().for_each(|id| self.learn(id));
             }
             Sighting::Id(id) if self.ids.contains(&id) => self.tick_off(slot),
@@ -82,15 +98,20 @@ impl Probe {
 }
 
 impl Script for Probe {
-    fn hear(&mut self, slot: Slot, message: Message<'_>, _at: Nanos) -> Result<(), Violation> {
+    fn hear(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation> {
         let bytes = message.checked()?;
+        self.hark.note(slot, message, at)?;
         // As in a row: what would not count there proves nothing here.
         let kind = if message.is_binary() { MessageKind::Binary } else { MessageKind::Text };
         if !self.dialect.hears(kind) {
+            self.heard.note(slot, bytes);
             return Ok(());
         }
         let mut sightings = Vec::new();
         self.scanner.scan(bytes, &mut |sighting| sightings.push(sighting));
+        if !sightings.iter().any(|s| matches!(s, Sighting::Copy { .. } | Sighting::Id(_))) {
+            self.heard.note(slot, bytes);
+        }
         sightings.into_iter().for_each(|sighting| self.see(slot, sighting));
         Ok(())
     }
@@ -124,7 +145,6 @@ fn patience(sockets: u64, repeat: u32, ready_timeout: Nanos) -> Nanos {
 
 /// The push sockets that send probes: as few as reach everybody.
 fn probers(plan: &Plan) -> u32 {
-    use crate::plan::fan_out::FanOut;
     match plan.fan_out {
         FanOut::All => 1,
         // The first does not hear itself; the second tells it.
@@ -173,9 +193,28 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 self.speak_probes(&mut script, now);
             }
         }
+        self.hark = script.hark;
         self.hark.probed(&self.plan.dialect, text, run);
+        self.heard = script.heard;
+        self.hears_itself |= script.hears_itself;
         let unseen = self.sessions.iter().zip(&script.seen).filter(|(_, seen)| !**seen);
         Ok(unseen.map(|(session, _)| session.seat).collect())
+    }
+
+    /// What came to the first of `seats` that heard anything but copies.
+    pub fn heard_by(&self, seats: &[Seat]) -> Option<(Seat, String)> {
+        let asked = |seat: &Seat| seats.iter().any(|other| other.socket == seat.socket);
+        let sessions = self.sessions.iter().enumerate();
+        let mut seats = sessions.map(|(slot, session)| (slot, session.seat));
+        seats.find_map(|(slot, seat)| {
+            let said = self.heard.of(slot as Slot)?;
+            asked(&seat).then(|| (seat, said.to_owned()))
+        })
+    }
+
+    /// A push socket heard its own probe although the plan says that none does.
+    pub const fn hears_itself(&self) -> bool {
+        self.hears_itself
     }
 
     fn probe_script(&mut self, text: &TextShape, run: u32) -> Probe {
@@ -203,6 +242,10 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             ids: Vec::new(),
             unknown: Vec::new(),
             senders,
+            heard: std::mem::take(&mut self.heard),
+            hark: std::mem::take(&mut self.hark),
+            skips_sender: plan.fan_out == FanOut::Others,
+            hears_itself: false,
         }
     }
 

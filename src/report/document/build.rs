@@ -193,6 +193,7 @@ impl row::Run {
             matrix: run.matrix.iter().map(matrix_cell).collect(),
             gaps: run.gaps.iter().map(gap).collect(),
             gaps_total: run.gaps_total,
+            reconnected_sockets: run.reconnected,
             lost_sockets: run.lost.iter().map(lost_socket).collect(),
             opcodes: opcodes(&run.opcodes),
             generator: generator(run),

@@ -60,14 +60,22 @@ pub struct Run {
     pub gaps: Vec<Gap>,
     /// Number of streams with missing copies; `gaps` may hold fewer.
     pub gaps_total: u64,
-    /// Sockets lost during the row.
+    /// Sockets lost during the row, or after it and before the next.
     pub lost_sockets: Vec<LostSocket>,
+    /// Sockets that had been lost before and were connected again for this row; absent where none was.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reconnected_sockets: u64,
     /// Frames received by opcode.
     pub opcodes: Opcodes,
     /// What measuring cost.
     pub generator: Generator,
     /// How far to trust the row.
     pub verdict: Verdict,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How a row ended.

@@ -71,6 +71,11 @@ pub(super) fn delivery(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     table(out, page.paint, columns, &rows)?;
     misdelivery(page, out, &total)?;
     runs.iter().try_for_each(|run| lateness(out, run))?;
+    for run in runs.iter().filter(|run| run.reconnected_sockets > 0) {
+        let lost = counted(run.reconnected_sockets, "lost socket was", "lost sockets were");
+        let line = format!("{lost} connected again before {}", row_name(run));
+        wrapped(out, INDENT, INDENT.len(), &line)?;
+    }
     let furthest = runs.iter().filter_map(|run| Some((run, run.reordering.as_ref()?)));
     match furthest.max_by_key(|(_, reordering)| reordering.max_distance) {
         Some((run, reordering)) => disorder(out, run, reordering),
@@ -240,6 +245,7 @@ fn how_it_ended(page: &Page<'_>, run: &Run) -> String {
         format!("{}, and {} {verb} missing", sent(run), copies_of_them(late))
     };
     match run.ending {
+        Ending::Complete if late == 0 => "every copy came, and sockets were lost".to_owned(),
         Ending::Complete | Ending::Drained => {
             let drain = whole_seconds(seconds(page.document.plan.drain_s));
             format!("{missing}; ended after {drain} without a copy (--drain)")

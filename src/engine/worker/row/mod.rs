@@ -463,6 +463,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             longest_turn: counters.longest_turn,
         };
         let start = row.first_send.unwrap_or(before.at);
+        self.row_began = start;
         let (lag, warmup_lag) = row.pace.into_lag();
         let (stamps, clock_was_set) = self.stamps.take();
         Tally {

@@ -1,0 +1,116 @@
+//! One row after the other, and what is done between two of them.
+//!
+//! Belongs here: which rows run, and connecting lost sockets again. Does not: a row (`fleet`), a worker's
+//! part of connecting again (`worker::reconnect`).
+
+use super::Coordinator;
+use crate::dialect::text::TextShape;
+use crate::engine::orders::{Command, Report};
+use crate::engine::worker::Directive;
+use crate::engine::{EngineError, Phase, Progress};
+use crate::measure::outcome::{Outcome, RunOutcome};
+
+/// The nonce of a row: those of all rows follow the probe's.
+const fn nonce_of(probe: u32, index: usize) -> u32 {
+    probe.wrapping_add(1 + index as u32)
+}
+
+impl Coordinator<'_> {
+    pub(super) fn rows(&mut self, text: &TextShape, nonce: u32) -> Result<Outcome, EngineError> {
+        let mut outcome =
+            Outcome { connecting: Some(self.connecting.clone()), ..Outcome::default() };
+        let (plan, mut nonces) = (self.plan, Vec::new());
+        for (index, &messages) in plan.messages.iter().enumerate() {
+            if let Some(reason) = self.reason_to_skip(&outcome) {
+                outcome.skipped.push((messages, reason));
+                continue;
+            }
+            match self.mended_row(&mut outcome, index, text, nonce) {
+                Ok(row) => {
+                    self.watch.row(plan, &row);
+                    outcome.runs.push(row);
+                    nonces.push(nonce_of(nonce, index));
+                }
+                Err(error) if outcome.runs.is_empty() => return Err(error),
+                // A worker or a socket is gone, but what was measured before stays: it is reported, and
+                // why there is no more of it.
+                Err(error) => {
+                    let reason = match self.stop.requested() {
+                        true => "interrupted".to_owned(),
+                        false => error.to_string().replace('\n', "; "),
+                    };
+                    let rest = plan.messages[index..].iter();
+                    outcome.skipped.extend(rest.map(|&messages| (messages, reason.clone())));
+                    break;
+                }
+            }
+        }
+        for (row, run) in outcome.runs.iter_mut().zip(nonces) {
+            row.late = self.past.late(run);
+        }
+        outcome.interrupted = self.stop.requested();
+        Ok(outcome)
+    }
+
+    fn reason_to_skip(&self, outcome: &Outcome) -> Option<String> {
+        if self.stop.requested() {
+            return Some("interrupted".into());
+        }
+        if !self.plan.dialing.stop_on_loss {
+            return None;
+        }
+        let lost: usize = outcome.runs.iter().map(|run| run.lost.len()).sum();
+        let sockets = if lost == 1 { "socket was" } else { "sockets were" };
+        (lost > 0).then(|| format!("{lost} {sockets} lost in an earlier row (--stop-on-loss)"))
+    }
+
+    /// A row over all sockets that can be had.
+    fn mended_row(
+        &mut self,
+        outcome: &mut Outcome,
+        index: usize,
+        text: &TextShape,
+        nonce: u32,
+    ) -> Result<RunOutcome, EngineError> {
+        let rows = self.plan.messages.len() as u32;
+        let messages = self.plan.messages[index];
+        let mut again = 0;
+        if index > 0 && !self.plan.dialing.stop_on_loss {
+            again = self.reconnect(outcome, messages)?;
+        }
+        if again > 0 {
+            // The path that was broken must be shown to be whole, by probes that are not another row's.
+            self.probe(text, nonce.wrapping_add(1 + rows + index as u32))?;
+        }
+        let is_last = index + 1 == self.plan.messages.len();
+        let mut run = self.row(messages, text, nonce_of(nonce, index), is_last)?;
+        run.reconnected = again;
+        Ok(run)
+    }
+
+    /// Connects lost sockets again; how many. What was lost since the last row is that row's.
+    fn reconnect(&mut self, outcome: &mut Outcome, messages: u64) -> Result<u64, EngineError> {
+        self.board.reset();
+        self.tell(|| Command::Reconnect);
+        let look = |this: &mut Self, _| {
+            let phase = Phase::Connecting;
+            this.watch.progress(&Progress { phase, done: 0, total: 0 });
+            this.stop.requested().then_some(Directive::End)
+        };
+        let answers = self.await_all(look, |report| match report {
+            Report::Reconnected(reconnected) => Some(*reconnected),
+            _ => None,
+        })?;
+        self.interrupted()?;
+        if let Some(last) = outcome.runs.last_mut() {
+            last.lost.extend(answers.iter().flat_map(|answer| answer.lost_since.iter().cloned()));
+        }
+        let again = answers.iter().map(|answer| answer.again).sum();
+        let failures: Vec<_> = answers.into_iter().map(|answer| answer.failures).collect();
+        if again > 0 {
+            self.watch.reconnected(messages, again);
+        }
+        self.enough(&failures)?;
+        Ok(again)
+    }
+}

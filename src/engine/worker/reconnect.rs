@@ -1,0 +1,81 @@
+//! Between two rows: sockets that were lost are connected again.
+//!
+//! Belongs here: making a slot fit for another socket. Does not: when that is done, and what it means
+//! for the rows to come (`fleet`).
+
+use std::io;
+
+use super::between::Silence;
+use super::{Conductor, Phase, TICK, Worker};
+use crate::engine::ring::{Ring, Slot, Wait};
+use crate::engine::session::{Loss, Session};
+use crate::host::clock::Clock;
+use crate::measure::connecting::Failure;
+use crate::measure::outcome::LostSocket;
+use crate::units::Nanos;
+
+/// For the kernel to let go of what lost sockets had in flight, their Close frames included.
+const LET_GO: Nanos = Nanos::from_secs(1);
+
+/// What became of the sockets that were lost.
+#[derive(Debug, Default)]
+pub struct Reconnected {
+    /// Lost since the row ended.
+    pub lost_since: Vec<LostSocket>,
+    /// Sockets that are there again.
+    pub again: u64,
+    /// Those that are not: nothing is expected of them any more.
+    pub failures: Vec<Failure>,
+}
+
+impl<R: Ring, C: Clock> Worker<'_, R, C> {
+    /// Connects every socket again that was lost since the first row began.
+    ///
+    /// # Errors
+    /// The ring failed, or a socket could not even be made (descriptors, memory).
+    pub fn reconnect(&mut self, conductor: &mut impl Conductor) -> io::Result<Reconnected> {
+        let lost_since = self.take_losses(self.row_began);
+        let lost =
+            |slot: &Slot| !self.sessions[*slot as usize].is_open() && !self.absent.contains(slot);
+        let slots: Vec<Slot> = (0..self.sessions.len() as Slot).filter(lost).collect();
+        self.let_go(&slots)?;
+        let now = self.clock.now();
+        let (free, held): (Vec<_>, Vec<_>) =
+            slots.into_iter().partition(|&slot| self.ring.is_free(slot));
+        for slot in held {
+            let loss = Loss::plain("the kernel still holds what the lost socket had in flight");
+            self.note_loss(&mut Silence::default(), slot, loss, now);
+        }
+        for &slot in &free {
+            let seat = self.sessions[slot as usize].seat;
+            self.sessions[slot as usize] = Session::new(seat, self.plan.max_message_bytes);
+        }
+        self.dial_all(free.len(), |place| free[place as usize], conductor)?;
+        self.take_dialled();
+        let opened = |slot: &&Slot| self.sessions[**slot as usize].is_open();
+        let again = free.iter().filter(opened).count() as u64;
+        Ok(Reconnected { lost_since, again, failures: self.take_failures() })
+    }
+
+    /// Waits until nothing of these sockets is left, and ends what does not end by itself.
+    fn let_go(&mut self, slots: &[Slot]) -> io::Result<()> {
+        let began = self.clock.now();
+        let mut now = began;
+        while now.since(began) < LET_GO {
+            let is_late = now.since(began) >= Nanos(LET_GO.0 / 2);
+            for &slot in slots {
+                if is_late && self.sessions[slot as usize].phase == Phase::Closing {
+                    self.shut(slot);
+                }
+            }
+            let gone = |slot: &Slot| {
+                self.sessions[*slot as usize].phase == Phase::Closed && self.ring.is_free(*slot)
+            };
+            if slots.iter().all(gone) {
+                return Ok(());
+            }
+            now = self.listen(Wait::first(TICK))?;
+        }
+        Ok(())
+    }
+}
