@@ -18,8 +18,9 @@ use crate::wire::excerpt::excerpt;
 use crate::wire::{refusal, upgrade};
 use rustix::io::Errno;
 
-/// Ports that are tried for a socket: others may hold some, or have just let go of them.
-const PORTS_TRIED: u8 = 64;
+/// Ports that are tried for a socket: others may hold some, or have just let go of them. In a small range that
+/// is nearly used up these are all of them: 64 left out the last free ones of 100.
+const PORTS_TRIED: u8 = 200;
 
 /// Reads between two of which a socket is asked again to acknowledge late: the kernel goes back to doing
 /// so at once whenever nothing followed for 40 ms (tcp(7): the option is not permanent).
