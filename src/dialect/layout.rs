@@ -17,6 +17,11 @@
 //!   brace, space or `s`. So strings, objects and keys stay what they were, and neither a tag
 //!   (`fs…`) nor a marker (each has a space) can be in it;
 //! - the text is compared whole.
+//!
+//! Half of a tag's prefix, where it proves damage, does without all that: the second half and digits may be
+//! all digits, or a quoted value. A value that is long enough for both is looked into each time (and no
+//! frame with one is read by a stencil). The first half has an `s` and so is a literal, and digits that prove
+//! it may be a value nearby: what has one outside of its text is not remembered.
 
 use std::ops::Range;
 
@@ -43,6 +48,8 @@ pub(super) struct Layout {
     segments: Vec<Segment>,
     /// Whether the layout has fitted any message since it was learned.
     fitted: bool,
+    /// Whether what was read last had a value that must be looked into each time.
+    looked_into: bool,
     patience: u32,
 }
 
@@ -79,6 +86,7 @@ impl Layout {
             literals: Vec::with_capacity(LITERALS_MAX),
             segments: Vec::with_capacity(SEGMENTS_MAX),
             fitted: false,
+            looked_into: false,
             patience: if key_has_digit { 0 } else { PATIENCE },
         }
     }
@@ -90,6 +98,7 @@ impl Layout {
         let mut rest = message;
         let mut id = None;
         let mut tag = None;
+        self.looked_into = false;
         for segment in &self.segments {
             let (literal, later) = literals.split_at(segment.literal_len);
             literals = later;
@@ -108,6 +117,12 @@ impl Layout {
             if len == 0 {
                 return None;
             }
+            if segment.gap != Gap::Text && texts.may_hold_half_a_tag(len) {
+                if texts.holds_second_half(&rest[..len]) {
+                    return None;
+                }
+                self.looked_into = true;
+            }
             rest = &rest[len..];
             if segment.is_id {
                 id = Some(CorrelationId::ending(&message[..message.len() - rest.len()], len));
@@ -123,6 +138,11 @@ impl Layout {
             }
             (None, id) => id.map(Sighting::Id),
         }
+    }
+
+    /// Whether messages like the one just read can be told by the class of each of their bytes.
+    pub(super) const fn has_outline(&self) -> bool {
+        !self.looked_into
     }
 
     /// Says what each byte is of a message that this layout has just read.

@@ -97,7 +97,7 @@ impl Scanner {
             self.layouts[which].read(message, &self.texts)
         })?;
         self.recent = which;
-        if self.stencils[which].misses(message.len()) {
+        if self.layouts[which].has_outline() && self.stencils[which].misses(message.len()) {
             let outline =
                 |outline: &mut _| self.layouts[which].outline(message, &self.texts, outline);
             self.stencils[which].cut(message, outline);
@@ -152,6 +152,9 @@ impl Scanner {
         let mut marks = Landmarks::default();
         if slot == 0 {
             marks.text = self.texts.find(message);
+        }
+        if self.texts.first_halves(message) > usize::from(marks.text.is_some()) {
+            return;
         }
         if let (Some(walker), Some(_)) = (&mut self.walker, id) {
             let mut elements = 0;
@@ -888,6 +891,44 @@ mod tests {
         let with_replay = format!("{ours} {}", all_digits(0x1111_1111, 1));
         let both = format!("{ours} {also_ours}");
         assert_eq!(after(&Dialect::raw(), 0x2222_2222, &with_replay, &both).len(), 2);
+    }
+
+    /// At sizes whose texts have no whole lead-in, half of the run's prefix and digits are evidence.
+    #[test]
+    fn half_a_tag_in_place_of_a_remembered_value_is_corrupt() {
+        let decimal = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let body = |run, of_digits: bool| {
+            let texts = (0..1000).map(|sequence| text(&shape(26), run, 1, sequence));
+            let mut bodies = texts.map(|text| text[10..].to_owned());
+            bodies.find(|body| decimal(body) == of_digits).expect("checks are of either kind")
+        };
+        let wrong = |body: &str| body.replacen('1', "2", 1);
+        // What is in front of the digits, and after them; whether all is a number.
+        for (run, before, after, of_digits) in [
+            (RUN, r#"{"k":"c3d4e"#, r#""}"#, false),
+            (RUN, r#"{"k":"9-c3d4e"#, r#"-9"}"#, false),
+            (0x2222_2222, r#"{"k":22222"#, "}", true),
+            (0x2222_2222, r#"{"k":922222"#, "9}", true),
+            (RUN, r#"{"fs1b2":"9-"#, r#""}"#, false),
+            (RUN, r#"{"fs1b2":"9-"#, r#"-9"}"#, false),
+            (RUN, r#"{"k":"fs1b2 9a: "#, r#""}"#, true),
+        ] {
+            let body = body(run, of_digits);
+            for (dialect, bytes) in dialects().into_iter().flat_map(|d| [(d.clone(), 26), (d, 42)])
+            {
+                let ours = text(&shape(bytes), run, 3, 4);
+                let message = |body: &str| format!("[{before}{body}{after},\"{ours}\"]");
+                let mut scanner = Scanner::new(&dialect, &shape(bytes), run);
+                let copy = Sighting::Copy { sender: 3, sequence: 4, id: None };
+                let (harmless, damaged) = (message(&wrong(&body)), message(&body));
+                for _ in 0..4 {
+                    let seen = hear(&mut scanner, &frame(harmless.as_bytes()), harmless.as_bytes());
+                    assert_eq!(seen, [copy], "{harmless}");
+                }
+                let seen = hear(&mut scanner, &frame(damaged.as_bytes()), damaged.as_bytes());
+                assert_eq!(seen, [copy, Sighting::Corrupt], "{damaged}");
+            }
+        }
     }
 
     #[test]

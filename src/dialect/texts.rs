@@ -14,7 +14,7 @@ use memchr::memmem::Finder;
 
 use super::correlation::CorrelationId;
 use super::sighting::Sighting;
-use super::tag::{PREFIX, RUN_PREFIX_LEN, TAG_LEN, Tag, run_prefix};
+use super::tag::{BODY_LEN, PREFIX, RUN_PREFIX_LEN, TAG_LEN, Tag, run_prefix};
 use super::text::TextShape;
 
 /// Half of the bytes that all tags of a run begin with.
@@ -92,6 +92,23 @@ impl Texts {
         let body = bytes.strip_prefix(&self.head[..])?;
         let tag = Tag::decode_body(self.run, body).ok()?;
         self.shape.ends(&body[TAG_LEN - RUN_PREFIX_LEN..]).then_some(tag)
+    }
+
+    /// Whether `len` bytes are enough for the second half of a tag's prefix and the digits that make it
+    /// evidence, and whether they do.
+    #[inline]
+    pub(super) const fn may_hold_half_a_tag(&self, len: usize) -> bool {
+        len >= HALF_LEN + BODY_LEN && self.halves.is_some()
+    }
+
+    /// Whether the second half of the run's prefix is in `value`, where it may be evidence.
+    pub(super) fn holds_second_half(&self, value: &[u8]) -> bool {
+        self.halves.as_ref().is_some_and(|[_, second]| second.find(value).is_some())
+    }
+
+    /// How often the first half of the run's prefix is in `message`, where it may be evidence.
+    pub(super) fn first_halves(&self, message: &[u8]) -> usize {
+        self.halves.as_ref().map_or(0, |[first, _]| first.find_iter(message).count())
     }
 
     /// Notes the texts in `stretch` and says what it held.
