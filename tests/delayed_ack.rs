@@ -26,21 +26,24 @@ use rustix::net::{SocketAddrAny, getpeername, sockopt};
 /// With the push socket a multiple of the reads after which a socket is asked again.
 const RECEIVERS: u32 = 47;
 
-/// Looks at our sockets to a node once enough copies have come.
+/// Looks at our sockets to a node again and again, from when enough copies have come.
+///
+/// Not once: a host that lets a process wait for longer than an acknowledgement may be put off makes all
+/// sockets acknowledge at once, until they have read often enough to be asked again.
 struct Look {
     node: std::net::SocketAddr,
     copies: u64,
-    /// Sockets that acknowledge late, and all.
+    /// Sockets that acknowledge late, and all, when most did.
     late: Option<(usize, usize)>,
 }
 
 impl Watch for Look {
     fn progress(&mut self, progress: &Progress) {
         let running = matches!(progress.phase, Phase::Running { .. });
-        if running && progress.done >= self.copies && self.late.is_none() {
+        if running && progress.done >= self.copies {
             let sockets = ours(self.node);
             let late = sockets.iter().filter(|fd| !sockopt::tcp_quickack(fd).unwrap()).count();
-            self.late = Some((late, sockets.len()));
+            self.late = self.late.max(Some((late, sockets.len())));
         }
     }
     fn row(&mut self, _: &Plan, _: &RunOutcome) {}
@@ -100,7 +103,7 @@ fn sockets_acknowledge_late_where_that_was_asked_for_and_nowhere_else() {
     }
     for engine in engines {
         let all = RECEIVERS as usize + 1;
-        // A busy host lets an acknowledgement run into its 40 ms on a few.
+        // A busy host lets an acknowledgement run into its 40 ms on a few even then.
         let (late, sockets) = late_of(engine, true);
         assert!(
             sockets == all && late >= all * 3 / 4,

@@ -60,7 +60,8 @@ fn number(text: &str) -> u64 {
 
 /// Samples of each class in the report's section of latencies.
 fn told(printed: &str) -> Counts {
-    let rows = table(printed, "Latency, m =").into_iter();
+    // Notes about the figures stand below them.
+    let rows = table(printed, "Latency, m =").into_iter().filter(|columns| columns.len() > 1);
     rows.map(|columns| (columns[0].to_owned(), number(columns[1]))).collect()
 }
 
