@@ -29,12 +29,12 @@ use common::Size;
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::dialect::tag::Tag;
 use fanstorm::dialect::text::TextShape;
-use fanstorm::dialect::{Dialect, Scanner, Sighting};
+use fanstorm::dialect::{Dialect, Recognized, Scanner};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::{self, Progress, Stop, Surroundings, Watch};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
-use fanstorm::measure::outcome::RunOutcome;
-use fanstorm::measure::recorder::{Recorder, Seat};
+use fanstorm::measure::outcome::TrialOutcome;
+use fanstorm::measure::recorder::{Recorder, SocketId};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
@@ -139,7 +139,7 @@ struct Quiet;
 
 impl Watch for Quiet {
     fn progress(&mut self, _: &Progress) {}
-    fn row(&mut self, _: &Plan, _: &RunOutcome) {}
+    fn row(&mut self, _: &Plan, _: &TrialOutcome) {}
 }
 
 /// The program as it is.
@@ -172,7 +172,7 @@ impl Account {
     fn hear(&mut self, socket: u32, message: &[u8]) {
         let (recorder, at) = (&mut self.recorder, Monotonic.now());
         self.scanner.scan(message, &mut |sighting| match sighting {
-            Sighting::Copy { sender, sequence, .. } => {
+            Recognized::Copy { sender, sequence, .. } => {
                 recorder.copy(socket, sender, sequence, None, at);
             }
             other => panic!("{other:?}"),
@@ -192,8 +192,8 @@ fn text() -> TextShape {
 }
 
 /// All sockets, by number.
-fn seats(plan: &Plan) -> Vec<Seat> {
-    let mut seats: Vec<Seat> = spread(plan).into_iter().flatten().collect();
+fn seats(plan: &Plan) -> Vec<SocketId> {
+    let mut seats: Vec<SocketId> = spread(plan).into_iter().flatten().collect();
     seats.sort_by_key(|seat| seat.socket);
     seats
 }

@@ -26,14 +26,14 @@ use fanstorm::dialect::text::TextShape;
 use fanstorm::engine::frames::FrameShape;
 use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Ring, RingConfig, Wait};
-use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
+use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
+use fanstorm::load::schedule::{InterArrival, Shape, Timetable};
 use fanstorm::measure::latencies::Latencies;
-use fanstorm::measure::recorder::Seat;
+use fanstorm::measure::recorder::SocketId;
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
-use fanstorm::plan::schedule::{Arrivals, Shape, Timetable};
 use fanstorm::units::{Nanos, Rate};
 use figures::Figures;
 use rustix::net::SendFlags;
@@ -121,7 +121,7 @@ fn plan(load: Load, sink: &Sink) -> Plan {
         push_sockets: SOCKETS,
         receivers_per_node: Some(0),
         messages: vec![load.messages],
-        shape: Shape::Rate { rate, arrivals: Arrivals::Constant },
+        shape: Shape::Rate { rate, arrivals: InterArrival::Constant },
         payload_bytes: PAYLOAD as u64,
         ..Spec::default()
     };
@@ -137,7 +137,7 @@ fn timetable(plan: &Plan, load: Load, start: Nanos) -> Timetable {
 
 struct Patient;
 
-impl Conductor for Patient {
+impl Control for Patient {
     fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
         Directive::Continue
     }
@@ -146,7 +146,7 @@ impl Conductor for Patient {
 /// Ends the row with the last message: nothing comes back from a sink.
 struct UntilSent(u64);
 
-impl Conductor for UntilSent {
+impl Control for UntilSent {
     fn turn(&mut self, progress: WorkerProgress, _: Nanos) -> Directive {
         if progress.sent == self.0 { Directive::End } else { Directive::Continue }
     }
@@ -156,12 +156,12 @@ impl Conductor for UntilSent {
 fn worker(load: Load, sink: &Sink) -> Run {
     let plan = plan(load, sink);
     let ring = UringRing::new(RingConfig::for_sockets(SOCKETS)).expect("io_uring");
-    let seats: Vec<_> = (0..SOCKETS).map(|socket| Seat { socket, node: 0 }).collect();
+    let seats: Vec<_> = (0..SOCKETS).map(|socket| SocketId { socket, node: 0 }).collect();
     let mut worker = Worker::new(&plan, ring, Monotonic, &seats, fastrand::Rng::with_seed(1));
     assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
     let counts: Arc<[u32]> = share(load.messages, SOCKETS).into();
     let sent = Arc::new(SentTimes::new(&counts));
-    let row = RowPlan {
+    let row = TrialPlan {
         run: RUN,
         text: text(),
         counts,

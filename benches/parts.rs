@@ -17,15 +17,15 @@ use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, Barrier};
 
 use common::{Row, Size};
-use fanstorm::dialect::{CorrelationId, Dialect, Scanner, Sighting, Tag, TextShape};
+use fanstorm::dialect::{CorrelationId, Dialect, Recognized, Scanner, Tag, TextShape};
 use fanstorm::engine::frames::{FrameShape, SenderFrames};
 use fanstorm::engine::ring::SendBuf;
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::measure::correlate::{Attribution, Correlator};
-use fanstorm::measure::ledger::{Arrival, Ledger};
-use fanstorm::measure::recorder::{Recorder, Seat};
+use fanstorm::measure::ledger::{Classification, Ledger};
+use fanstorm::measure::recorder::{Recorder, SocketId};
 use fanstorm::measure::sent::{SentTimes, share};
-use fanstorm::plan::fan_out::FanOut;
+use fanstorm::population::fan_out::FanOut;
 use fanstorm::units::Nanos;
 use fanstorm::wire::decoder::{BufferPool, Decoder, FrameCounts, Hearer, Item};
 use fanstorm::wire::frame::Violation;
@@ -169,7 +169,7 @@ fn tag(size: Size) {
             for message in messages.iter().cycle().take(count as usize) {
                 match subject {
                     "worker" => scanner.scan(message, &mut |sighting| {
-                        if let Sighting::Copy { sequence, .. } = sighting {
+                        if let Recognized::Copy { sequence, .. } = sighting {
                             sum += sequence;
                         }
                     }),
@@ -203,7 +203,7 @@ fn ledger(size: Size) {
                 "worker" => {
                     let mut ledger = Ledger::new(1, &[count], |_, _| true);
                     for &number in numbers {
-                        assert_ne!(ledger.arrive(0, 0, number), Arrival::Duplicate);
+                        assert_ne!(ledger.arrive(0, 0, number), Classification::Duplicate);
                     }
                     assert_eq!(ledger.missing(0, 0).count(), 0);
                 }
@@ -218,7 +218,7 @@ fn ledger(size: Size) {
 
 /// A recorder of 8 sockets and the copies that it will get: every message on every socket.
 fn recorder(messages: u64, sent: Arc<SentTimes>) -> Recorder {
-    let seats = (0..8).map(|socket| Seat { socket, node: 0 }).collect();
+    let seats = (0..8).map(|socket| SocketId { socket, node: 0 }).collect();
     Recorder::new(seats, 1, &share(messages, SENDERS), FanOut::All, false, sent)
 }
 
@@ -476,7 +476,7 @@ fn receive_all(
 ) -> f64 {
     let copies = messages * 8;
     let dialect = (shape.dialect)();
-    let seats = (0..8).map(|socket| Seat { socket, node: 0 }).collect();
+    let seats = (0..8).map(|socket| SocketId { socket, node: 0 }).collect();
     let counts = share(messages, SENDERS);
     let correlates = dialect.correlates();
     let mut recorder = Recorder::new(seats, 1, &counts, FanOut::All, correlates, sent);
@@ -511,16 +511,16 @@ struct Ear<'a> {
 
 impl Ear<'_> {
     #[inline(always)]
-    fn note(recorder: &mut Recorder, socket: u32, at: Nanos, sighting: Sighting, many: u32) {
+    fn note(recorder: &mut Recorder, socket: u32, at: Nanos, sighting: Recognized, many: u32) {
         match sighting {
-            Sighting::Copy { sender, sequence, id: None } => {
+            Recognized::Copy { sender, sequence, id: None } => {
                 recorder.copies(socket, sender, sequence, many, at);
             }
-            Sighting::Copy { sender, sequence, id } => {
+            Recognized::Copy { sender, sequence, id } => {
                 recorder.copy(socket, sender, sequence, id, at);
             }
-            Sighting::Id(id) => recorder.id_only(socket, id, at),
-            Sighting::Earlier { .. } | Sighting::Corrupt | Sighting::Foreign => {
+            Recognized::Id(id) => recorder.id_only(socket, id, at),
+            Recognized::Earlier { .. } | Recognized::Corrupt | Recognized::Foreign => {
                 unreachable!("all are of this run")
             }
         }

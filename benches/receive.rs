@@ -20,17 +20,17 @@ use std::sync::Arc;
 
 use blaster::{Blaster, PAYLOAD, RUN, Shape};
 use conductors::{Patient, UntilComplete};
-use fanstorm::dialect::{Dialect, Scanner, Sighting, TextShape};
+use fanstorm::dialect::{Dialect, Recognized, Scanner, TextShape};
 use fanstorm::engine::ring::epoll::EpollRing;
 use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
-use fanstorm::engine::worker::{RowPlan, Worker};
+use fanstorm::engine::worker::{TrialPlan, Worker};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
-use fanstorm::measure::recorder::{Recorder, Seat};
+use fanstorm::measure::recorder::{Recorder, SocketId};
 use fanstorm::measure::sent::SentTimes;
-use fanstorm::plan::fan_out::FanOut;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::wait::WaitMode;
+use fanstorm::population::fan_out::FanOut;
 use fanstorm::units::Nanos;
 use fanstorm::wire::decoder::{BufferPool, Decoder, FrameCounts, Item};
 use fanstorm::wire::upgrade;
@@ -108,8 +108,8 @@ fn sent(shape: Shape) -> Arc<SentTimes> {
 }
 
 /// Sockets 1 and up: number 0 is the push socket, which is not here.
-fn seats(shape: Shape) -> Vec<Seat> {
-    (1..=shape.sockets).map(|socket| Seat { socket, node: 0 }).collect()
+fn seats(shape: Shape) -> Vec<SocketId> {
+    (1..=shape.sockets).map(|socket| SocketId { socket, node: 0 }).collect()
 }
 
 /// The real worker on some ring.
@@ -128,7 +128,7 @@ fn worker<R: Ring>(ring: R, shape: Shape, mut blaster: Blaster) -> Nanos {
     let rng = fastrand::Rng::with_seed(1);
     let mut worker = Worker::new(&plan, ring, Monotonic, &seats(shape), rng);
     assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
-    let row = RowPlan {
+    let row = TrialPlan {
         run: RUN,
         text: TextShape::new(PAYLOAD).expect("long enough"),
         counts: [shape.frames as u32].into(),
@@ -215,7 +215,7 @@ impl Account {
     fn hear(&mut self, socket: u32, message: &[u8], at: Nanos) {
         let recorder = &mut self.recorder;
         self.scanner.scan(message, &mut |sighting| match sighting {
-            Sighting::Copy { sender, sequence, .. } => {
+            Recognized::Copy { sender, sequence, .. } => {
                 recorder.copy(socket, sender, sequence, None, at);
             }
             other => panic!("{other:?}"),

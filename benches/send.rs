@@ -25,9 +25,9 @@ use fanstorm::dialect::text::TextShape;
 use fanstorm::engine::frames::FrameShape;
 use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
-use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
+use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
-use fanstorm::measure::recorder::Seat;
+use fanstorm::measure::recorder::SocketId;
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
@@ -159,7 +159,7 @@ fn pause(sent: &mut u64, messages: usize, sink: &Sink) {
 
 struct Patient;
 
-impl Conductor for Patient {
+impl Control for Patient {
     fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
         Directive::Continue
     }
@@ -168,7 +168,7 @@ impl Conductor for Patient {
 /// Ends the row with the last frame: nothing comes back from a sink.
 struct UntilSent(u64);
 
-impl Conductor for UntilSent {
+impl Control for UntilSent {
     fn turn(&mut self, progress: WorkerProgress, _: Nanos) -> Directive {
         if progress.sent == self.0 { Directive::End } else { Directive::Continue }
     }
@@ -190,8 +190,8 @@ fn uring(shape: Shape) -> UringRing {
     UringRing::new(RingConfig::for_sockets(shape.sockets)).expect("io_uring")
 }
 
-fn seats(shape: Shape) -> Vec<Seat> {
-    (0..shape.sockets).map(|socket| Seat { socket, node: 0 }).collect()
+fn seats(shape: Shape) -> Vec<SocketId> {
+    (0..shape.sockets).map(|socket| SocketId { socket, node: 0 }).collect()
 }
 
 /// The real worker with all that it does for each message: frames from the arena, sent times.
@@ -202,7 +202,7 @@ fn worker(shape: Shape, sink: &Sink) -> Nanos {
     assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
     let counts: Arc<[u32]> = share(shape.messages, shape.sockets).into();
     let sent = Arc::new(SentTimes::new(&counts));
-    let row = RowPlan { run: RUN, text: text(), counts, lay_all: true, sent, schedule: None };
+    let row = TrialPlan { run: RUN, text: text(), counts, lay_all: true, sent, schedule: None };
     let tally = worker
         .row(&row, || Monotonic.now(), &mut UntilSent(shape.messages))
         .expect("the ring works");

@@ -30,9 +30,9 @@ use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{
     Completion, Filled, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait,
 };
-use fanstorm::engine::worker::{RowPlan, Worker};
+use fanstorm::engine::worker::{TrialPlan, Worker};
 use fanstorm::host::clock::{Clock, Monotonic};
-use fanstorm::measure::recorder::Seat;
+use fanstorm::measure::recorder::SocketId;
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::tally::Tally;
 use fanstorm::plan::load::Spec;
@@ -111,13 +111,13 @@ fn receive<R: Ring>(ring: R, mode: WaitMode, shape: Shape, mut blaster: Blaster)
     };
     let plan = plan::plan(&[format!("ws://{}/", blaster.addr)], spec);
     // Number 0 is the push socket, which is not here.
-    let seats: Vec<_> = (1..=shape.sockets).map(|socket| Seat { socket, node: 0 }).collect();
+    let seats: Vec<_> = (1..=shape.sockets).map(|socket| SocketId { socket, node: 0 }).collect();
     let rng = fastrand::Rng::with_seed(1);
     let mut worker = Worker::new(&plan, ring, Monotonic, &seats, rng);
     assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
     let sent = SentTimes::new(&[shape.frames as u32]);
     sent.stamp(0, 0, shape.frames as u32, Monotonic.now());
-    let row = RowPlan {
+    let row = TrialPlan {
         run: RUN,
         text: TextShape::new(PAYLOAD).expect("long enough"),
         counts: [shape.frames as u32].into(),

@@ -8,15 +8,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fanstorm::host::audit::facts::{Facts, Offloads};
-use fanstorm::host::audit::finding::Severity::{Info, Stop, Warn};
-use fanstorm::host::audit::finding::{Remedy, Severity, Within};
-use fanstorm::host::audit::need::{Need, Place, UringWish};
-use fanstorm::host::audit::rules::RULES;
-use fanstorm::host::audit::{Audit, audit, cost};
+use fanstorm::audit::facts::{Facts, Offloads};
+use fanstorm::audit::finding::Severity::{Info, Stop, Warn};
+use fanstorm::audit::finding::{Remedy, Severity, Within};
+use fanstorm::audit::requirements::{Place, PlanRequirements, UringDemand};
+use fanstorm::audit::rules::RULES;
+use fanstorm::audit::{Audit, audit};
 use fanstorm::host::io_uring::Refusal;
 use fanstorm::host::limits;
-use fanstorm::plan::engine::{Engine, Wish, choose};
+use fanstorm::host::socket_cost;
+use fanstorm::plan::backend::{BackendChoice, Engine, choose};
 use fanstorm::report::audit::fix;
 use fanstorm::units::Bytes;
 
@@ -40,18 +41,18 @@ fn facts(host: &str) -> Facts {
 }
 
 fn memory(sockets: u64) -> Vec<(&'static str, u64)> {
-    vec![("frames", 2 << 20), ("sockets in the kernel", cost::kernel_sockets(sockets).0)]
+    vec![("frames", 2 << 20), ("sockets in the kernel", socket_cost::kernel_sockets(sockets).0)]
 }
 
 /// What runs when nobody says anything, against three nodes on other hosts.
-fn small() -> Need {
-    Need {
-        limits: limits::Need {
+fn small() -> PlanRequirements {
+    PlanRequirements {
+        limits: limits::ResourceDemand {
             sockets: 6,
             sockets_to_busiest: 4,
             busiest: "ws://10.0.0.7:9001/".to_owned(),
             memory: memory(6),
-            ..limits::Need::default()
+            ..limits::ResourceDemand::default()
         },
         nodes: 3,
         place: Place::Elsewhere,
@@ -62,20 +63,20 @@ fn small() -> Need {
         copy_bytes: 221,
         connects_at_once: 4,
         workers: vec![0],
-        io_uring: UringWish::Preferred,
-        ..Need::default()
+        io_uring: UringDemand::Preferred,
+        ..PlanRequirements::default()
     }
 }
 
 /// A million connections to forty nodes, one broadcast a second.
-fn million() -> Need {
-    Need {
-        limits: limits::Need {
+fn million() -> PlanRequirements {
+    PlanRequirements {
+        limits: limits::ResourceDemand {
             sockets: 1_000_000,
             sockets_to_busiest: 25_000,
             busiest: "ws://10.0.0.7:9001/".to_owned(),
             memory: memory(1_000_000),
-            ..limits::Need::default()
+            ..limits::ResourceDemand::default()
         },
         nodes: 40,
         push_sockets: 100,
@@ -88,8 +89,8 @@ fn million() -> Need {
     }
 }
 
-fn embedded(need: Need) -> Need {
-    Need { place: Place::Embedded, io_uring: UringWish::Required, ..need }
+fn embedded(need: PlanRequirements) -> PlanRequirements {
+    PlanRequirements { place: Place::Embedded, io_uring: UringDemand::Required, ..need }
 }
 
 /// `warn net.ipv4.tcp_mem`, for what is at least so severe.
@@ -132,7 +133,7 @@ fn each_host_is_told_what_a_small_run_must_know() {
         ("docker", &["warn io_uring"], &["stop io_uring"]),
         ("docker-limited", &["warn io_uring"], &["stop io_uring"]),
     ] {
-        let of = |need: &Need| said(&audit(&facts(host), need), Severity::Warn);
+        let of = |need: &PlanRequirements| said(&audit(&facts(host), need), Severity::Warn);
         assert_eq!(of(&small()), elsewhere, "{host}");
         assert_eq!(of(&embedded(small())), with_cluster, "{host}, embedded");
     }
@@ -207,7 +208,7 @@ fn advice_that_has_died_is_flagged_where_somebody_followed_it() {
 #[test]
 fn what_a_container_hides_is_neither_fine_nor_wrong() {
     let audit = audit(&facts("docker"), &million());
-    let names = |rules: &[&fanstorm::host::audit::rules::Rule]| {
+    let names = |rules: &[&fanstorm::audit::rules::Rule]| {
         rules.iter().map(|rule| rule.knob).collect::<BTreeSet<_>>()
     };
     let (hidden, fine) = (names(&audit.hidden), names(&audit.fine));
@@ -222,12 +223,12 @@ fn a_container_shows_the_limits_that_it_was_started_with_and_is_told_how_to_star
     let mut facts = facts("docker-limited");
     assert_eq!(facts.host.cgroup_cpus, Some(1.0));
     assert_eq!(facts.host.cgroup_memory, Some(Bytes::from_mib(256)));
-    let limits::Facts { nofile, memory_bytes, tasks_free, .. } = facts.limits;
+    let limits::HostLimits { nofile, memory_bytes, tasks_free, .. } = facts.limits;
     assert_eq!((nofile, tasks_free), (256, Some(50 - 2)), "the recorder were two processes");
     assert_eq!(memory_bytes, Some((256 << 20) - 1_990_656), "which took a little");
 
     facts.limits.memory_bytes = None;
-    let mut need = Need { workers: vec![0], ..million() };
+    let mut need = PlanRequirements { workers: vec![0], ..million() };
     need.limits.tasks = 49;
     let audit = audit(&facts, &need);
     let found = audit.at_least(Severity::Warn);
@@ -240,7 +241,7 @@ fn a_container_shows_the_limits_that_it_was_started_with_and_is_told_how_to_star
     assert!(io_uring.starts_with("docker run --security-opt seccomp="), "{io_uring}");
 }
 
-type Change = fn(&mut Facts, &mut Need);
+type Change = fn(&mut Facts, &mut PlanRequirements);
 
 /// For each rule: on a host with which nothing is wrong, for a plan that asks for much, one change
 /// of either brings its finding and no other.
@@ -282,7 +283,7 @@ const PROVOCATIONS: &[(&str, Severity, Change)] = &[
     }),
     ("net.core.netdev_budget", Info, |f, _| f.queues.netdev_budget = Some(300)),
     ("net.core.busy_poll", Info, |f, n| {
-        (f.queues.busy_poll_us, n.io_uring) = (Some(0), UringWish::Unused);
+        (f.queues.busy_poll_us, n.io_uring) = (Some(0), UringDemand::Unused);
     }),
     ("net.netfilter.nf_conntrack_max", Warn, |f, _| f.conntrack = Some(track(1, 1_000_000))),
     ("net.netfilter.nf_conntrack_max", Info, |f, _| f.conntrack = Some(track(0, 999_999))),
@@ -338,12 +339,12 @@ const PROVOCATIONS: &[(&str, Severity, Change)] = &[
     ("kernel.io_uring_disabled", Stop, |f, _| f.uring.kernel.disabled = Some(2)),
     ("io_uring", Warn, |f, _| f.uring.seccomp = Some(2)),
     ("io_uring", Stop, |f, n| {
-        (f.uring.seccomp, n.io_uring) = (Some(2), UringWish::Required);
+        (f.uring.seccomp, n.io_uring) = (Some(2), UringDemand::Required);
     }),
 ];
 
-fn track(count: u64, max: u64) -> fanstorm::host::audit::facts::Conntrack {
-    fanstorm::host::audit::facts::Conntrack { count, max, buckets: Some(1 << 20) }
+fn track(count: u64, max: u64) -> fanstorm::audit::facts::Conntrack {
+    fanstorm::audit::facts::Conntrack { count, max, buckets: Some(1 << 20) }
 }
 
 /// Warnings of rules that say more the more is under way: with a burst, one knob at a time.
@@ -379,7 +380,8 @@ fn each_cause_alone_brings_its_own_finding_and_no_other() {
 #[test]
 fn buffers_that_do_not_hold_what_is_under_way_are_warnings() {
     for &(knob, change) in IN_A_BURST {
-        let (mut facts, mut need) = (facts("tuned"), Need { workers: vec![8], ..small() });
+        let (mut facts, mut need) =
+            (facts("tuned"), PlanRequirements { workers: vec![8], ..small() });
         change(&mut facts, &mut need);
         assert_eq!(said(&audit(&facts, &need), Severity::Info), [format!("warn {knob}")]);
     }
@@ -452,13 +454,13 @@ fn io_uring_stops_the_audit_exactly_where_it_stops_a_run() {
         Refusal::Other { release: release(), error: "strange".to_owned() },
     ] {
         for (wish, asked) in [
-            (Wish::Auto, UringWish::Preferred),
-            (Wish::Only(Engine::IoUring), UringWish::Required),
-            (Wish::Only(Engine::Epoll), UringWish::Unused),
+            (BackendChoice::Auto, UringDemand::Preferred),
+            (BackendChoice::Only(Engine::IoUring), UringDemand::Required),
+            (BackendChoice::Only(Engine::Epoll), UringDemand::Unused),
         ] {
             let mut facts = facts("tuned");
             facts.uring.attempt = Some(Err(refusal.clone()));
-            let need = Need { io_uring: asked, ..small() };
+            let need = PlanRequirements { io_uring: asked, ..small() };
             let refused = choose(wish, || Err(refusal.clone())).is_err();
             assert_eq!(audit(&facts, &need).stops(), refused, "{refusal:?} {wish:?}");
         }

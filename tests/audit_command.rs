@@ -140,7 +140,7 @@ fn every_rule_is_in_the_document_once_as_found_fine_or_hidden() {
     let document = document("audit --json -");
     let lists = ["findings", "fine", "hidden"];
     let count: usize = lists.iter().map(|list| document[list].as_array().unwrap().len()).sum();
-    assert_eq!(count, fanstorm::host::audit::rules::RULES.len());
+    assert_eq!(count, fanstorm::audit::rules::RULES.len());
     assert_eq!(document["need"]["sockets"], 6);
     assert_eq!(document["need"]["descriptors"], 70);
     assert_eq!(document["stops"], false);

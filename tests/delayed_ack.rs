@@ -15,11 +15,11 @@ use std::os::fd::{BorrowedFd, RawFd};
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::engine::{self, Phase, Progress, Stop, Surroundings, Watch};
-use fanstorm::measure::outcome::RunOutcome;
+use fanstorm::load::schedule::{InterArrival, Shape};
+use fanstorm::measure::outcome::TrialOutcome;
 use fanstorm::plan::Plan;
-use fanstorm::plan::engine::Engine;
+use fanstorm::plan::backend::Engine;
 use fanstorm::plan::load::Spec;
-use fanstorm::plan::schedule::{Arrivals, Shape};
 use fanstorm::units::{Nanos, Rate};
 use rustix::net::{SocketAddrAny, getpeername, sockopt};
 
@@ -46,7 +46,7 @@ impl Watch for Look {
             self.late = self.late.max(Some((late, sockets.len())));
         }
     }
-    fn row(&mut self, _: &Plan, _: &RunOutcome) {}
+    fn row(&mut self, _: &Plan, _: &TrialOutcome) {}
 }
 
 /// The sockets of this process that are connected to `node`.
@@ -78,7 +78,7 @@ fn late_of(engine: Engine, delayed_ack: bool) -> (usize, usize) {
     };
     let cluster = Cluster::start(&config).unwrap();
     // Copies follow each other faster than an acknowledgement may be put off.
-    let shape = Shape::Rate { rate: Rate::per_second(200.0), arrivals: Arrivals::Constant };
+    let shape = Shape::Rate { rate: Rate::per_second(200.0), arrivals: InterArrival::Constant };
     let mut spec = Spec {
         push_sockets: 1,
         receivers_per_node: Some(RECEIVERS),

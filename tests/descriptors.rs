@@ -10,9 +10,9 @@ mod io_uring;
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::engine::{self, Phase, Progress, Stop, Surroundings, Watch};
-use fanstorm::measure::outcome::RunOutcome;
+use fanstorm::measure::outcome::TrialOutcome;
 use fanstorm::plan::Plan;
-use fanstorm::plan::dialing::Descriptors;
+use fanstorm::plan::connect_options::Descriptors;
 use fanstorm::plan::load::Spec;
 
 /// Counts the descriptors of rings once copies come.
@@ -25,7 +25,7 @@ impl Watch for Look {
             self.0 = Some(open());
         }
     }
-    fn row(&mut self, _: &Plan, _: &RunOutcome) {}
+    fn row(&mut self, _: &Plan, _: &TrialOutcome) {}
 }
 
 /// Rings and eventfds of this process, by what the kernel calls them.

@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
 use fanstorm::engine::spread::spread;
+use fanstorm::load::schedule::{InterArrival, Shape, Timetable};
 use fanstorm::measure::correlate::Correlator;
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::recorder::{Copies, MessageTimes, Recorder, Records};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
-use fanstorm::plan::schedule::{Arrivals, Shape, Timetable};
 use fanstorm::units::Nanos;
 
 const MESSAGES: u64 = 1_003;
-const POISSON: Arrivals = Arrivals::Poisson { seed: 1 };
+const POISSON: InterArrival = InterArrival::Poisson { seed: 1 };
 
 fn plan(spec: Spec, nodes: u16, cores: usize) -> Plan {
     let urls: Vec<_> = (1..=nodes).map(|port| format!("ws://127.0.0.1:{port}/")).collect();

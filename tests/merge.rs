@@ -12,17 +12,19 @@ use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
 use fanstorm::engine::spread::spread;
+use fanstorm::load::schedule::{InterArrival, Shape, Timetable};
 use fanstorm::measure::interval::Rest;
 use fanstorm::measure::late::LateLog;
 use fanstorm::measure::latencies::Latencies;
-use fanstorm::measure::outcome::{Class, CoreUse, Delivery, Ending, Opcodes, RunOutcome, Untaught};
+use fanstorm::measure::outcome::{
+    Class, CoreUse, Delivery, Ending, Opcodes, TrialOutcome, Untaught,
+};
 use fanstorm::measure::percentile::Percentile;
-use fanstorm::measure::recorder::{Recorder, Seat};
+use fanstorm::measure::recorder::{Recorder, SocketId};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::tally::{Row, Tally};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
-use fanstorm::plan::schedule::{Arrivals, Shape, Timetable};
 use fanstorm::units::Nanos;
 use proptest::prelude::*;
 
@@ -49,7 +51,7 @@ struct Case {
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
     at: Nanos,
-    seat: Seat,
+    seat: SocketId,
     sender: u16,
     sequence: u32,
 }
@@ -63,7 +65,7 @@ impl Arrival {
 
 impl Case {
     fn plan(&self, workers: usize) -> Plan {
-        let arrivals = Arrivals::Poisson { seed: self.seed };
+        let arrivals = InterArrival::Poisson { seed: self.seed };
         let shape = match self.open_loop {
             true => Shape::Rate { rate: "20k".parse().unwrap(), arrivals },
             false => Shape::Burst,
@@ -137,12 +139,12 @@ impl Case {
     }
 
     /// The run as so many workers record it.
-    fn recorded(&self, workers: usize) -> RunOutcome {
+    fn recorded(&self, workers: usize) -> TrialOutcome {
         let plan = self.plan(workers);
         let sent = self.sent(&plan);
         // Drawn for one worker, whatever the number: the same arrivals.
         let arrivals = self.arrivals(&self.plan(1), &sent);
-        let tally = |seats: Vec<Seat>| self.tally(&plan, seats, &sent, &arrivals);
+        let tally = |seats: Vec<SocketId>| self.tally(&plan, seats, &sent, &arrivals);
         let tallies: Vec<_> = spread(&plan).into_iter().map(tally).collect();
         assert_eq!(tallies.len(), workers, "{self:?}");
         let ending = Ending::Complete;
@@ -152,7 +154,7 @@ impl Case {
     fn tally(
         &self,
         plan: &Plan,
-        seats: Vec<Seat>,
+        seats: Vec<SocketId>,
         sent: &Arc<SentTimes>,
         arrivals: &[Arrival],
     ) -> Tally {

@@ -24,15 +24,15 @@ use fanstorm::engine::ring::several::SeveralRings;
 use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Ring, RingConfig};
 use fanstorm::engine::spread::spread;
-use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
+use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::{Clock, Monotonic};
-use fanstorm::measure::interval::Port;
+use fanstorm::load::schedule::{InterArrival, Shape};
+use fanstorm::measure::interval::IntervalSink;
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::series::Collector;
 use fanstorm::plan::Plan;
-use fanstorm::plan::engine::Engine;
+use fanstorm::plan::backend::Engine;
 use fanstorm::plan::load::Spec;
-use fanstorm::plan::schedule::{Arrivals, Shape};
 use fanstorm::plan::wait::WaitMode;
 use fanstorm::units::{Nanos, Rate};
 
@@ -109,7 +109,7 @@ impl Watcher {
     }
 }
 
-impl Conductor for Watcher {
+impl Control for Watcher {
     fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
         if progress.complete {
             self.at_last_copy.get_or_insert_with(allocations);
@@ -121,7 +121,7 @@ impl Conductor for Watcher {
 
 struct Patient;
 
-impl Conductor for Patient {
+impl Control for Patient {
     fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
         Directive::Continue
     }
@@ -155,14 +155,14 @@ fn row<R: Ring>(plan: &Plan, ring: R) -> Came {
     })
 }
 
-fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R, port: Port) -> u64 {
+fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R, port: IntervalSink) -> u64 {
     let seats = &spread(plan)[0];
     let mut worker = Worker::new(plan, ring, Monotonic, seats, fastrand::Rng::with_seed(3));
     assert_eq!(worker.connect(&mut Patient).unwrap(), []);
     let text = TextShape::new(plan.payload_bytes).unwrap();
     assert!(worker.probe(&text, 1, &mut Watcher::new()).unwrap().is_empty());
     let counts: Arc<[u32]> = share(MESSAGES, plan.push_sockets).into();
-    let row = RowPlan {
+    let row = TrialPlan {
         run: 2,
         lay_all: plan.lays_all(MESSAGES, &text),
         text,
@@ -239,7 +239,7 @@ fn a_row_allocates_nothing_over_several_rings_polled_or_slept_over() {
 fn a_schedule_and_a_window_allocate_nothing_either() {
     let cluster = cluster(false);
     let rate = Rate { micro_per_s: 20_000_000_000 };
-    let arrivals = Arrivals::Poisson { seed: 1 };
+    let arrivals = InterArrival::Poisson { seed: 1 };
     for shape in [Shape::Rate { rate, arrivals }, Shape::Window { in_flight: 8 }] {
         let plan = Plan { shape, ..plan(&cluster, Dialect::dsatter(), 0) };
         assert_eq!(row_as_granted(&plan).allocations, 0, "{shape:?}");
@@ -250,7 +250,7 @@ fn a_schedule_and_a_window_allocate_nothing_either() {
 fn intervals_leave_the_worker_without_allocating() {
     let cluster = cluster(false);
     let rate = Rate { micro_per_s: 20_000_000_000 };
-    let shape = Shape::Rate { rate, arrivals: Arrivals::Constant };
+    let shape = Shape::Rate { rate, arrivals: InterArrival::Constant };
     // 5 000 messages take 250 ms: 25 intervals, where every one of them is fetched in time.
     let warmup = Nanos::from_millis(45);
     let plan = Plan { shape, warmup, ..plan(&cluster, Dialect::dsatter(), 0) };

@@ -14,12 +14,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::engine::{self, Progress, Stop, Surroundings, Watch};
+use fanstorm::load::schedule::{InterArrival, Shape};
 use fanstorm::measure::latencies::Latencies;
-use fanstorm::measure::outcome::{Class, Ending, Interval, RunOutcome, Trust};
+use fanstorm::measure::outcome::{Class, Ending, Interval, TrialOutcome, Trust};
 use fanstorm::measure::percentile::Percentile;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
-use fanstorm::plan::schedule::{Arrivals, Shape};
 use fanstorm::units::{Nanos, Rate};
 use serde_json::Value;
 
@@ -42,11 +42,11 @@ struct Quiet;
 
 impl Watch for Quiet {
     fn progress(&mut self, _: &Progress) {}
-    fn row(&mut self, _: &Plan, _: &RunOutcome) {}
+    fn row(&mut self, _: &Plan, _: &TrialOutcome) {}
 }
 
 /// A row against two nodes, of which the first stops once for [`STALL_MS`].
-fn stalled(shape: Shape) -> RunOutcome {
+fn stalled(shape: Shape) -> TrialOutcome {
     let _alone = alone();
     let cluster = Cluster::start(&ClusterConfig {
         nodes: 2,
@@ -67,7 +67,7 @@ fn stalled(shape: Shape) -> RunOutcome {
 
 /// What may be had on any host, and more than that only on one that did not stop by itself meanwhile:
 /// looked for in up to three rows.
-fn stalled_alone(shape: Shape, was_quiet: impl Fn(&RunOutcome) -> bool) -> RunOutcome {
+fn stalled_alone(shape: Shape, was_quiet: impl Fn(&TrialOutcome) -> bool) -> TrialOutcome {
     let run = stalled(shape);
     let again = (0..2).map(|_| stalled(shape));
     std::iter::once(run).chain(again).find(was_quiet).expect("one row of three without more pauses")
@@ -78,7 +78,7 @@ struct Impatient(Stop);
 
 impl Watch for Impatient {
     fn progress(&mut self, _: &Progress) {}
-    fn row(&mut self, _: &Plan, _: &RunOutcome) {}
+    fn row(&mut self, _: &Plan, _: &TrialOutcome) {}
 
     fn interval(&mut self, _: &Interval) {
         self.0.request();
@@ -96,7 +96,7 @@ fn an_interrupted_row_keeps_its_series_and_its_end() {
     })
     .unwrap();
     let rate = Rate { micro_per_s: PER_S * 1_000_000 };
-    let shape = Shape::Rate { rate, arrivals: Arrivals::Constant };
+    let shape = Shape::Rate { rate, arrivals: InterArrival::Constant };
     // A minute's worth.
     let spec = Spec { messages: vec![60 * PER_S], shape, ..Spec::default() };
     let plan = common::plan(cluster.node_urls(), spec);
@@ -111,11 +111,11 @@ fn an_interrupted_row_keeps_its_series_and_its_end() {
     assert!(run.intervals.len() >= 2, "{:?}", run.intervals);
 }
 
-fn class(run: &RunOutcome, class: Class) -> &Latencies {
+fn class(run: &TrialOutcome, class: Class) -> &Latencies {
     &run.latency_ns.iter().find(|(found, _)| *found == class).unwrap().1
 }
 
-fn long(run: &RunOutcome, of: Class) -> u64 {
+fn long(run: &TrialOutcome, of: Class) -> u64 {
     let ns = class(run, of).histogram();
     ns.len() - ns.count_between(0, LONG_MS * 1_000_000)
 }
@@ -128,7 +128,7 @@ fn at_a_rate_a_stall_is_seen_by_every_message_that_was_due_in_it() {
     let noise = 100 * PER_S / 1_000;
     let classes = [(Class::Response, COPIES), (Class::Completion, 1)];
     let rate = Rate { micro_per_s: PER_S * 1_000_000 };
-    let run = stalled_alone(Shape::Rate { rate, arrivals: Arrivals::Constant }, |run| {
+    let run = stalled_alone(Shape::Rate { rate, arrivals: InterArrival::Constant }, |run| {
         for (of, each) in classes {
             let long = long(run, of);
             // One less for what shares a bucket of the histogram with the limit itself.

@@ -11,18 +11,18 @@ use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
 use fanstorm::host::facts::HostFacts;
+use fanstorm::load::schedule::{InterArrival, Shape};
 use fanstorm::measure::interval::{Rest, Sent};
 use fanstorm::measure::late::LateLog;
 use fanstorm::measure::outcome::{
-    Caveat, Class, CoreUse, Ending, LostSocket, Opcodes, Outcome, RunOutcome, Trust,
+    Caveat, Class, CoreUse, Ending, LostSocket, Opcodes, Outcome, TrialOutcome, Trust,
 };
-use fanstorm::measure::recorder::{Recorder, Seat};
+use fanstorm::measure::recorder::{Recorder, SocketId};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::tally::{Row, Tally};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
-use fanstorm::plan::schedule::{Arrivals, Shape};
-use fanstorm::report::document::row::Run;
+use fanstorm::report::document::trial::Run;
 use fanstorm::report::text::Text;
 use fanstorm::report::{Invocation, document::Document, json};
 use fanstorm::units::{Bytes, Nanos, Rate};
@@ -55,7 +55,7 @@ fn invocation() -> Invocation {
 type Fates = [u64; 4];
 
 /// A row through the real recorders and the real merge, every copy's fate drawn at random.
-fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> RunOutcome {
+fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> TrialOutcome {
     let mut rng = fastrand::Rng::with_seed(seed);
     let counts = share(messages, plan.push_sockets);
     let sent = Arc::new(SentTimes::new(&counts));
@@ -92,11 +92,11 @@ fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> RunOutcome {
 }
 
 /// A worker's share of the sockets: push sockets first, receive sockets node by node in turn.
-fn seats(plan: &Plan, worker: usize) -> Vec<Seat> {
+fn seats(plan: &Plan, worker: usize) -> Vec<SocketId> {
     let (senders, nodes) = (plan.push_sockets, plan.nodes.len() as u32);
     let node = |socket: u32| socket.checked_sub(senders).map_or(0, |receiver| receiver % nodes);
     let mine = (0..plan.sockets() as u32).skip(worker).step_by(plan.cores.len());
-    mine.map(|socket| Seat { socket, node: node(socket) }).collect()
+    mine.map(|socket| SocketId { socket, node: node(socket) }).collect()
 }
 
 fn deliver(recorder: &mut Recorder, counts: &[u32], fates: Fates, rng: &mut fastrand::Rng) {
@@ -132,7 +132,7 @@ fn produced(plan: &Plan, outcome: &Outcome) -> Value {
 }
 
 /// All that can go wrong with a row, in one row.
-fn ruined(plan: &Plan) -> RunOutcome {
+fn ruined(plan: &Plan) -> TrialOutcome {
     let mut run = row(plan, 500, [20, 5, 5, 5], 7);
     run.saturated = 2;
     run.ending = Ending::Interrupted;
@@ -314,13 +314,13 @@ fn shape(which: u8, seed: u64) -> Shape {
     match which {
         0 => Shape::Burst,
         1 => Shape::Window { in_flight: 1 + (seed % 1_000) as u32 },
-        2 => Shape::Rate { rate, arrivals: Arrivals::Constant },
-        _ => Shape::Rate { rate, arrivals: Arrivals::Poisson { seed } },
+        2 => Shape::Rate { rate, arrivals: InterArrival::Constant },
+        _ => Shape::Rate { rate, arrivals: InterArrival::Poisson { seed } },
     }
 }
 
 /// What a run may add to a row besides copies that are late or do not come.
-fn spoil(run: &mut RunOutcome, spoilt: &Outcome, seed: u64) {
+fn spoil(run: &mut TrialOutcome, spoilt: &Outcome, seed: u64) {
     let other = &spoilt.runs[0];
     let mut rng = fastrand::Rng::with_seed(seed);
     run.saturated = u64::from(rng.bool()) * rng.u64(..1_000);

@@ -11,17 +11,17 @@ use std::sync::Arc;
 use fanstorm::dialect::text::TextShape;
 use fanstorm::dialect::{Dialect, Reading};
 use fanstorm::engine::drain::DrainWatch;
-use fanstorm::engine::ring::fake::{Deeds, Dials, FakeRing, LateAcks, SimulatedClock};
+use fanstorm::engine::ring::fake::{Deeds, FakeRing, FaultKnobs, LateAcks, SimulatedClock};
 use fanstorm::engine::spread::spread;
-use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
+use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::Clock;
+use fanstorm::load::schedule::{InterArrival, Shape};
 use fanstorm::measure::latencies::Latencies;
-use fanstorm::measure::outcome::{Class, Ending, RunOutcome};
+use fanstorm::measure::outcome::{Class, Ending, TrialOutcome};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::tally::Row;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
-use fanstorm::plan::schedule::{Arrivals, Shape};
 use fanstorm::plan::wait::WaitMode;
 use fanstorm::units::{Nanos, Rate};
 
@@ -58,7 +58,7 @@ impl Alone {
     }
 }
 
-impl Conductor for Alone {
+impl Control for Alone {
     fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
         if self.ending.is_none() {
             self.ending = self.watch.look(progress.into(), now);
@@ -72,7 +72,7 @@ impl Conductor for Alone {
 /// Never ends a phase.
 struct Patient;
 
-impl Conductor for Patient {
+impl Control for Patient {
     fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
         Directive::Continue
     }
@@ -88,7 +88,7 @@ struct Fixture<'a> {
 
 impl<'a> Fixture<'a> {
     /// A worker that is connected and has seen its probe, under the kernel's faults in `dials`.
-    fn ready(plan: &'a Plan, dials: Dials, seed: u64) -> Self {
+    fn ready(plan: &'a Plan, dials: FaultKnobs, seed: u64) -> Self {
         let sockets = plan.sockets() as u32;
         let ring = FakeRing::new(sockets, 4, 256, dials, seed);
         let clock = ring.clock();
@@ -109,18 +109,18 @@ impl<'a> Fixture<'a> {
     }
 
     /// One row under `dials`, and what the far end did meanwhile.
-    fn row(&mut self, dials: Dials) -> (RunOutcome, Deeds) {
+    fn row(&mut self, dials: FaultKnobs) -> (TrialOutcome, Deeds) {
         let (run, deeds, _) = self.row_with_times(dials);
         (run, deeds)
     }
 
     /// The same, and when each message was sent, counted from the start, in the order of the row.
-    fn row_with_times(&mut self, dials: Dials) -> (RunOutcome, Deeds, Vec<Option<u64>>) {
+    fn row_with_times(&mut self, dials: FaultKnobs) -> (TrialOutcome, Deeds, Vec<Option<u64>>) {
         let before = self.worker.ring().deeds();
         self.worker.ring().dial(dials);
         let counts: Arc<[u32]> = share(MESSAGES, PUSH).into();
         let sent = Arc::new(SentTimes::new(&counts));
-        let row = RowPlan {
+        let row = TrialPlan {
             run: 8,
             text: self.text.clone(),
             counts,
@@ -159,19 +159,19 @@ impl<'a> Fixture<'a> {
 }
 
 /// Everything that a kernel may do without losing data.
-fn rough_kernel(rng: &mut fastrand::Rng) -> Dials {
-    Dials {
+fn rough_kernel(rng: &mut fastrand::Rng) -> FaultKnobs {
+    FaultKnobs {
         partial_send: rng.f64(),
         split_receive: rng.f64() * 0.9,
         reorder: rng.f64(),
         delay: rng.f64() * 0.8,
         enobufs: rng.f64() * 0.5,
         cancel_multishot: rng.f64() * 0.5,
-        ..Dials::default()
+        ..FaultKnobs::default()
     }
 }
 
-fn assert_conserved(run: &RunOutcome, seed: u64) {
+fn assert_conserved(run: &TrialOutcome, seed: u64) {
     let d = run.delivery;
     assert_eq!(d.expected, MESSAGES * u64::from(PUSH + RECEIVERS), "seed {seed}");
     assert_eq!(d.expected, d.delivered + d.missing, "seed {seed}");
@@ -201,9 +201,10 @@ fn a_rough_kernel_loses_and_doubles_nothing() {
 }
 
 /// Everything that a run tells and that does not depend on this machine's speed.
-fn told(run: &RunOutcome) -> String {
-    let RunOutcome { delivery, sent, send_time, receive_time, reordering, matrix, gaps, .. } = run;
-    let RunOutcome { opcodes, ending, lost, .. } = run;
+fn told(run: &TrialOutcome) -> String {
+    let TrialOutcome { delivery, sent, send_time, receive_time, reordering, matrix, gaps, .. } =
+        run;
+    let TrialOutcome { opcodes, ending, lost, .. } = run;
     let ns = |ns: &Latencies| {
         let recorded = ns.histogram();
         let counts: Vec<_> =
@@ -248,7 +249,7 @@ fn a_node_that_pings_without_end_gets_the_probe_at_once_and_every_message() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let plan = plan(if rng.bool() { u64::MAX } else { 0 });
         let delay = rng.f64() * 0.8;
-        let dials = Dials { ping_flood: 1.0, delay, ..Dials::default() };
+        let dials = FaultKnobs { ping_flood: 1.0, delay, ..FaultKnobs::default() };
         let mut fixture = Fixture::ready(&plan, dials, seed);
         let deeds = fixture.worker.ring().deeds();
         assert_eq!(deeds.messages, 1, "seed {seed}: one probe is enough, none is repeated");
@@ -266,7 +267,7 @@ fn the_account_is_exactly_what_a_faulty_cluster_did() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let plan = plan(u64::MAX);
         let kernel = rough_kernel(&mut rng);
-        let faulty = Dials {
+        let faulty = FaultKnobs {
             lose_copy: rng.f64() * 0.1,
             duplicate_copy: rng.f64() * 0.1,
             ping: rng.f64() * 0.1,
@@ -289,7 +290,7 @@ fn lost_sockets_are_connected_again_and_the_next_row_is_whole() {
         let plan = plan(u64::MAX);
         let dials = rough_kernel(&mut rng);
         let mut fixture = Fixture::ready(&plan, dials, seed);
-        let (first, deeds) = fixture.row(Dials { reset: 0.01, ..dials });
+        let (first, deeds) = fixture.row(FaultKnobs { reset: 0.01, ..dials });
         fixture.worker.ring().dial(dials);
         let reconnected = fixture.worker.reconnect(&mut Patient).unwrap();
         assert_eq!(reconnected.failures, [], "seed {seed}");
@@ -310,7 +311,8 @@ fn resets_are_named_and_what_they_cost_is_missing() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let plan = plan(if rng.bool() { u64::MAX } else { 0 });
         let kernel = rough_kernel(&mut rng);
-        let (run, deeds) = Fixture::ready(&plan, kernel, seed).row(Dials { reset: 0.02, ..kernel });
+        let (run, deeds) =
+            Fixture::ready(&plan, kernel, seed).row(FaultKnobs { reset: 0.02, ..kernel });
         assert_conserved(&run, seed);
         assert_eq!(run.lost.len() as u64, deeds.resets, "seed {seed}: {:?}", run.lost);
         assert!(run.delivery.missing > 0 || deeds.resets == 0 || run.complete(), "seed {seed}");
@@ -322,14 +324,14 @@ fn resets_are_named_and_what_they_cost_is_missing() {
     assert!(resets > 100, "the dial did something: {resets}");
 }
 
-fn count_above(run: &RunOutcome, class: Class, above: u64) -> u64 {
+fn count_above(run: &TrialOutcome, class: Class, above: u64) -> u64 {
     let (_, ns) = run.latency_ns.iter().find(|(found, _)| *found == class).unwrap();
     let histogram = ns.histogram();
     let recorded = histogram.iter_recorded();
     recorded.filter(|v| v.value_iterated_to() > above).map(|v| v.count_at_value()).sum()
 }
 
-fn samples(run: &RunOutcome) -> Vec<(Class, u64)> {
+fn samples(run: &TrialOutcome) -> Vec<(Class, u64)> {
     run.latency_ns.iter().map(|(class, ns)| (*class, ns.len())).collect()
 }
 
@@ -340,8 +342,11 @@ fn a_schedule_on_a_rough_kernel_sends_everything_once_and_nothing_before_it_is_d
         let mut plan = plan(if rng.bool() { u64::MAX } else { 0 });
         // 100/s to 1M/s: from long sleeps to more than the simulated kernel can keep up with.
         let rate = Rate { micro_per_s: 10_u64.pow(rng.u32(8..12)) * rng.u64(1..10) + rng.u64(..7) };
-        let arrivals =
-            if rng.bool() { Arrivals::Constant } else { Arrivals::Poisson { seed: rng.u64(..) } };
+        let arrivals = if rng.bool() {
+            InterArrival::Constant
+        } else {
+            InterArrival::Poisson { seed: rng.u64(..) }
+        };
         plan.shape = Shape::Rate { rate, arrivals };
         let schedule = plan.shape.schedule(MESSAGES).unwrap();
         let dials = rough_kernel(&mut rng);
@@ -368,10 +373,10 @@ fn a_schedule_on_a_rough_kernel_sends_everything_once_and_nothing_before_it_is_d
 fn where_nothing_is_in_the_way_messages_leave_within_one_turn_of_their_due_time() {
     for rate in ["100/s", "1k/s", "7k/s"] {
         let mut plan = plan(u64::MAX);
-        plan.shape = Shape::Rate { rate: rate.parse().unwrap(), arrivals: Arrivals::Constant };
+        plan.shape = Shape::Rate { rate: rate.parse().unwrap(), arrivals: InterArrival::Constant };
         let schedule = plan.shape.schedule(MESSAGES).unwrap();
         let (run, _, sent) =
-            Fixture::ready(&plan, Dials::default(), 1).row_with_times(Dials::default());
+            Fixture::ready(&plan, FaultKnobs::default(), 1).row_with_times(FaultKnobs::default());
         for (i, at) in sent.iter().enumerate() {
             // A turn that finds completions or polls takes at most 20 us of simulated time. What
             // happens just before polling begins may put off the look at the clock once more.
@@ -385,12 +390,12 @@ fn where_nothing_is_in_the_way_messages_leave_within_one_turn_of_their_due_time(
 #[test]
 fn messages_that_wait_for_a_blocked_socket_are_late_by_no_fault_of_ours_and_move_no_other() {
     let mut plan = plan(u64::MAX);
-    plan.shape = Shape::Rate { rate: "200/s".parse().unwrap(), arrivals: Arrivals::Constant };
+    plan.shape = Shape::Rate { rate: "200/s".parse().unwrap(), arrivals: InterArrival::Constant };
     // An operation takes 50 turns, of up to 5 ms where the worker sleeps: longer than from one message
     // of a sender to the next.
     plan.wait = WaitMode::Sleep;
-    let slow = Dials { delay: 0.98, ..Dials::default() };
-    let (run, ..) = Fixture::ready(&plan, Dials::default(), 3).row_with_times(slow);
+    let slow = FaultKnobs { delay: 0.98, ..FaultKnobs::default() };
+    let (run, ..) = Fixture::ready(&plan, FaultKnobs::default(), 3).row_with_times(slow);
     assert_eq!(run.ending, Ending::Complete);
     assert!(count_above(&run, Class::Wait, 5_000_000) > 20, "messages waited for their socket");
     // Each was turned to in time all the same: had lateness been passed on, this would have grown.
@@ -405,9 +410,9 @@ fn what_a_worker_does_when_its_row_is_complete_counts_as_no_time_no_polling_and_
         let mut plan = plan(u64::MAX);
         plan.wait = wait;
         let used = |linger: Nanos| {
-            let mut fixture = Fixture::ready(&plan, Dials::default(), 11);
+            let mut fixture = Fixture::ready(&plan, FaultKnobs::default(), 11);
             fixture.linger = linger;
-            let (run, _) = fixture.row(Dials { delay: 0.5, ..Dials::default() });
+            let (run, _) = fixture.row(FaultKnobs { delay: 0.5, ..FaultKnobs::default() });
             assert_eq!(run.ending, Ending::Complete);
             let core = &run.cores[0];
             ((core.wall, core.spun, core.enters), fixture.clock.now())
@@ -430,7 +435,7 @@ fn a_window_is_never_exceeded_and_everything_is_sent() {
         let in_flight = rng.u32(1..20);
         plan.shape = Shape::Window { in_flight };
         let dials = rough_kernel(&mut rng);
-        let duplicating = Dials { duplicate_copy: rng.f64() * 0.1, ..dials };
+        let duplicating = FaultKnobs { duplicate_copy: rng.f64() * 0.1, ..dials };
         let (run, deeds) = Fixture::ready(&plan, dials, seed).row(duplicating);
         assert_conserved(&run, seed);
         assert_eq!(run.ending, Ending::Complete, "seed {seed}");
@@ -448,8 +453,8 @@ fn a_window_is_never_exceeded_and_everything_is_sent() {
 fn a_lost_answer_closes_its_place_in_the_window_and_the_drain_ends_the_row() {
     let mut plan = plan(u64::MAX);
     plan.shape = Shape::Window { in_flight: 4 };
-    let lossy = Dials { lose_copy: 0.2, ..Dials::default() };
-    let (run, deeds) = Fixture::ready(&plan, Dials::default(), 9).row(lossy);
+    let lossy = FaultKnobs { lose_copy: 0.2, ..FaultKnobs::default() };
+    let (run, deeds) = Fixture::ready(&plan, FaultKnobs::default(), 9).row(lossy);
     assert_conserved(&run, 9);
     assert_eq!(run.ending, Ending::Drained);
     assert!(deeds.messages < MESSAGES, "senders stopped when four answers were lost");
@@ -479,8 +484,8 @@ fn each_socket_is_asked_to_acknowledge_late_at_its_start_and_after_every_16_read
 #[test]
 fn no_socket_is_asked_to_acknowledge_late_by_a_plan_that_does_not_want_it() {
     let plan = plan(u64::MAX);
-    let mut fixture = Fixture::ready(&plan, Dials::default(), 951);
-    fixture.row(Dials::default());
+    let mut fixture = Fixture::ready(&plan, FaultKnobs::default(), 951);
+    fixture.row(FaultKnobs::default());
     let acks = fixture.late_acks();
     assert!(acks.iter().all(|acks| acks.reads > 0 && acks.asked == 0), "{acks:?}");
 }
@@ -488,7 +493,7 @@ fn no_socket_is_asked_to_acknowledge_late_by_a_plan_that_does_not_want_it() {
 /// Ends a row before its first turn.
 struct CalledOff;
 
-impl Conductor for CalledOff {
+impl Control for CalledOff {
     fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
         Directive::End
     }
@@ -498,10 +503,10 @@ impl Conductor for CalledOff {
 #[test]
 fn a_row_that_is_called_off_while_it_is_laid_out_sends_nothing() {
     let plan = plan(u64::MAX);
-    let Fixture { mut worker, clock, text, .. } = Fixture::ready(&plan, Dials::default(), 952);
+    let Fixture { mut worker, clock, text, .. } = Fixture::ready(&plan, FaultKnobs::default(), 952);
     let counts: Arc<[u32]> = share(MESSAGES, PUSH).into();
     let sent = Arc::new(SentTimes::new(&counts));
-    let row = RowPlan {
+    let row = TrialPlan {
         run: 8,
         lay_all: plan.lays_all(MESSAGES, &text),
         text,

@@ -10,19 +10,19 @@ use std::sync::Arc;
 use fanstorm::dialect::Dialect;
 use fanstorm::dialect::text::TextShape;
 use fanstorm::engine::drain::DrainWatch;
-use fanstorm::engine::ring::fake::{Dials, FakeRing, SimulatedClock};
+use fanstorm::engine::ring::fake::{FakeRing, FaultKnobs, SimulatedClock};
 use fanstorm::engine::spread::spread;
-use fanstorm::engine::worker::{Conductor, Directive, RowPlan, Worker, WorkerProgress};
+use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::Clock;
+use fanstorm::load::schedule::{InterArrival, Shape};
 use fanstorm::measure::late::Past;
 use fanstorm::measure::latencies::histogram;
-use fanstorm::measure::outcome::{Class, Ending, Interval, RunOutcome};
+use fanstorm::measure::outcome::{Class, Ending, Interval, TrialOutcome};
 use fanstorm::measure::sent::{SentTimes, share};
 use fanstorm::measure::series::Collector;
 use fanstorm::measure::tally::Row;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
-use fanstorm::plan::schedule::{Arrivals, Shape};
 use fanstorm::units::{Nanos, Rate};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
@@ -68,7 +68,7 @@ impl Fleet {
     }
 }
 
-impl Conductor for Fleet {
+impl Control for Fleet {
     fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
         self.copies.push((now, progress.delivered));
         if self.rng.f64() >= self.idle
@@ -83,14 +83,14 @@ impl Conductor for Fleet {
 
 struct Patient;
 
-impl Conductor for Patient {
+impl Control for Patient {
     fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
         Directive::Continue
     }
 }
 
 fn ready<'a>(plan: &'a Plan, seed: u64) -> (Worker<'a, FakeRing, SimulatedClock>, SimulatedClock) {
-    let ring = FakeRing::new(plan.sockets() as u32, 4, 256, Dials::default(), seed);
+    let ring = FakeRing::new(plan.sockets() as u32, 4, 256, FaultKnobs::default(), seed);
     let clock = ring.clock();
     let seats = &spread(plan)[0];
     let mut worker = Worker::new(plan, ring, clock.clone(), seats, fastrand::Rng::with_seed(seed));
@@ -102,7 +102,7 @@ fn ready<'a>(plan: &'a Plan, seed: u64) -> (Worker<'a, FakeRing, SimulatedClock>
 }
 
 /// A row under `dials`, and how many copies had come by which time since its start.
-fn row(plan: &Plan, dials: Dials, seed: u64) -> (RunOutcome, Vec<(Nanos, u64)>) {
+fn row(plan: &Plan, dials: FaultKnobs, seed: u64) -> (TrialOutcome, Vec<(Nanos, u64)>) {
     let (mut worker, clock) = ready(plan, seed);
     worker.ring().dial(dials);
     let counts: Arc<[u32]> = share(MESSAGES, PUSH).into();
@@ -112,7 +112,7 @@ fn row(plan: &Plan, dials: Dials, seed: u64) -> (RunOutcome, Vec<(Nanos, u64)>) 
     worker.hand_over_to(ports.remove(0));
     let start = clock.now().plus(Nanos::from_millis(2));
     collector.begin(start);
-    let row = RowPlan {
+    let row = TrialPlan {
         run: 8,
         text: TextShape::new(plan.payload_bytes).unwrap(),
         counts,
@@ -131,21 +131,24 @@ fn row(plan: &Plan, dials: Dials, seed: u64) -> (RunOutcome, Vec<(Nanos, u64)>) 
 /// A schedule of 300 messages over 100 ms to 1.5 s, with or without a warm-up.
 fn random_plan(rng: &mut fastrand::Rng) -> Plan {
     let rate = Rate::per_second(rng.f64() * 2_800.0 + 200.0);
-    let arrivals =
-        if rng.bool() { Arrivals::Constant } else { Arrivals::Poisson { seed: rng.u64(..) } };
+    let arrivals = if rng.bool() {
+        InterArrival::Constant
+    } else {
+        InterArrival::Poisson { seed: rng.u64(..) }
+    };
     let warmup = if rng.bool() { Nanos::from_millis(rng.u64(1..60)) } else { Nanos::ZERO };
     plan(Shape::Rate { rate, arrivals }, warmup)
 }
 
-fn rough(rng: &mut fastrand::Rng) -> Dials {
-    Dials {
+fn rough(rng: &mut fastrand::Rng) -> FaultKnobs {
+    FaultKnobs {
         partial_send: rng.f64(),
         split_receive: rng.f64() * 0.9,
         reorder: rng.f64(),
         delay: rng.f64() * 0.9,
         lose_copy: if rng.bool() { 0.05 } else { 0.0 },
         duplicate_copy: if rng.bool() { 0.05 } else { 0.0 },
-        ..Dials::default()
+        ..FaultKnobs::default()
     }
 }
 
@@ -164,7 +167,7 @@ fn added_up(intervals: &[Interval], warmup: bool) -> BTreeMap<Class, Histogram<u
     all
 }
 
-fn assert_adds_up(run: &RunOutcome, seed: u64) {
+fn assert_adds_up(run: &TrialOutcome, seed: u64) {
     let d = run.delivery;
     let (sent, copies) = sums(&run.intervals, false);
     let (warm_sent, warm_copies) = sums(&run.intervals, true);
@@ -228,8 +231,8 @@ fn a_copy_belongs_to_the_interval_of_its_arrival() {
 #[test]
 fn what_is_missing_so_far_is_what_was_due_and_has_not_come() {
     let rate = Rate::per_second(1_000.0);
-    let plan = plan(Shape::Rate { rate, arrivals: Arrivals::Constant }, Nanos::from_millis(50));
-    let lossy = Dials { lose_copy: 0.1, ..Dials::default() };
+    let plan = plan(Shape::Rate { rate, arrivals: InterArrival::Constant }, Nanos::from_millis(50));
+    let lossy = FaultKnobs { lose_copy: 0.1, ..FaultKnobs::default() };
     let (run, _) = row(&plan, lossy, 3);
     assert_eq!(run.ending, Ending::Drained);
     let (mut warm, mut measured) = (0, 0);
@@ -257,13 +260,16 @@ fn a_warm_up_is_what_was_due_in_it_whenever_it_came() {
     for seed in 300..350 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let warmup = Nanos::from_millis(rng.u64(1..90));
-        let arrivals =
-            if rng.bool() { Arrivals::Constant } else { Arrivals::Poisson { seed: rng.u64(..) } };
+        let arrivals = if rng.bool() {
+            InterArrival::Constant
+        } else {
+            InterArrival::Poisson { seed: rng.u64(..) }
+        };
         let shape = Shape::Rate { rate: Rate::per_second(1_000.0), arrivals };
         let plan = plan(shape, warmup);
         let schedule = shape.schedule(MESSAGES).unwrap();
         let due = (0..MESSAGES).filter(|&i| schedule.offset(i) < warmup).count() as u64;
-        let dials = Dials { lose_copy: 0.0, duplicate_copy: 0.0, ..rough(&mut rng) };
+        let dials = FaultKnobs { lose_copy: 0.0, duplicate_copy: 0.0, ..rough(&mut rng) };
         let (run, _) = row(&plan, dials, seed);
         let warm = run.warmup.as_ref().unwrap();
         assert_eq!((warm.messages, warm.delivered), (due, due * COPIES), "seed {seed}");
@@ -286,7 +292,7 @@ fn a_warm_up_is_what_was_due_in_it_whenever_it_came() {
 
 #[test]
 fn a_burst_that_is_over_at_once_has_one_interval() {
-    let (run, _) = row(&plan(Shape::Burst, Nanos::ZERO), Dials::default(), 5);
+    let (run, _) = row(&plan(Shape::Burst, Nanos::ZERO), FaultKnobs::default(), 5);
     assert_adds_up(&run, 5);
     let [only] = run.intervals.as_slice() else { panic!("{:?}", run.intervals) };
     assert_eq!((only.copies, only.missing_so_far), (MESSAGES * COPIES, 0));

@@ -11,11 +11,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use fanstorm::host::audit::audit;
-use fanstorm::host::audit::facts::Facts;
-use fanstorm::host::audit::finding::{Remedy, Severity};
-use fanstorm::host::audit::need::{Need, Place, UringWish};
-use fanstorm::host::audit::rules::RULES;
+use fanstorm::audit::audit;
+use fanstorm::audit::facts::Facts;
+use fanstorm::audit::finding::{Remedy, Severity};
+use fanstorm::audit::requirements::{Place, PlanRequirements, UringDemand};
+use fanstorm::audit::rules::RULES;
 use fanstorm::host::limits;
 use fanstorm::report::audit::pages;
 
@@ -129,14 +129,14 @@ fn text(output: &Output) -> String {
     )
 }
 
-fn need(sockets: u64, to_one_node: u64) -> Need {
-    Need {
-        limits: limits::Need {
+fn need(sockets: u64, to_one_node: u64) -> PlanRequirements {
+    PlanRequirements {
+        limits: limits::ResourceDemand {
             sockets,
             sockets_to_busiest: to_one_node,
             busiest: "ws://10.0.0.7:9001/".to_owned(),
             memory: vec![("frames", 1 << 20)],
-            ..limits::Need::default()
+            ..limits::ResourceDemand::default()
         },
         nodes: sockets / to_one_node,
         place: Place::Elsewhere,
@@ -147,23 +147,27 @@ fn need(sockets: u64, to_one_node: u64) -> Need {
         copy_bytes: 221,
         connects_at_once: 2_048,
         workers: vec![2, 3],
-        io_uring: UringWish::Preferred,
-        ..Need::default()
+        io_uring: UringDemand::Preferred,
+        ..PlanRequirements::default()
     }
 }
 
 /// What each profile is for.
-fn purposes() -> [(&'static str, Need); 3] {
-    let rate = |rate: f64, need: Need| Need { rate_per_s: Some(rate), ..need };
+fn purposes() -> [(&'static str, PlanRequirements); 3] {
+    let rate =
+        |rate: f64, need: PlanRequirements| PlanRequirements { rate_per_s: Some(rate), ..need };
     [
         ("throughput", rate(20.0, need(30_000, 30_000))),
         ("million-connections", rate(1.0, need(1_000_000, 30_000))),
-        ("latency", Need { io_uring: UringWish::Unused, ..rate(100.0, need(300, 100)) }),
+        (
+            "latency",
+            PlanRequirements { io_uring: UringDemand::Unused, ..rate(100.0, need(300, 100)) },
+        ),
     ]
 }
 
 /// Sysctls that an audit wants changed, whether that stops, warns, or is merely worth knowing.
-fn wanted(root: &Path, need: &Need) -> Vec<&'static str> {
+fn wanted(root: &Path, need: &PlanRequirements) -> Vec<&'static str> {
     let audit = audit(&Facts::under(root), need);
     let sysctls = audit.at_least(Severity::Info).filter(|(rule, finding)| {
         // Whoever switched io_uring off had a reason that no profile for speed overrides.

@@ -1,12 +1,12 @@
 //! When the phases of a worker on a bench end.
 
-use fanstorm::engine::worker::{Conductor, Directive, WorkerProgress};
+use fanstorm::engine::worker::{Control, Directive, WorkerProgress};
 use fanstorm::units::Nanos;
 
 /// With the last copy.
 pub(crate) struct UntilComplete;
 
-impl Conductor for UntilComplete {
+impl Control for UntilComplete {
     fn turn(&mut self, progress: WorkerProgress, _: Nanos) -> Directive {
         if progress.complete { Directive::End } else { Directive::Continue }
     }
@@ -15,7 +15,7 @@ impl Conductor for UntilComplete {
 /// By themselves.
 pub(crate) struct Patient;
 
-impl Conductor for Patient {
+impl Control for Patient {
     fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
         Directive::Continue
     }

@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::contradiction::Contradiction;
-use super::dial::DialArgs;
 use super::output::JsonTarget;
-use super::view::Sheet;
-use super::words::{ArrivalsArg, EngineArg, FanOutArg, Rows, WaitArg, dialects, small_count};
+use super::view::Output;
+use crate::cli::conflicts::FlagConflict;
+use crate::cli::connect_args::DialArgs;
+use crate::cli::values::{ArrivalsArg, EngineArg, FanOutArg, Rows, WaitArg, dialects, small_count};
 use crate::cluster::{ClusterConfig, FaultSpec};
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
-use crate::plan::discovery::DiscoveryUrl;
-use crate::plan::engine::{Engine, Wish};
+use crate::load::schedule::{InterArrival, Shape, messages_within};
+use crate::notice::Notice;
+use crate::plan::backend::{BackendChoice, Engine};
 use crate::plan::load::Spec;
-use crate::plan::notice::Notice;
-use crate::plan::schedule::{Arrivals, Shape, messages_within};
-use crate::plan::targets::{NodeUrl, PushNode};
+use crate::population::discovery::DiscoveryUrl;
+use crate::population::nodes::{NodeUrl, PushNode};
 use crate::units::{Bytes, Nanos, Rate};
 
 /// The most nodes of an embedded cluster: each is a process.
@@ -204,7 +204,7 @@ pub struct RunArgs {
 
 /// Where the nodes come from.
 #[derive(Clone, Copy, Debug)]
-pub enum Source<'a> {
+pub enum NodeSource<'a> {
     /// A discovery lists them.
     Discovery(&'a DiscoveryUrl),
     /// The user does.
@@ -257,7 +257,7 @@ impl RunArgs {
     ///
     /// # Errors
     /// When flags exclude each other.
-    pub fn spec(&self) -> Result<Spec, Contradiction> {
+    pub fn spec(&self) -> Result<Spec, FlagConflict> {
         self.consistent_shape()?;
         Ok(Spec {
             dialect: self.dialect.clone(),
@@ -283,24 +283,24 @@ impl RunArgs {
         })
     }
 
-    fn consistent_shape(&self) -> Result<(), Contradiction> {
+    fn consistent_shape(&self) -> Result<(), FlagConflict> {
         match (self.rate, self.in_flight) {
-            (Some(_), Some(_)) => return Err(Contradiction::TwoLoops),
+            (Some(_), Some(_)) => return Err(FlagConflict::TwoLoops),
             (Some(_), None) => {}
             (None, _) if self.duration.is_some() => {
-                return Err(Contradiction::NoSchedule("--duration"));
+                return Err(FlagConflict::NoSchedule("--duration"));
             }
             (None, _) if self.arrivals.is_some() => {
-                return Err(Contradiction::NoSchedule("--arrivals"));
+                return Err(FlagConflict::NoSchedule("--arrivals"));
             }
             (None, _) if self.warmup.is_some() => {
-                return Err(Contradiction::NoSchedule("--warmup"));
+                return Err(FlagConflict::NoSchedule("--warmup"));
             }
             (None, _) => {}
         }
         match self.duration {
-            Some(_) if !self.messages.is_empty() => Err(Contradiction::TwoAmounts),
-            Some(Nanos::ZERO) => Err(Contradiction::ZeroDuration),
+            Some(_) if !self.messages.is_empty() => Err(FlagConflict::TwoAmounts),
+            Some(Nanos::ZERO) => Err(FlagConflict::ZeroDuration),
             Some(_) | None => Ok(()),
         }
     }
@@ -348,10 +348,10 @@ impl RunArgs {
         }
     }
 
-    fn arrivals(&self) -> Arrivals {
+    fn arrivals(&self) -> InterArrival {
         match self.arrivals {
-            Some(ArrivalsArg::Poisson) => Arrivals::Poisson { seed: self.seed() },
-            Some(ArrivalsArg::Constant) | None => Arrivals::Constant,
+            Some(ArrivalsArg::Poisson) => InterArrival::Poisson { seed: self.seed() },
+            Some(ArrivalsArg::Constant) | None => InterArrival::Constant,
         }
     }
 
@@ -359,23 +359,23 @@ impl RunArgs {
     ///
     /// # Errors
     /// When flags exclude each other.
-    pub fn source(&self) -> Result<Source<'_>, Contradiction> {
+    pub fn source(&self) -> Result<NodeSource<'_>, FlagConflict> {
         if !self.fault.is_empty() || self.fault_log.is_none() {
             self.consistent_source()
         } else {
-            Err(Contradiction::LogWithoutFault)
+            Err(FlagConflict::LogWithoutFault)
         }
     }
 
-    fn consistent_source(&self) -> Result<Source<'_>, Contradiction> {
+    fn consistent_source(&self) -> Result<NodeSource<'_>, FlagConflict> {
         let (outside, source) = match (&self.discovery, self.node.as_slice()) {
-            (Some(_), [_, ..]) => return Err(Contradiction::TwoSources),
-            (None, []) => return self.embedded().map(Source::Embedded),
-            (Some(url), []) => ("--discovery", Source::Discovery(url)),
-            (None, nodes) => ("--node", Source::Nodes(nodes)),
+            (Some(_), [_, ..]) => return Err(FlagConflict::TwoSources),
+            (None, []) => return self.embedded().map(NodeSource::Embedded),
+            (Some(url), []) => ("--discovery", NodeSource::Discovery(url)),
+            (None, nodes) => ("--node", NodeSource::Nodes(nodes)),
         };
         match self.embedded_flag() {
-            Some(embedded) => Err(Contradiction::NotEmbedded { embedded, outside }),
+            Some(embedded) => Err(FlagConflict::NotEmbedded { embedded, outside }),
             None => Ok(source),
         }
     }
@@ -390,20 +390,20 @@ impl RunArgs {
         given.into_iter().find_map(|(flag, given)| given.then_some(flag))
     }
 
-    fn embedded(&self) -> Result<Embedded<'_>, Contradiction> {
+    fn embedded(&self) -> Result<Embedded<'_>, FlagConflict> {
         let nodes = self.nodes.unwrap_or(EMBEDDED_NODES);
         if self.dialect == Dialect::raw() && !self.relay {
-            return Err(Contradiction::RawWithoutRelay);
+            return Err(FlagConflict::RawWithoutRelay);
         }
         match self.fan_out {
             FanOutArg::All => {}
-            FanOutArg::Others => return Err(Contradiction::EmbeddedFanOut("others")),
-            FanOutArg::Own => return Err(Contradiction::EmbeddedFanOut("own")),
+            FanOutArg::Others => return Err(FlagConflict::EmbeddedFanOut("others")),
+            FanOutArg::Own => return Err(FlagConflict::EmbeddedFanOut("own")),
         }
         match &self.push_node {
-            Some(PushNode::Url(url)) => return Err(Contradiction::EmbeddedPushUrl(url.clone())),
+            Some(PushNode::Url(url)) => return Err(FlagConflict::EmbeddedPushUrl(url.clone())),
             Some(PushNode::Index(index)) if *index >= nodes.into() => {
-                return Err(Contradiction::EmbeddedPushIndex { index: *index, nodes });
+                return Err(FlagConflict::EmbeddedPushIndex { index: *index, nodes });
             }
             _ => {}
         }
@@ -419,9 +419,9 @@ impl RunArgs {
     /// Where the nodes come from, as a clause.
     pub fn cluster(&self) -> String {
         match self.source() {
-            Ok(Source::Discovery(url)) => format!("discovery {url}"),
-            Ok(Source::Embedded(_)) => "embedded".into(),
-            Ok(Source::Nodes(_)) | Err(_) => "--node".into(),
+            Ok(NodeSource::Discovery(url)) => format!("discovery {url}"),
+            Ok(NodeSource::Embedded(_)) => "embedded".into(),
+            Ok(NodeSource::Nodes(_)) | Err(_) => "--node".into(),
         }
     }
 
@@ -436,7 +436,7 @@ impl RunArgs {
     }
 
     /// What the workers are to stand on.
-    pub fn engine(&self) -> Wish {
+    pub fn engine(&self) -> BackendChoice {
         self.engine.into()
     }
 
@@ -471,11 +471,11 @@ impl RunArgs {
     }
 
     /// Where the report goes.
-    pub fn sheet(&self) -> Sheet {
+    pub fn sheet(&self) -> Output {
         match (self.quiet, &self.json) {
-            (true, _) => Sheet::Quiet,
-            (false, Some(JsonTarget::Stdout)) => Sheet::Stderr,
-            (false, _) => Sheet::Stdout,
+            (true, _) => Output::Quiet,
+            (false, Some(JsonTarget::Stdout)) => Output::Stderr,
+            (false, _) => Output::Stdout,
         }
     }
 }
@@ -485,9 +485,9 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::plan::dialing::Dialing;
-    use crate::plan::fan_out::FanOut;
+    use crate::plan::connect_options::ConnectOptions;
     use crate::plan::wait::WaitMode;
+    use crate::population::fan_out::FanOut;
 
     #[derive(Parser)]
     struct Alone {
@@ -539,7 +539,7 @@ mod tests {
             partial_memory_bytes: Some(8 << 20),
             seed: 7,
             replay: true,
-            dialing: Dialing::default(),
+            dialing: ConnectOptions::default(),
             test_turn_delay: Nanos::ZERO,
         };
         assert_eq!(format!("{spec:?}"), format!("{expected:?}"));
@@ -549,14 +549,19 @@ mod tests {
     fn a_rate_sends_for_its_duration_or_as_many_as_are_named() {
         let per_s = |micro_per_s| Rate { micro_per_s };
         for (words, messages, micro_per_s, arrivals) in [
-            ("--rate 50k --duration 3s", &[150_000][..], 50_000_000_000, Arrivals::Constant),
-            ("--rate 200/s", &[2_000], 200_000_000, Arrivals::Constant),
-            ("--rate 0.1/s --duration 1s --arrivals constant", &[1], 100_000, Arrivals::Constant),
+            ("--rate 50k --duration 3s", &[150_000][..], 50_000_000_000, InterArrival::Constant),
+            ("--rate 200/s", &[2_000], 200_000_000, InterArrival::Constant),
+            (
+                "--rate 0.1/s --duration 1s --arrivals constant",
+                &[1],
+                100_000,
+                InterArrival::Constant,
+            ),
             (
                 "--rate 90/min --messages 10,20 --arrivals poisson --seed 7 --wait spin",
                 &[10, 20],
                 1_500_000,
-                Arrivals::Poisson { seed: 7 },
+                InterArrival::Poisson { seed: 7 },
             ),
         ] {
             let spec = args(words).spec().unwrap();
@@ -651,10 +656,10 @@ mod tests {
     #[test]
     fn the_engine_is_the_one_named_and_the_hosts_best_where_none_is() {
         for (words, wish) in [
-            ("", Wish::Auto),
-            ("--engine auto", Wish::Auto),
-            ("--engine io_uring", Wish::Only(Engine::IoUring)),
-            ("--engine epoll", Wish::Only(Engine::Epoll)),
+            ("", BackendChoice::Auto),
+            ("--engine auto", BackendChoice::Auto),
+            ("--engine io_uring", BackendChoice::Only(Engine::IoUring)),
+            ("--engine epoll", BackendChoice::Only(Engine::Epoll)),
         ] {
             assert_eq!(args(words).engine(), wish, "{words}");
         }
@@ -663,10 +668,10 @@ mod tests {
     #[test]
     fn the_report_leaves_standard_output_to_the_result() {
         for (words, sheet) in [
-            ("", Sheet::Stdout),
-            ("--json result.json", Sheet::Stdout),
-            ("--json -", Sheet::Stderr),
-            ("--json - --quiet", Sheet::Quiet),
+            ("", Output::Stdout),
+            ("--json result.json", Output::Stdout),
+            ("--json -", Output::Stderr),
+            ("--json - --quiet", Output::Quiet),
         ] {
             assert_eq!(args(words).sheet(), sheet, "{words}");
         }
@@ -674,11 +679,11 @@ mod tests {
 
     #[test]
     fn the_nodes_come_from_where_the_flags_say() {
-        assert!(matches!(args("").source(), Ok(Source::Embedded(Embedded { nodes: 3, .. }))));
+        assert!(matches!(args("").source(), Ok(NodeSource::Embedded(Embedded { nodes: 3, .. }))));
         let words =
             "--nodes 5 --relay --dialect raw --fault 4:drop=0.1% --fault-log f --push-node 4";
         match args(words).source() {
-            Ok(Source::Embedded(e)) => {
+            Ok(NodeSource::Embedded(e)) => {
                 assert_eq!(e.to_string(), "embedded relay, fault 4:drop=0.001");
                 let config = e.config(&[1, 2], 6, Engine::Epoll);
                 assert_eq!((config.nodes, config.cpus, config.seed), (5, vec![1, 2], 42));
@@ -686,7 +691,7 @@ mod tests {
             other => panic!("{other:?}"),
         }
         let two = args("--node ws://a/ --node ws://b/ --push-node ws://b/ --fan-out own");
-        assert!(matches!(two.source(), Ok(Source::Nodes([_, _]))));
-        assert!(matches!(args("--discovery http://d/").source(), Ok(Source::Discovery(_))));
+        assert!(matches!(two.source(), Ok(NodeSource::Nodes([_, _]))));
+        assert!(matches!(args("--discovery http://d/").source(), Ok(NodeSource::Discovery(_))));
     }
 }

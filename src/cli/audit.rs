@@ -1,6 +1,6 @@
 //! `fanstorm audit`: what of this host stands in the way of a run.
 //!
-//! Belongs here: its flags, the order of things, the exit code. Does not: rules (`host::audit`),
+//! Belongs here: its flags, the order of things, the exit code. Does not: rules (`audit`),
 //! wording (`report::audit`).
 //!
 //! Nothing is started and no node is talked to. A discovery is asked, because only it knows how many
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::{RunArgs, Source};
+use super::args::{NodeSource, RunArgs};
 use super::claims::{Claims, OutputError};
 use super::discover;
 use super::exit::Exit;
@@ -22,15 +22,17 @@ use super::need;
 use super::output::{JsonTarget, limit, warn};
 use super::outputs::Json;
 use super::run::{self, Ask, RunError, arguments};
+use crate::audit;
+use crate::audit::Audit;
+use crate::audit::facts::Facts;
 use crate::engine::ring::RingConfig;
 use crate::engine::ring::several::SeveralRings;
-use crate::host::audit::{self, Audit, facts::Facts};
 use crate::host::io_uring::{self, Refusal};
 use crate::host::limits;
 use crate::plan::Plan;
-use crate::plan::engine::{Engine, Wish};
+use crate::plan::backend::{BackendChoice, Engine};
 use crate::plan::load::Load;
-use crate::plan::targets::{NodeUrl, distinct};
+use crate::population::nodes::{NodeUrl, distinct};
 use crate::report::audit::{Audited, fix, json, text};
 
 /// For `--help`.
@@ -66,7 +68,7 @@ fn attempt(args: &AuditArgs) -> Result<Exit, RunError> {
     let mut json = open_outputs(args)?;
     let fix_files = args.fix_file.as_deref().map(FixFiles::claim).transpose()?;
     limits::raise_descriptors();
-    let embedded = matches!(source, Source::Embedded(_));
+    let embedded = matches!(source, NodeSource::Embedded(_));
     let plan = plan(&args.run, source, load)?;
     let mut need = need::of(&plan, embedded, args.run.engine());
     if embedded {
@@ -74,7 +76,7 @@ fn attempt(args: &AuditArgs) -> Result<Exit, RunError> {
         need.limits.busiest = "one node of the embedded cluster".to_owned();
     }
     let mut facts = Facts::read();
-    let asks = args.run.engine() != Wish::Only(Engine::Epoll);
+    let asks = args.run.engine() != BackendChoice::Only(Engine::Epoll);
     facts.uring.attempt = asks.then(|| try_rings(&plan));
     let audit = audit::audit(&facts, &need);
     let audited = Audited { plan: &plan, facts: &facts, need: &need, audit: &audit };
@@ -137,22 +139,22 @@ fn show(args: &AuditArgs, audited: &Audited<'_>) -> bool {
 }
 
 /// The plan as a run would have it, but for the addresses of an embedded cluster, which has none yet.
-fn plan(args: &RunArgs, source: Source<'_>, load: Load) -> Result<Plan, RunError> {
+fn plan(args: &RunArgs, source: NodeSource<'_>, load: Load) -> Result<Plan, RunError> {
     let mut notices = Vec::new();
     let (urls, embedded) = match source {
-        Source::Embedded(embedded) => (stand_ins(embedded.nodes), true),
-        Source::Discovery(url) => {
+        NodeSource::Embedded(embedded) => (stand_ins(embedded.nodes), true),
+        NodeSource::Discovery(url) => {
             (distinct(discover::nodes(url, args.connect_timeout())?, &mut notices), false)
         }
-        Source::Nodes(urls) => (urls.to_vec(), false),
+        NodeSource::Nodes(urls) => (urls.to_vec(), false),
     };
     let targets = run::targets(args, &urls, Ask::Only, &mut notices)?;
     let others = (!embedded).then_some(&targets);
     let placement = run::place(args, &load, targets.len(), others, &mut notices)?;
     notices.iter().for_each(|notice| warn(&notice.to_string()));
     let engine = match args.engine() {
-        Wish::Only(engine) => engine,
-        Wish::Auto => Engine::IoUring,
+        BackendChoice::Only(engine) => engine,
+        BackendChoice::Auto => Engine::IoUring,
     };
     run::settled(Plan::new(load, targets, placement.workers, engine)?)
 }

@@ -1,7 +1,7 @@
 //! `--calibrate`: the same plan, first against the null cluster.
 //!
 //! Belongs here: starting it, pointing the plan at it, ending it. Does not: what its figures mean
-//! (`measure::floor`). Nothing that goes wrong here costs the measurement: a floor that is not there
+//! (`verdict::baseline`). Nothing that goes wrong here costs the measurement: a floor that is not there
 //! is said, and the run goes on.
 
 use std::io;
@@ -12,19 +12,19 @@ use crate::engine::{self, Stop, Surroundings};
 use crate::host::cpus::{self, Cores, Demand, Placement};
 use crate::host::ports::LocalPorts;
 use crate::host::topology::Topology;
-use crate::measure::floor::Floor;
 use crate::measure::outcome::Outcome;
-use crate::measure::verdict::Beside;
 use crate::plan::Plan;
-use crate::plan::engine::Engine;
-use crate::plan::fan_out::FanOut;
-use crate::plan::targets::{NodeUrl, PushNode, Targets};
+use crate::plan::backend::Engine;
+use crate::population::fan_out::FanOut;
+use crate::population::nodes::{NodeUrl, PushNode, Targets};
+use crate::verdict::Beside;
+use crate::verdict::baseline::Baseline;
 
 /// Each node is a process of this machine.
 const NODES_MAX: usize = 256;
 
 /// Runs `plan` against relays on loopback, as many as it has nodes, on the CPUs that it leaves.
-pub fn calibrate(plan: &Plan, stop: &Stop, view: &mut View<'_>) -> Floor {
+pub fn calibrate(plan: &Plan, stop: &Stop, view: &mut View<'_>) -> Baseline {
     let (cpus, surroundings) = apart(plan);
     let shares_cores = surroundings.beside != Beside::Nobody;
     let cluster = clause(plan.nodes.len(), &cpus);
@@ -34,7 +34,7 @@ pub fn calibrate(plan: &Plan, stop: &Stop, view: &mut View<'_>) -> Floor {
     };
     // Of an interruption in the last row nothing else tells.
     let interrupted = stop.requested().then(|| "interrupted".to_owned());
-    Floor { cluster, shares_cores, runs, failure: interrupted.or(failure) }
+    Baseline { cluster, shares_cores, runs, failure: interrupted.or(failure) }
 }
 
 /// The CPUs without a worker; all of them, shared, where there is none.

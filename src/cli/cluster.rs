@@ -14,11 +14,12 @@ use clap::Args;
 
 use super::grant;
 use super::signals;
-use super::words::EngineArg;
+use crate::cli::values::EngineArg;
 use crate::cluster::{Audience, Cluster, ClusterConfig, FAULTS, FaultSpec};
 use crate::host::io_uring::Refusal;
-use crate::plan::engine::{self, Engine, EngineRefused, Wish};
-use crate::report::plain::plain;
+use crate::plan::backend;
+use crate::plan::backend::{BackendChoice, Engine, EngineRefused};
+use crate::report::sanitize::plain;
 
 /// How often signals are looked at.
 const WATCH_PERIOD: Duration = Duration::from_millis(100);
@@ -105,9 +106,11 @@ impl ClusterArgs {
     /// queues of a cluster are of another size than those that were tried.
     fn engine(&self) -> Result<(Engine, bool), EngineRefused> {
         match self.engine.into() {
-            Wish::Only(engine) => engine::choose(Wish::Only(engine), grant::io_uring)
-                .map(|(engine, _)| (engine, false)),
-            Wish::Auto => match grant::io_uring() {
+            BackendChoice::Only(engine) => {
+                backend::choose(BackendChoice::Only(engine), grant::io_uring)
+                    .map(|(engine, _)| (engine, false))
+            }
+            BackendChoice::Auto => match grant::io_uring() {
                 Ok(()) | Err(Refusal::Memory) => Ok((Engine::IoUring, false)),
                 Err(_) => Ok((Engine::Epoll, true)),
             },

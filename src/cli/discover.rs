@@ -1,12 +1,13 @@
 //! Asks a discovery for its nodes.
 //!
 //! Belongs here: one HTTP request, bounded in time and size. Does not: reading the answer
-//! (`plan::discovery`).
+//! (`population::discovery`).
 
 use std::io::{self, ErrorKind};
 
-use crate::plan::discovery::{self, DiscoveryError, DiscoveryUrl};
-use crate::plan::targets::NodeUrl;
+use crate::population::discovery;
+use crate::population::discovery::{DiscoveryError, DiscoveryUrl};
+use crate::population::nodes::NodeUrl;
 use crate::units::{Bytes, Nanos};
 
 /// A hundred thousand nodes fit; something else's download does not.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::measure::outcome::{Outcome, RunOutcome, Trust};
+use crate::measure::outcome::{Outcome, TrialOutcome, Trust};
 
 /// How the program ends. The numbers are a contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub fn exit_code(outcome: &Outcome) -> Exit {
     if outcome.interrupted {
         return Exit::Interrupted;
     }
-    let incomplete = |run: &RunOutcome| !run.complete();
+    let incomplete = |run: &TrialOutcome| !run.complete();
     if outcome.runs.is_empty() || !outcome.skipped.is_empty() || outcome.runs.iter().any(incomplete)
     {
         return Exit::Incomplete;
@@ -82,15 +82,15 @@ mod tests {
     use super::*;
     use crate::measure::outcome::{Caveat, Delivery};
 
-    fn run(delivery: Delivery, trust: Trust) -> RunOutcome {
+    fn run(delivery: Delivery, trust: Trust) -> TrialOutcome {
         let caveat =
             Caveat { code: "test", severity: trust, text: String::new(), remedy: String::new() };
-        RunOutcome {
+        TrialOutcome {
             messages: 10,
             sent: 10,
             delivery,
             caveats: vec![caveat],
-            ..RunOutcome::nothing()
+            ..TrialOutcome::nothing()
         }
     }
 

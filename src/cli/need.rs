@@ -1,28 +1,28 @@
 //! What a plan asks of the host: the numbers that a run is checked against, and an audit too.
 //!
-//! Belongs here: taking figures out of a plan. Does not: judging them (`host::limits`, `host::audit`).
+//! Belongs here: taking figures out of a plan. Does not: judging them (`host::limits`, `audit`).
 
+use crate::audit::requirements::{Place, PlanRequirements, UringDemand};
 use crate::dialect::text::TextShape;
 use crate::engine::worker::under_way_max;
-use crate::host::audit::need::{Need, Place, UringWish};
 use crate::host::limits;
+use crate::load::schedule::Shape;
 use crate::plan::Plan;
-use crate::plan::engine::{Engine, Wish};
-use crate::plan::schedule::Shape;
-use crate::plan::sources::Sources;
+use crate::plan::backend::{BackendChoice, Engine};
+use crate::plan::source_ip::SourceIps;
 use crate::wire::encode;
 
 /// The plan in numbers. `embedded`: the cluster is ours.
-pub fn of(plan: &Plan, embedded: bool, wish: Wish) -> Need {
+pub fn of(plan: &Plan, embedded: bool, wish: BackendChoice) -> PlanRequirements {
     let place = place(plan, embedded);
     let ports = plan.nodes.iter().map(|node| node.addr.port());
-    Need {
+    PlanRequirements {
         limits: limits(plan, embedded),
         nodes: plan.nodes.len() as u64,
         place,
         // Those of an embedded cluster are free ones of its own choice.
         node_ports: if place == Place::Loopback { ports.collect() } else { Vec::new() },
-        source_addresses: plan.sources_to(plan.push_node).map_or(1, Sources::count),
+        source_addresses: plan.sources_to(plan.push_node).map_or(1, SourceIps::count),
         push_sockets: plan.push_sockets.into(),
         messages: plan.messages.iter().copied().max().unwrap_or(0),
         copies_per_message: plan.expected_copies(1),
@@ -44,11 +44,11 @@ fn place(plan: &Plan, embedded: bool) -> Place {
     }
 }
 
-fn limits(plan: &Plan, embedded: bool) -> limits::Need {
+fn limits(plan: &Plan, embedded: bool) -> limits::ResourceDemand {
     let busiest = plan.push_node;
     // Nodes listen to each other, one connection in each direction.
     let connections = plan.sockets_to(busiest) + 2 * plan.nodes.len() as u64;
-    limits::Need {
+    limits::ResourceDemand {
         sockets: plan.sockets(),
         direct_rings: plan.direct.then(|| limits::DirectRings {
             rings: plan.rings() as u64,
@@ -89,10 +89,10 @@ fn connects_at_once(plan: &Plan) -> u64 {
     under_way.min(plan.sockets_to(plan.push_node))
 }
 
-const fn uring_wish(wish: Wish) -> UringWish {
+const fn uring_wish(wish: BackendChoice) -> UringDemand {
     match wish {
-        Wish::Auto => UringWish::Preferred,
-        Wish::Only(Engine::IoUring) => UringWish::Required,
-        Wish::Only(Engine::Epoll) => UringWish::Unused,
+        BackendChoice::Auto => UringDemand::Preferred,
+        BackendChoice::Only(Engine::IoUring) => UringDemand::Required,
+        BackendChoice::Only(Engine::Epoll) => UringDemand::Unused,
     }
 }

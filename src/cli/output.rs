@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use super::place::{Place, Seen};
-use crate::report::plain::plain_lines;
+use crate::report::sanitize::plain_lines;
 use crate::units::Bytes;
 
 /// `--json FILE` or `--json -`.

@@ -7,11 +7,11 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use super::args::{Embedded, RunArgs, Source};
+use super::args::{Embedded, NodeSource, RunArgs};
 use super::claims::{Claims, OutputError};
 use super::output::{JsonTarget, Pipe, ResultFile, UnwritableError, limit, warn};
-use super::plots::Plots;
 use super::signals::Signals;
+use crate::cli::hgrm_files::Plots;
 use crate::measure::outcome::Outcome;
 use crate::plan::Plan;
 use crate::report::document::failed::{Failed, FailedDocument};
@@ -102,7 +102,7 @@ impl Outputs {
             self.claims.claim("--hlog", path)?;
         }
         self.json = args.json().map(Json::open).transpose()?;
-        if let Ok(Source::Embedded(Embedded { fault_log: Some(path), .. })) = args.source() {
+        if let Ok(NodeSource::Embedded(Embedded { fault_log: Some(path), .. })) = args.source() {
             self.claims.claim("--fault-log", path)?;
             self._fault_log = ResultFile::open("--fault-log", path)?.into_stream();
         }

@@ -12,11 +12,11 @@ use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
 use super::output::Pipe;
-use super::view::Sheet;
+use super::view::Output;
 use crate::report::document::Document;
 use crate::report::document::failed::FailedDocument;
-use crate::report::document::row::LatencyClass;
-use crate::report::plain::plain;
+use crate::report::document::trial::LatencyClass;
+use crate::report::sanitize::plain;
 use crate::report::saved::{self, Saved, Unreadable};
 use crate::report::selection::{self, NotThere};
 use crate::report::{hgrm, json};
@@ -188,7 +188,7 @@ impl ReportArgs {
         let written = match self.format {
             Format::Text => {
                 let class = selection::class(&document, class)?;
-                Sheet::Stdout.text(&document).of_class(class).all(out)
+                Output::Stdout.text(&document).of_class(class).all(out)
             }
             Format::Hgrm => {
                 let (ns, what) = selection::histogram(&document, class)?;

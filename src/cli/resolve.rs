@@ -1,7 +1,7 @@
 //! Names of nodes, looked up side by side and within `--connect-timeout`.
 //!
 //! Belongs here: asking the name service, and which of a name's addresses takes connections. Does not:
-//! what becomes of an address (`plan::targets`), the name of a discovery (its client bounds that itself).
+//! what becomes of an address (`population::nodes`), the name of a discovery (its client bounds that itself).
 //!
 //! `getaddrinfo` cannot be cancelled and waits 5 s and more for a server that is silent, so threads ask,
 //! and one that is not back in time is left behind. Without names no thread is started.
@@ -19,7 +19,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::host::clock::{Clock, Monotonic};
-use crate::plan::targets::NodeUrl;
+use crate::population::nodes::NodeUrl;
 use crate::units::Nanos;
 
 /// Threads that ask at the same time: name services limit what one client may ask at once.

@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 
-use super::args::{Embedded, RunArgs, Source};
+use super::args::{Embedded, NodeSource, RunArgs};
 use super::calibrate::calibrate;
 use super::claims::OutputError;
 use super::discover;
@@ -18,6 +18,7 @@ use super::outputs::Outputs;
 use super::resolve::Names;
 use super::signals::Signals;
 use super::view::View;
+use crate::audit;
 use crate::cluster::{Cluster, ClusterError, fault_log};
 use crate::engine::{self, EngineError, Stop, Surroundings};
 use crate::host::cpus::{self, Demand, Placement};
@@ -25,21 +26,22 @@ use crate::host::facts::HostFacts;
 use crate::host::limits::LimitError;
 use crate::host::ports::{LocalPorts, check_source, is_this_host};
 use crate::host::topology::{Nic, Topology};
-use crate::host::{HostError, audit, clock, limits};
-use crate::measure::floor::Floor;
-use crate::measure::verdict::Beside;
+use crate::host::{HostError, clock, limits};
+use crate::notice::Notice;
 use crate::plan::Plan;
+use crate::plan::backend as engine_choice;
+use crate::plan::backend::{Engine, EngineRefused};
 use crate::plan::descriptors::DescriptorError;
-use crate::plan::engine::{self as engine_choice, Engine, EngineRefused};
 use crate::plan::load::Load;
-use crate::plan::notice::Notice;
-use crate::plan::origins::OriginError;
-use crate::plan::targets::{NodeUrl, PushNode, TargetError, Targets, distinct};
+use crate::plan::local_addrs::LocalAddrError;
+use crate::population::nodes::{NodeUrl, PushNode, TargetError, Targets, distinct};
 use crate::report::Invocation;
 use crate::report::document::failed::Failed;
 use crate::report::document::{Document, Tool};
-use crate::report::plain::plain_lines;
+use crate::report::sanitize::plain_lines;
 use crate::units::Bytes;
+use crate::verdict::Beside;
+use crate::verdict::baseline::Baseline;
 
 /// Runs what the flags ask for. Whatever happens, the answer is an exit code and, if it is no
 /// success, at least one line that says what is wrong, where, and what to do.
@@ -94,14 +96,14 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
     let stop = Stop::default();
     outputs.signals = Some(Signals::ending_the_program(stop.flag()).map_err(RunError::Signals)?);
     outputs.open(args)?;
-    let embedded = matches!(source, Source::Embedded(_));
+    let embedded = matches!(source, NodeSource::Embedded(_));
     let (engine, notice) = engine_choice::choose(args.engine(), grant::io_uring)?;
     limits::raise_descriptors();
     // Before an embedded cluster takes its part of what there is.
-    let host = limits::Facts::read();
-    limits::mappings(&host, &limits::Need::default()).map_err(HostError::from)?;
+    let host = limits::HostLimits::read();
+    limits::mappings(&host, &limits::ResourceDemand::default()).map_err(HostError::from)?;
     let nodes = match &source {
-        Source::Embedded(embedded) => Some(usize::from(embedded.nodes)),
+        NodeSource::Embedded(embedded) => Some(usize::from(embedded.nodes)),
         _ => None,
     };
     limits::tasks(&host, need::tasks(1, nodes)).map_err(HostError::from)?;
@@ -180,7 +182,7 @@ fn nodes_here(plan: &Plan, beside: Beside) -> Option<Notice> {
 pub(super) fn settled(plan: Plan) -> Result<Plan, RunError> {
     let plan = plan.from_ports(LocalPorts::read())?;
     plan.source_samples().into_iter().try_for_each(check_source).map_err(HostError::from)?;
-    Ok(plan.within_descriptors(limits::Facts::read().nofile)?)
+    Ok(plan.within_descriptors(limits::HostLimits::read().nofile)?)
 }
 
 /// The floor, and a warning where there is none. Ctrl-C ends the calibration alone: whoever means the run
@@ -191,7 +193,7 @@ fn floor(
     stop: &Stop,
     outputs: &mut Outputs,
     view: &mut View<'_>,
-) -> Result<Option<Floor>, RunError> {
+) -> Result<Option<Baseline>, RunError> {
     outputs.entering("calibrate");
     let signals = outputs.signals.as_ref().expect("a run has its handlers before it begins");
     signals.stop_the_run_first();
@@ -237,18 +239,18 @@ struct Stage {
 
 fn stage(
     args: &RunArgs,
-    source: Source<'_>,
+    source: NodeSource<'_>,
     load: &Load,
     engine: Engine,
 ) -> Result<Stage, RunError> {
     match source {
-        Source::Embedded(embedded) => on_embedded(args, &embedded, load, engine),
-        Source::Discovery(url) => {
+        NodeSource::Embedded(embedded) => on_embedded(args, &embedded, load, engine),
+        NodeSource::Discovery(url) => {
             let mut notices = Vec::new();
             let urls = distinct(discover::nodes(url, args.connect_timeout())?, &mut notices);
             on_others(args, &urls, format!("discovery {url}"), load, notices)
         }
-        Source::Nodes(urls) => on_others(args, urls, "--node".to_owned(), load, Vec::new()),
+        NodeSource::Nodes(urls) => on_others(args, urls, "--node".to_owned(), load, Vec::new()),
     }
 }
 
@@ -387,7 +389,7 @@ fn invocation(
 #[error(transparent)]
 pub enum RunError {
     /// Flags exclude each other.
-    Contradiction(#[from] super::contradiction::Contradiction),
+    FlagConflict(#[from] crate::cli::conflicts::FlagConflict),
     /// The load cannot be run.
     Load(#[from] crate::plan::load::LoadError),
     /// The load does not fit the targets.
@@ -395,7 +397,7 @@ pub enum RunError {
     /// Descriptors cannot live where they should.
     Descriptors(#[from] DescriptorError),
     /// The sources do not suit the nodes.
-    Origin(#[from] OriginError),
+    Origin(#[from] LocalAddrError),
     /// The CPUs asked for are not there.
     Cores(#[from] cpus::CoresError),
     /// There is no such node.
@@ -446,9 +448,9 @@ impl RunError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Origin(OriginError::Ports { .. }) => Exit::Host,
+            Self::Origin(LocalAddrError::Ports { .. }) => Exit::Host,
             Self::Target(TargetError::Unresolved { .. }) | Self::Discover(_) => Exit::Unreachable,
-            Self::Contradiction(_)
+            Self::FlagConflict(_)
             | Self::Load(_)
             | Self::Plan(_)
             | Self::Origin(_)

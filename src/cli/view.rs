@@ -7,19 +7,19 @@ use std::io::{self, IsTerminal, Write};
 
 use super::output::Pipe;
 use crate::engine::{self, Phase, Watch};
-use crate::measure::floor::Floor;
-use crate::measure::outcome::{self, RunOutcome};
+use crate::measure::outcome::{self, TrialOutcome};
 use crate::plan::Plan;
 use crate::report::document::Document;
-use crate::report::document::row::Run;
 use crate::report::document::series::Interval;
+use crate::report::document::trial::Run;
 use crate::report::progress::{Progress, is_dumb};
 use crate::report::text::{self, Text};
 use crate::units::Count;
+use crate::verdict::baseline::Baseline;
 
 /// Where the report goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sheet {
+pub enum Output {
     /// Standard output.
     Stdout,
     /// Standard error, because the result has standard output.
@@ -28,7 +28,7 @@ pub enum Sheet {
     Quiet,
 }
 
-impl Sheet {
+impl Output {
     /// What a report is written to.
     pub fn open(self) -> Box<dyn Write> {
         match self {
@@ -56,12 +56,12 @@ impl Sheet {
 
 /// Report and progress of one run.
 pub struct View<'a> {
-    sheet: Sheet,
+    sheet: Output,
     text: Text<'a>,
     out: Box<dyn Write>,
     progress: Progress,
     /// What rows are held against before they are shown.
-    floor: Option<&'a Floor>,
+    floor: Option<&'a Baseline>,
     /// The first failure of `out`; nothing is written after it.
     failed: Option<io::Error>,
     /// What the engine did last.
@@ -70,9 +70,9 @@ pub struct View<'a> {
 
 impl<'a> View<'a> {
     /// Begins the report: what is about to be run.
-    pub fn begin(begun: &'a Document, sheet: Sheet) -> Self {
+    pub fn begin(begun: &'a Document, sheet: Output) -> Self {
         let (out, text) = (sheet.open(), sheet.text(begun));
-        let progress = Progress::new(sheet == Sheet::Quiet);
+        let progress = Progress::new(sheet == Output::Quiet);
         let mut view =
             Self { sheet, text, out, progress, floor: None, failed: None, phase: "connect" };
         view.write(|text, out| text.header(out));
@@ -80,7 +80,7 @@ impl<'a> View<'a> {
     }
 
     /// Holds every row against `floor` from now on.
-    pub const fn hold_against(&mut self, floor: &'a Floor) {
+    pub const fn hold_against(&mut self, floor: &'a Baseline) {
         self.floor = Some(floor);
     }
 
@@ -147,7 +147,7 @@ impl Watch for View<'_> {
         self.aside(|| drop(writeln!(io::stderr(), "{line}")));
     }
 
-    fn row(&mut self, _: &Plan, run: &RunOutcome) {
+    fn row(&mut self, _: &Plan, run: &TrialOutcome) {
         let row = match self.floor {
             None => Run::of(run),
             Some(floor) => {
@@ -169,7 +169,7 @@ impl Watch for Calibrating<'_> {
         self.0.update(&phase, progress.done, progress.total);
     }
 
-    fn row(&mut self, _: &Plan, _: &RunOutcome) {}
+    fn row(&mut self, _: &Plan, _: &TrialOutcome) {}
 }
 
 /// What is under way, with the noun of what is counted last: `connecting sockets  50 %  3 of 6`.

@@ -1,7 +1,7 @@
 //! A cluster's own id of a message, in 16 bytes.
 //!
 //! Belongs here: turning an id's bytes into a key that can be compared and stored without memory
-//! of its own. Does not: finding ids in messages (`dialect::elements`), the mapping from ids to
+//! of its own. Does not: finding ids in messages (`dialect::json_objects`), the mapping from ids to
 //! messages (`measure`).
 
 /// Ids up to this long are kept as they are.

@@ -1,7 +1,7 @@
 //! The layout of the messages that a cluster sends again and again.
 //!
 //! Belongs here: remembering how a message was built and reading the next one of the same build.
-//! Does not: working out what a message means (`dialect::scan`, `dialect::elements`); a layout
+//! Does not: working out what a message means (`dialect::scan`, `dialect::json_objects`); a layout
 //! only ever repeats what they have found.
 //!
 //! A cluster writes each copy with the same code, so its messages are the same literals with a few
@@ -27,11 +27,11 @@ use std::ops::Range;
 
 use super::Dialect;
 use super::correlation::CorrelationId;
-use super::elements::value_start;
-use super::sighting::Sighting;
 use super::stencil::{Class, Outline};
 use super::tag::Tag;
-use super::texts::Texts;
+use crate::dialect::json_objects::value_start;
+use crate::dialect::payload_search::Texts;
+use crate::dialect::recognized::Recognized;
 
 /// Bytes of literals that a layout may have; longer messages are searched each time.
 const LITERALS_MAX: usize = 2048;
@@ -71,7 +71,7 @@ enum Gap {
 
 /// Where in a message its one text and its one id lie.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Landmarks {
+pub(super) struct LayoutMarks {
     pub(super) text: Option<Range<usize>>,
     pub(super) id: Option<Range<usize>>,
 }
@@ -93,7 +93,7 @@ impl Layout {
 
     /// What `message` says if it is built like the one learned.
     #[inline]
-    pub(super) fn read(&mut self, message: &[u8], texts: &Texts) -> Option<Sighting> {
+    pub(super) fn read(&mut self, message: &[u8], texts: &Texts) -> Option<Recognized> {
         let mut literals = &self.literals[..];
         let mut rest = message;
         let mut id = None;
@@ -134,9 +134,9 @@ impl Layout {
         self.fitted = true;
         match (tag, id) {
             (Some(Tag { sender, sequence, .. }), id) => {
-                Some(Sighting::Copy { sender, sequence, id })
+                Some(Recognized::Copy { sender, sequence, id })
             }
-            (None, id) => id.map(Sighting::Id),
+            (None, id) => id.map(Recognized::Id),
         }
     }
 
@@ -176,7 +176,7 @@ impl Layout {
 
     /// Takes the build of `message`, which the search found to be one sighting.
     #[cold]
-    pub(super) fn learn(&mut self, message: &[u8], marks: &Landmarks) {
+    pub(super) fn learn(&mut self, message: &[u8], marks: &LayoutMarks) {
         let fitted = std::mem::take(&mut self.fitted);
         self.patience = if fitted { PATIENCE } else { self.patience - 1 };
         if self.take_apart(message, marks).is_none() {
@@ -185,7 +185,7 @@ impl Layout {
         }
     }
 
-    fn take_apart(&mut self, message: &[u8], marks: &Landmarks) -> Option<()> {
+    fn take_apart(&mut self, message: &[u8], marks: &LayoutMarks) -> Option<()> {
         self.segments.clear();
         self.literals.clear();
         let mut marks_left = usize::from(marks.text.is_some()) + usize::from(marks.id.is_some());
@@ -224,7 +224,7 @@ impl Layout {
     }
 }
 
-/// Where a byte stands as regards strings, by the rules of `dialect::elements`.
+/// Where a byte stands as regards strings, by the rules of `dialect::json_objects`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Quotes {
     Outside,

@@ -6,23 +6,23 @@
 //! A dialect is data: what a later protocol needs is a new value, not new code.
 
 pub mod correlation;
-mod elements;
+mod json_objects;
 mod layout;
 #[cfg(test)]
 mod naive;
+mod payload_search;
+pub mod recognized;
 pub mod scan;
-pub mod sighting;
 pub mod stencil;
 pub mod tag;
 pub mod template;
 pub mod text;
-mod texts;
 
 use std::borrow::Cow;
 
 pub use correlation::CorrelationId;
+pub use recognized::Recognized;
 pub use scan::Scanner;
-pub use sighting::Sighting;
 pub use stencil::Reading;
 pub use tag::{PROBE_SENDER, TAG_LEN, Tag};
 pub use template::{Template, TemplateError};

@@ -6,10 +6,10 @@
 use serde_json::Value;
 
 use super::correlation::CorrelationId;
-use super::sighting::Sighting;
 use super::tag::{TAG_LEN, Tag};
 use super::text::TextShape;
 use super::{Correlation, Dialect};
+use crate::dialect::recognized::Recognized;
 
 /// What `message` says, in sorted order.
 pub(super) fn sightings(
@@ -17,7 +17,7 @@ pub(super) fn sightings(
     shape: &TextShape,
     run: u32,
     message: &[u8],
-) -> Vec<Sighting> {
+) -> Vec<Recognized> {
     let mut found = Vec::new();
     // Socket.IO puts a number before its JSON.
     let json = message.iter().position(|byte| b"[{".contains(byte)).unwrap_or(0);
@@ -27,7 +27,7 @@ pub(super) fn sightings(
             elements(&value, keys, &mut loose, &mut |texts, id, has_text| {
                 let (mut seen, nothing) = texts_of(&texts.join("\0"), shape, run, Some(id));
                 if nothing && !has_text {
-                    seen.push(Sighting::Id(id));
+                    seen.push(Recognized::Id(id));
                 }
                 found.extend(seen);
             });
@@ -36,7 +36,7 @@ pub(super) fn sightings(
         _ => found = texts_of(&String::from_utf8_lossy(message), shape, run, None).0,
     }
     if found.is_empty() {
-        found.push(Sighting::Foreign);
+        found.push(Recognized::Foreign);
     }
     found.sort();
     found
@@ -90,7 +90,7 @@ fn texts_of(
     shape: &TextShape,
     run: u32,
     id: Option<CorrelationId>,
-) -> (Vec<Sighting>, bool) {
+) -> (Vec<Recognized>, bool) {
     let text = text.as_bytes();
     let ours = format!("fs{run:08x}");
     let lead = shape.lead_marker().unwrap_or(b"\xff");
@@ -103,23 +103,23 @@ fn texts_of(
             match Tag::decode(here) {
                 Ok(tag) if shape.intact(text, at) => {
                     let Tag { sender, sequence, .. } = tag;
-                    found.push(Sighting::Copy { sender, sequence, id });
+                    found.push(Recognized::Copy { sender, sequence, id });
                     at += shape.len() - shape.tag_offset();
                 }
                 _ => {
-                    found.push(Sighting::Corrupt);
+                    found.push(Recognized::Corrupt);
                     at += ours.len();
                 }
             }
         } else if here.starts_with(lead) && !here[lead.len()..].starts_with(ours.as_bytes()) {
             match Tag::decode(&here[lead.len()..]) {
                 Ok(_) => replayed = true,
-                Err(_) => found.push(Sighting::Corrupt),
+                Err(_) => found.push(Recognized::Corrupt),
             }
             at += lead.len();
         } else {
             if shape.lead_marker().is_none() && lost_half_of(&ours, here, run) {
-                found.push(Sighting::Corrupt);
+                found.push(Recognized::Corrupt);
             }
             at += 1;
         }
@@ -129,7 +129,7 @@ fn texts_of(
     {
         match at.checked_sub(TAG_LEN).map(|tag_at| Tag::decode(&text[tag_at..])) {
             Some(Ok(_)) => replayed = true,
-            _ => found.push(Sighting::Corrupt),
+            _ => found.push(Recognized::Corrupt),
         }
     }
     let nothing = found.is_empty() && !replayed;

@@ -10,18 +10,18 @@
 
 use super::Dialect;
 use super::correlation::CorrelationId;
-use super::elements::{Element, Walker};
-use super::layout::{Landmarks, Layout};
-use super::sighting::Sighting;
+use super::layout::{Layout, LayoutMarks};
 use super::stencil::{Bodies, NO_BODIES, Reading, Stencil, Taken};
 use super::text::TextShape;
-use super::texts::{Seen, Texts};
+use crate::dialect::json_objects::{Element, JsonObjects};
+use crate::dialect::payload_search::{Seen, Texts};
+use crate::dialect::recognized::Recognized;
 
 /// Reads messages for one run; built before the clock, allocates nothing after.
 #[derive(Debug)]
 pub struct Scanner {
     texts: Texts,
-    walker: Option<Walker>,
+    walker: Option<JsonObjects>,
     /// One for copies with text, one for ids alone: what a worker's sockets see by turns.
     layouts: [Layout; 2],
     /// Which of them fitted last.
@@ -36,7 +36,7 @@ impl Scanner {
     pub fn new(dialect: &Dialect, shape: &TextShape, run: u32) -> Self {
         Self {
             texts: Texts::new(shape, run),
-            walker: dialect.correlation.as_ref().map(Walker::new),
+            walker: dialect.correlation.as_ref().map(JsonObjects::new),
             layouts: [Layout::new(dialect), Layout::new(dialect)],
             recent: 0,
             stencils: [Stencil::new(run), Stencil::new(run)],
@@ -60,7 +60,7 @@ impl Scanner {
     /// one before it; what they say is visited. A copy comes with the number of copies that it stands for:
     /// itself, and those after it in its sender's stream. What is not taken may be anything.
     #[inline]
-    pub fn run(&mut self, bytes: &[u8], visit: &mut impl FnMut(Sighting, u32)) -> Taken {
+    pub fn run(&mut self, bytes: &[u8], visit: &mut impl FnMut(Recognized, u32)) -> Taken {
         let mut taken = Taken::default();
         let mut which = self.recent;
         let mut fits = [true; 2];
@@ -80,7 +80,7 @@ impl Scanner {
 
     /// Visits what `message` says: at least one sighting.
     #[inline]
-    pub fn scan(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
+    pub fn scan(&mut self, message: &[u8], visit: &mut impl FnMut(Recognized)) {
         match self.recognise(message) {
             Some(sighting) => visit(sighting),
             None => self.search(message, visit),
@@ -90,7 +90,7 @@ impl Scanner {
     /// What `message` says, if it is built like one before it, and then it is UTF-8: all that differs
     /// are values in ASCII. Otherwise [`Self::search`] tells.
     #[inline]
-    pub fn recognise(&mut self, message: &[u8]) -> Option<Sighting> {
+    pub fn recognise(&mut self, message: &[u8]) -> Option<Recognized> {
         let mut which = self.recent;
         let sighting = self.layouts[which].read(message, &self.texts).or_else(|| {
             which = 1 - which;
@@ -107,7 +107,7 @@ impl Scanner {
 
     /// Visits what `message` says, and remembers how it is built.
     #[cold]
-    pub fn search(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
+    pub fn search(&mut self, message: &[u8], visit: &mut impl FnMut(Recognized)) {
         let mut only = None;
         let mut sightings = 0;
         self.look_through(message, &mut |sighting| {
@@ -120,7 +120,7 @@ impl Scanner {
         }
     }
 
-    fn look_through(&mut self, message: &[u8], visit: &mut impl FnMut(Sighting)) {
+    fn look_through(&mut self, message: &[u8], visit: &mut impl FnMut(Recognized)) {
         let mut foreign = true;
         let mut note = |sighting| {
             foreign = false;
@@ -133,23 +133,23 @@ impl Scanner {
             Some(walker) => search_elements(walker, &self.texts, message, &mut note),
         }
         if foreign {
-            visit(Sighting::Foreign);
+            visit(Recognized::Foreign);
         }
     }
 
     /// Remembers the build of a message whose only sighting was this one. Batches are not worth
     /// it: the number of their elements varies.
-    fn learn(&mut self, message: &[u8], sighting: Sighting) {
+    fn learn(&mut self, message: &[u8], sighting: Recognized) {
         let (slot, id) = match sighting {
-            Sighting::Copy { id, .. } => (0, id),
-            Sighting::Id(id) => (1, Some(id)),
-            Sighting::Earlier { .. } | Sighting::Corrupt | Sighting::Foreign => return,
+            Recognized::Copy { id, .. } => (0, id),
+            Recognized::Id(id) => (1, Some(id)),
+            Recognized::Earlier { .. } | Recognized::Corrupt | Recognized::Foreign => return,
         };
         // Binary messages may hold anything; none that is recognised may break the rule for text.
         if !self.layouts[slot].learns() || std::str::from_utf8(message).is_err() {
             return;
         }
-        let mut marks = Landmarks::default();
+        let mut marks = LayoutMarks::default();
         if slot == 0 {
             marks.text = self.texts.find(message);
         }
@@ -171,10 +171,10 @@ impl Scanner {
 }
 
 fn search_elements(
-    walker: &mut Walker,
+    walker: &mut JsonObjects,
     texts: &Texts,
     message: &[u8],
-    note: &mut impl FnMut(Sighting),
+    note: &mut impl FnMut(Recognized),
 ) {
     let mut done = 0;
     walker.walk(message, |Element { span, id, has_text }| {
@@ -183,7 +183,7 @@ fn search_elements(
         done = span.end;
         let seen = texts.scan(&message[span], Some(id), note);
         if seen == Seen::Nothing && !has_text {
-            note(Sighting::Id(id));
+            note(Recognized::Id(id));
         }
     });
     texts.scan(&message[done..], None, note);
@@ -202,7 +202,7 @@ mod tests {
 
     const RUN: u32 = 0x1b2c_3d4e;
 
-    fn collect(scanner: &mut Scanner, message: &[u8]) -> Vec<Sighting> {
+    fn collect(scanner: &mut Scanner, message: &[u8]) -> Vec<Recognized> {
         let mut found = Vec::new();
         scanner.scan(message, &mut |sighting| found.push(sighting));
         found.sort();
@@ -441,11 +441,11 @@ mod tests {
     }
 
     /// Each of the copies that a visit stands for.
-    fn each(sighting: Sighting, many: u32, visit: &mut impl FnMut(Sighting)) {
+    fn each(sighting: Recognized, many: u32, visit: &mut impl FnMut(Recognized)) {
         for more in 0..u64::from(many) {
             visit(match sighting {
-                Sighting::Copy { sender, sequence, id } => {
-                    Sighting::Copy { sender, sequence: sequence + more, id }
+                Recognized::Copy { sender, sequence, id } => {
+                    Recognized::Copy { sender, sequence: sequence + more, id }
                 }
                 other => other,
             });
@@ -453,7 +453,7 @@ mod tests {
     }
 
     /// What whole frames of `message` say, taken as they are where the scanner takes them.
-    fn hear(scanner: &mut Scanner, frames: &[u8], message: &[u8]) -> Vec<Sighting> {
+    fn hear(scanner: &mut Scanner, frames: &[u8], message: &[u8]) -> Vec<Recognized> {
         let mut seen = Vec::new();
         let mut rest = frames;
         while !rest.is_empty() {
@@ -588,7 +588,7 @@ mod tests {
                         visits += 1;
                         each(sighting, many, &mut |sighting| seen.push(sighting));
                     });
-                    let copy = |&(sender, sequence)| Sighting::Copy { sender, sequence, id: None };
+                    let copy = |&(sender, sequence)| Recognized::Copy { sender, sequence, id: None };
                     prop_assert_eq!(seen, sent[..frames].iter().map(copy).collect::<Vec<_>>());
                     prop_assert_eq!(taken, Taken { frames: frames as u64, bytes: frames * len });
                     prop_assert!(visits <= frames);
@@ -616,9 +616,9 @@ mod tests {
                         collect(&mut scanner, wrap(&text(&shape, RUN, 1, 1)).as_bytes());
                     }
                     let seen = collect(&mut scanner, wrap(&bad).as_bytes());
-                    let is_copy = matches!(seen[..], [Sighting::Copy { .. }]);
+                    let is_copy = matches!(seen[..], [Recognized::Copy { .. }]);
                     prop_assert_eq!(is_copy, good == bad);
-                    prop_assert!(is_copy || seen == [Sighting::Corrupt], "{:?}", seen);
+                    prop_assert!(is_copy || seen == [Recognized::Corrupt], "{:?}", seen);
                 }
             }
         }
@@ -630,8 +630,8 @@ mod tests {
         ) {
             for dialect in dialects() {
                 let mut scanner = Scanner::new(&dialect, &shape(26), RUN);
-                prop_assert_eq!(collect(&mut scanner, &message), [Sighting::Foreign]);
-                prop_assert_eq!(collect(&mut scanner, text.as_bytes()), [Sighting::Foreign]);
+                prop_assert_eq!(collect(&mut scanner, &message), [Recognized::Foreign]);
+                prop_assert_eq!(collect(&mut scanner, text.as_bytes()), [Recognized::Foreign]);
             }
         }
     }
@@ -645,7 +645,7 @@ mod tests {
     fn the_frames_that_dsatter_sends_mean_what_they_should() {
         let mut scanner = Scanner::new(&Dialect::dsatter(), &shape(150), RUN);
         let ours = text(&shape(150), RUN, 2, 77);
-        let copy = Sighting::Copy { sender: 2, sequence: 77, id: Some(id("1003141")) };
+        let copy = Recognized::Copy { sender: 2, sequence: 77, id: Some(id("1003141")) };
         let theirs = concat!(
             r#"{"type":"newMessagesForClient","source":1003,"payload":[{"nodeId":1003,"id":141,"#,
             r#""messageId":"1003141","chatId":11,"text":"Test message 0 from client","#,
@@ -654,10 +654,10 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(collect(&mut scanner, push_node_copy(&ours, 141).as_bytes()), [copy]);
             let id_only = other_node_copy(1001, 141);
-            assert_eq!(collect(&mut scanner, id_only.as_bytes()), [Sighting::Id(id("1003141"))]);
-            assert_eq!(collect(&mut scanner, theirs.as_bytes()), [Sighting::Foreign]);
+            assert_eq!(collect(&mut scanner, id_only.as_bytes()), [Recognized::Id(id("1003141"))]);
+            assert_eq!(collect(&mut scanner, theirs.as_bytes()), [Recognized::Foreign]);
             let reply = br#"{"type":"clientSyncReply","payload":[]}"#;
-            assert_eq!(collect(&mut scanner, reply), [Sighting::Foreign]);
+            assert_eq!(collect(&mut scanner, reply), [Recognized::Foreign]);
         }
     }
 
@@ -777,12 +777,12 @@ mod tests {
         let ours = text(&shape, RUN, 4, 6);
         let first = format!(r#"{{"messageId":"a"}},{{"text":"{ours}","messageId":5}}"#);
         let batch = format!(r#"{{"payload":[{first},{{"messageId":"c","text":"hello"}}]}}"#);
-        let copy = Sighting::Copy { sender: 4, sequence: 6, id: Some(id("5")) };
-        assert_eq!(collect(&mut scanner, batch.as_bytes()), [copy, Sighting::Id(id("a"))]);
+        let copy = Recognized::Copy { sender: 4, sequence: 6, id: Some(id("5")) };
+        assert_eq!(collect(&mut scanner, batch.as_bytes()), [copy, Recognized::Id(id("a"))]);
 
         let mut scanner = Scanner::new(&Dialect::raw(), &shape, RUN);
         let three: String = (0..3).map(|n| text(&shape, RUN, 0, n)).collect();
-        let copy = |sequence| Sighting::Copy { sender: 0, sequence, id: None };
+        let copy = |sequence| Recognized::Copy { sender: 0, sequence, id: None };
         assert_eq!(collect(&mut scanner, three.as_bytes()), [copy(0), copy(1), copy(2)]);
     }
 
@@ -805,7 +805,7 @@ mod tests {
                 for said in sentences {
                     for message in [said.to_owned(), push_node_copy(said, 7)] {
                         let seen = collect(&mut scanner, message.as_bytes());
-                        assert_eq!(seen, [Sighting::Foreign], "{payload_bytes}: {message}");
+                        assert_eq!(seen, [Recognized::Foreign], "{payload_bytes}: {message}");
                     }
                 }
             }
@@ -820,7 +820,7 @@ mod tests {
                 let shape = shape(bytes);
                 let mut scanner = Scanner::new(&Dialect::dsatter(), &shape, run).after(first);
                 let copy = |nonce| push_node_copy(&text(&shape, nonce, 2, 9), 5);
-                let earlier = |nonce| Sighting::Earlier {
+                let earlier = |nonce| Recognized::Earlier {
                     run: nonce,
                     sender: 2,
                     sequence: 9,
@@ -831,11 +831,11 @@ mod tests {
                 }
                 for nonce in [first.wrapping_sub(1), run.wrapping_add(1)] {
                     let seen = collect(&mut scanner, copy(nonce).as_bytes());
-                    assert_eq!(seen, [Sighting::Foreign]);
+                    assert_eq!(seen, [Recognized::Foreign]);
                 }
                 // In one message with a copy of this run.
                 let both = format!("{}{}", copy(first), copy(run));
-                let ours = Sighting::Copy { sender: 2, sequence: 9, id: Some(id("10035")) };
+                let ours = Recognized::Copy { sender: 2, sequence: 9, id: Some(id("10035")) };
                 assert_eq!(collect(&mut scanner, both.as_bytes()), [ours, earlier(first)]);
             }
         }
@@ -848,7 +848,7 @@ mod tests {
         for dialect in dialects() {
             let mut scanner = Scanner::new(&dialect, &shape, RUN);
             for message in [replay.clone(), push_node_copy(&replay, 5)] {
-                assert_eq!(collect(&mut scanner, message.as_bytes()), [Sighting::Foreign]);
+                assert_eq!(collect(&mut scanner, message.as_bytes()), [Recognized::Foreign]);
             }
         }
     }
@@ -858,12 +858,12 @@ mod tests {
         let shape = shape(26);
         let probe = text(&shape, RUN, PROBE_SENDER, 0);
         let mut scanner = Scanner::new(&Dialect::raw(), &shape, RUN);
-        let copy = Sighting::Copy { sender: PROBE_SENDER, sequence: 0, id: None };
+        let copy = Recognized::Copy { sender: PROBE_SENDER, sequence: 0, id: None };
         assert_eq!(collect(&mut scanner, probe.as_bytes()), [copy]);
     }
 
     /// Scans `first`, so that it is remembered, and says what `second` then means.
-    fn after(dialect: &Dialect, run: u32, first: &str, second: &str) -> Vec<Sighting> {
+    fn after(dialect: &Dialect, run: u32, first: &str, second: &str) -> Vec<Recognized> {
         let mut scanner = Scanner::new(dialect, &shape(26), run);
         assert_eq!(collect(&mut scanner, first.as_bytes()).len(), 1);
         assert!(scanner.recognise(first.as_bytes()).is_some());
@@ -874,7 +874,7 @@ mod tests {
     fn a_copy_in_place_of_a_remembered_value_is_seen() {
         let bare = |sequence| text(&shape(26), RUN, 1, sequence);
         let message = |sender: &str| format!(r#"{{"text":"{}","sender":"{sender}"}}"#, bare(1));
-        let copy = |sequence| Sighting::Copy { sender: 1, sequence, id: None };
+        let copy = |sequence| Recognized::Copy { sender: 1, sequence, id: None };
         let seen = after(&Dialect::dsatter(), RUN, &message("u1"), &message(&bare(2)));
         assert_eq!(seen, [copy(1), copy(2)]);
     }
@@ -919,14 +919,14 @@ mod tests {
                 let ours = text(&shape(bytes), run, 3, 4);
                 let message = |body: &str| format!("[{before}{body}{after},\"{ours}\"]");
                 let mut scanner = Scanner::new(&dialect, &shape(bytes), run);
-                let copy = Sighting::Copy { sender: 3, sequence: 4, id: None };
+                let copy = Recognized::Copy { sender: 3, sequence: 4, id: None };
                 let (harmless, damaged) = (message(&wrong(&body)), message(&body));
                 for _ in 0..4 {
                     let seen = hear(&mut scanner, &frame(harmless.as_bytes()), harmless.as_bytes());
                     assert_eq!(seen, [copy], "{harmless}");
                 }
                 let seen = hear(&mut scanner, &frame(damaged.as_bytes()), damaged.as_bytes());
-                assert_eq!(seen, [copy, Sighting::Corrupt], "{damaged}");
+                assert_eq!(seen, [copy, Recognized::Corrupt], "{damaged}");
             }
         }
     }
@@ -937,7 +937,7 @@ mod tests {
         dialect.correlation = Some(Correlation { id_key: "id".into(), text_key: "t".into() });
         let ours = text(&shape(26), RUN, 1, 2);
         let message = |key: &str| format!(r#"{{"{key}":"5","t":"{ours}"}}"#);
-        let copy = Sighting::Copy { sender: 1, sequence: 2, id: Some(id("5")) };
+        let copy = Recognized::Copy { sender: 1, sequence: 2, id: Some(id("5")) };
         assert_eq!(after(&dialect, RUN, &message("k9"), &message("id")), [copy]);
     }
 
@@ -950,7 +950,7 @@ mod tests {
             format!("{word} {}", text(&shape, RUN, 1, u64::from(n)))
         });
         for (sequence, message) in words.by_ref().take(100).enumerate() {
-            let copy = Sighting::Copy { sender: 1, sequence: sequence as u64, id: None };
+            let copy = Recognized::Copy { sender: 1, sequence: sequence as u64, id: None };
             assert_eq!(collect(&mut scanner, message.as_bytes()), [copy]);
         }
         assert!(!scanner.layouts[0].learns());
@@ -967,11 +967,11 @@ mod tests {
         dialect.correlation = Some(Correlation { id_key: "k 1".into(), text_key: "t".into() });
         let mut scanner = Scanner::new(&dialect, &shape(26), RUN);
         let message = |key| format!(r#"{{"k {key}":"7","z":{{"k 1":"{key}"}}}}"#);
-        assert_eq!(collect(&mut scanner, message(2).as_bytes()), [Sighting::Id(id("2"))]);
-        assert_eq!(collect(&mut scanner, message(3).as_bytes()), [Sighting::Id(id("3"))]);
+        assert_eq!(collect(&mut scanner, message(2).as_bytes()), [Recognized::Id(id("2"))]);
+        assert_eq!(collect(&mut scanner, message(3).as_bytes()), [Recognized::Id(id("3"))]);
         let plain = |key| format!(r#"{{"k 1":"7","k {key}":"8"}}"#);
-        assert_eq!(collect(&mut scanner, plain(2).as_bytes()), [Sighting::Id(id("7"))]);
-        assert_eq!(collect(&mut scanner, plain(1).as_bytes()), [Sighting::Id(id("8"))]);
+        assert_eq!(collect(&mut scanner, plain(2).as_bytes()), [Recognized::Id(id("7"))]);
+        assert_eq!(collect(&mut scanner, plain(1).as_bytes()), [Recognized::Id(id("8"))]);
     }
 
     #[test]
@@ -984,7 +984,7 @@ mod tests {
             r#"{"a":"#.repeat(100),
             "}".repeat(100)
         );
-        let copy = Sighting::Copy { sender: 1, sequence: 2, id: None };
+        let copy = Recognized::Copy { sender: 1, sequence: 2, id: None };
         assert_eq!(collect(&mut scanner, deep.as_bytes()), [copy]);
     }
 }

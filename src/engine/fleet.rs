@@ -14,31 +14,31 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel}
 use std::thread;
 use std::time::Duration;
 
-use super::board::{Board, EndAll, Remote};
 use super::drain::DrainWatch;
 use super::orders::{Command, Probed, Report};
-use super::quorum;
 use super::ring::epoll::EpollRing;
 use super::ring::several::SeveralRings;
 use super::ring::uring::UringRing;
 use super::ring::{Ring, RingConfig};
 use super::spread::spread;
-use super::worker::{Directive, Lane, RowPlan, Worker};
+use super::worker::{Directive, TrialPlan, Worker, WorkerShard};
 use super::{EngineError, Phase, Progress, Stop, Surroundings, Watch};
 use crate::dialect::text::TextShape;
+use crate::engine::min_connected;
+use crate::engine::progress_board::{Board, EndAll, WorkerHandle};
 use crate::host::clock::{self, Clock, Monotonic};
 use crate::host::facts::{HostCounters, WORKER_THREADS};
 use crate::measure::connecting::{Connecting, Failure};
 use crate::measure::late::Past;
-use crate::measure::outcome::{Ending, Outcome, RunOutcome};
-use crate::measure::recorder::Seat;
+use crate::measure::outcome::{Ending, Outcome, TrialOutcome};
+use crate::measure::recorder::SocketId;
 use crate::measure::sent::{SentTimes, share};
 use crate::measure::series::{Collector, INTERVAL};
 use crate::measure::tally::{Row, Tally};
-use crate::measure::verdict;
 use crate::plan::Plan;
-use crate::plan::engine::Engine;
+use crate::plan::backend::Engine;
 use crate::units::Nanos;
+use crate::verdict;
 
 /// How often the coordinator looks at the workers: often enough to end a row without a pause that a
 /// person feels, seldom enough to cost a shared core nothing.
@@ -75,7 +75,7 @@ pub fn run(
         drop(report);
         let board = &board;
         let _end = EndAll(board);
-        let hears = |seats: &Vec<Seat>| {
+        let hears = |seats: &Vec<SocketId>| {
             seats.iter().filter(|seat| seat.node as usize == plan.push_node).count()
         };
         let hearing = slices.iter().map(hears).collect();
@@ -98,7 +98,7 @@ pub fn run(
 /// A worker's thread.
 struct Thread<'a> {
     plan: &'a Plan,
-    seats: &'a [Seat],
+    seats: &'a [SocketId],
     index: usize,
     board: &'a Board,
     inbox: Receiver<Command>,
@@ -138,7 +138,7 @@ impl Thread<'_> {
     fn work<R: Ring>(&self, cpu: usize, ring: R) -> io::Result<()> {
         let mut rng = fastrand::Rng::with_seed(self.plan.key_seed());
         let rng = (0..=self.index).map(|_| rng.fork()).last().unwrap_or(rng);
-        let lane = Lane { index: self.index, of: self.plan.workers() };
+        let lane = WorkerShard { index: self.index, of: self.plan.workers() };
         let mut worker = Worker::new(self.plan, ring, Monotonic, self.seats, rng).in_lane(lane);
         self.tell(Report::Built);
         loop {
@@ -150,7 +150,8 @@ impl Thread<'_> {
                 }
                 Err(TryRecvError::Disconnected) => return Ok(()),
             };
-            let mut remote = Remote::new(self.board, self.index, || self.tell(Report::Complete));
+            let mut remote =
+                WorkerHandle::new(self.board, self.index, || self.tell(Report::Complete));
             match command {
                 Command::Connect => {
                     let failures = worker.connect(&mut remote)?;
@@ -311,7 +312,7 @@ impl Coordinator<'_> {
             let hears = |failure: &&Failure| failure.seat.node as usize == self.plan.push_node;
             self.hearing[worker] -= failures.iter().filter(hears).count();
         }
-        quorum::reached(self.plan, &self.connecting, &self.hearing)
+        min_connected::reached(self.plan, &self.connecting, &self.hearing)
     }
 
     fn row(
@@ -320,11 +321,11 @@ impl Coordinator<'_> {
         text: &TextShape,
         run: u32,
         is_last: bool,
-    ) -> Result<RunOutcome, EngineError> {
+    ) -> Result<TrialOutcome, EngineError> {
         let counts: Arc<[u32]> = share(messages, self.plan.push_sockets).into();
         let sent = Arc::new(SentTimes::new(&counts));
         let schedule = self.plan.shape.schedule(messages);
-        let plan = RowPlan {
+        let plan = TrialPlan {
             run,
             text: text.clone(),
             counts,
@@ -368,7 +369,7 @@ impl Coordinator<'_> {
         outcome.started_unix_ms = started_unix_ms;
         let process_cpu = host_before.process_cpu.zip(host_after.process_cpu);
         outcome.process_cpu = process_cpu.map(|(before, after)| after.since(before));
-        outcome.caveats = verdict::judge(&verdict::Facts {
+        outcome.caveats = verdict::judge(&verdict::Evidence {
             outcome: &outcome,
             rate: self.plan.shape.rate(),
             host_before: &host_before,
@@ -384,7 +385,7 @@ impl Coordinator<'_> {
     }
 
     /// Ends a row that is laid out and has not begun: nothing of it leaves.
-    fn called_off(&mut self) -> Result<RunOutcome, EngineError> {
+    fn called_off(&mut self) -> Result<TrialOutcome, EngineError> {
         self.board.direct(Directive::End);
         self.tell(|| Command::Go(Monotonic.now()));
         self.await_all(|_, _| None, |report| matches!(report, Report::Done(_)).then_some(()))?;

@@ -11,26 +11,26 @@
 //! - [`drain`]: when a row is over
 //! - `settle`: how long the line must be quiet then
 //! - [`spread`]: which socket lives on which core
-//! - `quorum`: whether enough sockets are there
+//! - `min_connected`: whether enough sockets are there
 //! - `orders`: what workers are told and answer
-//! - `board`: what workers tell and are told while they run
+//! - `progress_board`: what workers tell and are told while they run
 //! - [`fleet`]: all cores, the phases of a run
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::host::audit::Shortfall;
-use crate::measure::outcome::{Interval, RunOutcome};
-use crate::measure::verdict::Beside;
+use crate::audit::Shortfall;
+use crate::measure::outcome::{Interval, TrialOutcome};
 use crate::plan::Plan;
+use crate::verdict::Beside;
 
-mod board;
 pub mod drain;
 pub mod fleet;
 pub mod frames;
+mod min_connected;
 mod orders;
 mod pacing;
-mod quorum;
+mod progress_board;
 pub mod ring;
 mod session;
 mod settle;
@@ -99,7 +99,7 @@ pub trait Watch {
     /// Before the row of so many messages so many sockets were connected again that had been lost.
     fn reconnected(&mut self, _messages: u64, _sockets: u64) {}
     /// A row is over.
-    fn row(&mut self, plan: &Plan, run: &RunOutcome);
+    fn row(&mut self, plan: &Plan, run: &TrialOutcome);
 }
 
 /// Why a plan could not be run to a report.

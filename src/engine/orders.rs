@@ -1,14 +1,14 @@
 //! What coordinator and workers say to each other between the phases.
 //!
-//! Belongs here: the words. Does not: who says what when (`fleet`), what is told while a phase runs (`board`).
+//! Belongs here: the words. Does not: who says what when (`fleet`), what is told while a phase runs (`progress_board`).
 
 use std::io;
 
-use super::worker::{Reconnected, RowPlan};
+use super::worker::{Reconnected, TrialPlan};
 use crate::dialect::text::TextShape;
-use crate::measure::connecting::{Dialled, Failure};
-use crate::measure::interval::Port;
-use crate::measure::recorder::Seat;
+use crate::measure::connecting::{ConnectRecord, Failure};
+use crate::measure::interval::IntervalSink;
+use crate::measure::recorder::SocketId;
 use crate::measure::tally::Tally;
 use crate::units::Nanos;
 
@@ -17,16 +17,16 @@ pub(super) enum Command {
     Connect,
     Probe { text: TextShape, run: u32 },
     Reconnect,
-    Prepare(RowPlan, Port),
+    Prepare(TrialPlan, IntervalSink),
     Go(Nanos),
     Goodbye,
 }
 
 /// What came of a worker's probes.
 pub(super) struct Probed {
-    pub(super) unseen: Vec<Seat>,
+    pub(super) unseen: Vec<SocketId>,
     /// What one of them heard instead.
-    pub(super) heard: Option<(Seat, String)>,
+    pub(super) heard: Option<(SocketId, String)>,
     /// A push socket heard its own, where it should not.
     pub(super) hears_itself: bool,
     pub(super) failures: Vec<Failure>,
@@ -35,7 +35,7 @@ pub(super) struct Probed {
 /// What a worker answers.
 pub(super) enum Report {
     Built,
-    Connected(Vec<Failure>, Box<Dialled>),
+    Connected(Vec<Failure>, Box<ConnectRecord>),
     Probed(Box<Probed>),
     Reconnected(Box<Reconnected>),
     Ready,

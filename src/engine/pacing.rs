@@ -1,6 +1,6 @@
 //! Being in time: how to wait for a deadline, and whose message is next.
 //!
-//! Belongs here: pure decisions. Does not: waiting (`ring`), the schedule itself (`plan::schedule`).
+//! Belongs here: pure decisions. Does not: waiting (`ring`), the schedule itself (`load::schedule`).
 //!
 //! A sleep in the kernel wakes 22 to 40 µs late at the median, and later on a busy host. So the last
 //! stretch before a deadline is polled instead: that is late by less than a microsecond, and costs

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::ring::Slot;
-use crate::measure::recorder::Seat;
+use crate::measure::recorder::SocketId;
 use crate::units::Nanos;
 use crate::wire::decoder::Decoder;
 use crate::wire::encode;
@@ -47,7 +47,7 @@ impl Phase {
 
 /// What the kernel is sending for a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Flight {
+pub(super) enum InFlightSend {
     /// Nothing.
     None,
     /// Upgrade request or control frame, in a buffer of the outbox.
@@ -70,9 +70,9 @@ pub(super) struct Upgrade {
 /// One of our sockets.
 #[derive(Debug)]
 pub(super) struct Session {
-    pub(super) seat: Seat,
+    pub(super) seat: SocketId,
     pub(super) phase: Phase,
-    pub(super) flight: Flight,
+    pub(super) flight: InFlightSend,
     pub(super) decoder: Decoder,
     pub(super) upgrade: Option<Box<Upgrade>>,
     /// When the connect began; of an open socket, when bytes last came or left.
@@ -86,11 +86,11 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(seat: Seat, max_message_bytes: usize) -> Self {
+    pub(super) fn new(seat: SocketId, max_message_bytes: usize) -> Self {
         Self {
             seat,
             phase: Phase::Idle,
-            flight: Flight::None,
+            flight: InFlightSend::None,
             decoder: Decoder::new(max_message_bytes),
             upgrade: None,
             since: Nanos::ZERO,

@@ -2,7 +2,7 @@
 //!
 //! Belongs here: a pure function of the plan. Does not: threads (`fleet`).
 
-use crate::measure::recorder::Seat;
+use crate::measure::recorder::SocketId;
 use crate::plan::Plan;
 
 /// Which sockets each worker holds.
@@ -12,14 +12,14 @@ use crate::plan::Plan;
 /// push sockets and receive sockets of the push node are such. The rest goes where the fewest are.
 ///
 /// Sockets are numbered over the run: push sockets first, then receive sockets, node by node in turn.
-pub fn spread(plan: &Plan) -> Vec<Vec<Seat>> {
+pub fn spread(plan: &Plan) -> Vec<Vec<SocketId>> {
     let workers = plan.workers();
-    let mut slices: Vec<Vec<Seat>> = vec![Vec::new(); workers];
+    let mut slices: Vec<Vec<SocketId>> = vec![Vec::new(); workers];
     for socket in 0..plan.push_sockets {
-        slices[socket as usize % workers].push(Seat { socket, node: plan.push_node as u32 });
+        slices[socket as usize % workers].push(SocketId { socket, node: plan.push_node as u32 });
     }
     let nodes = plan.nodes.len() as u32;
-    let receiver = |i: u32| Seat { socket: plan.push_sockets + i, node: i % nodes };
+    let receiver = |i: u32| SocketId { socket: plan.push_sockets + i, node: i % nodes };
     let receivers = (0..nodes * plan.receivers_per_node).map(receiver);
     let (hearing, others): (Vec<_>, Vec<_>) =
         receivers.partition(|seat| seat.node as usize == plan.push_node);

@@ -1,7 +1,7 @@
 //! What the control groups that hold this process grant, and what they have taken.
 //!
 //! Belongs here: versions 1 and 2 of control groups, the tightest of a group and those above it. Does
-//! not: what follows from it (`limits`, `audit`, `measure::verdict`).
+//! not: what follows from it (`limits`, `audit`, `verdict`).
 //!
 //! See cgroups(7), Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/.
 

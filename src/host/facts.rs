@@ -2,7 +2,7 @@
 //!
 //! Belongs here: reading `/proc` and `/sys`, tolerant of whatever a container hides or an old kernel
 //! lacks: what cannot be read is `None`, never an error and never zero. Does not: what follows from
-//! it (`measure::verdict`), limits that stop a run (`host::limits`).
+//! it (`verdict`), limits that stop a run (`host::limits`).
 //!
 //! Every parser is a pure function over a file's text, tested on texts of real hosts.
 

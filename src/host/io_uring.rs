@@ -154,7 +154,7 @@ impl Facts {
         Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
     }
 
-    pub(super) fn is_old(&self) -> bool {
+    pub(crate) fn is_old(&self) -> bool {
         self.version().is_some_and(|version| version < OLDEST)
     }
 }

@@ -9,15 +9,12 @@ use std::path::Path;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::cgroup::Cgroups;
+use super::process_limits::{MapLimit, OWN_MAPPINGS, hard_limit, kilobytes, map_limit};
 use crate::units::{Bytes, Count};
 
 /// Descriptors beside the sockets: standard streams, a ring for each worker, the result file, the
 /// cluster's pipes, and what the libraries below us hold for a moment.
 pub const OWN_DESCRIPTORS: u64 = 64;
-
-/// Memory that is mapped beside the plan's: stacks, allocators, libraries. A run of ten messages ends well
-/// with 30 MiB, and is aborted with 10.
-const OWN_MAPPINGS: u64 = 32 << 20;
 
 /// The widest range that leaves the privileged ports alone.
 const WIDEST_PORTS: u64 = 65_535 - 1_024 + 1;
@@ -39,7 +36,7 @@ impl DirectRings {
 
 /// What the plan needs of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Need {
+pub struct ResourceDemand {
     /// All sockets.
     pub sockets: u64,
     /// None where the sockets live in the process's table.
@@ -50,7 +47,7 @@ pub struct Need {
     pub sockets_to_busiest: u64,
     /// The URL of that node.
     pub busiest: String,
-    /// Addresses and ports are dealt by the plan, which has checked them (`plan::origins`).
+    /// Addresses and ports are dealt by the plan, which has checked them (`plan::local_addrs`).
     pub own_origins: bool,
     /// Memory by purpose, in bytes.
     pub memory: Vec<(&'static str, u64)>,
@@ -58,7 +55,7 @@ pub struct Need {
     pub tasks: u64,
 }
 
-impl Need {
+impl ResourceDemand {
     /// Descriptors of all sockets and of everything else.
     pub fn descriptors(&self) -> u64 {
         let most = self.direct_rings.map_or(self.sockets, DirectRings::descriptors);
@@ -66,7 +63,7 @@ impl Need {
     }
 
     /// What most of the descriptors are, in words.
-    pub(super) fn descriptors_of(&self) -> String {
+    pub(crate) fn descriptors_of(&self) -> String {
         let Some(DirectRings { rings, bells }) = self.direct_rings else {
             return format!("{} sockets", Count(self.sockets));
         };
@@ -93,27 +90,9 @@ impl Need {
     }
 }
 
-/// A limit of this process on what it may map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MapLimit {
-    /// Of the limit, as a shell and the kernel call it.
-    pub name: &'static str,
-    /// In bytes.
-    pub limit: u64,
-    /// What is mapped already.
-    pub used: u64,
-}
-
-impl MapLimit {
-    /// What a plan may take.
-    pub const fn free(&self) -> u64 {
-        self.limit.saturating_sub(self.used).saturating_sub(OWN_MAPPINGS)
-    }
-}
-
 /// What the host gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct HostLimits {
     /// `RLIMIT_NOFILE`, soft; `u64::MAX` without a limit.
     pub nofile: u64,
     /// `fs.file-max` without what is open already; `u64::MAX` where the host does not say.
@@ -236,7 +215,7 @@ pub enum LimitError {
 }
 
 /// What lets more of them be started.
-pub(super) const fn more_tasks() -> &'static str {
+pub(crate) const fn more_tasks() -> &'static str {
     "raise docker's --pids-limit, systemd's TasksMax= or Kubernetes' podPidsLimit, or lower --nodes \
      or --cores"
 }
@@ -272,7 +251,7 @@ pub fn raise_descriptors() {
 ///
 /// # Errors
 /// What there is too little of.
-pub fn check(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+pub fn check(facts: &HostLimits, need: &ResourceDemand) -> Result<(), LimitError> {
     ports(facts, need)?;
     memory(facts, need)?;
     tasks(facts, need.tasks)?;
@@ -282,13 +261,16 @@ pub fn check(facts: &Facts, need: &Need) -> Result<(), LimitError> {
 }
 
 /// Open files of the whole host alone.
-pub(super) fn files(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+pub(crate) fn files(facts: &HostLimits, need: &ResourceDemand) -> Result<(), LimitError> {
     let (needed, free) = (need.files(), facts.files_free);
     if needed <= free { Ok(()) } else { Err(LimitError::Files { needed, free }) }
 }
 
 /// Descriptors of an embedded node alone.
-pub(super) fn cluster_descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+pub(crate) fn cluster_descriptors(
+    facts: &HostLimits,
+    need: &ResourceDemand,
+) -> Result<(), LimitError> {
     match need.embedded_busiest {
         Some(connections) if connections.saturating_add(OWN_DESCRIPTORS) > facts.nofile => {
             Err(LimitError::ClusterDescriptors { connections, limit: facts.nofile })
@@ -298,7 +280,7 @@ pub(super) fn cluster_descriptors(facts: &Facts, need: &Need) -> Result<(), Limi
 }
 
 /// Descriptors of our own process alone.
-pub(super) fn descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+pub(crate) fn descriptors(facts: &HostLimits, need: &ResourceDemand) -> Result<(), LimitError> {
     let needed = need.descriptors();
     if needed <= facts.nofile {
         return Ok(());
@@ -313,7 +295,7 @@ pub(super) fn descriptors(facts: &Facts, need: &Need) -> Result<(), LimitError> 
 
 /// Sockets to different nodes share local ports (the kernel looks at both ends of a connection),
 /// so the busiest node decides.
-pub(super) fn ports(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+pub(crate) fn ports(facts: &HostLimits, need: &ResourceDemand) -> Result<(), LimitError> {
     let available = facts.ports_available();
     if need.own_origins || need.sockets_to_busiest <= available {
         return Ok(());
@@ -330,7 +312,7 @@ pub(super) fn ports(facts: &Facts, need: &Need) -> Result<(), LimitError> {
 ///
 /// # Errors
 /// When they are too low.
-pub fn mappings(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+pub fn mappings(facts: &HostLimits, need: &ResourceDemand) -> Result<(), LimitError> {
     let needed = need.memory_bytes();
     match facts.mappings {
         Some(limit) if needed >= limit.free() => Err(LimitError::Mappings { needed, limit }),
@@ -339,7 +321,7 @@ pub fn mappings(facts: &Facts, need: &Need) -> Result<(), LimitError> {
 }
 
 /// Memory alone.
-pub(super) fn memory(facts: &Facts, need: &Need) -> Result<(), LimitError> {
+pub(crate) fn memory(facts: &HostLimits, need: &ResourceDemand) -> Result<(), LimitError> {
     mappings(facts, need)?;
     let needed = need.memory_bytes();
     match facts.memory_bytes {
@@ -355,14 +337,14 @@ pub(super) fn memory(facts: &Facts, need: &Need) -> Result<(), LimitError> {
 ///
 /// # Errors
 /// When fewer may be started.
-pub fn tasks(facts: &Facts, needed: u64) -> Result<(), LimitError> {
+pub fn tasks(facts: &HostLimits, needed: u64) -> Result<(), LimitError> {
     match facts.tasks_free {
         Some(free) if needed > free => Err(LimitError::Tasks { needed, free }),
         _ => Ok(()),
     }
 }
 
-impl Facts {
+impl HostLimits {
     /// Reads them from this host. What cannot be read is taken at the kernel's default.
     pub fn read() -> Self {
         let nofile = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -401,36 +383,6 @@ impl Facts {
     }
 }
 
-/// `Max open files  1024  1048576  files` (/proc/self/limits): the soft limit.
-pub(super) fn soft_limit(limits: &str, name: &str) -> Option<u64> {
-    limit(limits, name, 0)
-}
-
-/// Of those that bound mappings, the one that leaves least.
-fn map_limit(limits: &str, status: &str) -> Option<MapLimit> {
-    let bounds = [
-        ("Max address space", "VmSize:", "ulimit -v, RLIMIT_AS"),
-        ("Max data size", "VmData:", "ulimit -d, RLIMIT_DATA"),
-    ];
-    let bound = |(limit, used, name)| {
-        let limit = soft_limit(limits, limit).filter(|&limit| limit != u64::MAX)?;
-        Some(MapLimit { name, limit, used: kilobytes(status, used).unwrap_or(0) })
-    };
-    bounds.into_iter().filter_map(bound).min_by_key(MapLimit::free)
-}
-
-fn hard_limit(limits: &str, name: &str) -> Option<u64> {
-    limit(limits, name, 1)
-}
-
-fn limit(limits: &str, name: &str, column: usize) -> Option<u64> {
-    let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
-    match line.split_whitespace().nth(column)? {
-        "unlimited" => Some(u64::MAX),
-        number => number.parse().ok(),
-    }
-}
-
 fn least(a: Option<u64>, b: Option<u64>) -> Option<u64> {
     [a, b].into_iter().flatten().min()
 }
@@ -464,16 +416,12 @@ fn mem_available(text: &str) -> Option<u64> {
     kilobytes(text, "MemAvailable:")
 }
 
-fn kilobytes(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::process_limits::soft_limit;
 
-    const DEBIAN: Facts = Facts {
+    const DEBIAN: HostLimits = HostLimits {
         nofile: 20_000,
         files_free: 2_465_156,
         nr_open: 1_048_576,
@@ -484,10 +432,10 @@ mod tests {
         tasks_free: None,
     };
 
-    fn need(sockets: u64, sockets_to_busiest: u64) -> Need {
+    fn need(sockets: u64, sockets_to_busiest: u64) -> ResourceDemand {
         let memory = vec![("frames", 1 << 20), ("ledger", 2 << 20)];
         let busiest = "ws://10.0.0.7:1/".to_owned();
-        Need {
+        ResourceDemand {
             sockets,
             direct_rings: None,
             embedded_busiest: None,
@@ -499,7 +447,7 @@ mod tests {
         }
     }
 
-    fn refusal(facts: &Facts, need: &Need) -> String {
+    fn refusal(facts: &HostLimits, need: &ResourceDemand) -> String {
         check(facts, need).unwrap_err().to_string()
     }
 
@@ -527,22 +475,22 @@ mod tests {
     #[test]
     fn sockets_in_the_tables_of_rings_take_no_descriptors_of_the_process() {
         let rings = DirectRings { rings: 11, bells: 1 };
-        let direct = Need { direct_rings: Some(rings), ..need(200_005, 3) };
+        let direct = ResourceDemand { direct_rings: Some(rings), ..need(200_005, 3) };
         assert_eq!(check(&DEBIAN, &direct), Ok(()));
-        let few = Facts { files_free: 150_000, ..DEBIAN };
+        let few = HostLimits { files_free: 150_000, ..DEBIAN };
         let text = refusal(&few, &direct);
         assert!(text.contains("needs 200 081, fs.file-max leaves 150 000"), "{text}");
-        let both_ends = Need { embedded_busiest: Some(3), ..direct };
+        let both_ends = ResourceDemand { embedded_busiest: Some(3), ..direct };
         assert!(refusal(&few, &both_ends).contains("needs 400 086"), "the far end is here, too");
     }
 
     #[test]
     fn rings_and_the_bells_of_their_workers_are_descriptors_themselves() {
-        let of = |rings, bells| Need {
+        let of = |rings, bells| ResourceDemand {
             direct_rings: Some(DirectRings { rings, bells }),
             ..need(1_000_000, 3)
         };
-        let small = Facts { nofile: 100, ..DEBIAN };
+        let small = HostLimits { nofile: 100, ..DEBIAN };
         assert_eq!(check(&small, &of(33, 3)), Ok(()));
         let text = refusal(&small, &of(33, 4));
         let arithmetic = "needs 101 (33 rings with tables of their own for the sockets + 4 eventfds of \
@@ -554,7 +502,7 @@ mod tests {
 
     #[test]
     fn a_node_of_the_embedded_cluster_has_the_same_limit_as_we() {
-        let of = |busiest| Need { embedded_busiest: Some(busiest), ..need(10, 3) };
+        let of = |busiest| ResourceDemand { embedded_busiest: Some(busiest), ..need(10, 3) };
         assert_eq!(check(&DEBIAN, &of(19_936)), Ok(()));
         let text = refusal(&DEBIAN, &of(19_937));
         assert!(text.contains("takes 19 937 connections") && text.contains("--nodes"), "{text}");
@@ -562,7 +510,7 @@ mod tests {
 
     #[test]
     fn ports_are_counted_per_node_not_over_all_sockets() {
-        let facts = Facts { nofile: 1_000_000, ..DEBIAN };
+        let facts = HostLimits { nofile: 1_000_000, ..DEBIAN };
         assert_eq!(check(&facts, &need(84_696, 28_232)), Ok(()));
         assert_eq!(
             refusal(&facts, &need(28_233, 28_233)),
@@ -570,18 +518,18 @@ mod tests {
              net.ipv4.ip_local_port_range=32768 60999 leaves 28 232: give --source-ip 3 of this \
              host's addresses, or run `sudo sysctl -w net.ipv4.ip_local_port_range='1024 65535'`"
         );
-        let wide = Facts { ports: (1_024, 65_535), ..facts };
+        let wide = HostLimits { ports: (1_024, 65_535), ..facts };
         assert_eq!(check(&wide, &need(64_512, 64_512)), Ok(()));
         let text = refusal(&wide, &need(64_513, 64_513));
         assert!(text.contains("give --source-ip 3 of"), "{text}");
         assert!(text.contains("spread the sockets over more nodes"), "{text}");
-        let own_origins = Need { own_origins: true, ..need(84_696, 84_696) };
+        let own_origins = ResourceDemand { own_origins: true, ..need(84_696, 84_696) };
         assert_eq!(check(&facts, &own_origins), Ok(()), "the plan has counted its addresses");
     }
 
     #[test]
     fn reserved_ports_are_not_available() {
-        let facts = Facts { nofile: 1_000_000, reserved_ports: 2, ..DEBIAN };
+        let facts = HostLimits { nofile: 1_000_000, reserved_ports: 2, ..DEBIAN };
         assert!(refusal(&facts, &need(28_231, 28_231)).contains("leaves 28 230"));
         let range = (32_768, 60_999);
         assert_eq!(reserved_within("\n", range), 0);
@@ -598,8 +546,8 @@ mod tests {
         let limit = MapLimit { name: "ulimit -v, RLIMIT_AS", limit: 200 << 20, used: 100 << 20 };
         assert_eq!(mappings, Some(limit));
         assert_eq!(map_limit(&limits.replace("209715200", "unlimited"), status), None);
-        let facts = Facts { mappings, ..DEBIAN };
-        let need = |bytes| Need { memory: vec![("frames", bytes)], ..need(6, 6) };
+        let facts = HostLimits { mappings, ..DEBIAN };
+        let need = |bytes| ResourceDemand { memory: vec![("frames", bytes)], ..need(6, 6) };
         assert_eq!(check(&facts, &need((68 << 20) - 1)), Ok(()));
         let text = refusal(&facts, &need(68 << 20));
         assert!(text.contains("of 200 MiB (ulimit -v, RLIMIT_AS) 100 MiB are in use"), "{text}");
@@ -607,19 +555,19 @@ mod tests {
 
     #[test]
     fn a_plan_that_does_not_fit_into_memory_says_what_takes_it() {
-        let facts = Facts { memory_bytes: Some((3 << 20) - 1), ..DEBIAN };
+        let facts = HostLimits { memory_bytes: Some((3 << 20) - 1), ..DEBIAN };
         assert_eq!(
             refusal(&facts, &need(6, 6)),
             "too little memory: the plan needs 3.00 MiB (frames 1.00 MiB, ledger 2.00 MiB), \
              3.00 MiB are available: lower --messages, --receivers-per-node or --frame-memory"
         );
-        let silent = Facts { memory_bytes: None, ..DEBIAN };
+        let silent = HostLimits { memory_bytes: None, ..DEBIAN };
         assert_eq!(check(&silent, &need(6, 6)), Ok(()));
     }
 
     #[test]
     fn a_plan_that_starts_more_than_its_control_group_lets_it_is_refused_before_it_does() {
-        let facts = |free| Facts { tasks_free: Some(free), ..DEBIAN };
+        let facts = |free| HostLimits { tasks_free: Some(free), ..DEBIAN };
         assert_eq!(check(&facts(11), &need(6, 6)), Ok(()));
         assert_eq!(
             refusal(&facts(10), &need(6, 6)),
@@ -646,7 +594,7 @@ mod tests {
     #[test]
     fn this_host_can_open_the_sockets_of_the_default_plan_once_the_limit_is_raised() {
         raise_descriptors();
-        assert_eq!(check(&Facts::read(), &need(6, 4)), Ok(()));
+        assert_eq!(check(&HostLimits::read(), &need(6, 4)), Ok(()));
         let limit = getrlimit(Resource::Nofile);
         assert_eq!(limit.current, limit.maximum);
     }

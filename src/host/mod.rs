@@ -3,7 +3,6 @@
 //! Belongs here: recorded facts, and pure rules over them that end in a decision or in an error
 //! which says what to do. Does not: what to run (`plan`), io_uring itself (`engine::ring`).
 
-pub mod audit;
 mod cgroup;
 pub mod clock;
 pub mod cpus;
@@ -11,6 +10,8 @@ pub mod facts;
 pub mod io_uring;
 pub mod limits;
 pub mod ports;
+pub mod process_limits;
+pub mod socket_cost;
 pub mod topology;
 
 /// Why this host cannot run the plan. One line each, with the remedy.

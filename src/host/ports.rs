@@ -2,7 +2,7 @@
 //!
 //! Belongs here: reading the kernel's range and the ports taken out of it, and asking whether an
 //! address is this host's. Does not: how many a plan needs (`limits`), who gets which
-//! (`plan::origins`).
+//! (`plan::local_addrs`).
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

@@ -1,12 +1,12 @@
 //! What connecting came to: how many sockets, how fast, and why some are not there.
 //!
 //! Belongs here: merging what the workers saw, and what the sockets that are left out mean for a row.
-//! Does not: connecting (`engine`), who may be left out (`plan::dialing`).
+//! Does not: connecting (`engine`), who may be left out (`plan::connect_options`).
 
 use std::collections::BTreeMap;
 
 use super::latencies::Latencies;
-use super::recorder::Seat;
+use super::recorder::SocketId;
 use crate::plan::Plan;
 use crate::units::Nanos;
 
@@ -14,7 +14,7 @@ use crate::units::Nanos;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Which socket, to which node.
-    pub seat: Seat,
+    pub seat: SocketId,
     /// `open`, `connect`, `upgrade`, `session`.
     pub phase: &'static str,
     /// One clause.
@@ -36,7 +36,7 @@ pub struct FailedSockets {
 
 /// One worker's share of the connecting.
 #[derive(Clone, Debug, Default)]
-pub struct Dialled {
+pub struct ConnectRecord {
     /// From the start of a connect to its end, of those that succeeded.
     pub connect: Latencies,
     /// From the request to the whole answer, of those that were accepted.
@@ -56,11 +56,11 @@ pub struct Connecting {
     pub connected: u64,
     /// From the start until the last socket was ready or given up.
     pub wall: Nanos,
-    /// See [`Dialled::connect`].
+    /// See [`ConnectRecord::connect`].
     pub connect: Latencies,
-    /// See [`Dialled::upgrade`].
+    /// See [`ConnectRecord::upgrade`].
     pub upgrade: Latencies,
-    /// See [`Dialled::ports_passed_over`].
+    /// See [`ConnectRecord::ports_passed_over`].
     pub ports_passed_over: u64,
     /// Push sockets among those that are not there.
     pub push_failed: u64,
@@ -70,7 +70,12 @@ pub struct Connecting {
 
 impl Connecting {
     /// Merges what the workers saw; it began at `start`.
-    pub fn merge(plan: &Plan, start: Nanos, shares: &[Dialled], failures: &[Failure]) -> Self {
+    pub fn merge(
+        plan: &Plan,
+        start: Nanos,
+        shares: &[ConnectRecord],
+        failures: &[Failure],
+    ) -> Self {
         let sockets = plan.sockets();
         let mut all = Self { sockets, connected: sockets, ..Self::default() };
         for share in shares {
@@ -119,14 +124,14 @@ mod tests {
     use crate::plan::fixture;
 
     fn failure(node: u32, phase: &'static str, reason: &str) -> Failure {
-        Failure { seat: Seat { socket: 2 + node, node }, phase, reason: reason.to_owned() }
+        Failure { seat: SocketId { socket: 2 + node, node }, phase, reason: reason.to_owned() }
     }
 
     #[test]
     fn failures_are_counted_by_node_phase_and_reason_and_every_socket_once() {
         let refused = || failure(1, "connect", "refused");
         let first = [refused(), refused(), failure(0, "connect", "refused")];
-        let mut share = Dialled { settled_at: Nanos(1_500), ..Dialled::default() };
+        let mut share = ConnectRecord { settled_at: Nanos(1_500), ..ConnectRecord::default() };
         share.connect.record(Nanos(10));
         let plan = fixture::plan(&[1, 2], |spec| {
             (spec.push_sockets, spec.receivers_per_node) = (3, Some(5));

@@ -71,7 +71,7 @@ impl Sent {
 
 /// What one worker recorded between two boundaries.
 #[derive(Debug)]
-pub struct Part {
+pub struct IntervalRecords {
     /// Where it begins.
     pub from: Nanos,
     /// Where it ends: nothing in it came at that time or later.
@@ -84,37 +84,37 @@ pub struct Part {
 
 /// What a worker hands full sets to, and gets empty ones from.
 #[derive(Debug)]
-pub struct Port {
-    full: SyncSender<Box<Part>>,
-    spare: Receiver<Box<Part>>,
+pub struct IntervalSink {
+    full: SyncSender<Box<IntervalRecords>>,
+    spare: Receiver<Box<IntervalRecords>>,
     length: Nanos,
 }
 
-/// The other end of a [`Port`].
+/// The other end of a [`IntervalSink`].
 #[derive(Debug)]
-pub struct Link {
-    full: Receiver<Box<Part>>,
-    spare: SyncSender<Box<Part>>,
+pub struct IntervalSource {
+    full: Receiver<Box<IntervalRecords>>,
+    spare: SyncSender<Box<IntervalRecords>>,
 }
 
 /// A port for intervals of `length` and its other end, with `empty` as the set on the way.
-pub fn link(length: Nanos, empty: Records) -> (Port, Link) {
+pub fn link(length: Nanos, empty: Records) -> (IntervalSink, IntervalSource) {
     let (full, parts) = sync_channel(SETS);
     let (back, spare) = sync_channel(SETS);
     let zero = Nanos::ZERO;
-    let part = Part { from: zero, until: zero, sent: Sent::default(), records: empty };
+    let part = IntervalRecords { from: zero, until: zero, sent: Sent::default(), records: empty };
     back.try_send(Box::new(part)).expect("an empty channel has room");
-    (Port { full, spare, length }, Link { full: parts, spare: back })
+    (IntervalSink { full, spare, length }, IntervalSource { full: parts, spare: back })
 }
 
-impl Link {
+impl IntervalSource {
     /// The next part that the worker handed over.
-    pub fn take(&self) -> Option<Box<Part>> {
+    pub fn take(&self) -> Option<Box<IntervalRecords>> {
         self.full.try_recv().ok()
     }
 
     /// Gives a part back, empty.
-    pub fn give_back(&self, mut part: Box<Part>) {
+    pub fn give_back(&self, mut part: Box<IntervalRecords>) {
         part.records.clear();
         // A worker that is gone needs none.
         let _ = self.spare.try_send(part);
@@ -124,7 +124,7 @@ impl Link {
 /// Where a worker is in the series.
 #[derive(Debug)]
 pub struct Intervals {
-    port: Option<Port>,
+    port: Option<IntervalSink>,
     grid: Grid,
     began: Nanos,
     /// Never, where nobody collects.
@@ -145,7 +145,7 @@ pub struct Rest {
 
 impl Intervals {
     /// Without a port the whole row is one interval.
-    pub fn new(port: Option<Port>) -> Self {
+    pub fn new(port: Option<IntervalSink>) -> Self {
         let zero = Nanos::ZERO;
         let sent = Sent::default();
         Self { port, grid: Grid::default(), began: zero, ends: Nanos::MAX, sent, slowest: zero }
@@ -251,7 +251,8 @@ mod tests {
         for at in [101, 109, 110, 125, 138] {
             record(&mut intervals, at);
         }
-        let spans = |part: &Part| (part.from.0, part.until.0, part.records.count(), part.sent);
+        let spans =
+            |part: &IntervalRecords| (part.from.0, part.until.0, part.records.count(), part.sent);
         let sent = |measured| Sent { warmup: 0, measured };
         let first = link.take().unwrap();
         assert_eq!(spans(&first), (100, 110, 2, sent(2)));

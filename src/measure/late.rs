@@ -12,10 +12,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::correlate::Key;
-use super::ledger::{Arrival, Ledger};
-use super::recorder::{Recorder, Seat};
+use super::ledger::{Classification, Ledger};
+use super::recorder::{Recorder, SocketId};
 use super::sent::SentTimes;
-use crate::plan::fan_out::FanOut;
+use crate::population::fan_out::FanOut;
 use crate::units::Nanos;
 
 /// Room in a worker's log beyond the copies that its earlier trials missed: for what comes twice.
@@ -145,7 +145,10 @@ impl Past {
     ///
     /// # Panics
     /// When a copy was credited twice or not at all.
-    pub(super) fn credit_all<'a>(&mut self, logs: impl Iterator<Item = (&'a [Seat], &'a LateLog)>) {
+    pub(super) fn credit_all<'a>(
+        &mut self,
+        logs: impl Iterator<Item = (&'a [SocketId], &'a LateLog)>,
+    ) {
         let before = self.all();
         let mut copies: Vec<(u32, LateCopy)> = Vec::new();
         let mut all = 0;
@@ -203,7 +206,7 @@ impl Past {
         let late = &mut trial.late;
         if !self.fan_out.must_hear(socket, sender.into()) {
             late.misdelivered += 1;
-        } else if let Some(Arrival::InOrder | Arrival::OutOfOrder { .. }) =
+        } else if let Some(Classification::InOrder | Classification::OutOfOrder { .. }) =
             trial.open.iter_mut().find_map(missed)
         {
             late.copies += 1;
@@ -272,8 +275,8 @@ mod tests {
         Key::from(u128::from(sequence) + 100)
     }
 
-    fn seats() -> Vec<Seat> {
-        vec![Seat { socket: 0, node: 0 }, Seat { socket: 1, node: 1 }]
+    fn seats() -> Vec<SocketId> {
+        vec![SocketId { socket: 0, node: 0 }, SocketId { socket: 1, node: 1 }]
     }
 
     fn text(run: u32, local: u32, sequence: u64, at: u64) -> LateCopy {

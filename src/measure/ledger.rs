@@ -11,7 +11,7 @@
 
 /// What one arrival was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrival {
+pub enum Classification {
     /// The first copy of this number, in order.
     InOrder,
     /// The first copy of this number, after a higher one: reordered in the sense of RFC 4737,
@@ -82,13 +82,13 @@ impl Ledger {
     /// # Panics
     /// `sequence` must be below the sender's count.
     #[inline]
-    pub fn arrive(&mut self, socket: usize, sender: usize, sequence: u32) -> Arrival {
+    pub fn arrive(&mut self, socket: usize, sender: usize, sequence: u32) -> Classification {
         let index = socket * self.counts.len() + sender;
         let stream = &mut self.streams[index];
         if sequence == stream.next && stream.floor == stream.next {
             stream.floor += 1;
             stream.next += 1;
-            return Arrival::InOrder;
+            return Classification::InOrder;
         }
         self.arrive_displaced(index, sequence)
     }
@@ -113,20 +113,20 @@ impl Ledger {
     }
 
     /// The path of streams with a gap, of duplicates, and of streams that must not be there.
-    fn arrive_displaced(&mut self, index: usize, sequence: u32) -> Arrival {
+    fn arrive_displaced(&mut self, index: usize, sequence: u32) -> Classification {
         let stream = &mut self.streams[index];
         if stream.floor == UNHEARD {
-            return Arrival::Misdelivered;
+            return Classification::Misdelivered;
         }
         let bits = &mut self.bitmaps[index * self.words..][..self.words];
         let (word, bit) = (sequence as usize / 64, 1_u64 << (sequence % 64));
         if sequence < stream.floor || bits[word] & bit != 0 {
-            return Arrival::Duplicate;
+            return Classification::Duplicate;
         }
         bits[word] |= bit;
         let arrival = match stream.next.checked_sub(sequence + 1) {
-            Some(behind @ 1..) => Arrival::OutOfOrder { behind },
-            _ => Arrival::InOrder,
+            Some(behind @ 1..) => Classification::OutOfOrder { behind },
+            _ => Classification::InOrder,
         };
         stream.next = stream.next.max(sequence + 1);
         if sequence == stream.floor {
@@ -185,13 +185,13 @@ mod tests {
     }
 
     impl Naive {
-        fn arrive(&mut self, sequence: u32) -> Arrival {
+        fn arrive(&mut self, sequence: u32) -> Classification {
             if !self.seen.insert(sequence) {
-                return Arrival::Duplicate;
+                return Classification::Duplicate;
             }
             let behind = self.highest.and_then(|highest| highest.checked_sub(sequence));
             self.highest = self.highest.max(Some(sequence));
-            behind.map_or(Arrival::InOrder, |behind| Arrival::OutOfOrder { behind })
+            behind.map_or(Classification::InOrder, |behind| Classification::OutOfOrder { behind })
         }
     }
 
@@ -226,7 +226,7 @@ mod tests {
         ) {
             let mut ledger = Ledger::new(1, &[700], |_, _| true);
             for &sequence in &order {
-                prop_assert_ne!(ledger.arrive(0, 0, sequence), Arrival::Duplicate);
+                prop_assert_ne!(ledger.arrive(0, 0, sequence), Classification::Duplicate);
             }
             prop_assert_eq!(ledger.missing(0, 0).count(), 0);
             prop_assert_eq!(ledger.streams[0].floor, 700);
@@ -236,11 +236,11 @@ mod tests {
     #[test]
     fn a_stream_returns_to_the_ordered_path_when_its_gap_is_filled() {
         let mut ledger = Ledger::new(1, &[10], |_, _| true);
-        assert_eq!(ledger.arrive(0, 0, 1), Arrival::InOrder);
-        assert_eq!(ledger.arrive(0, 0, 0), Arrival::OutOfOrder { behind: 1 });
+        assert_eq!(ledger.arrive(0, 0, 1), Classification::InOrder);
+        assert_eq!(ledger.arrive(0, 0, 0), Classification::OutOfOrder { behind: 1 });
         assert_eq!(ledger.streams[0].floor, ledger.streams[0].next);
-        assert_eq!(ledger.arrive(0, 0, 2), Arrival::InOrder);
-        assert_eq!(ledger.arrive(0, 0, 1), Arrival::Duplicate);
+        assert_eq!(ledger.arrive(0, 0, 2), Classification::InOrder);
+        assert_eq!(ledger.arrive(0, 0, 1), Classification::Duplicate);
     }
 
     proptest! {
@@ -253,7 +253,7 @@ mod tests {
                 let in_order = at_once.arrive_in_order(0, 0, first, many);
                 let each: Vec<_> = (first..first + many).map(|n| singly.arrive(0, 0, n)).collect();
                 if in_order {
-                    prop_assert!(each.iter().all(|arrival| *arrival == Arrival::InOrder));
+                    prop_assert!(each.iter().all(|arrival| *arrival == Classification::InOrder));
                 } else {
                     let again: Vec<_> = (first..first + many).map(|n| at_once.arrive(0, 0, n)).collect();
                     prop_assert_eq!(again, each);
@@ -267,10 +267,10 @@ mod tests {
     fn a_copy_on_a_stream_that_must_not_be_there_is_misdelivered_each_time() {
         let mut ledger = Ledger::new(2, &[4, 4], |socket, sender| socket == sender);
         for sequence in [3, 0, 1, 0, 3] {
-            assert_eq!(ledger.arrive(0, 1, sequence), Arrival::Misdelivered);
+            assert_eq!(ledger.arrive(0, 1, sequence), Classification::Misdelivered);
         }
-        assert_eq!(ledger.arrive(0, 0, 0), Arrival::InOrder);
-        assert_eq!(ledger.arrive(0, 0, 0), Arrival::Duplicate);
+        assert_eq!(ledger.arrive(0, 0, 0), Classification::InOrder);
+        assert_eq!(ledger.arrive(0, 0, 0), Classification::Duplicate);
         assert_eq!(ledger.missing(0, 1).count(), 0);
         assert_eq!(ledger.missing(1, 1).count(), 4);
     }

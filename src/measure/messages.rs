@@ -8,7 +8,7 @@ use super::outcome::{Class, Interval};
 use super::recorder::MessageTimes;
 use super::sent::SentTimes;
 use super::series::track;
-use crate::plan::schedule::Timetable;
+use crate::load::schedule::Timetable;
 use crate::units::Nanos;
 
 /// Where to look, and since when messages are measured.

@@ -6,7 +6,7 @@
 //! - [`connecting`]: how the sockets came to be there
 //! - [`sent`]: when each message was handed over
 //! - [`ledger`], [`correlate`]: which copies came
-//! - [`answers`]: which push sockets heard themselves
+//! - [`credits`]: which push sockets heard themselves
 //! - [`latencies`]: a histogram that knows its ends exactly
 //! - [`reordering`]: how far out of order they came
 //! - [`recorder`]: one worker's record of a row
@@ -15,12 +15,11 @@
 //! - [`tally`]: all workers' records become one
 //! - [`late`]: what comes when its trial is over
 //! - [`outcome`]: the result, plain data
-//! - [`percentile`], [`verdict`]: what may be said of it, and how far to trust it
+//! - [`percentile`]: what may be said of it; how far to trust it is the `verdict`
 
-pub mod answers;
 pub mod connecting;
 pub mod correlate;
-pub mod floor;
+pub mod credits;
 pub mod interval;
 pub mod late;
 pub mod latencies;
@@ -33,4 +32,3 @@ pub mod reordering;
 pub mod sent;
 pub mod series;
 pub mod tally;
-pub mod verdict;

@@ -292,7 +292,7 @@ pub struct WarmUp {
 
 /// One row: one number of messages.
 #[derive(Clone, Debug)]
-pub struct RunOutcome {
+pub struct TrialOutcome {
     /// Messages planned.
     pub messages: u64,
     /// Messages that the kernel took whole.
@@ -364,7 +364,7 @@ pub struct RunOutcome {
     pub caveats: Vec<Caveat>,
 }
 
-impl RunOutcome {
+impl TrialOutcome {
     /// The worst severity of the caveats.
     pub fn trust(&self) -> Trust {
         self.caveats.iter().map(|c| c.severity).max().unwrap_or(Trust::Ok)
@@ -412,7 +412,7 @@ fn rate(count: u64, time: Nanos) -> Option<f64> {
 }
 
 #[cfg(test)]
-impl RunOutcome {
+impl TrialOutcome {
     /// A row of one push socket in which nothing happened, for tests to fill in what they are about.
     pub(crate) fn nothing() -> Self {
         Self {
@@ -463,7 +463,7 @@ pub struct Outcome {
     /// How the sockets were connected; none where that was not to be told.
     pub connecting: Option<Connecting>,
     /// Rows that ran, in order.
-    pub runs: Vec<RunOutcome>,
+    pub runs: Vec<TrialOutcome>,
     /// Rows that did not run, and why.
     pub skipped: Vec<(u64, String)>,
     /// A signal ended it.
@@ -478,17 +478,17 @@ mod tests {
     use crate::units::Rate;
 
     /// A schedule of `messages`, kept to the nanosecond, each with two copies after `latency`.
-    fn kept(per_s: f64, messages: u64, latency: Nanos) -> RunOutcome {
+    fn kept(per_s: f64, messages: u64, latency: Nanos) -> TrialOutcome {
         let interval = 1e9 / per_s;
         let last = Nanos(((messages - 1) as f64 * interval).round() as u64);
-        RunOutcome {
+        TrialOutcome {
             messages,
             sent: messages,
             delivery: Delivery { delivered: 2 * messages, ..Delivery::default() },
             send_time: Some(last),
             receive_time: Some(last.plus(latency)),
             lag_ns: Some(Latencies::new()),
-            ..RunOutcome::nothing()
+            ..TrialOutcome::nothing()
         }
     }
 
@@ -505,15 +505,15 @@ mod tests {
     fn one_message_has_no_rate_and_what_did_not_happen_has_none() {
         let one = kept(1.0, 1, Nanos::from_millis(1));
         assert_eq!((one.sent_per_s(), one.copies_per_s()), (None, None));
-        let nothing = RunOutcome::nothing();
+        let nothing = TrialOutcome::nothing();
         assert_eq!((nothing.sent_per_s(), nothing.copies_per_s()), (None, None));
-        let lost = RunOutcome { receive_time: None, ..kept(1.0, 5, Nanos::ZERO) };
+        let lost = TrialOutcome { receive_time: None, ..kept(1.0, 5, Nanos::ZERO) };
         assert_eq!((lost.sent_per_s(), lost.copies_per_s()), (Some(1.0), None));
     }
 
     #[test]
     fn a_burst_is_divided_by_its_own_time() {
-        let burst = RunOutcome { lag_ns: None, ..kept(10.0, 11, Nanos::from_secs(1)) };
+        let burst = TrialOutcome { lag_ns: None, ..kept(10.0, 11, Nanos::from_secs(1)) };
         assert_eq!((burst.sent_per_s(), burst.copies_per_s()), (Some(11.0), Some(11.0)));
     }
 

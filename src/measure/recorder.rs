@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use super::answers::Answers;
 use super::correlate::{Attribution, Correlator, Key};
 use super::latencies::Latencies;
-use super::ledger::{Arrival, Ledger};
+use super::ledger::{Classification, Ledger};
 use super::reordering::Reordering;
 use super::sent::SentTimes;
-use crate::plan::fan_out::FanOut;
-use crate::plan::schedule::Timetable;
+use crate::load::schedule::Timetable;
+use crate::measure::credits::Answers;
+use crate::population::fan_out::FanOut;
 use crate::units::Nanos;
 
 /// When the copies of one message came, as one worker saw it.
@@ -41,7 +41,7 @@ impl MessageTimes {
 
 /// A socket as the recorder knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seat {
+pub struct SocketId {
     /// Number of the socket over the whole run: push sockets first.
     pub socket: u32,
     /// Index of its node in the plan.
@@ -174,7 +174,7 @@ pub struct OnSchedule {
 #[derive(Debug)]
 pub struct Recorder {
     /// This worker's sockets, by local index.
-    pub seats: Vec<Seat>,
+    pub seats: Vec<SocketId>,
     /// Copies that each of them expects.
     pub expected: Vec<u64>,
     /// Copies that each of them has got.
@@ -207,7 +207,7 @@ pub struct Recorder {
 impl Recorder {
     /// Lays out everything that a row needs on a worker with these sockets.
     pub fn new(
-        seats: Vec<Seat>,
+        seats: Vec<SocketId>,
         nodes: usize,
         senders: &[u32],
         fan_out: FanOut,
@@ -360,17 +360,17 @@ impl Recorder {
             return;
         };
         match self.ledger.arrive(local as usize, sender, sequence) {
-            Arrival::InOrder => {}
-            Arrival::OutOfOrder { behind } => {
+            Classification::InOrder => {}
+            Classification::OutOfOrder { behind } => {
                 self.counts.out_of_order += 1;
                 self.reordering.note(behind);
             }
-            Arrival::Duplicate => {
+            Classification::Duplicate => {
                 self.counts.duplicate += 1;
                 self.straggler = self.straggler.max(at.since(sent));
                 return;
             }
-            Arrival::Misdelivered => {
+            Classification::Misdelivered => {
                 self.counts.misdelivered += 1;
                 self.records.misdelivered += 1;
                 self.straggler = self.straggler.max(at.since(sent));
@@ -467,7 +467,7 @@ mod tests {
                 sent.stamp(sender, n, n + 1, Nanos(at));
             }
         }
-        let seats = vec![Seat { socket: 0, node: 0 }, Seat { socket: 7, node: 1 }];
+        let seats = vec![SocketId { socket: 0, node: 0 }, SocketId { socket: 7, node: 1 }];
         let mut recorder = Recorder::new(seats, 2, &[12, 12], FanOut::All, false, Arc::new(sent));
         recorder.note_answers();
         recorder

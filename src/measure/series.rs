@@ -12,13 +12,13 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 
-use super::interval::{Grid, Link, Part, Port, Rest, Sent, link};
+use super::interval::{Grid, IntervalRecords, IntervalSink, IntervalSource, Rest, Sent, link};
 use super::latencies::Latencies;
 use super::outcome::{Class, Interval, Track};
 use super::percentile::Percentile;
 use super::recorder::{Copies, Records};
+use crate::load::schedule::Schedule;
 use crate::plan::Plan;
-use crate::plan::schedule::Schedule;
 use crate::units::Nanos;
 
 /// How long an interval is.
@@ -30,7 +30,7 @@ pub struct Collector {
     grid: Grid,
     owed: Owed,
     /// With the time up to which each worker has handed over.
-    links: Vec<(Link, Nanos)>,
+    links: Vec<(IntervalSource, Nanos)>,
     /// Not closed yet, in no order.
     open: Vec<Open>,
     /// Empty records, to be used again.
@@ -80,7 +80,7 @@ impl Collector {
         schedule: Option<Arc<Schedule>>,
         workers: usize,
         length: Nanos,
-    ) -> (Self, Vec<Port>) {
+    ) -> (Self, Vec<IntervalSink>) {
         let on_schedule = schedule.is_some();
         let warmup = if on_schedule { plan.warmup } else { Nanos::ZERO };
         let empty = || Records::new(plan.nodes.len(), on_schedule, warmup > Nanos::ZERO);
@@ -163,7 +163,7 @@ impl Collector {
         Series { intervals: self.intervals, totals: self.totals }
     }
 
-    fn add(&mut self, part: &Part) {
+    fn add(&mut self, part: &IntervalRecords) {
         self.join(part.from, part.until, part.sent, &part.records);
     }
 
@@ -297,8 +297,8 @@ mod tests {
 
     use super::super::interval::Intervals;
     use super::*;
+    use crate::load::schedule::{InterArrival, Shape};
     use crate::plan::fixture;
-    use crate::plan::schedule::{Arrivals, Shape};
     use crate::units::Rate;
 
     const START: Nanos = Nanos(1_000);
@@ -308,7 +308,7 @@ mod tests {
 
     fn warming_plan() -> Plan {
         let rate = Rate::per_second(1e9);
-        let shape = Shape::Rate { rate, arrivals: Arrivals::Constant };
+        let shape = Shape::Rate { rate, arrivals: InterArrival::Constant };
         Plan { shape, warmup: WARMUP, ..fixture::plan(&[1, 2], |_| {}) }
     }
 

@@ -11,15 +11,15 @@ use super::late::{Late, LateLog, Past};
 use super::latencies::Latencies;
 use super::messages::{Messages, PerMessage};
 use super::outcome::{
-    Class, CoreUse, Delivery, Ending, Interval, LostSocket, MatrixCell, Opcodes, RunOutcome,
-    StreamGap, Untaught, WarmUp,
+    Class, CoreUse, Delivery, Ending, Interval, LostSocket, MatrixCell, Opcodes, StreamGap,
+    TrialOutcome, Untaught, WarmUp,
 };
 use super::recorder::{Copies, Recorder};
 use super::reordering::Reordering;
 use super::sent::SentTimes;
 use super::series::{Collector, INTERVAL, Series};
+use crate::load::schedule::{Schedule, Timetable};
 use crate::plan::Plan;
-use crate::plan::schedule::{Schedule, Timetable};
 use crate::units::Nanos;
 
 /// Streams with missing copies that a report names; the rest is counted.
@@ -80,7 +80,7 @@ impl Row<'_> {
     /// # Panics
     /// When the account does not add up: that would be a defect of ours, and no number of such a run
     /// could be believed.
-    pub fn merge(&self, tallies: Vec<Tally>) -> RunOutcome {
+    pub fn merge(&self, tallies: Vec<Tally>) -> TrialOutcome {
         let schedule = timetable(&tallies).map(Timetable::schedule);
         let start = tallies.iter().map(|t| t.rest.began).min().unwrap_or(Nanos::ZERO);
         let (mut collector, _) = Collector::new(self.plan, schedule, 0, INTERVAL);
@@ -99,7 +99,7 @@ impl Row<'_> {
         mut tallies: Vec<Tally>,
         collector: Collector,
         past: &mut Past,
-    ) -> (RunOutcome, Vec<Recorder>) {
+    ) -> (TrialOutcome, Vec<Recorder>) {
         past.credit_all(tallies.iter().map(|t| (&t.recorder.seats[..], &t.late)));
         attribute_leftovers(&mut tallies, past);
         let left_out = left_out(&tallies);
@@ -121,7 +121,7 @@ impl Row<'_> {
         let (send_time, receive_time) = (last_send.since(start), last_copy.since(start));
         let warmup = totals.warmup.map(|copies| self.warmup(&tallies, &copies, of_warmup));
         let (gaps, gaps_total) = gaps(&tallies);
-        let outcome = RunOutcome {
+        let outcome = TrialOutcome {
             messages: self.messages,
             sent,
             sent_each: self.sent_each(&tallies),

@@ -10,8 +10,8 @@
 //! all.
 
 use super::Plan;
-use super::dialing::Descriptors;
-use super::engine::Engine;
+use crate::plan::backend::Engine;
+use crate::plan::connect_options::Descriptors;
 
 /// The largest table of a ring (`IORING_MAX_FIXED_FILES`).
 const TABLE_MAX: u64 = 1 << 20;

@@ -1,9 +1,9 @@
 //! Plans for the unit tests of this crate.
 
 use super::Plan;
-use super::engine::Engine;
 use super::load::{Load, Spec};
-use super::targets::{PushNode, Targets};
+use crate::plan::backend::Engine;
+use crate::population::nodes::{PushNode, Targets};
 
 /// A plan for nodes on these ports of 127.0.0.1 and one core; the first takes the pushes.
 pub(crate) fn plan(ports: &[u16], change: impl FnOnce(&mut Spec)) -> Plan {

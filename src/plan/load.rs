@@ -7,10 +7,10 @@ use crate::dialect::Dialect;
 use crate::dialect::text::TextShape;
 use crate::units::{Bytes, Count, Nanos};
 
-use super::dialing::Dialing;
-use super::fan_out::FanOut;
-use super::schedule::{Shape, messages_within};
 use super::wait::WaitMode;
+use crate::load::schedule::{Shape, messages_within};
+use crate::plan::connect_options::ConnectOptions;
+use crate::population::fan_out::FanOut;
 
 /// The tag's sender has 16 bits, of which the last value is reserved.
 pub const MAX_PUSH_SOCKETS: u32 = 65_534;
@@ -59,7 +59,7 @@ pub struct Spec {
     /// they are the system's, anew for each run.
     pub replay: bool,
     /// How sockets are connected.
-    pub dialing: Dialing,
+    pub dialing: ConnectOptions,
     /// See [`super::Plan::test_turn_delay`].
     pub test_turn_delay: Nanos,
 }
@@ -303,7 +303,7 @@ impl Default for Spec {
             partial_memory_bytes: None,
             seed: 42,
             replay: false,
-            dialing: Dialing::default(),
+            dialing: ConnectOptions::default(),
             test_turn_delay: Nanos::ZERO,
         }
     }
@@ -311,8 +311,8 @@ impl Default for Spec {
 
 #[cfg(test)]
 mod tests {
-    use super::super::schedule::Arrivals;
     use super::*;
+    use crate::load::schedule::InterArrival;
     use crate::units::Rate;
 
     fn refusal(change: impl FnOnce(&mut Spec)) -> String {
@@ -323,8 +323,10 @@ mod tests {
 
     #[test]
     fn a_shape_that_sends_nothing_is_refused() {
-        let rate =
-            |micro_per_s| Shape::Rate { rate: Rate { micro_per_s }, arrivals: Arrivals::Constant };
+        let rate = |micro_per_s| Shape::Rate {
+            rate: Rate { micro_per_s },
+            arrivals: InterArrival::Constant,
+        };
         assert!(refusal(|spec| spec.shape = rate(0)).contains("--rate 0"));
         let window = Shape::Window { in_flight: 0 };
         assert!(refusal(|spec| spec.shape = window).contains("--in-flight 0"));
@@ -362,7 +364,7 @@ mod tests {
             (
                 |s| {
                     let rate = Rate::per_second(1e3);
-                    s.shape = Shape::Rate { rate, arrivals: Arrivals::Constant };
+                    s.shape = Shape::Rate { rate, arrivals: InterArrival::Constant };
                     (s.messages, s.warmup) = (vec![5_000, 2_000], Nanos::from_secs(2));
                 },
                 &["--warmup 2.00 s", "2 000 messages"],

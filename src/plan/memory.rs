@@ -8,9 +8,9 @@
 
 use super::Plan;
 use super::load::MAX_MESSAGES;
-use super::schedule::{Arrivals, Shape};
 use crate::dialect::text::TextShape;
-use crate::host::audit::cost::KERNEL_SOCKET;
+use crate::host::socket_cost::KERNEL_SOCKET;
+use crate::load::schedule::{InterArrival, Shape};
 use crate::units::Nanos;
 use crate::wire::encode;
 
@@ -220,7 +220,8 @@ impl Plan {
     }
 
     fn drawn_bytes(&self) -> u64 {
-        let drawn = matches!(self.shape, Shape::Rate { arrivals: Arrivals::Poisson { .. }, .. });
+        let drawn =
+            matches!(self.shape, Shape::Rate { arrivals: InterArrival::Poisson { .. }, .. });
         if drawn { DRAWN_BYTES } else { 0 }
     }
 
@@ -303,7 +304,7 @@ mod tests {
     fn a_log_of_intervals_takes_memory_that_does_not_grow_with_the_copies_of_a_second() {
         let bytes = |per_s: u64, keep| {
             let rate = Rate::per_second(per_s as f64);
-            let shape = Shape::Rate { rate, arrivals: Arrivals::Constant };
+            let shape = Shape::Rate { rate, arrivals: InterArrival::Constant };
             let plan = plan(|spec| {
                 (spec.shape, spec.keep_intervals) = (shape, keep);
                 spec.messages = vec![100 * per_s];
@@ -321,8 +322,8 @@ mod tests {
             let shape = Shape::Rate { rate: Rate::per_second(1e3), arrivals };
             plan(|spec| spec.shape = shape).memory(1_000_000).schedule_bytes
         };
-        assert_eq!(schedule_bytes(Arrivals::Constant), 0);
-        assert_eq!(schedule_bytes(Arrivals::Poisson { seed: 1 }), 8_000_000);
+        assert_eq!(schedule_bytes(InterArrival::Constant), 0);
+        assert_eq!(schedule_bytes(InterArrival::Poisson { seed: 1 }), 8_000_000);
     }
 
     /// What a day at 10k/s takes with an echo on one core: 8 bytes for each sent time and 24 for each
@@ -330,7 +331,7 @@ mod tests {
     #[test]
     fn a_day_at_ten_thousand_a_second_takes_32_bytes_a_message() {
         let plan = plan(|spec| {
-            let arrivals = Arrivals::Constant;
+            let arrivals = InterArrival::Constant;
             (spec.dialect, spec.push_sockets) = (Dialect::raw(), 1);
             spec.shape = Shape::Rate { rate: Rate::per_second(1e4), arrivals };
             (spec.messages, spec.receivers_per_node) = (vec![1], Some(0));

@@ -3,35 +3,30 @@
 //! Belongs here: targets, load, expectation, and the arithmetic on them. Does not: clap (`cli`),
 //! sockets (`engine`), the machine's limits (`host`).
 
+pub mod backend;
+pub mod connect_options;
 pub mod descriptors;
-pub mod dialing;
-pub mod discovery;
-pub mod engine;
-pub mod fan_out;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod load;
+pub mod local_addrs;
 pub mod memory;
-pub mod notice;
-pub mod origins;
-pub mod schedule;
-pub mod sources;
-pub mod targets;
+pub mod source_ip;
 pub mod wait;
 
 use std::hash::{BuildHasher, RandomState};
 
-use self::dialing::Dialing;
-use self::engine::Engine;
-use self::fan_out::FanOut;
+use self::backend::Engine;
+use self::connect_options::ConnectOptions;
 use self::load::{Load, Spec};
-use self::schedule::Shape;
-use self::sources::Origins;
-pub use self::targets::Node;
-use self::targets::Targets;
+use self::source_ip::LocalAddrs;
 use self::wait::WaitMode;
 use crate::dialect::Dialect;
 use crate::dialect::text::TextShape;
+use crate::load::schedule::Shape;
+use crate::population::fan_out::FanOut;
+pub use crate::population::nodes::Node;
+use crate::population::nodes::Targets;
 use crate::units::{Count, Nanos};
 use crate::wire::encode;
 
@@ -89,9 +84,9 @@ pub struct Plan {
     /// Upgrade and mask keys come from the seed as well.
     pub replay: bool,
     /// How sockets are connected.
-    pub dialing: Dialing,
+    pub dialing: ConnectOptions,
     /// From where; the kernel's choice until [`Plan::from_ports`].
-    pub origins: Origins,
+    pub origins: LocalAddrs,
     /// Every turn of a worker takes so much longer. For tests of the verdict only: 0 elsewhere.
     pub test_turn_delay: Nanos,
 }
@@ -162,7 +157,7 @@ impl Plan {
             seed,
             replay: spec.replay,
             dialing: spec.dialing,
-            origins: Origins::Kernel,
+            origins: LocalAddrs::Kernel,
             test_turn_delay: spec.test_turn_delay,
         })
     }
@@ -197,8 +192,8 @@ impl Plan {
     /// The same load by the same workers on other nodes, from the kernel's choice of addresses: those
     /// that lead to the nodes of this plan may not lead to them.
     pub fn against(&self, targets: Targets) -> Self {
-        let dialing = Dialing { sources: Vec::new(), ..self.dialing.clone() };
-        let origins = Origins::Kernel;
+        let dialing = ConnectOptions { sources: Vec::new(), ..self.dialing.clone() };
+        let origins = LocalAddrs::Kernel;
         let Targets { nodes, push_node } = targets;
         Self { nodes, push_node, dialing, origins, ..self.clone() }
     }
@@ -238,8 +233,8 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::targets::PushNode;
     use super::*;
+    use crate::population::nodes::PushNode;
 
     /// A plan for three nodes on loopback and one core.
     pub(super) fn plan(change: impl FnOnce(&mut Spec)) -> Plan {

@@ -4,7 +4,7 @@ use super::Invocation;
 use super::document::Document;
 use crate::host::facts::HostFacts;
 use crate::measure::latencies::Latencies;
-use crate::measure::outcome::{Class, CoreUse, Delivery, MatrixCell, Opcodes, RunOutcome};
+use crate::measure::outcome::{Class, CoreUse, Delivery, MatrixCell, Opcodes, TrialOutcome};
 use crate::plan::{Plan, fixture};
 use crate::units::{Bytes, Nanos};
 
@@ -55,9 +55,9 @@ pub(super) fn cell(to: usize, expected: u64, delivered: u64) -> MatrixCell {
 }
 
 /// A row of which every copy came: 3 push sockets and one receive socket to each of 3 nodes.
-pub(super) fn whole(messages: u64) -> RunOutcome {
+pub(super) fn whole(messages: u64) -> TrialOutcome {
     let copies = 6 * messages;
-    RunOutcome {
+    TrialOutcome {
         messages,
         sent: messages,
         push_sockets: 3,
@@ -94,6 +94,6 @@ pub(super) fn whole(messages: u64) -> RunOutcome {
             longest_turn: Nanos(84_000),
             ..CoreUse::default()
         }],
-        ..RunOutcome::nothing()
+        ..TrialOutcome::nothing()
     }
 }

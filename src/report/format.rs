@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::io::{self, Write};
 
-use super::document::row::Trust;
+use crate::report::document::trial::Trust;
 use crate::units::{Count, Nanos};
 
 /// Between two columns.
@@ -92,7 +92,7 @@ impl<T: ToString> From<T> for Cell {
 
 /// Which side of a column its cells lean on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lean {
+pub(super) enum Align {
     Left,
     Right,
 }
@@ -101,17 +101,17 @@ pub(super) enum Lean {
 #[derive(Clone, Debug)]
 pub(super) struct Column {
     pub(super) heading: &'static str,
-    pub(super) lean: Lean,
+    pub(super) lean: Align,
     pub(super) width: usize,
 }
 
 impl Column {
     pub(super) const fn right(heading: &'static str, width: usize) -> Self {
-        Self { heading, lean: Lean::Right, width }
+        Self { heading, lean: Align::Right, width }
     }
 
     pub(super) const fn left(heading: &'static str, width: usize) -> Self {
-        Self { heading, lean: Lean::Left, width }
+        Self { heading, lean: Align::Left, width }
     }
 
     /// Padded first, inked then: escape sequences have no width.
@@ -120,8 +120,8 @@ impl Column {
         let padding = " ".repeat(width.saturating_sub(self::width(&cell.text)));
         let text = paint.ink(cell.ink, &cell.text);
         match self.lean {
-            Lean::Left => text + &padding,
-            Lean::Right => padding + &text,
+            Align::Left => text + &padding,
+            Align::Right => padding + &text,
         }
     }
 }

@@ -22,7 +22,7 @@ use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
 
 use super::VERSION;
 use crate::measure::connecting::Connecting;
-use crate::measure::outcome::{Class, Interval, Outcome, RunOutcome, Track};
+use crate::measure::outcome::{Class, Interval, Outcome, Track, TrialOutcome};
 use crate::plan::Plan;
 
 /// The Java original counts in nanoseconds and shows milliseconds.
@@ -97,7 +97,7 @@ fn io_error<E: std::error::Error + Send + Sync + 'static>(
 fn rows(
     log: &mut Log<'_, '_, '_>,
     plan: &Plan,
-    run: &RunOutcome,
+    run: &TrialOutcome,
     interval: &Interval,
     after: Duration,
 ) -> io::Result<()> {

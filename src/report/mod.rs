@@ -13,12 +13,12 @@ mod format;
 pub mod hgrm;
 pub mod hlog;
 pub mod json;
-pub mod plain;
 pub mod progress;
+pub mod sanitize;
 pub mod saved;
 pub mod selection;
-mod silence;
-pub mod stranger;
+mod silent_nodes;
+pub mod sniff;
 pub mod text;
 
 use crate::host::facts::HostFacts;

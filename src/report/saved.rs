@@ -8,8 +8,9 @@ use simd_json::prelude::ValueAsScalar;
 
 use super::VERSION;
 use super::document::failed::FailedDocument;
-use super::document::{Document, SCHEMA, sound};
-use super::stranger::{GIVE, Stranger};
+use super::document::{Document, SCHEMA};
+use crate::report::document::validate;
+use crate::report::sniff::{GIVE, Stranger};
 use crate::units::{Bytes, Count};
 
 /// The most memory that reading may take. A row that names as many gaps as a report does takes a quarter.
@@ -64,10 +65,10 @@ pub enum Unreadable {
     },
     /// It says two things.
     #[error("contradicts itself: {0}")]
-    Contradiction(#[from] sound::Contradiction),
+    Inconsistency(#[from] validate::Inconsistency),
     /// One of several results, one a line, is none of these.
     #[error("line {line} {fault}")]
-    Line {
+    UntrustedText {
         /// Counted from 1.
         line: usize,
         /// What is wrong with it.
@@ -103,7 +104,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Saved>, Unreadable> {
         {
             let of = |(line, bytes): &(usize, &[u8])| {
                 document(bytes)
-                    .map_err(|fault| Unreadable::Line { line: *line, fault: fault.into() })
+                    .map_err(|fault| Unreadable::UntrustedText { line: *line, fault: fault.into() })
             };
             lines.iter().map(of).collect()
         }
@@ -141,7 +142,7 @@ fn document(bytes: &[u8]) -> Result<Saved, Unreadable> {
         return parsed(bytes).map(Saved::Failed);
     }
     let document = parsed(bytes)?;
-    sound::check(&document)?;
+    validate::check(&document)?;
     Ok(Saved::Result(Box::new(document)))
 }
 

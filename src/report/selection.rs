@@ -6,8 +6,8 @@ use hdrhistogram::Histogram;
 
 use super::document::figures::histogram_of;
 use super::document::histogram::NoHistogram;
-use super::document::row::{LatencyClass, Run};
 use super::document::{Document, Mode};
+use crate::report::document::trial::{LatencyClass, Run};
 use crate::units::Count;
 
 /// Why there is nothing to present. Completes "FILE ...", one line that names the flag.

@@ -3,9 +3,9 @@
 
 use fanstorm::engine::ring::uring;
 use fanstorm::plan::Plan;
-use fanstorm::plan::engine::Engine;
+use fanstorm::plan::backend::Engine;
 use fanstorm::plan::load::{Load, Spec};
-use fanstorm::plan::targets::{PushNode, Targets};
+use fanstorm::population::nodes::{PushNode, Targets};
 
 /// A plan for one worker on CPU 0, over io_uring where this host grants it; the first node takes the pushes.
 pub(crate) fn plan<U: AsRef<str>>(nodes: &[U], spec: Spec) -> Plan {

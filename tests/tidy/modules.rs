@@ -13,13 +13,15 @@ use crate::source::{Source, Token, closing, tokens};
 
 /// The rooms from the bottom up. A room may use the rows above its own, never its own row's
 /// neighbours and never a row below.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 10] = [
     &["units"],
     &["wire", "host"],
     // Above `wire`: a dialect says whether its messages are text or binary, an opcode's name.
-    &["dialect"],
+    &["dialect", "audit", "notice"],
+    &["load", "population"],
     &["plan"],
     &["measure"],
+    &["verdict"],
     &["engine", "report"],
     &["cli"],
     &["main"],

@@ -86,7 +86,7 @@ const OWNED: &[Owned] = &[
         what: "JSON",
         marks: &["simd_json"],
         except: &[],
-        owners: &["src/report/", "src/plan/", "src/cli/", "src/cluster/"],
+        owners: &["src/report/", "src/population/", "src/cli/", "src/cluster/"],
         instead: "search the bytes (`memchr::memmem`) on the hot path, parse before or after it",
     },
     Owned {

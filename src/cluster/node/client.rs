@@ -10,10 +10,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::copy::{Copy, Envelope, frames};
 use super::frame;
-use super::meddling::{End, Meddling, Party};
 use super::outbox::{Finish, Outbox};
+use crate::cluster::node::delivery::{Copy, Envelope, frames};
+use crate::cluster::node::fault_injector::{End, FaultInjector, Party};
 use crate::cluster::stream::spawn;
 
 /// A copy that is held back goes anyway when nothing comes that could pass it.
@@ -55,7 +55,7 @@ struct Held {
 /// What every step needs to know about the node.
 #[derive(Clone)]
 pub(super) struct Means {
-    pub(super) meddling: Rc<Meddling>,
+    pub(super) meddling: Rc<FaultInjector>,
     pub(super) envelope: Rc<Envelope>,
 }
 
@@ -226,7 +226,7 @@ impl Client {
         }
     }
 
-    fn end(&self, end: End, delivered: u64, meddling: &Meddling) {
+    fn end(&self, end: End, delivered: u64, meddling: &FaultInjector) {
         self.state.borrow_mut().is_over = true;
         let fault = match end {
             End::Close(_) => "close",

@@ -18,11 +18,11 @@ use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::chat::{self, Request};
 use super::client::{Client, Liveness, Means};
-use super::copy::{Copy, Envelope, Message};
 use super::frame;
-use super::meddling::{Meddling, Party, stream};
 use super::outbox::{Congestion, Finish, Outbox};
 use crate::cluster::audience::Audience;
+use crate::cluster::node::delivery::{Copy, Envelope, Message};
+use crate::cluster::node::fault_injector::{FaultInjector, Party, stream};
 
 /// The seed's first node has 1001.
 const FIRST_NODE_ID: u64 = 1001;
@@ -71,7 +71,7 @@ impl Hub {
         node: usize,
         relay: Option<Audience>,
         seed: u64,
-        mut meddling: Meddling,
+        mut meddling: FaultInjector,
     ) -> Rc<Self> {
         let node_id = FIRST_NODE_ID + node as u64;
         let envelope = match chat::copies_envelope(node_id) {

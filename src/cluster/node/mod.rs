@@ -1,19 +1,19 @@
 //! A node: a single thread that takes messages from its clients and tells everyone.
 //!
 //! ```text
-//! client ─inlet→ hub ─copies→ client… ─outbox→ socket
+//! client ─decode→ hub ─copies→ client… ─outbox→ socket
 //!                 │ ↑
 //!                 └─┴── mesh links, to and from the other nodes
 //! ```
 //!
 //! - `serve`: accepting, the tasks that read, the Pings
 //! - `upgrade`: the HTTP before the frames, as server and as mesh client
-//! - `inlet`: bytes to messages, by tungstenite
+//! - `decode`: bytes to messages, by tungstenite
 //! - `chat`: the seed's JSON
 //! - `hub`: ids, fan-out, the mesh, faults that count messages
 //! - `client`: one client connection's copies, faults that count copies
-//! - `meddling`: which of the faults are this node's, and their dice
-//! - `copy`: a message as faults see it
+//! - `fault_injector`: which of the faults are this node's, and their dice
+//! - `delivery`: a message as faults see it
 //! - `frame`: messages to bytes, also broken ones
 //! - `outbox`: what waits for one socket
 //!
@@ -24,11 +24,11 @@
 
 mod chat;
 mod client;
-mod copy;
+mod decode;
+mod delivery;
+mod fault_injector;
 mod frame;
 mod hub;
-mod inlet;
-mod meddling;
 mod outbox;
 mod serve;
 mod upgrade;

@@ -13,14 +13,14 @@ use tokio::time::MissedTickBehavior;
 
 use super::client::Client;
 use super::hub::Hub;
-use super::inlet::{Flow, Inlet};
-use super::meddling::{Meddling, Party, Upgrade};
 use super::outbox::{Finish, Outbox};
 use super::upgrade;
 use crate::cluster::fault_log::FaultLog;
 use crate::cluster::faults::FaultSpec;
 use crate::cluster::handshake::NodeOrder;
 use crate::cluster::net;
+use crate::cluster::node::decode::{Flow, MessageDecoder};
+use crate::cluster::node::fault_injector::{FaultInjector, Party, Upgrade};
 use crate::cluster::stream::{Kernel, Listener, Stream, spawn};
 
 /// What a read of an idle connection holds ready.
@@ -46,7 +46,7 @@ pub(in crate::cluster) struct Node {
 impl Node {
     pub(in crate::cluster) fn new(order: &NodeOrder, seed: u64) -> io::Result<Self> {
         let log = open_log(order.fault_log.as_deref())?;
-        let meddling = Meddling::new(order.index, &faults_of(order)?, seed, log);
+        let meddling = FaultInjector::new(order.index, &faults_of(order)?, seed, log);
         let hub = Hub::new(order.index, order.relay, seed, meddling);
         Ok(Self { index: order.index, hub })
     }
@@ -122,7 +122,7 @@ async fn serve_client(hub: Rc<Hub>, stream: Stream, peer: SocketAddr) {
     let stream = Rc::new(stream);
     let outbox = Outbox::new(stream.clone(), hub.client_congestion.clone());
     let client = hub.admit(peer.port(), outbox, answer.into());
-    let mut inlet = Inlet::of_client();
+    let mut inlet = MessageDecoder::of_client();
     let mut flow = feed(&hub, &client, &mut inlet, &rest);
     drop(rest);
     let mut reading = Reading::default();
@@ -141,7 +141,7 @@ async fn serve_client(hub: Rc<Hub>, stream: Stream, peer: SocketAddr) {
     }
 }
 
-fn feed(hub: &Rc<Hub>, client: &Rc<Client>, inlet: &mut Inlet, bytes: &[u8]) -> Flow {
+fn feed(hub: &Rc<Hub>, client: &Rc<Client>, inlet: &mut MessageDecoder, bytes: &[u8]) -> Flow {
     let mut replies = Vec::new();
     let flow = inlet.feed(bytes, &mut replies, |message| hub.take(client, message));
     hub.end_turn();
@@ -218,7 +218,7 @@ async fn tell_peer(hub: Rc<Hub>, stream: Stream) {
 /// It goes on while *links* are congested: two nodes that each wait for the other to read would wait
 /// for ever. Clients depend on nobody, so waiting for them is safe.
 async fn hear_peer(hub: Rc<Hub>, stream: Stream, rest: Vec<u8>) {
-    let mut inlet = Inlet::of_link();
+    let mut inlet = MessageDecoder::of_link();
     let mut no_replies = Vec::new();
     let mut flow = inlet.feed(&rest, &mut no_replies, |message| hub.hear(message));
     hub.end_turn();

@@ -19,7 +19,7 @@ mod template;
 
 use self::template::{BATCH, FRAME_MAX, Template};
 pub(super) use self::template::{Bodies, Class, NO_BODIES, Outline};
-use super::sighting::Sighting;
+use crate::dialect::recognized::Recognized;
 use crate::wire::frame::plain_text_header;
 
 /// Frames that a stencil must take to have been worth cutting.
@@ -130,7 +130,7 @@ impl Stencil {
         &mut self,
         bytes: &[u8],
         bodies: &mut Bodies,
-        visit: &mut impl FnMut(Sighting, u32),
+        visit: &mut impl FnMut(Recognized, u32),
     ) -> Taken {
         let mut taken = Taken::default();
         let len = self.template.len;

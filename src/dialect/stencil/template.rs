@@ -4,7 +4,7 @@
 //! vectors of. Does not: the same in a CPU's own words (`avx2`), and when a template is made (`stencil`).
 
 use crate::dialect::correlation::CorrelationId;
-use crate::dialect::sighting::Sighting;
+use crate::dialect::recognized::Recognized;
 use crate::dialect::tag::{self, BODY_LEN, RUN_PREFIX_LEN, TAG_LEN};
 
 /// Bytes that are compared at once, in two halves.
@@ -177,19 +177,24 @@ impl Template {
 
     /// Says what the frames at the front of `bytes` are, one for each of `bodies`.
     #[inline(always)]
-    pub(super) fn tell(&self, bytes: &[u8], bodies: &[u64], visit: &mut impl FnMut(Sighting, u32)) {
+    pub(super) fn tell(
+        &self,
+        bytes: &[u8],
+        bodies: &[u64],
+        visit: &mut impl FnMut(Recognized, u32),
+    ) {
         let Some((id_end, id_len)) = self.id else {
             return runs(bodies, |body, many| {
                 let (sender, sequence) = tag::split(body);
-                visit(Sighting::Copy { sender, sequence, id: None }, many);
+                visit(Recognized::Copy { sender, sequence, id: None }, many);
             });
         };
         for (frame, &body) in bytes.chunks_exact(self.len).zip(bodies) {
             let id = CorrelationId::ending(&frame[..id_end], id_len);
             let (sender, sequence) = tag::split(body);
             let sighting = match self.body_at {
-                Some(_) => Sighting::Copy { sender, sequence, id: Some(id) },
-                None => Sighting::Id(id),
+                Some(_) => Recognized::Copy { sender, sequence, id: Some(id) },
+                None => Recognized::Id(id),
             };
             visit(sighting, 1);
         }

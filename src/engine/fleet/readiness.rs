@@ -8,9 +8,9 @@ use crate::dialect::text::TextShape;
 use crate::engine::drain::DrainWatch;
 use crate::engine::orders::{Command, Report};
 use crate::engine::worker::Directive;
-use crate::engine::{EngineError, Phase, Progress, quorum};
+use crate::engine::{EngineError, Phase, Progress, min_connected};
 use crate::host::clock::{Clock, Monotonic};
-use crate::plan::dialing::Least;
+use crate::plan::connect_options::MinConnected;
 use crate::units::Nanos;
 
 impl Coordinator<'_> {
@@ -19,7 +19,7 @@ impl Coordinator<'_> {
         self.tell(|| Command::Probe { text: text.clone(), run: nonce });
         let start = Monotonic.now();
         let total = self.plan.sockets();
-        let all = self.plan.dialing.least == Least::All;
+        let all = self.plan.dialing.least == MinConnected::All;
         let mut settle = DrainWatch::new(Nanos::MAX, start);
         let look = |this: &mut Self, now: Nanos| {
             let progress = this.board.progress();
@@ -36,6 +36,6 @@ impl Coordinator<'_> {
         self.interrupted()?;
         let failures: Vec<_> = answers.iter().map(|probed| probed.failures.clone()).collect();
         self.enough(&failures)?;
-        quorum::heard(self.plan, &answers)
+        min_connected::heard(self.plan, &answers)
     }
 }

@@ -8,7 +8,7 @@ use crate::dialect::text::TextShape;
 use crate::engine::orders::{Command, Report};
 use crate::engine::worker::Directive;
 use crate::engine::{EngineError, Phase, Progress};
-use crate::measure::outcome::{Outcome, RunOutcome};
+use crate::measure::outcome::{Outcome, TrialOutcome};
 
 /// The nonce of a row: those of all rows follow the probe's.
 const fn nonce_of(probe: u32, index: usize) -> u32 {
@@ -71,7 +71,7 @@ impl Coordinator<'_> {
         index: usize,
         text: &TextShape,
         nonce: u32,
-    ) -> Result<RunOutcome, EngineError> {
+    ) -> Result<TrialOutcome, EngineError> {
         let rows = self.plan.messages.len() as u32;
         let messages = self.plan.messages[index];
         let mut again = 0;

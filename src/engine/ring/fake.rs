@@ -24,7 +24,7 @@ use crate::units::Nanos;
 
 /// How likely each fault is, 0 to 1, at each opportunity.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Dials {
+pub struct FaultKnobs {
     /// A send takes only part of its bytes.
     pub partial_send: f64,
     /// A receive ends after a few bytes, anywhere in a frame.
@@ -128,7 +128,7 @@ pub struct FakeRing {
     buffers: Vec<Vec<u8>>,
     free: Vec<u16>,
     ready: VecDeque<Completion>,
-    dials: Dials,
+    dials: FaultKnobs,
     rng: fastrand::Rng,
     clock: SimulatedClock,
     counters: RingCounters,
@@ -137,7 +137,13 @@ pub struct FakeRing {
 
 impl FakeRing {
     /// A ring of `slots` sockets and `buffers` buffers of `buffer_bytes`.
-    pub fn new(slots: u32, buffers: u16, buffer_bytes: usize, dials: Dials, seed: u64) -> Self {
+    pub fn new(
+        slots: u32,
+        buffers: u16,
+        buffer_bytes: usize,
+        dials: FaultKnobs,
+        seed: u64,
+    ) -> Self {
         Self {
             links: (0..slots).map(|_| Link::default()).collect(),
             buffers: (0..buffers).map(|_| vec![0; buffer_bytes]).collect(),
@@ -167,7 +173,7 @@ impl FakeRing {
     }
 
     /// Turns the dials, say between the connect phase and a row.
-    pub fn dial(&mut self, dials: Dials) {
+    pub fn dial(&mut self, dials: FaultKnobs) {
         self.dials = dials;
     }
 

@@ -22,11 +22,11 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use crate::units::Nanos;
 
-mod arrival;
 mod buffers;
 pub mod epoll;
 pub mod fake;
 mod handle;
+mod rx_timestamps;
 pub mod several;
 mod token;
 pub mod uring;

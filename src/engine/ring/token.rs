@@ -5,8 +5,8 @@
 
 use io_uring::cqueue;
 
-use super::arrival;
 use super::{Completion, Filled, Op, Slot};
+use crate::engine::ring::rx_timestamps;
 
 /// Token of operations whose completion nobody waits for (cancellations).
 pub(super) const UNWATCHED: u64 = u64::MAX;
@@ -25,9 +25,9 @@ pub(super) const fn token(op: Op, slot: Slot) -> u64 {
 
 /// Takes what comes before the payload of a timed read off it.
 pub(super) fn unwrap_timed(completion: &mut Completion, buffer: u16) {
-    completion.result = (completion.result - arrival::PREFIX as i32).max(0);
+    completion.result = (completion.result - rx_timestamps::PREFIX as i32).max(0);
     completion.buffer =
-        Some(Filled { buffer, timed: true, start: arrival::PREFIX as u32, last: true });
+        Some(Filled { buffer, timed: true, start: rx_timestamps::PREFIX as u32, last: true });
 }
 
 /// A completion from its queue entry; `None` for operations that nobody waits for.

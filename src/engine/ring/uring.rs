@@ -29,11 +29,12 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny, SocketFlags};
 
-use super::arrival::{self, Header};
 use super::buffers::{self, BufferRing, GROUP, TIMED_GROUP};
 use super::handle::{Aim, Handle, aimed};
 use super::token::{UNWATCHED, bit, decode, token, unwrap_timed};
 use super::{Completion, Filled, Op, Ring, RingConfig, RingCounters, SendBuf, Slot, Wait, open};
+use crate::engine::ring::rx_timestamps;
+use crate::engine::ring::rx_timestamps::Header;
 use crate::host::io_uring::NotEntered;
 use crate::units::Nanos;
 
@@ -400,7 +401,7 @@ impl Ring for UringRing {
             self.timed = Some((buffers, Box::new(Header::new())));
         }
         self.sockets[slot as usize].timed = true;
-        self.set_option(aim, (arrival::LEVEL, arrival::OPTION), &arrival::ON);
+        self.set_option(aim, (rx_timestamps::LEVEL, rx_timestamps::OPTION), &rx_timestamps::ON);
     }
 
     fn delay_acks(&mut self, slot: Slot) {
@@ -415,7 +416,7 @@ impl Ring for UringRing {
     fn arrived(&self, completion: &Completion) -> Option<Nanos> {
         let filled = completion.buffer.filter(|filled| filled.timed)?;
         let prefix = Filled { start: 0, ..filled };
-        arrival::timestamp(self.group(true).filled(prefix, arrival::PREFIX))
+        rx_timestamps::timestamp(self.group(true).filled(prefix, rx_timestamps::PREFIX))
     }
 
     fn send(&mut self, slot: Slot, buf: SendBuf, part: Range<usize>) {

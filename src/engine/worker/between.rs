@@ -1,46 +1,46 @@
 //! Between two phases: nothing to say, and late copies are written down.
 //!
-//! Belongs here: the script of that time. Does not: what it knows of earlier trials (`hark`).
+//! Belongs here: the script of that time. Does not: what it knows of earlier trials (`late_arrivals`).
 
 use std::io;
 use std::ops::Range;
 
-use super::hark::Hark;
 use super::heard::Heard;
 use super::{SOON, Script, Worker};
 use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
+use crate::engine::worker::late_arrivals::Hark;
 use crate::host::clock::Clock;
 use crate::units::Nanos;
 use crate::wire::decoder::Message;
 use crate::wire::frame::Violation;
 
 impl Script for Hark {
-    fn hear(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation> {
+    fn on_message(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation> {
         self.note(slot, message, at)
     }
 
-    fn speak(&mut self, _: Slot, _: Nanos) -> Option<(SendBuf, Range<usize>)> {
+    fn next_send(&mut self, _: Slot, _: Nanos) -> Option<(SendBuf, Range<usize>)> {
         None
     }
 
-    fn spoken(&mut self, _: Slot, _: SendBuf, _: Nanos) {}
+    fn on_sent(&mut self, _: Slot, _: SendBuf, _: Nanos) {}
 
     fn lost(&mut self, _: Slot) {}
 }
 
 /// Nothing to say, and whatever is heard was not asked for.
 #[derive(Default)]
-pub(super) struct Silence(Heard);
+pub(super) struct ListenOnly(Heard);
 
-impl Script for Silence {
-    fn hear(&mut self, slot: Slot, message: Message<'_>, _: Nanos) -> Result<(), Violation> {
+impl Script for ListenOnly {
+    fn on_message(&mut self, slot: Slot, message: Message<'_>, _: Nanos) -> Result<(), Violation> {
         self.0.note(slot, message.checked()?);
         Ok(())
     }
-    fn speak(&mut self, _: Slot, _: Nanos) -> Option<(SendBuf, Range<usize>)> {
+    fn next_send(&mut self, _: Slot, _: Nanos) -> Option<(SendBuf, Range<usize>)> {
         None
     }
-    fn spoken(&mut self, _: Slot, _: SendBuf, _: Nanos) {}
+    fn on_sent(&mut self, _: Slot, _: SendBuf, _: Nanos) {}
     fn lost(&mut self, _: Slot) {}
 }
 
@@ -62,7 +62,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             self.hark = hark;
             return turned;
         }
-        let mut script = Silence(std::mem::take(&mut self.heard));
+        let mut script = ListenOnly(std::mem::take(&mut self.heard));
         let turned = self.turn(&mut script, wait);
         self.heard = script.0;
         turned

@@ -1,18 +1,18 @@
 //! Connecting: TCP, the upgrade, and the dialect's opening, for all sockets of a worker.
 //!
 //! Belongs here: what follows what for one socket, and when one is given up. Does not: how many are
-//! under way (`ramp`), the bytes of the upgrade (`wire::upgrade`).
+//! under way (`connect_pacing`), the bytes of the upgrade (`wire::upgrade`).
 
 use std::io;
 use std::net::IpAddr;
 
-use super::between::Silence;
-use super::ramp::{BLACK_HOLE, Lane, Ramp};
-use super::{Conductor, Directive, Phase, Script, Stamps, TICK, Worker, WorkerProgress, describe};
+use super::between::ListenOnly;
+use super::{Control, Directive, Phase, Script, Stamps, TICK, Worker, WorkerProgress, describe};
 use crate::engine::ring::{Completion, Filled, Ring, SendBuf, Slot, Wait};
 use crate::engine::session::{Loss, Upgrade};
+use crate::engine::worker::connect_pacing::{BLACK_HOLE, Ramp, WorkerShard};
 use crate::host::clock::Clock;
-use crate::measure::connecting::{Dialled, Failure};
+use crate::measure::connecting::{ConnectRecord, Failure};
 use crate::units::Nanos;
 use crate::wire::excerpt::excerpt;
 use crate::wire::{refusal, upgrade};
@@ -28,7 +28,7 @@ const ASK_AGAIN: u8 = 16;
 
 impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// Tells which of how many workers this is: they share `--connect-rate`.
-    pub fn in_lane(mut self, lane: Lane) -> Self {
+    pub fn in_lane(mut self, lane: WorkerShard) -> Self {
         self.dial.lane = lane;
         self
     }
@@ -37,7 +37,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     ///
     /// # Errors
     /// The ring failed, or a socket could not even be made (descriptors, memory).
-    pub fn connect(&mut self, conductor: &mut impl Conductor) -> io::Result<Vec<Failure>> {
+    pub fn connect(&mut self, conductor: &mut impl Control) -> io::Result<Vec<Failure>> {
         self.dial_all(self.sessions.len(), |place| place, conductor)?;
         Ok(self.take_failures())
     }
@@ -47,7 +47,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         &mut self,
         count: usize,
         slot: impl Fn(Slot) -> Slot,
-        conductor: &mut impl Conductor,
+        conductor: &mut impl Control,
     ) -> io::Result<()> {
         let mut now = self.clock.now();
         let rate = self.plan.dialing.rate;
@@ -69,7 +69,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     }
 
     /// How fast connecting was, once it is over.
-    pub fn take_dialled(&mut self) -> Dialled {
+    pub fn take_dialled(&mut self) -> ConnectRecord {
         std::mem::take(&mut self.dial.dialled)
     }
 
@@ -115,7 +115,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 "not tried: {BLACK_HOLE} sockets to this node ran into --connect-timeout, and none \
                  was ever taken"
             );
-            self.lose(&mut Silence::default(), slot, Loss::plain(reason), now);
+            self.lose(&mut ListenOnly::default(), slot, Loss::plain(reason), now);
             return Ok(());
         }
         self.open(slot, now)
@@ -136,7 +136,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 Errno::ADDRINUSE if self.pass_port_over(slot) => {}
                 Errno::ADDRINUSE | Errno::ADDRNOTAVAIL => {
                     let reason = unbound(from.ip(), errno);
-                    self.lose(&mut Silence::default(), slot, Loss::plain(reason), now);
+                    self.lose(&mut ListenOnly::default(), slot, Loss::plain(reason), now);
                     return Ok(());
                 }
                 _ => return Err(error),
@@ -276,7 +276,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 }),
             };
             self.dial.note_timeout(session.seat.node);
-            self.lose(&mut Silence::default(), slot, Loss::plain(reason), now);
+            self.lose(&mut ListenOnly::default(), slot, Loss::plain(reason), now);
         }
     }
 }

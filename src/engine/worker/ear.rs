@@ -45,7 +45,7 @@ impl<S: Script> Hearer for Ear<'_, S> {
     #[inline(always)]
     fn item(&mut self, item: Item<'_>) -> Result<(), Violation> {
         match item {
-            Item::Message(message) => self.script.hear(self.slot, message, self.now)?,
+            Item::Message(message) => self.script.on_message(self.slot, message, self.now)?,
             Item::Ping(payload) => self.outbox.frame(self.slot, Opcode::Pong, payload, self.owed),
             Item::Pong(_) => {}
             Item::Close { code, reason } => {

@@ -5,7 +5,7 @@
 use crate::engine::ring::Slot;
 use crate::engine::session::{Loss, Phase};
 use crate::measure::outcome::LostSocket;
-use crate::measure::recorder::Seat;
+use crate::measure::recorder::SocketId;
 use crate::units::Nanos;
 use crate::wire::cut_off::CutOff;
 
@@ -13,7 +13,7 @@ use crate::wire::cut_off::CutOff;
 pub(super) struct Lost {
     pub(super) loss: Loss,
     pub(super) slot: Slot,
-    pub(super) seat: Seat,
+    pub(super) seat: SocketId,
     pub(super) at: Nanos,
     pub(super) phase: Phase,
     /// How long nothing had come or left, if it was open.

@@ -1,51 +1,51 @@
 //! The worker: one core, one ring, one slice of the sockets, one loop.
 //!
 //! Belongs here: the turn (wait, dispatch, send), and what every phase shares: replies, losses,
-//! re-arming. Does not: what a phase wants (`connect`, `probe`, `row`, each a `Script` or a driver
+//! re-arming. Does not: what a phase wants (`connect`, `probe`, `trial`, each a `Script` or a driver
 //! of one), threads (`fleet`).
 //!
 //! There is one loop. A phase is data handed to it: the script hears messages and gives frames. The
 //! worker runs unchanged on the real ring and on the fake one.
 
 mod between;
-mod conduct;
 mod connect;
+mod connect_pacing;
+mod control;
 mod ear;
-mod hark;
+mod errno;
 mod heard;
+mod late_arrivals;
 mod losses;
 mod probe;
-mod ramp;
-mod received;
 mod reconnect;
-mod row;
 mod script;
-mod stamps;
+mod timestamp_lag;
+mod trial;
 
 use std::io;
 use std::ops::Range;
 
 use rustix::io::Errno;
 
-pub use self::conduct::{Conductor, Directive, WorkerProgress};
+use self::connect_pacing::ConnectTurn;
+pub use self::connect_pacing::{WorkerShard, under_way_max};
+pub use self::control::{Control, Directive, WorkerProgress};
 use self::ear::{Closed, feed};
-use self::hark::Hark;
+use self::errno::{Received, describe, receive_outcome};
 use self::heard::Heard;
+use self::late_arrivals::Hark;
 use self::losses::{Lost, with_cut};
-use self::ramp::Dial;
-pub use self::ramp::{Lane, under_way_max};
-use self::received::{Received, describe, receive_outcome};
 pub use self::reconnect::Reconnected;
-pub use self::row::RowPlan;
 use self::script::Script;
-use self::stamps::Stamps;
+use self::timestamp_lag::Stamps;
+pub use self::trial::TrialPlan;
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
-use super::session::{Flight, Loss, Outbox, Phase, Session};
+use super::session::{InFlightSend, Loss, Outbox, Phase, Session};
 use crate::dialect::Reading;
 use crate::host::clock::Clock;
-use crate::measure::interval::Port;
+use crate::measure::interval::IntervalSink;
 use crate::measure::outcome::LostSocket;
-use crate::measure::recorder::Seat;
+use crate::measure::recorder::SocketId;
 use crate::plan::Plan;
 use crate::units::Nanos;
 use crate::wire::decoder::{BufferPool, FrameCounts};
@@ -96,7 +96,7 @@ pub struct Worker<'a, R, C> {
     /// Receives that ended and must be armed again.
     rearm: Vec<Slot>,
     counters: Counters,
-    dial: Dial,
+    dial: ConnectTurn,
     stamps: Stamps,
     hark: Hark,
     heard: Heard,
@@ -106,13 +106,13 @@ pub struct Worker<'a, R, C> {
     row_began: Nanos,
     rng: fastrand::Rng,
     /// Where the intervals of the next row go.
-    port: Option<Port>,
+    port: Option<IntervalSink>,
     reading: Reading,
 }
 
 impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     /// A worker for the sockets of `seats`, on a ring with at least as many slots.
-    pub fn new(plan: &'a Plan, ring: R, clock: C, seats: &[Seat], rng: fastrand::Rng) -> Self {
+    pub fn new(plan: &'a Plan, ring: R, clock: C, seats: &[SocketId], rng: fastrand::Rng) -> Self {
         let session = |&seat| Session::new(seat, plan.max_message_bytes);
         let mut rng = rng;
         let buffer_bytes = (plan.payload_bytes + 512).next_power_of_two();
@@ -129,7 +129,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             absent: Vec::new(),
             rearm: Vec::with_capacity(seats.len()),
             counters: Counters::default(),
-            dial: Dial::new(plan.nodes.len()),
+            dial: ConnectTurn::new(plan.nodes.len()),
             stamps: Stamps::default(),
             hark: Hark::default(),
             heard: Heard::default(),
@@ -147,7 +147,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     }
 
     /// In the next row, what was recorded leaves through `port` as each interval ends.
-    pub fn hand_over_to(&mut self, port: Port) {
+    pub fn hand_over_to(&mut self, port: IntervalSink) {
         self.port = Some(port);
     }
 
@@ -304,9 +304,11 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             self.counters.stale += 1;
             return;
         }
-        let flight = std::mem::replace(&mut session.flight, Flight::None);
+        let flight = std::mem::replace(&mut session.flight, InFlightSend::None);
         let Some(buf) = self.ring.take_sent(slot) else { return };
-        let (Flight::Control(ref range) | Flight::Messages(ref range)) = flight else { return };
+        let (InFlightSend::Control(ref range) | InFlightSend::Messages(ref range)) = flight else {
+            return;
+        };
         if completion.result < 0 {
             let errno = Errno::from_raw_os_error(-completion.result);
             let reason = self.cut(slot, describe("send", errno));
@@ -318,28 +320,28 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         if taken < range.len() {
             let rest = range.start + taken..range.end;
             self.counters.short_sends += 1;
-            if let Flight::Messages(_) = flight {
-                script.spoke(slot, taken);
+            if let InFlightSend::Messages(_) = flight {
+                script.on_partial_send(slot, taken);
             }
-            self.launch(slot, buf, rest, matches!(flight, Flight::Control(_)));
+            self.launch(slot, buf, rest, matches!(flight, InFlightSend::Control(_)));
             return;
         }
         match (flight, buf) {
-            (Flight::Messages(_), buf) => script.spoken(slot, buf, now),
+            (InFlightSend::Messages(_), buf) => script.on_sent(slot, buf, now),
             (_, SendBuf::Owned(frame)) => {
                 self.outbox.give_back(frame);
                 // Whoever pings without end does not silence us: messages and Pongs take turns.
-                if self.sessions[slot as usize].is_open() && self.speak(script, slot, now) {
+                if self.sessions[slot as usize].is_open() && self.next_send(script, slot, now) {
                     return;
                 }
             }
             (_, SendBuf::Arena(_)) => {}
         }
-        self.next_send(script, slot, now);
+        self.send_next(script, slot, now);
     }
 
     /// What follows on a socket with nothing in flight: a control frame, the end, or messages.
-    fn next_send<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
+    fn send_next<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
         let session = &mut self.sessions[slot as usize];
         if session.owed {
             session.owed = false;
@@ -350,20 +352,20 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         }
         match session.phase {
             Phase::Closing => self.shut(slot),
-            Phase::Open => _ = self.speak(script, slot, now),
+            Phase::Open => _ = self.next_send(script, slot, now),
             Phase::Idle | Phase::Connecting | Phase::Upgrading | Phase::Closed => {}
         }
     }
 
     /// Sends what the script has to say on a socket with nothing in flight, if anything.
-    fn speak<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) -> bool {
-        let Some((buf, range)) = script.speak(slot, now) else { return false };
+    fn next_send<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) -> bool {
+        let Some((buf, range)) = script.next_send(slot, now) else { return false };
         self.launch(slot, buf, range, false);
         true
     }
 
     fn launch(&mut self, slot: Slot, buf: SendBuf, range: Range<usize>, control: bool) {
-        let flight = if control { Flight::Control } else { Flight::Messages };
+        let flight = if control { InFlightSend::Control } else { InFlightSend::Messages };
         self.sessions[slot as usize].flight = flight(range.clone());
         self.counters.launched += 1;
         self.ring.send(slot, buf, range);
@@ -386,14 +388,14 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
 
     fn may_answer(&self, slot: Slot) -> bool {
         let session = &self.sessions[slot as usize];
-        session.flight == Flight::None && session.phase != Phase::Closed
+        session.flight == InFlightSend::None && session.phase != Phase::Closed
     }
 
     /// Lets a script speak on a socket that may be idle.
     fn prompt<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
         let session = &self.sessions[slot as usize];
-        if session.is_open() && session.flight == Flight::None {
-            self.next_send(script, slot, now);
+        if session.is_open() && session.flight == InFlightSend::None {
+            self.send_next(script, slot, now);
         }
     }
 
@@ -413,8 +415,8 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     fn lose_politely<S: Script>(&mut self, script: &mut S, slot: Slot, loss: Loss, now: Nanos) {
         self.note_loss(script, slot, loss, now);
         self.sessions[slot as usize].phase = Phase::Closing;
-        if self.sessions[slot as usize].flight == Flight::None {
-            self.next_send(script, slot, now);
+        if self.sessions[slot as usize].flight == InFlightSend::None {
+            self.send_next(script, slot, now);
         }
     }
 
@@ -472,7 +474,7 @@ mod tests {
     fn an_idle_connection_takes_less_of_ours_than_the_plan_says() {
         assert_eq!(size_of::<Session>(), 120);
         let lists = size_of::<Lost>() + 2 * size_of::<Slot>() + size_of::<bool>();
-        let recorder = 2 * size_of::<Seat>() + 2 * size_of::<u64>();
+        let recorder = 2 * size_of::<SocketId>() + 2 * size_of::<u64>();
         for slots in [10_000, 16_384, 20_000] {
             let all = size_of::<Session>() + bytes_per_slot(slots) + lists + recorder;
             assert!(all as u64 <= CONNECTION_BYTES, "{all} bytes at {slots} sockets");

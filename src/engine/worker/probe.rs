@@ -6,16 +6,16 @@
 use std::io;
 use std::ops::Range;
 
-use super::hark::Hark;
 use super::heard::Heard;
-use super::{Conductor, Directive, SOON, Script, TICK, Worker, WorkerProgress};
-use crate::dialect::{CorrelationId, Dialect, MessageKind, Scanner, Sighting, TextShape};
+use super::{Control, Directive, SOON, Script, TICK, Worker, WorkerProgress};
+use crate::dialect::{CorrelationId, Dialect, MessageKind, Recognized, Scanner, TextShape};
 use crate::engine::frames::{FrameShape, SenderFrames};
 use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
+use crate::engine::worker::late_arrivals::Hark;
 use crate::host::clock::Clock;
-use crate::measure::recorder::Seat;
+use crate::measure::recorder::SocketId;
 use crate::plan::Plan;
-use crate::plan::fan_out::FanOut;
+use crate::population::fan_out::FanOut;
 use crate::units::Nanos;
 use crate::wire::decoder::Message;
 use crate::wire::frame::Violation;
@@ -67,9 +67,9 @@ impl Probe {
         self.unseen -= usize::from(!std::mem::replace(seen, true));
     }
 
-    fn see(&mut self, slot: Slot, sighting: Sighting) {
+    fn see(&mut self, slot: Slot, sighting: Recognized) {
         match sighting {
-            Sighting::Copy { id, sender, .. } => {
+            Recognized::Copy { id, sender, .. } => {
                 let own = |prober: &Prober| prober.slot == slot && prober.frames.sender() == sender;
                 if self.skips_sender && self.senders.iter().any(own) {
                     self.hears_itself = true;
@@ -78,9 +78,9 @@ impl Probe {
                 }
                 id.into_iter().for_each(|id| self.learn(id));
             }
-            Sighting::Id(id) if self.ids.contains(&id) => self.tick_off(slot),
-            Sighting::Id(id) => self.unknown.push((slot, id)),
-            Sighting::Earlier { .. } | Sighting::Corrupt | Sighting::Foreign => {}
+            Recognized::Id(id) if self.ids.contains(&id) => self.tick_off(slot),
+            Recognized::Id(id) => self.unknown.push((slot, id)),
+            Recognized::Earlier { .. } | Recognized::Corrupt | Recognized::Foreign => {}
         }
     }
 
@@ -98,7 +98,7 @@ impl Probe {
 }
 
 impl Script for Probe {
-    fn hear(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation> {
+    fn on_message(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation> {
         let bytes = message.checked()?;
         self.hark.note(slot, message, at)?;
         // As in a row: what would not count there proves nothing here.
@@ -109,14 +109,14 @@ impl Script for Probe {
         }
         let mut sightings = Vec::new();
         self.scanner.scan(bytes, &mut |sighting| sightings.push(sighting));
-        if !sightings.iter().any(|s| matches!(s, Sighting::Copy { .. } | Sighting::Id(_))) {
+        if !sightings.iter().any(|s| matches!(s, Recognized::Copy { .. } | Recognized::Id(_))) {
             self.heard.note(slot, bytes);
         }
         sightings.into_iter().for_each(|sighting| self.see(slot, sighting));
         Ok(())
     }
 
-    fn speak(&mut self, slot: Slot, _now: Nanos) -> Option<(SendBuf, Range<usize>)> {
+    fn next_send(&mut self, slot: Slot, _now: Nanos) -> Option<(SendBuf, Range<usize>)> {
         let prober = self.senders.iter_mut().find(|prober| prober.slot == slot && prober.due)?;
         let chunk = prober.frames.take(prober.next, prober.next + 1)?;
         prober.next += 1;
@@ -124,7 +124,7 @@ impl Script for Probe {
         Some((chunk.buf, chunk.bytes))
     }
 
-    fn spoken(&mut self, slot: Slot, buf: SendBuf, _now: Nanos) {
+    fn on_sent(&mut self, slot: Slot, buf: SendBuf, _now: Nanos) {
         if let Some(prober) = self.senders.iter_mut().find(|prober| prober.slot == slot) {
             prober.frames.give_back(buf);
         }
@@ -163,8 +163,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         &mut self,
         text: &TextShape,
         run: u32,
-        conductor: &mut impl Conductor,
-    ) -> io::Result<Vec<Seat>> {
+        conductor: &mut impl Control,
+    ) -> io::Result<Vec<SocketId>> {
         let mut script = self.probe_script(text, run);
         let began = self.clock.now();
         let (mut moved_at, mut slowest) = (began, Nanos::ZERO);
@@ -202,8 +202,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     }
 
     /// What came to the first of `seats` that heard anything but copies.
-    pub fn heard_by(&self, seats: &[Seat]) -> Option<(Seat, String)> {
-        let asked = |seat: &Seat| seats.iter().any(|other| other.socket == seat.socket);
+    pub fn heard_by(&self, seats: &[SocketId]) -> Option<(SocketId, String)> {
+        let asked = |seat: &SocketId| seats.iter().any(|other| other.socket == seat.socket);
         let sessions = self.sessions.iter().enumerate();
         let mut seats = sessions.map(|(slot, session)| (slot, session.seat));
         seats.find_map(|(slot, seat)| {
@@ -221,8 +221,9 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let plan = self.plan;
         let shape = FrameShape::new(plan.dialect.clone(), text.clone(), run);
         let probers = probers(plan);
-        let seen =
-            |seat: Seat| !(0..probers).any(|prober| plan.fan_out.must_hear(seat.socket, prober));
+        let seen = |seat: SocketId| {
+            !(0..probers).any(|prober| plan.fan_out.must_hear(seat.socket, prober))
+        };
         let rng = &mut self.rng;
         let prober = |(slot, socket)| Prober {
             slot: slot as Slot,

@@ -5,8 +5,8 @@
 
 use std::io;
 
-use super::between::Silence;
-use super::{Conductor, Phase, TICK, Worker};
+use super::between::ListenOnly;
+use super::{Control, Phase, TICK, Worker};
 use crate::engine::ring::{Ring, Slot, Wait};
 use crate::engine::session::{Loss, Session};
 use crate::host::clock::Clock;
@@ -33,7 +33,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     ///
     /// # Errors
     /// The ring failed, or a socket could not even be made (descriptors, memory).
-    pub fn reconnect(&mut self, conductor: &mut impl Conductor) -> io::Result<Reconnected> {
+    pub fn reconnect(&mut self, conductor: &mut impl Control) -> io::Result<Reconnected> {
         let lost_since = self.take_losses(self.row_began);
         let lost =
             |slot: &Slot| !self.sessions[*slot as usize].is_open() && !self.absent.contains(slot);
@@ -44,7 +44,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             slots.into_iter().partition(|&slot| self.ring.is_free(slot));
         for slot in held {
             let loss = Loss::plain("the kernel still holds what the lost socket had in flight");
-            self.note_loss(&mut Silence::default(), slot, loss, now);
+            self.note_loss(&mut ListenOnly::default(), slot, loss, now);
         }
         for &slot in &free {
             let seat = self.sessions[slot as usize].seat;

@@ -1,6 +1,6 @@
 //! What a phase is to the worker's loop.
 //!
-//! Belongs here: the questions that the loop asks a phase. Does not: the phases (`connect`, `probe`, `row`,
+//! Belongs here: the questions that the loop asks a phase. Does not: the phases (`connect`, `probe`, `trial`,
 //! `between`).
 
 use std::ops::Range;
@@ -16,7 +16,7 @@ pub(super) trait Script {
     ///
     /// # Errors
     /// It is text and not UTF-8.
-    fn hear(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation>;
+    fn on_message(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation>;
     /// Takes whole text messages off the front of `bytes`, each in one frame, that it knows by their bytes:
     /// how many, and how many bytes they are.
     #[inline(always)]
@@ -25,11 +25,11 @@ pub(super) trait Script {
         (0, 0)
     }
     /// The next bytes for an open socket with nothing in flight.
-    fn speak(&mut self, slot: Slot, now: Nanos) -> Option<(SendBuf, Range<usize>)>;
+    fn next_send(&mut self, slot: Slot, now: Nanos) -> Option<(SendBuf, Range<usize>)>;
     /// All of them were taken by the kernel.
-    fn spoken(&mut self, slot: Slot, buf: SendBuf, now: Nanos);
+    fn on_sent(&mut self, slot: Slot, buf: SendBuf, now: Nanos);
     /// More of the bytes of a send were taken, but not all.
-    fn spoke(&mut self, _slot: Slot, _bytes: usize) {}
+    fn on_partial_send(&mut self, _slot: Slot, _bytes: usize) {}
     /// A socket is gone.
     fn lost(&mut self, slot: Slot);
 }

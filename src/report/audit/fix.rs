@@ -2,9 +2,9 @@
 //!
 //! Belongs here: their text. Does not: where they lie and whether they may be written (`cli::fix`).
 
-use crate::host::audit::Audit;
-use crate::host::audit::finding::{Finding, Remedy, Severity};
-use crate::host::audit::rules::Rule;
+use crate::audit::Audit;
+use crate::audit::finding::{Finding, Remedy, Severity};
+use crate::audit::rules::Rule;
 
 /// How a file of ours begins, so that only these are written over.
 pub const MARK: &str = "# Written by `fanstorm audit`";

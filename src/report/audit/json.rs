@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Audited;
-use crate::host::audit::Audit;
-use crate::host::audit::finding::{Finding, Remedy, Within};
-use crate::host::audit::need::Place;
-use crate::host::audit::rules::Rule;
+use crate::audit::Audit;
+use crate::audit::finding::{Finding, Remedy, Within};
+use crate::audit::requirements::Place;
+use crate::audit::rules::Rule;
 use crate::report::VERSION;
 
 /// Name and version of the format.

@@ -1,6 +1,6 @@
 //! What is told of an audit: a table for people, a document for machines, files for sysctl.d.
 //!
-//! Belongs here: rendering. Does not: rules and their reasons (`host::audit`), and where output goes
+//! Belongs here: rendering. Does not: rules and their reasons (`audit`), and where output goes
 //! (`cli`).
 
 pub mod fix;
@@ -8,9 +8,9 @@ pub mod json;
 pub mod pages;
 pub mod text;
 
-use crate::host::audit::Audit;
-use crate::host::audit::facts::Facts;
-use crate::host::audit::need::Need;
+use crate::audit::Audit;
+use crate::audit::facts::Facts;
+use crate::audit::requirements::PlanRequirements;
 use crate::plan::Plan;
 
 /// An audit and what it was about.
@@ -21,7 +21,7 @@ pub struct Audited<'a> {
     /// The host.
     pub facts: &'a Facts,
     /// The plan in numbers.
-    pub need: &'a Need,
+    pub need: &'a PlanRequirements,
     /// What came of it.
     pub audit: &'a Audit,
 }

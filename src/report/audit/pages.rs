@@ -2,8 +2,8 @@
 //!
 //! Belongs here: Markdown. Does not: the pages' prose, which is written by hand around these.
 
-use crate::host::audit::cost;
-use crate::host::audit::rules::{Group, RULES, Rule};
+use crate::audit::rules::{Group, RULES, Rule};
+use crate::host::socket_cost;
 use crate::units::{Bytes, Count};
 
 /// A block that a page may ask for: `<!-- fanstorm: NAME -->` up to `<!-- end -->`.
@@ -57,23 +57,25 @@ fn million() -> String {
         Million { hosts: 10, nodes: 1 },
         Million { hosts: 10, nodes: 10 },
     ];
-    type Line = (&'static str, fn(&Million) -> String);
-    let lines: [Line; 10] = [
+    type UntrustedText = (&'static str, fn(&Million) -> String);
+    let lines: [UntrustedText; 10] = [
         ("sockets of one host", |way| Count(way.sockets()).to_string()),
         ("of these to one node", |way| Count(way.to_node()).to_string()),
-        ("source addresses, default range", |way| way.sources(cost::PORTS_DEFAULT)),
-        ("source addresses, 1024 to 65535", |way| way.sources(cost::PORTS_WIDE)),
-        ("the same at half of the range", |way| way.sources(cost::PORTS_WIDE / 2)),
+        ("source addresses, default range", |way| way.sources(socket_cost::PORTS_DEFAULT)),
+        ("source addresses, 1024 to 65535", |way| way.sources(socket_cost::PORTS_WIDE)),
+        ("the same at half of the range", |way| way.sources(socket_cost::PORTS_WIDE / 2)),
         ("descriptors", |way| Count(way.sockets() + 64).to_string()),
         ("fs.nr_open of 1 048 576 is enough", |way| {
             if way.sockets() + 64 <= 1 << 20 { "yes" } else { "no" }.to_owned()
         }),
-        ("kernel memory of the sockets", |way| cost::kernel_sockets(way.sockets()).to_string()),
+        ("kernel memory of the sockets", |way| {
+            socket_cost::kernel_sockets(way.sockets()).to_string()
+        }),
         ("two small messages unread by all", |way| {
-            Bytes(way.sockets() * UNREAD * cost::queued(128).0).to_string()
+            Bytes(way.sockets() * UNREAD * socket_cost::queued(128).0).to_string()
         }),
         ("connection tracking, if it is on", |way| {
-            let each = cost::CONNTRACK_ENTRY.0 + cost::CONNTRACK_BUCKET.0;
+            let each = socket_cost::CONNTRACK_ENTRY.0 + socket_cost::CONNTRACK_BUCKET.0;
             Bytes(way.sockets() * each).to_string()
         }),
     ];
@@ -113,11 +115,19 @@ impl Million {
 
 fn costs() -> String {
     let rows = [
-        ("an idle TCP socket in the kernel", cost::KERNEL_SOCKET.0, "/proc/slabinfo, Linux 6.18"),
-        ("a small packet in a queue", cost::QUEUED_PACKET_MIN.0, "`skb->truesize`, at least"),
-        ("a tracked connection", cost::CONNTRACK_ENTRY.0, "/proc/slabinfo"),
-        ("its place in the hash table", cost::CONNTRACK_BUCKET.0, "a pointer"),
-        ("headers of a packet on Ethernet", cost::WIRE_OVERHEAD.0, "38 + IPv4 20 + TCP 32"),
+        (
+            "an idle TCP socket in the kernel",
+            socket_cost::KERNEL_SOCKET.0,
+            "/proc/slabinfo, Linux 6.18",
+        ),
+        (
+            "a small packet in a queue",
+            socket_cost::QUEUED_PACKET_MIN.0,
+            "`skb->truesize`, at least",
+        ),
+        ("a tracked connection", socket_cost::CONNTRACK_ENTRY.0, "/proc/slabinfo"),
+        ("its place in the hash table", socket_cost::CONNTRACK_BUCKET.0, "a pointer"),
+        ("headers of a packet on Ethernet", socket_cost::WIRE_OVERHEAD.0, "38 + IPv4 20 + TCP 32"),
     ];
     let mut text = String::from("| what | bytes | from |\n|---|---:|---|\n");
     for (what, bytes, from) in rows {

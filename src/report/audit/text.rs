@@ -8,11 +8,11 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::Audited;
-use crate::host::audit::Audit;
-use crate::host::audit::finding::{Finding, Remedy, Severity};
-use crate::host::audit::need::{Need, Place};
-use crate::host::audit::rules::{Group, Rule};
-use crate::plan::schedule::Shape;
+use crate::audit::Audit;
+use crate::audit::finding::{Finding, Remedy, Severity};
+use crate::audit::requirements::{Place, PlanRequirements};
+use crate::audit::rules::{Group, Rule};
+use crate::load::schedule::Shape;
 use crate::report::VERSION;
 use crate::report::format::{
     Cell, Column, INDENT, Ink, Paint, counted, headings, line, wants_colour, width, wrapped,
@@ -92,7 +92,7 @@ fn load(audited: &Audited<'_>) -> String {
     }
 }
 
-fn memory(need: &Need) -> String {
+fn memory(need: &PlanRequirements) -> String {
     let mut parts: Vec<_> = need.limits.memory.iter().filter(|(_, bytes)| *bytes > 0).collect();
     parts.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
     let parts: Vec<_> = parts.iter().map(|(name, b)| format!("{name} {}", Bytes(*b))).collect();

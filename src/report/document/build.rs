@@ -4,27 +4,28 @@
 use super as doc;
 use super::connecting::{ConnectFailure, Connecting, Dialing, SourceAddresses};
 use super::missing::{gap, lost_socket};
-use super::{histogram, row, series};
+use super::{histogram, series};
 use crate::host::facts::HostFacts;
+use crate::load::schedule::{InterArrival, Shape};
 use crate::measure::connecting as measured;
-use crate::measure::floor::Floor;
 use crate::measure::late::Late;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
-    Caveat, Class, CoreUse, Delivery, Ending, Interval, MatrixCell, Opcodes, Outcome, RunOutcome,
+    Caveat, Class, CoreUse, Delivery, Ending, Interval, MatrixCell, Opcodes, Outcome, TrialOutcome,
     Trust, WarmUp,
 };
 use crate::measure::percentile::Percentile;
 use crate::measure::reordering::Reordering;
 use crate::plan::Plan;
-use crate::plan::engine::Engine;
-use crate::plan::fan_out::FanOut;
-use crate::plan::schedule::{Arrivals, Shape};
-use crate::plan::sources::Origins;
+use crate::plan::backend::Engine;
+use crate::plan::source_ip::LocalAddrs;
 use crate::plan::wait::WaitMode;
-use crate::report::plain::Line;
+use crate::population::fan_out::FanOut;
+use crate::report::document::trial;
+use crate::report::sanitize::UntrustedText;
 use crate::report::{Invocation, VERSION};
 use crate::units::{Nanos, Rate};
+use crate::verdict::baseline::Baseline;
 
 impl doc::Document {
     /// What is known before the first row: who runs what on which machine.
@@ -46,12 +47,12 @@ impl doc::Document {
     }
 
     /// With the floor that the rows are held against.
-    pub fn calibrated(self, floor: Option<&Floor>) -> Self {
+    pub fn calibrated(self, floor: Option<&Baseline>) -> Self {
         let calibration = floor.map(|floor| doc::Calibration {
             cluster: floor.cluster.as_str().into(),
             shared_cores: floor.shares_cores,
-            runs: floor.runs.iter().map(row::Run::of).collect(),
-            failure: floor.failure.as_deref().map(Line::from),
+            runs: floor.runs.iter().map(trial::Run::of).collect(),
+            failure: floor.failure.as_deref().map(UntrustedText::from),
         });
         Self { calibration, ..self }
     }
@@ -64,7 +65,7 @@ impl doc::Document {
         };
         Self {
             connecting: outcome.connecting.as_ref().map(self::connecting),
-            runs: outcome.runs.iter().map(row::Run::of).collect(),
+            runs: outcome.runs.iter().map(trial::Run::of).collect(),
             skipped: outcome.skipped.iter().map(skipped).collect(),
             interrupted: outcome.interrupted,
             ..self
@@ -89,17 +90,17 @@ impl doc::Tool {
 fn host(facts: &HostFacts) -> doc::Host {
     let facts = facts.clone();
     doc::Host {
-        kernel: facts.kernel.map(Line::from),
-        cpu_model: facts.cpu_model.map(Line::from),
+        kernel: facts.kernel.map(UntrustedText::from),
+        cpu_model: facts.cpu_model.map(UntrustedText::from),
         cpus_online: facts.cpus_online.map(|cpus| cpus as u64),
         cpus_allowed: facts.cpus_allowed.map(numbers),
         virtual_machine: facts.virtual_machine,
         memory_bytes: facts.memory.map(|memory| memory.0),
         cgroup_cpus: facts.cgroup_cpus,
         cgroup_memory_bytes: facts.cgroup_memory.map(|memory| memory.0),
-        clocksource: facts.clocksource.map(Line::from),
-        governor: facts.governor.map(Line::from),
-        container: facts.container.map(Line::from),
+        clocksource: facts.clocksource.map(UntrustedText::from),
+        governor: facts.governor.map(UntrustedText::from),
+        container: facts.container.map(UntrustedText::from),
     }
 }
 
@@ -114,8 +115,8 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         Shape::Rate { rate, arrivals } => (doc::Mode::Rate, Some((rate, arrivals)), None),
     };
     let arrivals = rate.map(|(_, arrivals)| match arrivals {
-        Arrivals::Constant => (doc::Arrivals::Constant, None),
-        Arrivals::Poisson { seed } => (doc::Arrivals::Poisson, Some(seed)),
+        InterArrival::Constant => (doc::InterArrival::Constant, None),
+        InterArrival::Poisson { seed } => (doc::InterArrival::Poisson, Some(seed)),
     });
     doc::Plan {
         mode,
@@ -125,8 +126,8 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         in_flight,
         warmup_s: (plan.warmup > Nanos::ZERO).then(|| plan.warmup.as_secs_f64()),
         headline_latency: match mode {
-            doc::Mode::Rate => row::LatencyClass::Response,
-            doc::Mode::Burst | doc::Mode::Window => row::LatencyClass::Service,
+            doc::Mode::Rate => trial::LatencyClass::Response,
+            doc::Mode::Burst | doc::Mode::Window => trial::LatencyClass::Service,
         },
         cluster: invocation.cluster.as_str().into(),
         nodes: plan.nodes.iter().map(|node| doc::Node { url: node.url.as_str().into() }).collect(),
@@ -162,9 +163,9 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
     }
 }
 
-impl row::Run {
+impl trial::Run {
     /// One row.
-    pub fn of(run: &RunOutcome) -> Self {
+    pub fn of(run: &TrialOutcome) -> Self {
         Self {
             messages: run.messages,
             sent: run.sent,
@@ -175,11 +176,11 @@ impl row::Run {
             ending: ending(run.ending),
             delivery: delivery(&run.delivery),
             late: late(&run.late),
-            time: row::Time {
+            time: trial::Time {
                 send_s: run.send_time.map(Nanos::as_secs_f64),
                 receive_s: run.receive_time.map(Nanos::as_secs_f64),
             },
-            throughput: row::Throughput {
+            throughput: trial::Throughput {
                 sent_per_s: run.sent_per_s().map(rounded),
                 scheduled_per_s: run.scheduled_per_s.map(rounded),
                 copies_per_s: run.copies_per_s().map(rounded),
@@ -197,7 +198,7 @@ impl row::Run {
             lost_sockets: run.lost.iter().map(lost_socket).collect(),
             opcodes: opcodes(&run.opcodes),
             generator: generator(run),
-            verdict: row::Verdict {
+            verdict: trial::Verdict {
                 trust: trust(run.trust()),
                 caveats: run.caveats.iter().map(caveat).collect(),
             },
@@ -205,8 +206,8 @@ impl row::Run {
     }
 }
 
-fn generator(run: &RunOutcome) -> row::Generator {
-    row::Generator {
+fn generator(run: &TrialOutcome) -> trial::Generator {
+    trial::Generator {
         cores: run.cores.iter().map(core).collect(),
         schedule_lag_us: run.lag_ns.as_ref().map(latency),
         stamp_lateness_us: run.stamps_ns.as_ref().map(latency),
@@ -217,17 +218,17 @@ fn generator(run: &RunOutcome) -> row::Generator {
     }
 }
 
-const fn ending(ending: Ending) -> row::Ending {
+const fn ending(ending: Ending) -> trial::Ending {
     match ending {
-        Ending::Complete => row::Ending::Complete,
-        Ending::Drained => row::Ending::Drained,
-        Ending::SocketsLost => row::Ending::SocketsLost,
-        Ending::Interrupted => row::Ending::Interrupted,
+        Ending::Complete => trial::Ending::Complete,
+        Ending::Drained => trial::Ending::Drained,
+        Ending::SocketsLost => trial::Ending::SocketsLost,
+        Ending::Interrupted => trial::Ending::Interrupted,
     }
 }
 
-fn late(late: &Late) -> row::Late {
-    row::Late {
+fn late(late: &Late) -> trial::Late {
+    trial::Late {
         copies: late.copies,
         duplicates: late.duplicates,
         misdelivered: late.misdelivered,
@@ -235,8 +236,8 @@ fn late(late: &Late) -> row::Late {
     }
 }
 
-const fn delivery(delivery: &Delivery) -> row::Delivery {
-    row::Delivery {
+const fn delivery(delivery: &Delivery) -> trial::Delivery {
+    trial::Delivery {
         expected: delivery.expected,
         delivered: delivery.delivered,
         missing: delivery.missing,
@@ -251,7 +252,7 @@ const fn delivery(delivery: &Delivery) -> row::Delivery {
 }
 
 fn dialing(plan: &Plan) -> Dialing {
-    let automatic = matches!(plan.origins, Origins::Ours { automatic: true, .. });
+    let automatic = matches!(plan.origins, LocalAddrs::Ours { automatic: true, .. });
     let of_node = |node| plan.sources_to(node).map(|sources| (sources.count(), sources));
     // Nodes of both families have sources of their own: those of the busiest are told.
     let sources = of_node(plan.push_node).map(|(addresses, sources)| SourceAddresses {
@@ -290,9 +291,9 @@ fn connecting(connecting: &measured::Connecting) -> Connecting {
     }
 }
 
-fn latency_by_class(classes: &[(Class, Latencies)], resolution: Nanos) -> row::LatencyByClass {
+fn latency_by_class(classes: &[(Class, Latencies)], resolution: Nanos) -> trial::LatencyByClass {
     let of = |class| of_class(classes, class).map(latency);
-    row::LatencyByClass {
+    trial::LatencyByClass {
         service: of(Class::Service),
         response: of(Class::Response),
         wait: of(Class::Wait),
@@ -302,10 +303,10 @@ fn latency_by_class(classes: &[(Class, Latencies)], resolution: Nanos) -> row::L
 }
 
 /// What lies between two stamps is none of what they cannot tell apart.
-fn resolved(latency: &row::Latency, resolution: Nanos) -> row::Latency {
+fn resolved(latency: &trial::Latency, resolution: Nanos) -> trial::Latency {
     let told = |us: Option<f64>| us.filter(|&us| us >= micros(resolution));
-    let row::Latency { count, min, mean, p50, p90, p99, p99_9, p99_99, max } = *latency;
-    row::Latency {
+    let trial::Latency { count, min, mean, p50, p90, p99, p99_9, p99_99, max } = *latency;
+    trial::Latency {
         count,
         min: told(min),
         mean: told(mean),
@@ -318,9 +319,9 @@ fn resolved(latency: &row::Latency, resolution: Nanos) -> row::Latency {
     }
 }
 
-fn histogram_by_class(classes: &[(Class, Latencies)]) -> row::HistogramByClass {
+fn histogram_by_class(classes: &[(Class, Latencies)]) -> trial::HistogramByClass {
     let of = |class| of_class(classes, class).map(|ns| histogram::encode(&ns.histogram()));
-    row::HistogramByClass {
+    trial::HistogramByClass {
         service: of(Class::Service),
         response: of(Class::Response),
         wait: of(Class::Wait),
@@ -329,9 +330,9 @@ fn histogram_by_class(classes: &[(Class, Latencies)]) -> row::HistogramByClass {
     }
 }
 
-fn warmup(warmup: &WarmUp, resolution: Nanos) -> row::WarmUp {
+fn warmup(warmup: &WarmUp, resolution: Nanos) -> trial::WarmUp {
     let WarmUp { duration, messages, expected, delivered, latency_ns, lag_ns } = warmup;
-    row::WarmUp {
+    trial::WarmUp {
         duration_s: duration.as_secs_f64(),
         messages: *messages,
         expected: *expected,
@@ -396,9 +397,9 @@ fn reordering(reordering: &Reordering) -> series::Reordering {
     }
 }
 
-fn latency(ns: &Latencies) -> row::Latency {
+fn latency(ns: &Latencies) -> trial::Latency {
     let percentile = |percentile: Percentile| percentile.of(ns).map(micros);
-    row::Latency {
+    trial::Latency {
         count: ns.len(),
         min: ns.min().map(micros),
         mean: ns.mean_ns().map(|mean| rounded(mean / 1e3)),
@@ -420,9 +421,9 @@ fn rounded(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }
 
-fn matrix_cell(cell: &MatrixCell) -> row::MatrixCell {
+fn matrix_cell(cell: &MatrixCell) -> trial::MatrixCell {
     let MatrixCell { from, to, expected, delivered, latency_ns } = cell;
-    row::MatrixCell {
+    trial::MatrixCell {
         from: *from as u64,
         to: *to as u64,
         expected: *expected,
@@ -434,13 +435,13 @@ fn matrix_cell(cell: &MatrixCell) -> row::MatrixCell {
     }
 }
 
-const fn opcodes(opcodes: &Opcodes) -> row::Opcodes {
+const fn opcodes(opcodes: &Opcodes) -> trial::Opcodes {
     let Opcodes { text, binary, continuation, ping, pong, close } = *opcodes;
-    row::Opcodes { text, binary, continuation, ping, pong, close }
+    trial::Opcodes { text, binary, continuation, ping, pong, close }
 }
 
-fn core(core: &CoreUse) -> row::Core {
-    row::Core {
+fn core(core: &CoreUse) -> trial::Core {
+    trial::Core {
         cpu: core.cpu as u64,
         sockets: core.sockets,
         copies: core.copies,
@@ -459,16 +460,16 @@ fn core(core: &CoreUse) -> row::Core {
     }
 }
 
-const fn trust(trust: Trust) -> row::Trust {
+const fn trust(trust: Trust) -> trial::Trust {
     match trust {
-        Trust::Ok => row::Trust::Ok,
-        Trust::Degraded => row::Trust::Degraded,
-        Trust::Void => row::Trust::Void,
+        Trust::Ok => trial::Trust::Ok,
+        Trust::Degraded => trial::Trust::Degraded,
+        Trust::Void => trial::Trust::Void,
     }
 }
 
-fn caveat(caveat: &Caveat) -> row::Caveat {
-    row::Caveat {
+fn caveat(caveat: &Caveat) -> trial::Caveat {
+    trial::Caveat {
         code: caveat.code.into(),
         severity: trust(caveat.severity),
         text: caveat.text.as_str().into(),

@@ -5,8 +5,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::plain::Line;
-use super::row::Latency;
+use crate::report::document::trial::Latency;
+use crate::report::sanitize::UntrustedText;
 
 /// How sockets were to be connected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,7 +36,7 @@ pub struct SourceAddresses {
     /// How many there are.
     pub addresses: u64,
     /// Which.
-    pub ranges: Line,
+    pub ranges: UntrustedText,
     /// Nobody named them: all nodes are on loopback, and one address has too few ports.
     pub automatic: bool,
 }
@@ -70,9 +70,9 @@ pub struct ConnectFailure {
     /// Index of the node.
     pub node: u64,
     /// `connect`, `upgrade` or `session`.
-    pub phase: Line,
+    pub phase: UntrustedText,
     /// One clause.
-    pub reason: Line,
+    pub reason: UntrustedText,
     /// How many sockets.
     pub sockets: u64,
 }

@@ -8,9 +8,9 @@ use std::io::{self, Write};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::plain::Line;
-use super::row::Run;
 use super::{SCHEMA, Tool};
+use crate::report::document::trial::Run;
+use crate::report::sanitize::UntrustedText;
 
 /// In place of a result: the invocation failed, and nothing was measured. What stood in the file before is
 /// gone, so that nobody takes it for new. `failed` is in no result.
@@ -34,9 +34,9 @@ pub struct Failed {
     /// When: `arguments`, `host` (what the machine must have), `cluster` (starting the embedded one),
     /// `discover`, `resolve`, `connect`, `upgrade`, `session`, `probe`, `calibrate`, `prepare` (laying out messages),
     /// `run`. Others may be added.
-    pub phase: Line,
+    pub phase: UntrustedText,
     /// Why: what standard error says, in one line.
-    pub cause: Line,
+    pub cause: UntrustedText,
     /// The exit code.
     pub exit_code: u8,
 }

@@ -5,12 +5,12 @@
 use hdrhistogram::Histogram;
 
 use super::histogram::{self, NoHistogram};
-use super::row::{
+use super::{Document, FanOut, Plan};
+use crate::population::fan_out;
+use crate::report::document::trial::{
     Core, Delivery, HistogramByClass, Late, Latency, LatencyByClass, LatencyClass, MatrixCell, Run,
     Trust,
 };
-use super::{Document, FanOut, Plan};
-use crate::plan::fan_out;
 use crate::units::Nanos;
 
 /// A duration that a document gives in seconds. What is no duration is none.

@@ -2,13 +2,13 @@
 //!
 //! Belongs here: these two types, field by field. Does not: the rest of a row (`build`).
 
-use super::row;
 use crate::measure::outcome::{LostSocket, StreamGap};
+use crate::report::document::trial;
 use crate::units::Nanos;
 
-pub(super) fn gap(gap: &StreamGap) -> row::Gap {
+pub(super) fn gap(gap: &StreamGap) -> trial::Gap {
     let StreamGap { sender, socket, node, missing, ranges, truncated } = gap;
-    row::Gap {
+    trial::Gap {
         sender: (*sender).into(),
         socket: (*socket).into(),
         node: *node as u64,
@@ -18,9 +18,9 @@ pub(super) fn gap(gap: &StreamGap) -> row::Gap {
     }
 }
 
-pub(super) fn lost_socket(lost: &LostSocket) -> row::LostSocket {
+pub(super) fn lost_socket(lost: &LostSocket) -> trial::LostSocket {
     let LostSocket { socket, node, at, idle, close_code, our_close_code, reason } = lost;
-    row::LostSocket {
+    trial::LostSocket {
         socket: (*socket).into(),
         node: *node as u64,
         at_s: at.as_secs_f64(),

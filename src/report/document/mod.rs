@@ -14,17 +14,17 @@ pub mod failed;
 pub mod figures;
 pub mod histogram;
 mod missing;
-pub mod row;
 pub mod series;
-pub mod sound;
 mod summary;
+pub mod trial;
+pub mod validate;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::connecting::{Connecting, Dialing};
-use self::row::{LatencyClass, Run, Trust};
-use super::plain::Line;
+use self::trial::{LatencyClass, Run, Trust};
+use crate::report::sanitize::UntrustedText;
 
 /// Name and version of the format.
 pub const SCHEMA: &str = "fanstorm.result/1";
@@ -70,24 +70,24 @@ pub struct Document {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
     /// Against what.
-    pub cluster: Line,
+    pub cluster: UntrustedText,
     /// The relays had no CPU of their own, which makes the floor higher than it need be.
     pub shared_cores: bool,
     /// Its rows, of the same sizes as those of the result.
     pub runs: Vec<Run>,
     /// Why rows are missing or cut short; null if none is.
-    pub failure: Option<Line>,
+    pub failure: Option<UntrustedText>,
 }
 
 /// Who measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// Always `fanstorm`.
-    pub name: Line,
+    pub name: UntrustedText,
     /// Its version.
-    pub version: Line,
+    pub version: UntrustedText,
     /// Its arguments.
-    pub args: Vec<Line>,
+    pub args: Vec<UntrustedText>,
     /// Seed of all that it draws; of upgrade and mask keys only where `--seed` is among the arguments.
     pub seed: u64,
     /// Wall-clock start, milliseconds since 1970-01-01 UTC.
@@ -98,9 +98,9 @@ pub struct Tool {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// Kernel release.
-    pub kernel: Option<Line>,
+    pub kernel: Option<UntrustedText>,
     /// CPU model.
-    pub cpu_model: Option<Line>,
+    pub cpu_model: Option<UntrustedText>,
     /// CPUs that are online.
     pub cpus_online: Option<u64>,
     /// CPUs that the process may use.
@@ -114,11 +114,11 @@ pub struct Host {
     /// Memory that the control group grants; null without a limit.
     pub cgroup_memory_bytes: Option<u64>,
     /// Clock source of the kernel.
-    pub clocksource: Option<Line>,
+    pub clocksource: Option<UntrustedText>,
     /// Frequency governor.
-    pub governor: Option<Line>,
+    pub governor: Option<UntrustedText>,
     /// Kind of container, as a guess.
-    pub container: Option<Line>,
+    pub container: Option<UntrustedText>,
 }
 
 /// What was to be run.
@@ -132,7 +132,7 @@ pub struct Plan {
     pub rate_per_s: Option<f64>,
     /// Mode `rate`: how they are spread over time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arrivals: Option<Arrivals>,
+    pub arrivals: Option<InterArrival>,
     /// Mode `rate` with arrivals `poisson`: what they are drawn from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrivals_seed: Option<u64>,
@@ -146,13 +146,13 @@ pub struct Plan {
     /// message has a due time.
     pub headline_latency: LatencyClass,
     /// Where the nodes come from.
-    pub cluster: Line,
+    pub cluster: UntrustedText,
     /// The nodes; other parts of the file name them by their index.
     pub nodes: Vec<Node>,
     /// Index of the node that takes every push.
     pub push_node: u64,
     /// What the cluster speaks inside frames.
-    pub dialect: Line,
+    pub dialect: UntrustedText,
     /// Who hears a message: `all` sockets, all `others` than its sender, or its `own` sender alone.
     pub fan_out: FanOut,
     /// Push sockets; they are the sockets 0 to `push_sockets` - 1.
@@ -163,7 +163,7 @@ pub struct Plan {
     pub cores: Vec<u64>,
     /// Why these; null in files that were written before it was said.
     #[serde(default)]
-    pub placement: Option<Line>,
+    pub placement: Option<UntrustedText>,
     /// CPUs of the embedded cluster; empty without one.
     #[serde(default)]
     pub cluster_cpus: Vec<u64>,
@@ -203,7 +203,7 @@ pub enum Mode {
 /// How the messages of a rate are spread over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Arrivals {
+pub enum InterArrival {
     /// At even distances.
     Constant,
     /// At exponential distances, drawn from the seed.
@@ -250,7 +250,7 @@ pub enum FanOut {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
     /// Its WebSocket URL.
-    pub url: Line,
+    pub url: UntrustedText,
 }
 
 /// A row that did not run.
@@ -259,7 +259,7 @@ pub struct Skipped {
     /// Its messages.
     pub messages: u64,
     /// Why.
-    pub reason: Line,
+    pub reason: UntrustedText,
 }
 
 /// The most wanted figures.

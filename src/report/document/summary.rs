@@ -3,8 +3,8 @@
 //! Belongs here: which row heads a result, and the sums over all. Does not: the rows themselves.
 
 use super::figures::micros;
-use super::row::{Latency, LatencyClass, Run, Trust};
 use super::{Document, Summary};
+use crate::report::document::trial::{Latency, LatencyClass, Run, Trust};
 
 impl Document {
     /// The same with the summary that follows from its rows.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::page::Page;
 use crate::report::document::connecting::{ConnectFailure, Connecting, Dialing};
 use crate::report::document::figures::{micros, seconds};
-use crate::report::document::row::Latency;
+use crate::report::document::trial::Latency;
 use crate::report::format::{INDENT, Ink, counted, wrapped};
 use crate::units::Count;
 

@@ -4,11 +4,11 @@
 
 use std::io::{self, Write};
 
-use super::account::row_name;
 use super::page::Page;
 use crate::report::document::figures::{micros, seconds};
-use crate::report::document::row::{Core, Latency, Run};
+use crate::report::document::trial::{Core, Latency, Run};
 use crate::report::format::{Cell, Column, INDENT, counted, or_na, percent, table, wrapped};
+use crate::report::text::delivery::row_name;
 use crate::units::{Count, Nanos};
 
 /// The section of a row. Polling is shown beside work: it takes the same CPU.

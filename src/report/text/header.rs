@@ -6,9 +6,9 @@ use super::connecting;
 use super::page::Page;
 use crate::report::document::connecting::Dialing;
 use crate::report::document::figures::seconds;
-use crate::report::document::{Arrivals, Engine, FanOut, Host, Mode, Plan, Wait};
+use crate::report::document::{Engine, FanOut, Host, InterArrival, Mode, Plan, Wait};
 use crate::report::format::{INDENT, Ink, counted, whole_seconds, wrapped};
-use crate::report::plain::Line;
+use crate::report::sanitize::UntrustedText;
 use crate::units::{Bytes, Count, Rate};
 
 /// More nodes are counted, not listed.
@@ -80,10 +80,10 @@ fn load(plan: &Plan) -> String {
 
 fn arrivals(plan: &Plan) -> String {
     match (plan.arrivals, plan.arrivals_seed) {
-        (Some(Arrivals::Poisson), Some(seed)) => format!("Poisson arrivals of seed {seed}"),
+        (Some(InterArrival::Poisson), Some(seed)) => format!("Poisson arrivals of seed {seed}"),
         // Of a file that was written before it held the seed.
-        (Some(Arrivals::Poisson), None) => "Poisson arrivals".to_owned(),
-        (Some(Arrivals::Constant) | None, _) => "evenly spread".to_owned(),
+        (Some(InterArrival::Poisson), None) => "Poisson arrivals".to_owned(),
+        (Some(InterArrival::Constant) | None, _) => "evenly spread".to_owned(),
     }
 }
 
@@ -174,7 +174,7 @@ fn host(host: &Host) -> Option<String> {
     let limit = limit.unwrap_or_default();
     let parts = [
         host.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
-        host.cpu_model.as_ref().map(Line::to_string),
+        host.cpu_model.as_ref().map(UntrustedText::to_string),
         cpus,
         host.memory_bytes.map(|bytes| format!("{}{limit}", Bytes(bytes))),
         host.virtual_machine.filter(|is| *is).map(|_| "virtual machine".to_owned()),

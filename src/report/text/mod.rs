@@ -7,18 +7,18 @@
 //!
 //! Made for 100 columns. Sections after the rows appear only when they have something to say.
 
-mod account;
 mod connecting;
 mod cost;
-mod ending;
-mod floor;
 mod header;
 mod page;
-mod rows;
 mod series;
 
+mod baseline;
+mod delivery;
+mod summary;
 #[cfg(test)]
 mod tests;
+mod trials;
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -26,8 +26,8 @@ use std::io::{self, Write};
 use self::page::Page;
 pub use self::series::glance;
 use super::document::Document;
-use super::document::row::{LatencyClass, Run};
 use super::format::{Paint, wants_colour};
+use crate::report::document::trial::{LatencyClass, Run};
 
 /// A text report, at once ([`all`](Self::all)) or piece by piece: [`header`](Self::header) before the
 /// run, of a document that has only begun; [`row`](Self::row) as each ends; and of the whole document
@@ -66,7 +66,7 @@ impl<'a> Text<'a> {
     /// Those of `out`.
     pub fn header(&self, out: &mut dyn Write) -> io::Result<()> {
         header::write(&self.page, out)?;
-        rows::headings(&self.page, out)?;
+        trials::headings(&self.page, out)?;
         out.flush()
     }
 
@@ -75,7 +75,7 @@ impl<'a> Text<'a> {
     /// # Errors
     /// Those of `out`.
     pub fn row(&self, out: &mut dyn Write, run: &Run) -> io::Result<()> {
-        rows::row(&self.page, out, run)?;
+        trials::row(&self.page, out, run)?;
         out.flush()
     }
 
@@ -84,7 +84,7 @@ impl<'a> Text<'a> {
     /// # Errors
     /// Those of `out`.
     pub fn end(&self, out: &mut dyn Write) -> io::Result<()> {
-        ending::write(&self.page, out)?;
+        summary::write(&self.page, out)?;
         out.flush()
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::report::document::Document;
-use crate::report::document::row::LatencyClass;
+use crate::report::document::trial::LatencyClass;
 use crate::report::format::{Ink, Paint};
 
 #[derive(Clone, Copy, Debug)]

@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use super::account::row_name;
 use super::page::Page;
 use crate::report::document::figures::{micros, seconds};
-use crate::report::document::row::Run;
 use crate::report::document::series::Interval;
+use crate::report::document::trial::Run;
 use crate::report::format::{Cell, Column, INDENT, counted, or_na, table, whole_seconds, wrapped};
+use crate::report::text::delivery::row_name;
 use crate::units::{Count, Nanos, Rate};
 
 /// More seconds are not read one by one: the worst of them are shown.

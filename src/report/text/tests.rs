@@ -5,21 +5,21 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
+use crate::load::schedule::{InterArrival, Shape};
 use crate::measure::connecting::{Connecting, Failure};
-use crate::measure::floor::Floor;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
-    Caveat, Class, Delivery, Ending, Interval, LostSocket, Outcome, RunOutcome, StreamGap, Trust,
+    Caveat, Class, Delivery, Ending, Interval, LostSocket, Outcome, StreamGap, TrialOutcome, Trust,
     WarmUp,
 };
-use crate::measure::recorder::Seat;
+use crate::measure::recorder::SocketId;
 use crate::plan::Plan;
-use crate::plan::fan_out::FanOut;
-use crate::plan::schedule::{Arrivals, Shape};
+use crate::population::fan_out::FanOut;
 use crate::report::Invocation;
 use crate::report::fixture::{cell, invocation, plan, whole};
-use crate::report::plain::plain;
+use crate::report::sanitize::plain;
 use crate::units::Nanos;
+use crate::verdict::baseline::Baseline;
 
 /// As it is written while the rows run: piece by piece, each as soon as it is known.
 fn report(plan: &Plan, outcome: &Outcome) -> String {
@@ -35,12 +35,12 @@ fn report(plan: &Plan, outcome: &Outcome) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn outcome(runs: Vec<RunOutcome>) -> Outcome {
+fn outcome(runs: Vec<TrialOutcome>) -> Outcome {
     Outcome { runs, ..Outcome::default() }
 }
 
 /// The link to node 2 is cut after a third of the messages; node 1 drops a few.
-fn cut_link() -> RunOutcome {
+fn cut_link() -> TrialOutcome {
     let mut run = whole(3_000);
     run.delivery = Delivery {
         expected: 18_000,
@@ -76,7 +76,7 @@ fn caveat(code: &'static str, severity: Trust, text: &str, remedy: &str) -> Cave
     Caveat { code, severity, text: text.to_owned(), remedy: remedy.to_owned() }
 }
 
-fn busy(messages: u64) -> RunOutcome {
+fn busy(messages: u64) -> TrialOutcome {
     let mut run = whole(messages);
     run.caveats = vec![caveat(
         "core-busy",
@@ -88,7 +88,7 @@ fn busy(messages: u64) -> RunOutcome {
     run
 }
 
-fn overflowing() -> RunOutcome {
+fn overflowing() -> TrialOutcome {
     let mut run = busy(8_000);
     run.saturated = 3;
     run.cores[0].cq_overflow = 17;
@@ -196,7 +196,7 @@ fn colour_adds_nothing_but_colour() {
 fn an_open_loop_leads_with_response_and_says_from_when_it_counts() {
     let mut plan = plan(&[1_000]);
     let rate = "50k/s".parse().unwrap();
-    plan.shape = Shape::Rate { rate, arrivals: Arrivals::Poisson { seed: 42 } };
+    plan.shape = Shape::Rate { rate, arrivals: InterArrival::Poisson { seed: 42 } };
     let mut run = whole(1_000);
     run.latency_ns.insert(0, (Class::Response, run.latency_ns[0].1.clone()));
     run.latency_ns.insert(2, (Class::Wait, run.latency_ns[2].1.clone()));
@@ -328,7 +328,7 @@ fn a_spread_that_stamps_cannot_tell_is_not_available_and_that_is_said() {
     // The half of the messages whose copies were stamped together, and 10 ms for the others.
     let ns = (0..1_000).map(|i| if i < 500 { Nanos::ZERO } else { Nanos::from_millis(10) });
     run.latency_ns[2].1 = ns.collect();
-    let text = |run: &RunOutcome| report(&plan(&[1_000]), &outcome(vec![run.clone()]));
+    let text = |run: &TrialOutcome| report(&plan(&[1_000]), &outcome(vec![run.clone()]));
     let told = text(&run);
     let latency = section(&told, "Latency");
     assert!(
@@ -345,7 +345,7 @@ fn a_spread_that_stamps_cannot_tell_is_not_available_and_that_is_said() {
 
 #[test]
 fn the_row_that_failed_is_the_one_whose_details_are_told() {
-    let told = |runs: Vec<RunOutcome>| {
+    let told = |runs: Vec<TrialOutcome>| {
         let report = report(&plan(&[1_000, 3_000, 8_000]), &outcome(runs));
         let cost = report.find("\nOur own cost, m = ").unwrap();
         let latency = report.find("\nLatency, m = ").unwrap();
@@ -414,16 +414,16 @@ fn a_report_at_once_is_the_report_that_was_written_piece_by_piece() {
 }
 
 /// The row of `busy` in a third of its time.
-fn calibration(failure: Option<&str>) -> Floor {
+fn calibration(failure: Option<&str>) -> Baseline {
     let mut floor = whole(1_000);
     floor.receive_time = Some(Nanos::from_millis(5));
     floor.latency_ns[0].1 = whole(333).latency_ns[0].1.clone();
     let cluster = "3 relays on CPU 0".to_owned();
     let failure = failure.map(str::to_owned);
-    Floor { cluster, shares_cores: failure.is_some(), runs: vec![floor], failure }
+    Baseline { cluster, shares_cores: failure.is_some(), runs: vec![floor], failure }
 }
 
-fn calibrated(plan: &Plan, floor: &Floor, mut outcome: Outcome) -> String {
+fn calibrated(plan: &Plan, floor: &Baseline, mut outcome: Outcome) -> String {
     outcome.runs.iter_mut().for_each(|run| floor.hold(run));
     let document = Document::begun(plan, &invocation()).calibrated(Some(floor)).ended(&outcome);
     let mut out = Vec::new();
@@ -445,7 +445,7 @@ fn talkative() -> serde_json::Value {
     let mut outcome = interrupted();
     outcome.runs[0].caveats = busy(3_000).caveats;
     let failed =
-        Failure { seat: Seat { socket: 4, node: 1 }, phase: "connect", reason: "x".into() };
+        Failure { seat: SocketId { socket: 4, node: 1 }, phase: "connect", reason: "x".into() };
     outcome.connecting = Some(Connecting::merge(&plan(&[1]), Nanos(1), &[], &[failed]));
     let invocation = Invocation { args: vec!["--messages".into()], ..invocation() };
     let floor = calibration(Some("interrupted"));

@@ -1,0 +1,68 @@
+//! Flags that cannot stand together.
+//!
+//! Belongs here: the words for it, one line that names the flags. Does not: noticing it (`args`).
+
+use crate::population::nodes::NodeUrl;
+
+/// Flags that exclude each other. Each is one line that names them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FlagConflict {
+    /// Two sources of nodes.
+    #[error("--discovery and --node: either a discovery names the nodes or you do")]
+    TwoSources,
+    /// A flag of the embedded cluster beside another cluster.
+    #[error(
+        "{embedded} and {outside}: {embedded} is for the embedded cluster, which does not run \
+         when {outside} names another"
+    )]
+    NotEmbedded {
+        /// The flag of the embedded cluster.
+        embedded: &'static str,
+        /// The flag that names another.
+        outside: &'static str,
+    },
+    /// Two shapes of load.
+    #[error(
+        "--rate and --in-flight: either messages leave when they are due (open loop) or when \
+         others have come back (closed loop)"
+    )]
+    TwoLoops,
+    /// A flag of the schedule without one.
+    #[error("{0} without --rate: only a schedule has one; say how many messages a second")]
+    NoSchedule(&'static str),
+    /// Two numbers of messages.
+    #[error("--duration and --messages: with --rate, either says how many messages there are")]
+    TwoAmounts,
+    /// Nothing is due in no time.
+    #[error("--duration must be longer than 0")]
+    ZeroDuration,
+    /// A log of nothing.
+    #[error("--fault-log without --fault: there is nothing to write down")]
+    LogWithoutFault,
+    /// The embedded cluster reads JSON.
+    #[error(
+        "--dialect raw and the embedded cluster: its nodes take only dsatter's JSON; add --relay, \
+         or name your server with --node"
+    )]
+    RawWithoutRelay,
+    /// The embedded cluster sends to everybody.
+    #[error(
+        "--fan-out {0} and the embedded cluster: its nodes send every message to all of their \
+         clients; name your server with --node"
+    )]
+    EmbeddedFanOut(&'static str),
+    /// The ports of the embedded cluster are not known before it runs.
+    #[error(
+        "--push-node {0} and the embedded cluster: its ports are not known before it runs; give \
+         the place of the node, counted from 0"
+    )]
+    EmbeddedPushUrl(NodeUrl),
+    /// `--push-node 3 --nodes 3`.
+    #[error("--push-node {index} and --nodes {nodes}: the nodes are numbered from 0")]
+    EmbeddedPushIndex {
+        /// As asked.
+        index: usize,
+        /// Size of the embedded cluster.
+        nodes: u16,
+    },
+}

@@ -1,0 +1,117 @@
+//! `--hgrm PREFIX`: a file for each row and latency class, seen to be writable before the run.
+//!
+//! Belongs here: their names, and which class of which row goes into which. Does not: what is in them
+//! (`report::hgrm`).
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::cli::claims::{Claims, OutputError};
+use crate::cli::output::ResultFile;
+use crate::report::document::figures::histogram_of;
+use crate::report::document::trial::{LatencyClass, Run};
+use crate::report::document::{Document, Mode};
+use crate::report::{hgrm, selection};
+
+/// The open files, by place of the row and by class.
+#[derive(Debug, Default)]
+pub struct Plots {
+    files: BTreeMap<(usize, LatencyClass), ResultFile>,
+}
+
+impl Plots {
+    /// Opens a file for everything that the rows of a document which has only begun may come to have.
+    ///
+    /// # Errors
+    /// When one of them cannot be written, or is another output.
+    pub fn open(
+        prefix: Option<&Path>,
+        begun: &Document,
+        claims: &mut Claims,
+    ) -> Result<Self, OutputError> {
+        let mut files = BTreeMap::new();
+        let Some(prefix) = prefix else { return Ok(Self::default()) };
+        for (place, row) in row_names(&begun.plan.messages).into_iter().enumerate() {
+            for class in classes(begun.plan.mode) {
+                let path = path(prefix, &format!("{row}.{}.hgrm", class.key()));
+                claims.claim("--hgrm", &path)?;
+                files.insert((place, class), ResultFile::open("--hgrm", &path)?);
+            }
+        }
+        Ok(Self { files })
+    }
+
+    /// The rows that ran, each with its file; nothing comes of the others.
+    pub fn of(self, ended: &Document) -> impl Iterator<Item = (ResultFile, Vec<u8>)> {
+        self.files.into_iter().filter_map(|((place, class), file)| {
+            Some((file, distribution(ended.runs.get(place)?, class)?))
+        })
+    }
+}
+
+fn classes(mode: Mode) -> impl Iterator<Item = LatencyClass> {
+    let due = |class| matches!(class, LatencyClass::Response | LatencyClass::Wait);
+    LatencyClass::ALL.into_iter().filter(move |&class| mode == Mode::Rate || !due(class))
+}
+
+/// `1000`, and `1000-2` where a number of messages comes again.
+fn row_names(messages: &[u64]) -> Vec<String> {
+    let name = |(place, count): (usize, &u64)| match messages[..place]
+        .iter()
+        .filter(|&c| c == count)
+        .count()
+    {
+        0 => count.to_string(),
+        before => format!("{count}-{}", before + 1),
+    };
+    messages.iter().enumerate().map(name).collect()
+}
+
+/// Inside of a directory, or behind the last part of a name.
+fn path(prefix: &Path, name: &str) -> PathBuf {
+    let is_directory = prefix.is_dir() || prefix.as_os_str().as_encoded_bytes().ends_with(b"/");
+    if is_directory {
+        return prefix.join(name);
+    }
+    let mut path = OsString::from(prefix);
+    path.push(format!(".{name}"));
+    path.into()
+}
+
+fn distribution(run: &Run, class: LatencyClass) -> Option<Vec<u8>> {
+    let ns = histogram_of(run, class)?.expect("what was encoded can be decoded");
+    let mut text = Vec::new();
+    hgrm::write(&mut text, &ns, &selection::caption(run, class))
+        .expect("memory takes what is written");
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::hgrm_files::*;
+
+    #[test]
+    fn rows_of_the_same_size_do_not_overwrite_each_other() {
+        assert_eq!(row_names(&[10, 20, 10, 10]), ["10", "20", "10-2", "10-3"]);
+    }
+
+    #[test]
+    fn a_prefix_is_a_directory_or_the_beginning_of_a_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let inside = directory.path().join("10.service.hgrm");
+        assert_eq!(path(directory.path(), "10.service.hgrm"), inside);
+        assert_eq!(
+            path(Path::new("out/today"), "10.wait.hgrm"),
+            Path::new("out/today.10.wait.hgrm")
+        );
+        assert_eq!(path(Path::new("absent/"), "10.wait.hgrm"), Path::new("absent/10.wait.hgrm"));
+    }
+
+    #[test]
+    fn only_a_schedule_has_response_and_wait() {
+        let keys = |mode| classes(mode).map(LatencyClass::key).collect::<Vec<_>>();
+        assert_eq!(keys(Mode::Burst), ["service", "completion", "spread"]);
+        assert_eq!(keys(Mode::Rate), ["response", "service", "wait", "completion", "spread"]);
+    }
+}

@@ -1,0 +1,148 @@
+//! The words that flags take, and what they mean to the plan.
+//!
+//! Belongs here: values of flags as they are written. Does not: the flags themselves (`cli::args`).
+
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::dialect::Dialect;
+use crate::plan::backend::{BackendChoice, Engine};
+use crate::plan::wait::WaitMode;
+use crate::population::fan_out::FanOut;
+use crate::units::{Count, ScanError};
+
+/// `--engine`, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum EngineArg {
+    /// io_uring; epoll, with a notice, where seccomp or an old kernel withholds it
+    Auto,
+    /// io_uring or nothing
+    #[value(name = "io_uring")]
+    IoUring,
+    /// A system call for each read and send
+    Epoll,
+}
+
+/// `--wait`, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum WaitArg {
+    /// For latency, or sleep where CPUs are shared or rationed, as beside nodes on this host
+    Auto,
+    /// Poll until no copy has come for 5 ms, then sleep
+    Latency,
+    /// Poll without pause
+    Spin,
+    /// Sleep until the next copy
+    Sleep,
+    /// Sleep until many copies are there
+    Throughput,
+}
+
+/// `--fan-out`, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FanOutArg {
+    /// Every socket, the pushing one included
+    All,
+    /// Every socket but the pushing one
+    Others,
+    /// The pushing socket alone: an echo server
+    Own,
+}
+
+/// `--arrivals`, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ArrivalsArg {
+    /// At even distances
+    Constant,
+    /// At exponential distances, drawn from --seed
+    Poisson,
+}
+
+pub(super) fn dialects() -> impl TypedValueParser<Value = Dialect> {
+    PossibleValuesParser::new(["dsatter", "raw"])
+        .map(|name| Dialect::by_name(&name).expect("only existing dialects are possible values"))
+}
+
+/// `--messages`, as written: one number, or several with commas between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rows {
+    pub(super) counts: Vec<Count>,
+    /// As written, where it may as well be one number whose thousands have commas: `2,500`.
+    pub(super) like_one: Option<String>,
+}
+
+impl FromStr for Rows {
+    type Err = ScanError;
+
+    fn from_str(text: &str) -> Result<Self, ScanError> {
+        let parts: Vec<_> = text.split(',').collect();
+        let counts = parts.iter().map(|part| part.parse()).collect::<Result<_, _>>()?;
+        let digits = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let (first, groups) = parts.split_first().unwrap_or((&"", &[]));
+        let like_one = parts.iter().all(digits)
+            && (1..=3).contains(&first.len())
+            && !groups.is_empty()
+            && groups.iter().all(|group| group.len() == 3);
+        Ok(Self { counts, like_one: like_one.then(|| text.to_owned()) })
+    }
+}
+
+/// A number of sockets: `3`, `10k`.
+pub(super) fn small_count(text: &str) -> Result<u32, String> {
+    let count: Count = text.parse().map_err(|e: crate::units::ScanError| e.to_string())?;
+    count.0.try_into().map_err(|_| format!("at most {}", Count(u32::MAX.into())))
+}
+
+impl From<FanOutArg> for FanOut {
+    fn from(arg: FanOutArg) -> Self {
+        match arg {
+            FanOutArg::All => Self::All,
+            FanOutArg::Others => Self::Others,
+            FanOutArg::Own => Self::Own,
+        }
+    }
+}
+
+impl From<EngineArg> for BackendChoice {
+    fn from(arg: EngineArg) -> Self {
+        match arg {
+            EngineArg::Auto => Self::Auto,
+            EngineArg::IoUring => Self::Only(Engine::IoUring),
+            EngineArg::Epoll => Self::Only(Engine::Epoll),
+        }
+    }
+}
+
+impl From<WaitArg> for Option<WaitMode> {
+    fn from(arg: WaitArg) -> Self {
+        match arg {
+            WaitArg::Auto => None,
+            WaitArg::Latency => Some(WaitMode::Latency),
+            WaitArg::Spin => Some(WaitMode::Spin),
+            WaitArg::Sleep => Some(WaitMode::Sleep),
+            WaitArg::Throughput => Some(WaitMode::Throughput),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::values::*;
+
+    #[test]
+    fn a_list_that_may_be_one_number_with_commas_is_noticed_and_no_other() {
+        let rows = |text: &str| text.parse::<Rows>().unwrap();
+        for text in ["2,500", "10,000", "1,000,000", "100,200"] {
+            assert_eq!(rows(text).like_one.as_deref(), Some(text));
+        }
+        for text in
+            ["2500", "500", "2,500,10", "10,100,1000", "2k,500", "2, 500", "1000,500", "2,50"]
+        {
+            assert_eq!(rows(text).like_one, None, "{text}");
+        }
+        assert_eq!(rows("2,500").counts, [Count(2), Count(500)]);
+        assert!("2,x".parse::<Rows>().is_err() && "2,".parse::<Rows>().is_err());
+    }
+}

@@ -1,0 +1,496 @@
+//! A row: all messages out, all copies in, while the clock runs.
+//!
+//! Belongs here: what is recorded and sent in a row. Does not: how a turn works (`worker`), when the
+//! row is over (`drain`). From the start barrier to the last copy nothing here allocates.
+
+mod pace;
+mod sender;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use self::pace::Pace;
+use self::sender::{Sender, Senders};
+use crate::dialect::{MessageKind, Recognized, Scanner, TextShape};
+use crate::engine::frames::{FrameShape, SenderFrames};
+use crate::engine::pacing::{self, Moment};
+use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot};
+use crate::engine::worker::control::{Control, Directive, WorkerProgress};
+use crate::engine::worker::{Counters, SOON, STAMP_EVERY, Script, TICK, Worker};
+use crate::host::clock::{Clock, thread_cpu_time};
+use crate::load::schedule::Schedule;
+use crate::measure::interval::{Intervals, Sent};
+use crate::measure::late::{LateCopy, LateLog, Said};
+use crate::measure::outcome::{CoreUse, Opcodes};
+use crate::measure::recorder::Recorder;
+use crate::measure::sent::{SentTimes, share};
+use crate::measure::tally::Tally;
+use crate::plan::wait::WaitMode;
+use crate::units::Nanos;
+use crate::wire::decoder::{FrameCounts, Message};
+use crate::wire::frame::Violation;
+
+/// A poll that finds nothing takes less than a microsecond. In a longer one the kernel worked for us,
+/// or the CPU was another's: neither is polling.
+const POLL_MAX: Nanos = Nanos::from_micros(2);
+
+/// What all workers need to know of a row.
+#[derive(Clone, Debug)]
+pub struct TrialPlan {
+    /// The nonce in its tags.
+    pub run: u32,
+    /// The text around them.
+    pub text: TextShape,
+    /// Number of messages of each push socket.
+    pub counts: Arc<[u32]>,
+    /// Lay out all frames; else a window that is patched.
+    pub lay_all: bool,
+    /// Where sent times go.
+    pub sent: Arc<SentTimes>,
+    /// When each message is due, in open loop.
+    pub schedule: Option<Arc<Schedule>>,
+}
+
+struct Row<C> {
+    scanner: Scanner,
+    /// Copies of earlier trials.
+    late: LateLog,
+    /// Whether copies come in text and in binary messages.
+    hears: [bool; 2],
+    recorder: Recorder,
+    senders: Senders,
+    pace: Pace,
+    intervals: Intervals,
+    /// Length of the warm-up.
+    warmup: Nanos,
+    began: Nanos,
+    measured_from: Nanos,
+    times: Arc<SentTimes>,
+    clock: C,
+    sent: u64,
+    first_send: Option<Nanos>,
+    last_send: Nanos,
+    stopped: bool,
+    /// Sends handed to the ring before this turn.
+    launched: u64,
+    /// When something last came or left.
+    active: Nanos,
+    expected: u64,
+    /// Slots of lost sockets: what they did not receive will not come.
+    dead: Vec<Slot>,
+}
+
+impl<C> Row<C> {
+    /// The clock starts at `start`.
+    fn begin(&mut self, start: Nanos) {
+        self.began = start;
+        self.measured_from = start.plus(self.warmup);
+        self.pace.begin(start, self.measured_from);
+        self.intervals.begin(start, self.measured_from);
+        if let Some(schedule) = &mut self.recorder.schedule {
+            schedule.timetable.begin(start);
+            schedule.measured_from = self.measured_from;
+        }
+    }
+
+    /// It is `now`: an interval may be over.
+    #[inline]
+    fn advance(&mut self, now: Nanos) {
+        self.intervals.advance(now, &mut self.recorder.records);
+    }
+
+    fn note_sent(&mut self, sent: Sent) {
+        self.sent += sent.all();
+        self.intervals.note_sent(sent);
+    }
+
+    fn complete(&self) -> bool {
+        self.recorder.counts.delivered + self.written_off() >= self.expected && self.all_sent()
+    }
+
+    /// Copies that lost sockets can no longer receive. Counted anew each time: copies that waited for
+    /// their id are delivered to a socket after its end, too.
+    fn written_off(&self) -> u64 {
+        let open = |&slot: &Slot| {
+            self.recorder.expected[slot as usize] - self.recorder.delivered[slot as usize]
+        };
+        self.dead.iter().map(open).sum()
+    }
+
+    /// The longest latency so far.
+    fn slowest(&self) -> Nanos {
+        self.intervals.slowest(&self.recorder.records)
+    }
+
+    /// A copy that waits for its id may be a stranger's, and an altered one may come again and again.
+    fn doubtful(&self) -> u64 {
+        self.recorder.waiting() + self.recorder.counts.corrupt
+    }
+
+    /// When our next message is due, if any is still to be sent.
+    fn next_due(&self) -> Option<Nanos> {
+        if self.stopped { None } else { self.pace.next_due() }
+    }
+
+    /// Moves the limits of all senders to where time and answers allow them to be.
+    fn release(&mut self, now: Nanos) {
+        if !self.stopped {
+            self.pace.release(now, &mut self.recorder, &mut self.senders);
+        }
+    }
+
+    fn is_sending(&self) -> bool {
+        self.senders.all.iter().any(Sender::is_under_way)
+    }
+
+    fn all_sent(&self) -> bool {
+        self.senders.all.iter().all(|sender| sender.is_done(self.stopped))
+    }
+}
+
+impl<C: Clock> Script for Row<C> {
+    #[inline]
+    fn on_message(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation> {
+        self.advance(at);
+        let Self { recorder, scanner, hears, late, began, .. } = self;
+        if !hears[usize::from(message.is_binary())] {
+            message.checked()?;
+            recorder.counts.foreign += 1;
+            return Ok(());
+        }
+        let mut note = |sighting| match sighting {
+            Recognized::Copy { sender, sequence, id } => {
+                recorder.copy(slot, sender, sequence, id, at);
+            }
+            Recognized::Id(id) => recorder.id_only(slot, id, at),
+            Recognized::Earlier { run, sender, sequence, id } => {
+                let said = Said::Text { run, sender, sequence, id };
+                late.note(LateCopy { local: slot, said, at });
+                recorder.earlier(at.since(*began));
+            }
+            Recognized::Corrupt => recorder.counts.corrupt += 1,
+            Recognized::Foreign => recorder.counts.foreign += 1,
+        };
+        match scanner.recognise(message.unchecked()) {
+            Some(sighting) => note(sighting),
+            None => scanner.search(message.checked()?, &mut note),
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn hear_frames(&mut self, slot: Slot, bytes: &[u8], at: Nanos) -> (u64, usize) {
+        let Self { recorder, scanner, hears, intervals, .. } = self;
+        if !hears[0] {
+            return (0, 0);
+        }
+        let taken = scanner.run(bytes, &mut |sighting, many| {
+            intervals.advance(at, &mut recorder.records);
+            match sighting {
+                Recognized::Copy { sender, sequence, id: None } => {
+                    recorder.copies(slot, sender, sequence, many, at);
+                }
+                Recognized::Copy { sender, sequence, id } => {
+                    recorder.copy(slot, sender, sequence, id, at);
+                }
+                Recognized::Id(id) => recorder.id_only(slot, id, at),
+                Recognized::Earlier { .. } | Recognized::Corrupt | Recognized::Foreign => {
+                    unreachable!("no layout is learned of these")
+                }
+            }
+        });
+        (taken.frames, taken.bytes)
+    }
+
+    fn next_send(&mut self, slot: Slot, now: Nanos) -> Option<(SendBuf, Range<usize>)> {
+        let sender = self.senders.get_mut(slot)?;
+        if self.stopped {
+            return None;
+        }
+        let flight = sender.take()?;
+        let Range { start, end } = flight.sequence;
+        // The copies of this flight are timed from it, and many frames may have been patched since.
+        let at = if end - start > 1 { self.clock.now() } else { now };
+        self.times.stamp(flight.sender.into(), start, end, at);
+        self.first_send.get_or_insert(at);
+        Some((flight.buf, flight.bytes))
+    }
+
+    fn on_partial_send(&mut self, slot: Slot, bytes: usize) {
+        if let Some(sender) = self.senders.get_mut(slot) {
+            sender.took(bytes);
+        }
+    }
+
+    fn on_sent(&mut self, slot: Slot, buf: SendBuf, now: Nanos) {
+        let landed = self.senders.get_mut(slot).and_then(|sender| sender.landed(buf));
+        let Some(sent) = landed else { return };
+        self.advance(now);
+        self.note_sent(sent);
+        self.last_send = now;
+    }
+
+    fn lost(&mut self, slot: Slot) {
+        self.dead.push(slot);
+        if let Some(sent) = self.senders.get_mut(slot).map(Sender::lose) {
+            self.note_sent(sent);
+        }
+    }
+}
+
+/// What a worker had used when its row was complete. What it does after that, while the line must stay
+/// quiet, is neither work nor polling of the row.
+struct Used {
+    at: Nanos,
+    cpu: Nanos,
+    spun: Nanos,
+    enters: u64,
+}
+
+/// What was counted before the row began, or before its measured part did.
+struct Before {
+    at: Nanos,
+    seen: u64,
+    cpu: Nanos,
+    counters: Counters,
+    ring: RingCounters,
+}
+
+impl<R: Ring, C: Clock> Worker<'_, R, C> {
+    /// Runs one row. `ready` is called when all is laid out: it returns when every worker is, and
+    /// says at which instant the schedule starts.
+    ///
+    /// # Errors
+    /// The ring failed.
+    pub fn row(
+        &mut self,
+        plan: &TrialPlan,
+        ready: impl FnOnce() -> Nanos,
+        conductor: &mut impl Control,
+    ) -> io::Result<Tally> {
+        let mut row = self.lay_out(plan);
+        row.begin(ready());
+        let opcodes = self.opcodes;
+        let mut before = self.before(&row);
+        let mut warming = row.warmup > Nanos::ZERO;
+        let mut now = before.at;
+        // A row may be called off while it is laid out: nothing leaves then.
+        row.stopped = conductor.turn(WorkerProgress::default(), now) == Directive::End;
+        self.release(&mut row, now);
+        let mut finished = None;
+        loop {
+            let tick = if finished.is_some() { SOON } else { TICK };
+            now = self.paced_turn(&mut row, now, tick)?;
+            row.advance(now);
+            if warming && now >= row.measured_from {
+                // What the warm-up cost is no part of what measuring costs.
+                warming = false;
+                before = self.before(&row);
+            }
+            let complete = row.complete();
+            if complete && finished.is_none() {
+                finished = Some(self.used(now));
+            }
+            let progress = WorkerProgress {
+                seen: row.recorder.seen(),
+                delivered: row.recorder.counts.delivered,
+                doubtful: row.doubtful(),
+                sent: row.sent,
+                complete,
+                lost: !self.lost.is_empty(),
+                slowest: if complete { row.slowest() } else { Nanos::ZERO },
+                straggler: row.recorder.straggler,
+            };
+            match conductor.turn(progress, now) {
+                Directive::Continue => {}
+                Directive::StopSending => row.stopped = true,
+                Directive::End => break,
+            }
+        }
+        let finished = finished.unwrap_or_else(|| self.used(self.clock.now()));
+        let opcodes = since(&self.opcodes, &opcodes);
+        let missing = row.expected - row.recorder.counts.delivered;
+        self.hark.listen(&self.plan.dialect, plan.run, missing);
+        Ok(self.tally(row, &before, finished, opcodes))
+    }
+
+    /// One turn that ends in time for the next message, and the sends that are due after it.
+    fn paced_turn(&mut self, row: &mut Row<C>, before: Nanos, tick: Nanos) -> io::Result<Nanos> {
+        let moment = Moment {
+            now: before,
+            active: row.active,
+            next_due: row.next_due(),
+            // Looked at only where it matters: there may be thousands of senders.
+            sending: self.plan.wait == WaitMode::Throughput && row.is_sending(),
+        };
+        let wait = pacing::wait(self.plan.wait, moment, tick);
+        let handled = self.counters.handled;
+        // What was launched since the last turn began is handed to the kernel in this one: work.
+        let submits = std::mem::replace(&mut row.launched, self.counters.launched) != row.launched;
+        let now = self.turn(row, wait)?;
+        if submits || self.counters.handled != handled {
+            row.active = now;
+        } else if wait.want == 0 {
+            self.counters.spun = self.counters.spun.plus(now.since(before).min(POLL_MAX));
+        }
+        let now = self.dawdle(now);
+        self.release(row, now);
+        Ok(now)
+    }
+
+    fn used(&self, at: Nanos) -> Used {
+        let enters = self.ring.counters().enters;
+        Used { at, cpu: thread_cpu_time(), spun: self.counters.spun, enters }
+    }
+
+    /// The test dial that makes a slow generator; the time after it.
+    fn dawdle(&self, now: Nanos) -> Nanos {
+        let until = now.plus(self.plan.test_turn_delay);
+        let mut now = now;
+        while now < until {
+            now = self.clock.now();
+        }
+        now
+    }
+
+    /// Sends what may leave by now.
+    fn release(&mut self, row: &mut Row<C>, now: Nanos) {
+        row.release(now);
+        let (mut place, mut now) = (0, now);
+        while let Some(slot) = row.senders.ready(place) {
+            self.prompt(row, slot, now);
+            place += 1;
+            if place.is_multiple_of(STAMP_EVERY as usize) {
+                now = self.clock.now();
+            }
+        }
+        row.senders.ready.clear();
+    }
+
+    fn lay_out(&mut self, plan: &TrialPlan) -> Row<C> {
+        let dialect = &self.plan.dialect;
+        let shape = FrameShape::new(dialect.clone(), plan.text.clone(), plan.run);
+        let seats: Vec<_> = self.sessions.iter().map(|session| session.seat).collect();
+        let senders = self.senders(plan, &shape);
+        let mut recorder = Recorder::new(
+            seats,
+            self.plan.nodes.len(),
+            &plan.counts,
+            self.plan.fan_out,
+            dialect.correlates(),
+            Arc::clone(&plan.sent),
+        );
+        self.absent.iter().for_each(|&slot| recorder.leave_out(slot));
+        let pace = Pace::new(self.plan, plan.schedule.as_ref(), &senders, &mut recorder);
+        let mut row = Row {
+            scanner: self.hark.scanner(dialect, &plan.text, plan.run).read_by(self.reading),
+            late: self.hark.take_log(),
+            hears: [MessageKind::Text, MessageKind::Binary].map(|kind| dialect.hears(kind)),
+            expected: recorder.expected.iter().sum(),
+            recorder,
+            senders,
+            pace,
+            intervals: Intervals::new(self.port.take()),
+            warmup: if plan.schedule.is_some() { self.plan.warmup } else { Nanos::ZERO },
+            began: Nanos::ZERO,
+            measured_from: Nanos::ZERO,
+            times: Arc::clone(&plan.sent),
+            clock: self.clock.clone(),
+            sent: 0,
+            first_send: None,
+            last_send: Nanos::ZERO,
+            stopped: false,
+            dead: Vec::with_capacity(self.sessions.len()),
+            launched: 0,
+            active: Nanos::ZERO,
+        };
+        // Sockets that an earlier row lost cannot deliver anything in this one.
+        for slot in 0..self.sessions.len() as Slot {
+            if !self.sessions[slot as usize].is_open() {
+                row.lost(slot);
+            }
+        }
+        row
+    }
+
+    fn senders(&mut self, plan: &TrialPlan, shape: &FrameShape) -> Senders {
+        let measured = self.first_measured(plan);
+        let mut senders = Vec::new();
+        for seat in self.sessions.iter().map(|session| session.seat) {
+            let (socket, sender) = (seat.socket as usize, seat.socket as u16);
+            let Some(&count) = plan.counts.get(socket) else { continue };
+            let frames = SenderFrames::new(shape, sender, count, plan.lay_all, &mut self.rng);
+            let limit = Pace::first_limit(self.plan.shape);
+            senders.push(Sender::new(sender, frames, limit, measured[socket]));
+        }
+        Senders::new(senders)
+    }
+
+    /// The first message of each sender that is due after the warm-up.
+    fn first_measured(&self, plan: &TrialPlan) -> Vec<u32> {
+        let due = |schedule: &Arc<Schedule>| schedule.due_before(self.plan.warmup);
+        share(plan.schedule.as_ref().map_or(0, due), self.plan.push_sockets)
+    }
+
+    fn before(&mut self, row: &Row<C>) -> Before {
+        self.counters.longest_turn = Nanos::ZERO;
+        self.stamps.begin();
+        Before {
+            at: self.clock.now(),
+            seen: row.recorder.seen(),
+            cpu: thread_cpu_time(),
+            counters: self.counters,
+            ring: self.ring.counters(),
+        }
+    }
+
+    fn tally(&mut self, row: Row<C>, before: &Before, used: Used, opcodes: Opcodes) -> Tally {
+        let (counters, ring) = (self.counters, self.ring.counters());
+        let core = CoreUse {
+            cpu: 0,
+            sockets: self.sessions.len() as u64,
+            copies: row.recorder.seen() - before.seen,
+            cpu_time: used.cpu.since(before.cpu),
+            spun: used.spun.since(before.counters.spun),
+            wall: used.at.since(before.at),
+            cq_overflow: ring.cq_overflow - before.ring.cq_overflow,
+            enobufs: counters.enobufs - before.counters.enobufs,
+            short_sends: counters.short_sends - before.counters.short_sends,
+            stale: counters.stale - before.counters.stale,
+            enters: used.enters - before.ring.enters,
+            reads: counters.reads - before.counters.reads,
+            longest_turn: counters.longest_turn,
+        };
+        let start = row.first_send.unwrap_or(before.at);
+        self.row_began = start;
+        let (lag, warmup_lag) = row.pace.into_lag();
+        let (stamps, clock_was_set) = self.stamps.take();
+        Tally {
+            core,
+            late: row.late,
+            lost: self.take_losses(start),
+            opcodes,
+            sent: row.sent,
+            sent_each: row.senders.all.iter().map(|sender| (sender.sender, sender.sent)).collect(),
+            first_send: row.first_send,
+            last_send: row.last_send,
+            stamps,
+            clock_was_set,
+            lag,
+            warmup_lag,
+            rest: row.intervals.rest(),
+            recorder: row.recorder,
+        }
+    }
+}
+
+fn since(now: &FrameCounts, before: &FrameCounts) -> Opcodes {
+    Opcodes {
+        text: now.text - before.text,
+        binary: now.binary - before.binary,
+        continuation: now.continuation - before.continuation,
+        ping: now.ping - before.ping,
+        pong: now.pong - before.pong,
+        close: now.close - before.close,
+    }
+}

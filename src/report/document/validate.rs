@@ -1,0 +1,197 @@
+//! Whether a document agrees with itself: what a file claims is held against what we would write.
+//!
+//! Belongs here: the laws that every document keeps, one function each, and the words for a breach.
+//! Does not: the shape of the JSON (`saved`).
+//!
+//! Reports lean on these laws (indices lead somewhere, sums do not wrap), so a stranger's file passes
+//! through here before it is presented.
+
+use crate::plan::load::{MAX_MESSAGES, MAX_PUSH_SOCKETS};
+use crate::report::document::figures::histogram_of;
+use crate::report::document::series::Interval;
+use crate::report::document::trial::{Latency, LatencyClass, MatrixCell, Run, Trust};
+use crate::report::document::{Document, Mode, Plan};
+
+/// Two things that a document says, or one that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Inconsistency(String);
+
+type Law<T> = fn(&T) -> Option<String>;
+
+const OF_PLANS: &[Law<Plan>] = &[sizes, push_node, shape];
+const OF_ROWS: &[Law<Run>] =
+    &[counts, conservation, late, course, ranges, trust, durations, histograms];
+
+/// Holds a document to every law.
+///
+/// # Errors
+/// The first breach, by the path of its key.
+pub fn check(document: &Document) -> Result<(), Inconsistency> {
+    let plan =
+        OF_PLANS.iter().find_map(|law| law(&document.plan)).map(|why| format!("plan: {why}"));
+    let breach = plan.or_else(|| rows(&document.plan, &document.runs));
+    let breach = breach.or_else(|| {
+        let floor = rows(&document.plan, &document.calibration.as_ref()?.runs);
+        floor.map(|why| format!("calibration.{why}"))
+    });
+    breach.map_or(Ok(()), |why| Err(Inconsistency(why)))
+}
+
+fn rows(plan: &Plan, runs: &[Run]) -> Option<String> {
+    let mut rows = runs.iter().enumerate();
+    rows.find_map(|(index, run)| {
+        let breach = OF_ROWS.iter().find_map(|law| law(run));
+        let breach = breach.or_else(|| places(plan, run));
+        breach.map(|why| format!("runs[{index}].{why}"))
+    })
+}
+
+fn sizes(plan: &Plan) -> Option<String> {
+    let senders = 1..=u64::from(MAX_PUSH_SOCKETS);
+    let messages = 1..=MAX_MESSAGES;
+    if !senders.contains(&plan.push_sockets) {
+        return Some(format!("{} push sockets", plan.push_sockets));
+    }
+    if plan.receivers_per_node > u32::MAX.into() {
+        return Some(format!("{} receivers to each node", plan.receivers_per_node));
+    }
+    let wrong = plan.messages.iter().find(|count| !messages.contains(count));
+    wrong.map(|count| format!("a row of {count} messages"))
+}
+
+fn push_node(plan: &Plan) -> Option<String> {
+    let nodes = plan.nodes.len();
+    (plan.push_node >= nodes as u64)
+        .then(|| format!("pushes go to node {} of {nodes}", plan.push_node))
+}
+
+fn shape(plan: &Plan) -> Option<String> {
+    let positive = |rate: f64| rate > 0.0;
+    match plan.mode {
+        Mode::Rate if !plan.rate_per_s.is_some_and(positive) => {
+            Some("mode rate without one".into())
+        }
+        Mode::Window if plan.in_flight.is_none() => Some("mode window without in_flight".into()),
+        _ => None,
+    }
+}
+
+fn counts(run: &Run) -> Option<String> {
+    if !(1..=MAX_MESSAGES).contains(&run.messages) {
+        return Some(format!("messages: {}", run.messages));
+    }
+    (run.sent > run.messages).then(|| format!("sent: {} of {}", run.sent, run.messages))
+}
+
+fn conservation(run: &Run) -> Option<String> {
+    let d = &run.delivery;
+    let sum = |parts: &[u64]| parts.iter().try_fold(0_u64, |sum, &part| sum.checked_add(part));
+    if sum(&[d.delivered, d.missing]) != Some(d.expected) {
+        let (delivered, missing) = (d.delivered, d.missing);
+        return Some(format!("delivery: {delivered} + {missing} are not {}", d.expected));
+    }
+    (sum(&[d.delivered, d.duplicate, d.misdelivered, d.earlier, d.foreign, d.corrupt])
+        != Some(d.seen))
+    .then(|| format!("delivery: what was seen are not {}", d.seen))
+}
+
+/// What came late was missing, or was one too many.
+fn late(run: &Run) -> Option<String> {
+    let (late, missing) = (run.late.copies, run.delivery.missing);
+    (late > missing).then(|| format!("late: {late} of {missing} missing copies"))
+}
+
+/// What happened in all intervals is what happened.
+fn course(run: &Run) -> Option<String> {
+    if run.intervals.is_empty() {
+        return None;
+    }
+    let sum = |of: fn(&Interval) -> u64| {
+        run.intervals.iter().try_fold(0_u64, |sum, interval| sum.checked_add(of(interval)))
+    };
+    let (sent, copies) = (sum(|i| i.sent), sum(|i| i.copies));
+    let misdelivered = sum(|i| i.misdelivered) != Some(run.delivery.misdelivered);
+    (sent != Some(run.sent) || copies != Some(run.delivery.delivered) || misdelivered)
+        .then(|| "intervals: they do not add up to what was sent and delivered".into())
+}
+
+fn ranges(run: &Run) -> Option<String> {
+    let all = run.gaps.iter().flat_map(|gap| &gap.ranges);
+    let wrong = all.clone().find(|[first, last]| first > last || *last >= run.messages);
+    wrong.map(|[first, last]| format!("gaps: a range from {first} to {last}"))
+}
+
+fn trust(run: &Run) -> Option<String> {
+    let worst = run.verdict.caveats.iter().map(|caveat| caveat.severity).max();
+    let worst = worst.unwrap_or(Trust::Ok);
+    (run.verdict.trust != worst)
+        .then(|| format!("verdict: {:?}, and the worst caveat is {worst:?}", run.verdict.trust))
+}
+
+/// JSON knows no infinity, but it knows a minus.
+fn durations(run: &Run) -> Option<String> {
+    let latencies = run.latency_us.present().flat_map(|(_, latency)| figures(latency));
+    let matrix = run
+        .matrix
+        .iter()
+        .flat_map(|cell| [cell.p50_us, cell.p99_us, cell.max_us].into_iter().flatten());
+    let lost = run.lost_sockets.iter().map(|lost| lost.at_s);
+    let cores =
+        run.generator.cores.iter().flat_map(|core| {
+            [core.busy, core.cpu_s, core.spun_s, core.wall_s, core.longest_turn_us]
+        });
+    let intervals = run.intervals.iter().flat_map(|i| [i.start_s, i.length_s]);
+    let whole = [
+        Some(run.late.up_to_s),
+        run.time.send_s,
+        run.time.receive_s,
+        run.throughput.sent_per_s,
+        run.throughput.scheduled_per_s,
+        run.throughput.copies_per_s,
+        run.generator.process_cpu_s,
+        run.generator.process_cpu_ns_per_copy,
+        run.generator.stamp_resolution_us,
+    ];
+    let mut all = whole
+        .into_iter()
+        .flatten()
+        .chain(latencies)
+        .chain(matrix)
+        .chain(lost)
+        .chain(cores)
+        .chain(intervals);
+    all.find(|figure| *figure < 0.0).map(|figure| format!("time: {figure} is below 0"))
+}
+
+fn figures(latency: &Latency) -> impl Iterator<Item = f64> {
+    let Latency { count: _, min, mean, p50, p90, p99, p99_9, p99_99, max } = latency;
+    [*min, *mean, *p50, *p90, *p99, *p99_9, *p99_99, *max].into_iter().flatten()
+}
+
+fn histograms(run: &Run) -> Option<String> {
+    LatencyClass::ALL.into_iter().find_map(|class| {
+        let key = class.key();
+        let why = |why: String| Some(format!("latency_histograms.{key}: {why}"));
+        let histogram = match histogram_of(run, class)? {
+            Ok(histogram) => histogram,
+            Err(error) => return why(error.to_string()),
+        };
+        let samples = run.latency_us.of(class).map(|latency| latency.count);
+        match samples {
+            Some(samples) if samples == histogram.len() => None,
+            _ => why(format!("{} samples, and latency_us.{key} has not", histogram.len())),
+        }
+    })
+}
+
+/// Nodes and sockets that a row names are the plan's.
+fn places(plan: &Plan, run: &Run) -> Option<String> {
+    let nodes = plan.nodes.len() as u64;
+    let of_cell = |cell: &MatrixCell| [cell.from, cell.to];
+    let named = run.matrix.iter().flat_map(of_cell);
+    let named = named.chain(run.gaps.iter().map(|gap| gap.node));
+    let mut named = named.chain(run.lost_sockets.iter().map(|lost| lost.node));
+    let strange = named.find(|&node| node >= nodes);
+    strange.map(|node| format!("matrix: node {node} of {nodes}"))
+}

@@ -1,0 +1,421 @@
+//! What the missing copies of a row have in common: nodes that stopped delivering, and messages that a
+//! whole node never had. A total hides both.
+//!
+//! Belongs here: deciding it from the shape of what is missing. Does not: the words for it (`text`).
+
+use crate::measure::sent::share;
+use crate::report::document::trial::{Ending, Gap, Run};
+use crate::report::document::{FanOut, Plan};
+
+/// A shorter end of a stream may be missing by chance.
+const TAIL_MIN: u64 = 10;
+
+/// Something that missing copies have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// A node is silent.
+    Silent(SilentNode),
+    /// Every node is silent but the one that takes the pushes.
+    PushNodeAlone,
+    /// Every node is silent, and there are several.
+    All,
+    /// A node misses the same messages on all of its sockets.
+    SameOnAll(SameOnAll),
+}
+
+/// A node from which nothing came any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SilentNode {
+    /// Index of the node.
+    pub(super) node: u64,
+    /// Copies delivered over its sockets before.
+    pub(super) delivered: u64,
+    /// Copies expected over its sockets.
+    pub(super) expected: u64,
+    /// From this message of the row on (counted from 0) nothing came over any of its sockets.
+    pub(super) from_message: u64,
+}
+
+/// Messages that came over none of a node's sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SameOnAll {
+    /// Index of the node.
+    pub(super) node: u64,
+    /// Its sockets that should have heard them, at least two.
+    pub(super) sockets: u64,
+    /// How many messages.
+    pub(super) messages: u64,
+    /// The first of them, as numbered in the row.
+    pub(super) first: u64,
+    /// The last.
+    pub(super) last: u64,
+}
+
+/// What a row's missing copies have in common: silent nodes in plan order, what they have in common
+/// themselves, and the nodes that miss the same messages everywhere.
+pub(super) fn findings(plan: &Plan, run: &Run) -> Vec<Finding> {
+    let Some(sent) = sent_each(plan, run) else { return Vec::new() };
+    let row = Row { plan, run, sent };
+    let silent: Vec<SilentNode> = row.silent_nodes();
+    let is_silent = |node: u64| silent.iter().any(|silence| silence.node == node);
+    let of_others = run.matrix.iter().filter(|cell| cell.to != plan.push_node && cell.expected > 0);
+    let (others, silent_others) = of_others
+        .fold((0, 0), |(all, silent), cell| (all + 1, silent + u64::from(is_silent(cell.to))));
+    let together =
+        (others > 0 && silent_others == others).then(|| match is_silent(plan.push_node) {
+            true => Finding::All,
+            false => Finding::PushNodeAlone,
+        });
+    let same = run.matrix.iter().filter(|cell| cell.missing > 0 && !is_silent(cell.to));
+    let same = same.filter_map(|cell| row.same_on_all(cell.to)).map(Finding::SameOnAll);
+    let silent = silent.iter().copied().map(Finding::Silent);
+    silent.chain(together).chain(same).collect()
+}
+
+/// Messages that each push socket sent: its first ones. `None` where it is not known, or where a signal
+/// kept the last of them from coming: then nothing follows from what is missing at the end.
+pub(super) fn sent_each(plan: &Plan, run: &Run) -> Option<Vec<u64>> {
+    // A document holds no more of them than a plan.
+    let senders = u32::try_from(plan.push_sockets).unwrap_or(u32::MAX);
+    if run.sent == run.messages {
+        return Some(share(run.messages, senders).into_iter().map(u64::from).collect());
+    }
+    let known = run.sent_by_push_socket.len() as u64 == plan.push_sockets;
+    (known && run.ending != Ending::Interrupted).then(|| run.sent_by_push_socket.clone())
+}
+
+/// A stream's gap without the messages that were never sent; `None` if nothing is left of it.
+pub(super) fn of_sent(gap: &Gap, sent: &[u64]) -> Option<Gap> {
+    let sent = sent.get(usize::try_from(gap.sender).ok()?).copied()?;
+    let within = gap.ranges.iter().filter(|[first, _]| *first < sent);
+    let ranges: Vec<[u64; 2]> =
+        within.map(|&[first, last]| [first, last.min(sent.saturating_sub(1))]).collect();
+    let reaches = gap.ranges.last().is_some_and(|[_, last]| *last >= sent);
+    let truncated = gap.truncated && !reaches;
+    let listed = ranges.iter().fold(0_u64, |sum, &[first, last]| {
+        sum.saturating_add(last.saturating_sub(first).saturating_add(1))
+    });
+    let missing = if truncated { gap.missing.max(listed) } else { listed };
+    (missing > 0).then(|| Gap { missing, ranges, truncated, ..gap.clone() })
+}
+
+/// A row, and what was sent in it.
+struct Row<'a> {
+    plan: &'a Plan,
+    run: &'a Run,
+    sent: Vec<u64>,
+}
+
+impl Row<'_> {
+    fn silent_nodes(&self) -> Vec<SilentNode> {
+        let Self { run, .. } = self;
+        // Nothing may have come because hardly anything was sent.
+        let has_begun = run.delivery.delivered > 0 || run.sent == run.messages;
+        let begun =
+            has_begun || self.sent.iter().fold(0, |a: u64, b| a.saturating_add(*b)) >= TAIL_MIN;
+        let cells = run.matrix.iter().filter(|cell| cell.missing > 0);
+        cells
+            .filter_map(|cell| {
+                let from_message = match cell.copies {
+                    0 => begun.then_some(0)?,
+                    _ => self.silent_from(cell.to)?,
+                };
+                Some(SilentNode {
+                    node: cell.to,
+                    delivered: cell.copies,
+                    expected: cell.expected,
+                    from_message,
+                })
+            })
+            .collect()
+    }
+
+    /// The message from which on everything that was sent is missing on every socket of `node`.
+    fn silent_from(&self, node: u64) -> Option<u64> {
+        let gaps = self.gaps(node);
+        let mut from = 0;
+        for sender in 0..self.senders() {
+            let streams: Vec<_> = gaps.iter().filter(|gap| gap.sender == sender).collect();
+            let heard = self.sockets_hearing(node, sender);
+            if (streams.len() as u64) < heard {
+                // One of its sockets has them all, as far as the account goes.
+                self.is_whole().then_some(())?;
+                from = from.max(self.behind(sender, self.sent_by(sender)));
+            }
+            for gap in streams {
+                from = from.max(self.after(gap)?);
+            }
+        }
+        let of_sender = |sender: u64| {
+            let before = from.saturating_sub(sender).div_ceil(self.senders());
+            let late = self.sent_by(sender).saturating_sub(before);
+            late.saturating_mul(self.sockets_hearing(node, sender))
+        };
+        let at_the_end = (0..self.senders()).map(of_sender).fold(0, u64::saturating_add);
+        let missing = gaps.iter().fold(0, |sum: u64, gap| sum.saturating_add(gap.missing));
+        // A lossy node misses copies everywhere; what a silent one misses lies at the end.
+        let mostly = at_the_end.saturating_mul(2) > missing;
+        (at_the_end >= TAIL_MIN && mostly).then_some(from)
+    }
+
+    /// The message behind the last one of a stream that came; `None` if it is not known.
+    fn after(&self, gap: &Gap) -> Option<u64> {
+        let sent = self.sent_by(gap.sender);
+        let &[first, last] = gap.ranges.last()?;
+        let came = if last.saturating_add(1) == sent { first } else { sent };
+        (!gap.truncated).then(|| self.behind(gap.sender, came))
+    }
+
+    /// The message behind the first `count` ones of a push socket, as numbered in the row.
+    fn behind(&self, sender: u64, count: u64) -> u64 {
+        let last = count.checked_sub(1).map(|last| last.saturating_mul(self.senders()));
+        last.map_or(0, |last| last.saturating_add(sender).saturating_add(1))
+    }
+
+    fn same_on_all(&self, node: u64) -> Option<SameOnAll> {
+        let gaps = self.gaps(node);
+        self.is_whole().then_some(())?;
+        let mut same = SameOnAll { node, sockets: 0, messages: 0, first: u64::MAX, last: 0 };
+        for sender in 0..self.senders() {
+            let mut streams = gaps.iter().filter(|gap| gap.sender == sender);
+            let Some(one) = streams.next() else { continue };
+            let alike = |gap: &&Gap| !gap.truncated && gap.ranges == one.ranges;
+            let others = streams.try_fold(1, |count: u64, gap| alike(&gap).then_some(count + 1))?;
+            let sockets = self.sockets_hearing(node, sender);
+            (others == sockets && sockets > 1 && !one.truncated).then_some(())?;
+            let numbered =
+                |number: u64| self.behind(sender, number.saturating_add(1)).saturating_sub(1);
+            same.sockets = same.sockets.max(sockets);
+            same.messages = same.messages.saturating_add(one.missing);
+            same.first = same.first.min(numbered(one.ranges.first()?[0]));
+            same.last = same.last.max(numbered(one.ranges.last()?[1]));
+        }
+        (same.messages > 0).then_some(same)
+    }
+
+    /// What is missing of what was sent on the sockets of a node.
+    fn gaps(&self, node: u64) -> Vec<Gap> {
+        let of_node = self.run.gaps.iter().filter(|gap| gap.node == node);
+        of_node.filter_map(|gap| of_sent(gap, &self.sent)).collect()
+    }
+
+    /// The account names every stream with missing copies.
+    fn is_whole(&self) -> bool {
+        self.run.gaps_total <= self.run.gaps.len() as u64
+    }
+
+    fn senders(&self) -> u64 {
+        self.sent.len() as u64
+    }
+
+    fn sent_by(&self, sender: u64) -> u64 {
+        usize::try_from(sender).ok().and_then(|k| self.sent.get(k).copied()).unwrap_or(0)
+    }
+
+    /// Sockets of a node to which a push socket's messages must come.
+    fn sockets_hearing(&self, node: u64, sender: u64) -> u64 {
+        let Plan { fan_out, push_node, receivers_per_node, .. } = *self.plan;
+        let is_pushing = u64::from(node == push_node && sender < self.senders());
+        match fan_out {
+            FanOut::All => receivers_per_node.saturating_add(is_pushing * self.senders()),
+            FanOut::Others => receivers_per_node.saturating_add(is_pushing * (self.senders() - 1)),
+            FanOut::Own => is_pushing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::measure::outcome::{StreamGap, TrialOutcome};
+    use crate::report::document::trial::MatrixCell;
+    use crate::report::fixture::{begun, cell, whole};
+    use crate::report::silent_nodes::*;
+    use proptest::prelude::*;
+
+    /// A row in which node 2's one socket missed the messages that `missed` names.
+    fn missing(messages: u64, missed: impl Fn(u64) -> bool) -> TrialOutcome {
+        let mut run = whole(messages);
+        for sender in 0..3 {
+            let mut ranges: Vec<(u64, u64)> = Vec::new();
+            for i in (sender..messages).step_by(3).filter(|&i| missed(i)).map(|i| i / 3) {
+                match ranges.last_mut() {
+                    Some(range) if range.1 + 1 == i => range.1 = i,
+                    _ => ranges.push((i, i)),
+                }
+            }
+            let missing = ranges.iter().map(|(first, last)| last - first + 1).sum();
+            if missing > 0 {
+                run.gaps.push(StreamGap {
+                    sender: sender as u32,
+                    socket: 5,
+                    node: 2,
+                    missing,
+                    ranges,
+                    truncated: false,
+                });
+            }
+        }
+        run.gaps_total = run.gaps.len() as u64;
+        let missing = (0..messages).filter(|&i| missed(i)).count() as u64;
+        run.matrix[2] = cell(2, messages, messages - missing);
+        run
+    }
+
+    fn row(messages: u64, missed: impl Fn(u64) -> bool) -> Run {
+        Run::of(&missing(messages, missed))
+    }
+
+    fn silent_nodes(plan: &Plan, run: &Run) -> Vec<SilentNode> {
+        let silence = |finding| match finding {
+            Finding::Silent(silence) => Some(silence),
+            _ => None,
+        };
+        findings(plan, run).into_iter().filter_map(silence).collect()
+    }
+
+    fn plan(messages: u64) -> Plan {
+        begun(&[messages]).plan
+    }
+
+    proptest! {
+        #[test]
+        fn a_node_is_silent_from_behind_the_last_message_that_it_delivered(
+            messages in 100_u64..2_000,
+            percent_before in 50_u64..90,
+            seed: u64,
+        ) {
+            let cut = messages * percent_before / 100;
+            let mut rng = fastrand::Rng::with_seed(seed);
+            // Out of order at the cut, and a few losses before it.
+            let lost: Vec<bool> =
+                (0..messages).map(|i| i >= cut || rng.u64(0..100) < if i + 9 > cut { 50 } else { 1 }).collect();
+            let missed = |i: u64| lost[i as usize];
+            let run = row(messages, missed);
+            let last_that_came = (0..messages).rev().find(|&i| !missed(i)).unwrap();
+            prop_assume!(messages - cut >= 3 * TAIL_MIN);
+            let silent = silent_nodes(&plan(messages), &run);
+            prop_assert_eq!(silent.len(), 1);
+            prop_assert_eq!((silent[0].node, silent[0].from_message), (2, last_that_came + 1));
+        }
+
+        #[test]
+        fn a_lossy_node_is_not_silent(messages in 100_u64..2_000, seed: u64) {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let lost: Vec<bool> = (0..messages).map(|_| rng.u64(0..100) < 20).collect();
+            prop_assert_eq!(silent_nodes(&plan(messages), &row(messages, |i| lost[i as usize])), []);
+        }
+    }
+
+    #[test]
+    fn a_node_that_delivered_nothing_is_silent_from_the_start() {
+        let run = row(5, |_| true);
+        let silence = SilentNode { node: 2, delivered: 0, expected: 5, from_message: 0 };
+        assert_eq!(silent_nodes(&plan(5), &run), [silence]);
+    }
+
+    #[test]
+    fn messages_that_were_never_sent_make_no_node_silent() {
+        let mut run = row(1_000, |i| i >= 300);
+        run.sent = 300;
+        assert_eq!(
+            silent_nodes(&plan(1_000), &run),
+            [],
+            "an old result does not say who sent what"
+        );
+        run.sent_by_push_socket = vec![100; 3];
+        assert_eq!(silent_nodes(&plan(1_000), &run), []);
+    }
+
+    #[test]
+    fn a_lost_push_socket_hides_no_silence() {
+        // Socket 1 was lost after 30 messages of its own, the last of which nobody has.
+        let mut run = row(1_000, |i| i >= 300 || i % 3 == 1 && i / 3 >= 29);
+        run.sent = 334 + 30 + 333;
+        run.sent_by_push_socket = vec![334, 30, 333];
+        let silent = silent_nodes(&plan(1_000), &run);
+        assert_eq!(silent.iter().map(|s| (s.node, s.from_message)).collect::<Vec<_>>(), [(2, 300)]);
+        run.ending = Ending::Interrupted;
+        assert_eq!(silent_nodes(&plan(1_000), &run), [], "what was under way had no time to come");
+    }
+
+    /// All nodes of `missed` miss what the row says of node 2.
+    fn missing_at(nodes: &[u64]) -> Vec<Finding> {
+        let mut run = row(100, |_| true);
+        let (gaps, cell) = (std::mem::take(&mut run.gaps), run.matrix[2].clone());
+        for &node in nodes {
+            let sockets = if node == 0 { vec![0, 1, 2, 3] } else { vec![3 + node] };
+            for socket in sockets {
+                run.gaps.extend(gaps.iter().map(|gap| Gap { node, socket, ..gap.clone() }));
+            }
+            run.matrix[node as usize] = MatrixCell { to: node, ..cell.clone() };
+        }
+        for node in (0..3).filter(|node| !nodes.contains(node)) {
+            run.matrix[node as usize] =
+                MatrixCell { to: node, copies: 100, missing: 0, ..cell.clone() };
+        }
+        run.gaps_total = run.gaps.len() as u64;
+        findings(&plan(100), &run)
+    }
+
+    #[test]
+    fn where_every_other_node_is_silent_the_push_node_is_named() {
+        let together = |nodes: &[u64]| {
+            let found = missing_at(nodes);
+            let silent = |finding: &&Finding| matches!(finding, Finding::Silent(_));
+            assert_eq!(found.iter().filter(silent).count(), nodes.len());
+            found.into_iter().find(|finding| !matches!(finding, Finding::Silent(_)))
+        };
+        assert_eq!(together(&[1, 2]), Some(Finding::PushNodeAlone));
+        assert_eq!(together(&[0, 1, 2]), Some(Finding::All));
+        assert_eq!(together(&[2]), None);
+        assert_eq!(together(&[0, 1]), None);
+    }
+
+    proptest! {
+        /// The twin looks at one message after the other.
+        #[test]
+        fn what_all_sockets_of_a_node_miss_is_told_once(
+            lost in prop::collection::btree_set(0_u64..300, 1..20),
+            sockets in 1_u64..4,
+            odd in prop::option::of(0_u64..300),
+        ) {
+            let mut plan = plan(300);
+            plan.receivers_per_node = sockets;
+            let mut run = row(300, |i| lost.contains(&i));
+            let one = std::mem::take(&mut run.gaps);
+            for socket in 0..sockets {
+                run.gaps.extend(one.iter().map(|gap| Gap { socket: 5 + socket, ..gap.clone() }));
+            }
+            // One socket misses another message alone.
+            let alone = odd.filter(|odd| !lost.contains(odd) && sockets > 1);
+            if let Some(odd) = alone {
+                let other = row(300, |i| i == odd || lost.contains(&i));
+                run.gaps.retain(|gap| gap.socket != 5);
+                run.gaps.extend(other.gaps.iter().map(|gap| Gap { socket: 5, ..gap.clone() }));
+            }
+            run.gaps_total = run.gaps.len() as u64;
+            let silent = silent_nodes(&plan, &run);
+            prop_assume!(silent.is_empty());
+            let expected = SameOnAll {
+                node: 2,
+                sockets,
+                messages: lost.len() as u64,
+                first: *lost.first().unwrap(),
+                last: *lost.last().unwrap(),
+            };
+            let expected = (sockets > 1 && alone.is_none()).then_some(Finding::SameOnAll(expected));
+            prop_assert_eq!(findings(&plan, &run), Vec::from_iter(expected));
+        }
+    }
+
+    #[test]
+    fn what_was_cut_from_the_account_proves_nothing() {
+        let mut run = row(1_000, |i| i >= 300);
+        run.gaps[1].truncated = true;
+        assert_eq!(findings(&plan(1_000), &run), []);
+        run.gaps[1].truncated = false;
+        assert_eq!(silent_nodes(&plan(1_000), &run).len(), 1);
+        run.gaps.pop();
+        assert_eq!(findings(&plan(1_000), &run), []);
+    }
+}

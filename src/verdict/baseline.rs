@@ -1,0 +1,136 @@
+//! The generator's own floor: the same plan against a cluster that does nothing but pass bytes on.
+//!
+//! Belongs here: which row of it a row is held against, and when a row stands too near to it. Does
+//! not: running it (`cli::calibrate`).
+//!
+//! What is measured there is generator, loopback and null cluster together, so it is an *upper bound*
+//! of what the tool adds to a figure, and tight only where the null cluster is fast. Hence a row is
+//! never void for it: the generator's own lateness has rules of its own (`verdict`).
+
+use crate::measure::outcome::{Caveat, TrialOutcome, Trust};
+use crate::measure::percentile::Percentile;
+use crate::units::Nanos;
+
+/// Of a row's percentile, the share that may stand in the floor before it has to be said: below it
+/// the bound is within what percentiles vary by from run to run.
+const SHARE_MAX: f64 = 0.10;
+
+/// What a calibration came to.
+#[derive(Clone, Debug, Default)]
+pub struct Baseline {
+    /// Against what it ran, as a clause.
+    pub cluster: String,
+    /// The null cluster had no CPU of its own: the floor is higher than it need be.
+    pub shares_cores: bool,
+    /// Its rows, in order; fewer than the plan's after a failure.
+    pub runs: Vec<TrialOutcome>,
+    /// Why it did not come to its end.
+    pub failure: Option<String>,
+}
+
+impl Baseline {
+    /// The row of the calibration that so many messages are held against. One of which copies are
+    /// missing bounds nothing.
+    pub fn of(&self, messages: u64) -> Option<&TrialOutcome> {
+        self.runs.iter().find(|floor| floor.messages == messages && floor.complete())
+    }
+
+    /// Adds to a row the caveat that it has earned, if it has, in its place among the others.
+    pub fn hold(&self, run: &mut TrialOutcome) {
+        run.caveats.extend(self.near(run));
+        run.caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));
+    }
+
+    /// The 99th percentiles of the class that heads the report are compared; where one of the two has
+    /// too few samples, the medians.
+    fn near(&self, run: &TrialOutcome) -> Option<Caveat> {
+        let floor = self.of(run.messages)?;
+        let of = |run: &TrialOutcome, p: Percentile| p.of(&run.latency_ns.first()?.1);
+        let both = |p: Percentile| Some((p, of(floor, p)?, of(run, p)?));
+        let (percentile, own, all) = both(Percentile::P99).or_else(|| both(Percentile::P50))?;
+        let share = own.0 as f64 / all.0.max(1) as f64;
+        (share > SHARE_MAX).then(|| self.caveat(percentile, own, all, share))
+    }
+
+    fn caveat(&self, percentile: Percentile, own: Nanos, all: Nanos, share: f64) -> Caveat {
+        let (label, percent) = (percentile.label(), share * 100.0);
+        let crowded = match self.shares_cores {
+            true => "; on CPUs that they shared, which makes it higher than it need be",
+            false => "",
+        };
+        Caveat {
+            code: "near-own-floor",
+            severity: Trust::Degraded,
+            text: format!(
+                "the same plan against a null cluster has a {label} of {own}, {percent:.0} % of this \
+                 row's {all}: up to so much may be the generator's own, loopback and null cluster \
+                 included{crowded}"
+            ),
+            remedy:
+                "compare such figures with the floor and not with 0; more --cores, or more CPUs \
+                     beside them, lower it"
+                    .to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::measure::outcome::{Class, Delivery};
+    use crate::verdict::baseline::*;
+
+    /// A row of so many copies that all took as long.
+    fn run(copies: u64, latency_ns: u64) -> TrialOutcome {
+        let ns = (0..copies).map(|_| Nanos(latency_ns)).collect();
+        TrialOutcome {
+            messages: 100,
+            sent: 100,
+            delivery: Delivery {
+                expected: copies,
+                delivered: copies,
+                seen: copies,
+                ..Delivery::default()
+            },
+            latency_ns: vec![(Class::Service, ns)],
+            ..TrialOutcome::nothing()
+        }
+    }
+
+    fn held(floor: TrialOutcome, mut run: TrialOutcome) -> Vec<&'static str> {
+        let floor = Baseline { runs: vec![floor], ..Baseline::default() };
+        floor.hold(&mut run);
+        run.caveats.iter().map(|caveat| caveat.code).collect()
+    }
+
+    #[test]
+    fn a_tenth_is_said_and_less_is_not() {
+        assert_eq!(held(run(2_000, 90_000), run(2_000, 1_000_000)), [""; 0]);
+        assert_eq!(held(run(2_000, 110_000), run(2_000, 1_000_000)), ["near-own-floor"]);
+        // Faster than the null cluster: nothing of it is the target's.
+        assert_eq!(held(run(2_000, 2_000_000), run(2_000, 1_000_000)), ["near-own-floor"]);
+    }
+
+    #[test]
+    fn with_few_samples_the_medians_are_compared_and_with_fewer_nothing() {
+        assert_eq!(held(run(50, 500_000), run(2_000, 1_000_000)), ["near-own-floor"]);
+        assert_eq!(held(run(10, 500_000), run(10, 1_000_000)), [""; 0]);
+    }
+
+    #[test]
+    fn a_calibration_with_a_deficit_or_of_another_size_bounds_nothing() {
+        let mut short = run(2_000, 900_000);
+        short.delivery.missing = 1;
+        assert_eq!(held(short, run(2_000, 1_000_000)), [""; 0]);
+        let mut other = run(2_000, 900_000);
+        other.messages = 99;
+        assert_eq!(held(other, run(2_000, 1_000_000)), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_void_stays_first() {
+        let mut void = run(2_000, 1_000_000);
+        let (text, remedy) = (String::new(), String::new());
+        void.caveats = vec![Caveat { code: "void", severity: Trust::Void, text, remedy }];
+        assert_eq!(held(run(2_000, 900_000), void), ["void", "near-own-floor"]);
+    }
+}

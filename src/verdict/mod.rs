@@ -1,0 +1,837 @@
+//! How far a row can be trusted: whether its numbers describe the cluster or the generator.
+//!
+//! Belongs here: one pure rule per caveat, from facts that others gathered. Does not: gathering them
+//! (`host::facts`, the worker), nor what the *cluster* did wrong: a missing copy is a result, not a
+//! caveat.
+//!
+//! A new rule is a function in `RULES`. Its code is a contract: scripts filter by it.
+
+pub mod baseline;
+mod drops;
+mod facts;
+mod schedule;
+
+use self::drops::{kernel_drops, listen_drops, receive_buffer_full, softnet_drops};
+pub use self::facts::{Beside, Evidence};
+use self::facts::{degraded, void};
+use self::schedule::{rate_not_reached, schedule_lag};
+use crate::host::facts::{CpuTicks, HostCounters};
+use crate::measure::connecting::Connecting;
+use crate::measure::latencies::Latencies;
+use crate::measure::outcome::{Caveat, CoreUse, Trust, Untaught};
+use crate::measure::percentile::Percentile;
+use crate::plan::connect_options::MinConnected;
+use crate::units::{Count, Nanos};
+
+/// A core that is busier than this has no reserve to be in time with.
+const BUSY_MAX: f64 = 0.95;
+/// A shorter row is over before a share of its time says anything.
+const BUSY_ROW_MIN: Nanos = Nanos::from_millis(100);
+/// Of the p99 that heads the report, the share that may be our late stamps.
+const STAMPS_OF_LATENCY_MAX: f64 = 0.10;
+/// Time taken by the hypervisor that a tail percentile does not feel.
+const STEAL_MAX: f64 = 0.001;
+/// Of the time that our threads wanted to run, the share that they waited for a CPU.
+const RUN_QUEUE_MAX: f64 = 0.10;
+/// Less waiting than this, over all threads, is wakeups and nothing else.
+const RUN_QUEUE_MIN: Nanos = Nanos::from_millis(1);
+
+type Rule = fn(&Evidence<'_>) -> Option<Caveat>;
+
+const RULES: &[Rule] = &[
+    cq_overflow,
+    histogram_saturated,
+    ids_overflowed,
+    ids_untaught,
+    core_busy,
+    schedule_lag,
+    rate_not_reached,
+    buffers_exhausted,
+    long_turn,
+    late_stamps,
+    clock_was_set,
+    cpu_steal,
+    cpu_throttled,
+    run_queue_wait,
+    listen_drops,
+    kernel_drops,
+    receive_buffer_full,
+    softnet_drops,
+    single_cpu,
+    shared_cores,
+    host_untuned,
+    smt_siblings,
+    late_arrivals,
+];
+
+/// What a row without some of its sockets is not: the load that was planned.
+pub fn left_out(connecting: &Connecting, least: MinConnected) -> Option<Caveat> {
+    let failed = connecting.failed();
+    (failed > 0).then(|| Caveat {
+        code: "sockets-left-out",
+        severity: Trust::Degraded,
+        text: format!(
+            "{} of {} sockets could not be connected and are left out of what is expected \
+             (--min-connected {least})",
+            Count(failed),
+            Count(connecting.sockets)
+        ),
+        remedy: "see the reasons beside the connections".to_owned(),
+    })
+}
+
+/// The caveats of a row, worst first.
+pub fn judge(facts: &Evidence<'_>) -> Vec<Caveat> {
+    let mut caveats: Vec<Caveat> = RULES.iter().filter_map(|rule| rule(facts)).collect();
+    caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));
+    caveats
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+fn cq_overflow(facts: &Evidence<'_>) -> Option<Caveat> {
+    let overflow = sum(facts, |core| core.cq_overflow);
+    (overflow > 0).then(|| {
+        void(
+            "cq-overflow",
+            format!(
+                "the completion queue was full: {} completions were kept aside by the kernel, and \
+                 their copies are stamped late",
+                Count(overflow)
+            ),
+            "spread the sockets over more --cores",
+        )
+    })
+}
+
+fn histogram_saturated(facts: &Evidence<'_>) -> Option<Caveat> {
+    let saturated = facts.outcome.saturated;
+    (saturated > 0).then(|| {
+        void(
+            "histogram-saturated",
+            format!(
+                "{} latencies were above {} and are in no histogram: high percentiles are too low",
+                Count(saturated),
+                Latencies::TOP
+            ),
+            "a copy that late is better counted as missing: lower --drain",
+        )
+    })
+}
+
+fn ids_overflowed(facts: &Evidence<'_>) -> Option<Caveat> {
+    let lost = facts.outcome.unattributable;
+    (lost > 0).then(|| {
+        void(
+            "ids-overflowed",
+            format!(
+                "{} copies came by an id for which the table had no room: they count as foreign, and \
+                 may be ours",
+                Count(lost)
+            ),
+            "other users send too much through this cluster, more than 5 000 copies a second to the \
+             sockets of one CPU: run while they are quiet, with fewer --receivers-per-node, or with more \
+             --cores",
+        )
+    })
+}
+
+/// They took their time of the cluster and of us, and what of this row came so late nobody knows.
+fn late_arrivals(facts: &Evidence<'_>) -> Option<Caveat> {
+    let earlier = facts.outcome.delivery.earlier;
+    (earlier > 0).then(|| {
+        degraded(
+            "late-arrivals",
+            format!(
+                "{} copies of earlier rows or of the probe came while this one ran: the cluster was not \
+                 done with them",
+                Count(earlier)
+            ),
+            "see what came late under the copies; give a longer --drain where copies were missing, or \
+             run this number of --messages by itself",
+        )
+    })
+}
+
+fn ids_untaught(facts: &Evidence<'_>) -> Option<Caveat> {
+    let Untaught { copies, messages } = facts.outcome.untaught;
+    let meet = copies.min(facts.outcome.delivery.missing);
+    (meet > 0 && messages > 0).then(|| {
+        degraded(
+            "ids-untaught",
+            format!(
+                "{} copies came by ids whose text never came, and of {} messages nothing else came: the \
+                 copies count as foreign, and up to {} of the missing copies may be among them",
+                Count(copies),
+                Count(messages),
+                Count(meet)
+            ),
+            "the push node's own clients lost the text of these messages: look at its links first, or \
+             give it more --push-sockets and --receivers-per-node to hear it",
+        )
+    })
+}
+
+fn core_busy(facts: &Evidence<'_>) -> Option<Caveat> {
+    let busiest = facts.outcome.cores.iter().max_by(|a, b| a.busy().total_cmp(&b.busy()))?;
+    let (busy, cpu) = (percent(busiest.busy()), busiest.cpu);
+    let remedy = "give the generator more --cores";
+    if busiest.busy() <= BUSY_MAX {
+        return None;
+    }
+    if facts.rate.is_some() {
+        let text =
+            format!("CPU {cpu} was {busy} busy with our own work: sends and stamps are late");
+        return Some(void("core-busy", text, remedy));
+    }
+    // A burst has no schedule to be late for: the core may well be busy, if the cluster is fast.
+    (busiest.wall >= BUSY_ROW_MIN).then(|| {
+        let text = format!(
+            "CPU {cpu} was {busy} busy with our own work: the receive time may be the generator's \
+             own, and a faster cluster would not show"
+        );
+        degraded("core-busy", text, remedy)
+    })
+}
+
+fn buffers_exhausted(facts: &Evidence<'_>) -> Option<Caveat> {
+    let times = sum(facts, |core| core.enobufs);
+    (times > 0).then(|| {
+        degraded(
+            "buffers-exhausted",
+            format!(
+                "all receive buffers were taken {} times: copies waited in the kernel for us",
+                Count(times)
+            ),
+            "spread the sockets over more --cores",
+        )
+    })
+}
+
+fn long_turn(facts: &Evidence<'_>) -> Option<Caveat> {
+    let longest = facts.outcome.cores.iter().max_by_key(|core| core.longest_turn)?;
+    let (class, histogram) = facts.outcome.latency_ns.first()?;
+    let p99 = Percentile::P99.of(histogram)?;
+    (longest.longest_turn > p99).then(|| {
+        degraded(
+            "long-turn",
+            format!(
+                "CPU {} worked {} on one batch of completions, longer than the {} p99 of {p99}: \
+                 copies may have come so much earlier than their stamp",
+                longest.cpu,
+                longest.longest_turn,
+                class.key()
+            ),
+            "give the generator more --cores, and leave each of them to it alone",
+        )
+    })
+}
+
+/// Held against a limit only where there are samples enough for a percentile that would be reported:
+/// one read in a hundred that was late says nothing.
+fn late_stamps(facts: &Evidence<'_>) -> Option<Caveat> {
+    let stamps = facts.outcome.stamps_ns.as_ref()?;
+    let (class, headline) = facts.outcome.latency_ns.first()?;
+    let (late, p99) = (Percentile::P99.of(stamps)?, Percentile::P99.of(headline)?);
+    (late.0 as f64 > STAMPS_OF_LATENCY_MAX * p99.0 as f64).then(|| {
+        degraded(
+            "late-stamps",
+            format!(
+                "of the {} p99 of {p99} up to {late} are our own: so late were copies stamped at the \
+                 p99 of {} sampled reads, after this host had them",
+                class.key(),
+                Count(stamps.len())
+            ),
+            "run with --wait latency, and give each worker a core of its own (--cores)",
+        )
+    })
+}
+
+fn clock_was_set(facts: &Evidence<'_>) -> Option<Caveat> {
+    facts.outcome.clock_was_set.then(|| {
+        degraded(
+            "wall-clock-set",
+            "the wall clock of this host was set during the row: how late copies were stamped, which \
+             the kernel tells by it, is not known; latencies do not depend on it"
+                .to_owned(),
+            "keep the time service from stepping the clock while a load runs (chronyc tracking)",
+        )
+    })
+}
+
+fn cpu_steal(facts: &Evidence<'_>) -> Option<Caveat> {
+    let share = |before: CpuTicks, after: CpuTicks| {
+        let total = after.total.saturating_sub(before.total);
+        let steal = after.steal.saturating_sub(before.steal);
+        if total == 0 { 0.0 } else { steal as f64 / total as f64 }
+    };
+    let ticks = |host: &HostCounters, cpu: usize| {
+        host.cpu_each.iter().find(|(number, _)| *number == cpu).map(|(_, ticks)| *ticks)
+    };
+    let (before, after) = (facts.host_before, facts.host_after);
+    let of_workers = facts.outcome.cores.iter().filter_map(|core| {
+        let share = share(ticks(before, core.cpu)?, ticks(after, core.cpu)?);
+        Some((format!("CPU {}", core.cpu), share))
+    });
+    let of_all = before.cpu_all.zip(after.cpu_all);
+    let of_all = of_all.map(|(before, after)| ("all CPUs".to_owned(), share(before, after)));
+    let (whose, worst) = of_workers.chain(of_all).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (worst > STEAL_MAX).then(|| {
+        degraded(
+            "cpu-steal",
+            format!("the hypervisor took {} of the time of {whose}", percent(worst)),
+            "use a host with CPUs of its own; on this one, repeat the run and compare",
+        )
+    })
+}
+
+fn cpu_throttled(facts: &Evidence<'_>) -> Option<Caveat> {
+    let (before, after) = (facts.host_before.throttle?, facts.host_after.throttle?);
+    let periods = after.periods.saturating_sub(before.periods);
+    (periods > 0).then(|| {
+        degraded(
+            "cpu-throttled",
+            format!(
+                "the CPU quota of our control group ran out in {} periods, and we stood still for {}",
+                Count(periods),
+                after.time.since(before.time)
+            ),
+            "raise the container's CPU limit (cpu.max), or use fewer --cores",
+        )
+    })
+}
+
+fn run_queue_wait(facts: &Evidence<'_>) -> Option<Caveat> {
+    let (before, after) = (facts.host_before.sched?, facts.host_after.sched?);
+    let waiting = after.waiting.since(before.waiting);
+    let wanted = waiting.plus(after.running.since(before.running));
+    let share = waiting.0 as f64 / wanted.0.max(1) as f64;
+    // Behind whom is not counted anywhere, but a worker has its CPU to itself as far as it is up to us:
+    // either our own cluster is there too, which was asked for, or strangers are.
+    let (behind, remedy) = match facts.beside {
+        Beside::Nobody => {
+            (String::new(), "keep other processes off the CPUs of --cores (taskset, isolcpus)")
+        }
+        beside => {
+            (format!(" behind {}, too", beside.who()), "leave CPUs out of --cores for the cluster")
+        }
+    };
+    (waiting >= RUN_QUEUE_MIN && share > RUN_QUEUE_MAX).then(|| {
+        let share = percent(share);
+        let text = format!(
+            "our workers waited {waiting} for a CPU{behind}: {share} of the time that they wanted to run"
+        );
+        degraded("run-queue-wait", text, remedy)
+    })
+}
+
+fn single_cpu(facts: &Evidence<'_>) -> Option<Caveat> {
+    (facts.cpus_allowed == Some(1)).then(|| {
+        let others = match facts.beside {
+            Beside::Nobody => "generator and kernel",
+            Beside::Embedded | Beside::Nodes => "generator, cluster and kernel",
+        };
+        degraded(
+            "single-cpu",
+            format!("this process may use one CPU: {others} take turns on it"),
+            "use a host with at least two CPUs, or widen taskset, cpuset or the container's CPUs",
+        )
+    })
+}
+
+fn shared_cores(facts: &Evidence<'_>) -> Option<Caveat> {
+    let cpus: Vec<_> = facts.outcome.cores.iter().map(|core| core.cpu.to_string()).collect();
+    let cpus = cpus.join(", ");
+    let (text, remedy) = match facts.beside {
+        Beside::Nobody => return None,
+        // Said already.
+        _ if facts.cpus_allowed == Some(1) => return None,
+        Beside::Embedded => (
+            format!(
+                "cluster and generator share CPU {cpus}: latencies include the wait for each other"
+            ),
+            "leave CPUs out of --cores, or run the cluster on another host",
+        ),
+        Beside::Nodes => (
+            format!(
+                "nodes run on this host and may use CPU {cpus} of the generator: latencies may \
+                 include the wait for each other"
+            ),
+            "run the generator on another host, or compare with one that does",
+        ),
+    };
+    Some(degraded("shared-cores", text, remedy))
+}
+
+/// The audit's own warnings, and only those that figures may suffer by.
+fn host_untuned(facts: &Evidence<'_>) -> Option<Caveat> {
+    let texts: Vec<_> = facts.shortfalls.iter().map(|s| s.text.as_str()).collect();
+    let remedies: Vec<_> = facts.shortfalls.iter().map(|s| s.remedy.as_str()).collect();
+    let all = "`fanstorm audit` with the same flags shows all of it";
+    (!texts.is_empty()).then(|| {
+        degraded("host-untuned", texts.join("; "), &format!("{}; {all}", remedies.join("; ")))
+    })
+}
+
+fn smt_siblings(facts: &Evidence<'_>) -> Option<Caveat> {
+    let pairs = facts.smt_siblings.iter().map(|(a, b)| format!("{a} and {b}"));
+    let pairs: Vec<_> = pairs.collect();
+    (!pairs.is_empty()).then(|| {
+        degraded(
+            "smt-siblings",
+            format!(
+                "the workers on CPU {} are threads of one core: each is slower while the other works",
+                pairs.join(", on ")
+            ),
+            "give --cores one thread of each core (lscpu -e), or a number no larger than the cores",
+        )
+    })
+}
+
+fn sum(facts: &Evidence<'_>, of: impl Fn(&CoreUse) -> u64) -> u64 {
+    facts.outcome.cores.iter().map(of).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use proptest::prelude::*;
+
+    use crate::audit::Shortfall;
+    use crate::host::facts::{SchedTime, TCP_DROPS, Throttle};
+    use crate::measure::outcome::{Class, TrialOutcome};
+    use crate::units::Rate;
+    use crate::verdict::*;
+
+    /// A row of 200 ms on CPU 1 with a p99 of 990 µs, and a host that did nothing to it.
+    #[derive(Clone)]
+    struct Case {
+        run: TrialOutcome,
+        before: HostCounters,
+        after: HostCounters,
+        rate: Option<Rate>,
+        cpus_allowed: Option<usize>,
+        beside: Beside,
+        shortfalls: Vec<Shortfall>,
+        smt_siblings: Vec<(usize, usize)>,
+    }
+
+    type Change = fn(&mut Case);
+
+    /// The pressure had begun before the row, so that its counter stayed as it was.
+    fn pruned_under_pressure(case: &mut Case) {
+        case.before.tcp_pressed = Some(true);
+        case.after.tcp_drops.as_mut().unwrap()[5] += 1;
+    }
+
+    fn quiet() -> Case {
+        let ns = (1..=1_000).map(Nanos::from_micros).collect();
+        let core = CoreUse {
+            cpu: 1,
+            cpu_time: Nanos::from_millis(100),
+            wall: Nanos::from_millis(200),
+            longest_turn: Nanos::from_micros(900),
+            ..CoreUse::default()
+        };
+        let run = TrialOutcome {
+            messages: 1_000,
+            sent: 1_000,
+            send_time: Some(Nanos::from_millis(1)),
+            receive_time: Some(Nanos::from_millis(170)),
+            latency_ns: vec![(Class::Service, ns)],
+            cores: vec![CoreUse { cpu: 0, ..CoreUse::default() }, core],
+            ..TrialOutcome::nothing()
+        };
+        let ticks = |steal, total| CpuTicks { steal, total };
+        let before = HostCounters {
+            cpu_all: Some(ticks(50, 10_000)),
+            cpu_each: vec![(0, ticks(10, 5_000)), (1, ticks(40, 5_000))],
+            throttle: Some(Throttle { periods: 7, time: Nanos::from_millis(70) }),
+            sched: Some(SchedTime {
+                running: Nanos::from_millis(400),
+                waiting: Nanos::from_millis(90),
+            }),
+            process_cpu: None,
+            tcp_drops: Some([9; TCP_DROPS.len()]),
+            tcp_pressed: Some(false),
+            softnet_dropped: Some(5),
+        };
+        let mut after = before.clone();
+        after.cpu_all = Some(ticks(50, 12_000));
+        after.cpu_each = vec![(0, ticks(10, 6_000)), (1, ticks(40, 6_000))];
+        after.sched =
+            Some(SchedTime { running: Nanos::from_millis(500), waiting: Nanos::from_millis(91) });
+        Case {
+            run,
+            before,
+            after,
+            rate: None,
+            cpus_allowed: Some(2),
+            beside: Beside::Nobody,
+            shortfalls: Vec::new(),
+            smt_siblings: Vec::new(),
+        }
+    }
+
+    /// 1000 messages a second, each noticed so late.
+    fn lagging(case: &mut Case, lag_us: u64) {
+        case.run.lag_ns = Some(iter::repeat_n(Nanos::from_micros(lag_us), 100).collect());
+        case.rate = Some(Rate::per_second(1e3));
+    }
+
+    /// 1000 messages at 1000 a second, which took so long to leave.
+    fn paced(case: &mut Case, took_ms: u64) {
+        lagging(case, 1);
+        case.run.scheduled_per_s = Some(1e3);
+        case.run.send_time = Some(Nanos::from_millis(took_ms));
+    }
+
+    #[test]
+    fn a_rate_that_was_not_reached_is_told_with_all_three_and_who_did_not_keep_up() {
+        // Issue 11, A8: every copy came, at half of the load that was asked for, and nothing said so.
+        let told = |lag_us: u64, sent: u64| {
+            let mut case = quiet();
+            paced(&mut case, 1_998);
+            lagging(&mut case, lag_us);
+            case.run.sent = sent;
+            let caveats = judged(&case);
+            let caveat = caveats.into_iter().find(|c| c.code == "rate-not-reached").unwrap();
+            (caveat.text, caveat.remedy)
+        };
+        let (text, remedy) = told(1, 1_000);
+        assert!(text.contains("asked for 1 000/s, scheduled 1 000/s, sent 500/s"), "{text}");
+        assert!(remedy.contains("the push node reads too slowly"), "{remedy}");
+        assert!(told(900_000, 1_000).1.contains("the generator itself was late"));
+        assert!(told(1, 900).1.contains("lost sockets"));
+    }
+
+    /// So many reads, each stamped so late.
+    fn stamped(case: &mut Case, late_us: u64, reads: usize) {
+        case.run.stamps_ns = Some(iter::repeat_n(Nanos::from_micros(late_us), reads).collect());
+    }
+
+    #[test]
+    fn polling_for_a_deadline_is_no_work() {
+        let spinning = codes(|case| {
+            case.rate = Some(Rate::per_second(1e3));
+            case.run.cores[1].cpu_time = Nanos::from_millis(199);
+            case.run.cores[1].spun = Nanos::from_millis(100);
+        });
+        assert_eq!(spinning, []);
+    }
+
+    fn judged(case: &Case) -> Vec<Caveat> {
+        judge(&Evidence {
+            outcome: &case.run,
+            rate: case.rate,
+            host_before: &case.before,
+            host_after: &case.after,
+            cpus_allowed: case.cpus_allowed,
+            beside: case.beside,
+            shortfalls: &case.shortfalls,
+            smt_siblings: &case.smt_siblings,
+        })
+    }
+
+    fn codes(change: impl Fn(&mut Case)) -> Vec<(&'static str, Trust)> {
+        let mut case = quiet();
+        change(&mut case);
+        judged(&case).iter().map(|caveat| (caveat.code, caveat.severity)).collect()
+    }
+
+    #[test]
+    fn a_quiet_row_has_no_caveat() {
+        assert_eq!(codes(|_| {}), []);
+    }
+
+    /// Strangers' ids are nothing to warn of where each of our messages was heard somewhere, nor is a loss
+    /// where no id is left over.
+    #[test]
+    fn ids_without_text_are_a_caveat_only_where_messages_are_wholly_missing() {
+        for (copies, messages, missing) in [(3, 0, 2), (0, 1, 2), (3, 1, 0)] {
+            let codes = codes(|c| {
+                c.run.untaught = Untaught { copies, messages };
+                c.run.delivery.missing = missing;
+            });
+            assert!(codes.iter().all(|(code, _)| *code != "ids-untaught"), "{codes:?}");
+        }
+    }
+
+    fn untuned(case: &mut Case) {
+        case.shortfalls = ["net.ipv4.tcp_mem", "swap"]
+            .map(|knob| Shortfall { text: format!("{knob} is 1"), remedy: format!("set {knob}") })
+            .to_vec();
+    }
+
+    #[test]
+    fn each_cause_alone_makes_its_own_caveat_and_no_other() {
+        use Trust::{Degraded, Void};
+        let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
+        let table: [(Change, &str, Trust); 26] = [
+            (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
+            (|c| c.run.saturated = 1, "histogram-saturated", Void),
+            (|c| c.run.unattributable = 1, "ids-overflowed", Void),
+            (
+                |c| {
+                    c.run.untaught = Untaught { copies: 3, messages: 1 };
+                    c.run.delivery.missing = 2;
+                },
+                "ids-untaught",
+                Degraded,
+            ),
+            (busy, "core-busy", Degraded),
+            (
+                |c| {
+                    c.run.cores[1].cpu_time = Nanos::from_millis(191);
+                    c.rate = Some(Rate::per_second(1e3));
+                },
+                "core-busy",
+                Void,
+            ),
+            // Above a tenth of the interval of 1 ms and a twentieth of the p99 of 990 µs.
+            (|c| lagging(c, 101), "schedule-lag", Void),
+            (|c| paced(c, 1_020), "rate-not-reached", Degraded),
+            (|c| c.run.clock_was_set = true, "wall-clock-set", Degraded),
+            (|c| c.run.cores[0].enobufs = 1, "buffers-exhausted", Degraded),
+            (|c| c.run.cores[0].longest_turn = Nanos::from_micros(995), "long-turn", Degraded),
+            // Above a tenth of the p99 of 990 µs.
+            (|c| stamped(c, 100, 1_000), "late-stamps", Degraded),
+            (|c| c.after.cpu_each[1].1.steal += 2, "cpu-steal", Degraded),
+            (|c| c.after.cpu_all.as_mut().unwrap().steal += 3, "cpu-steal", Degraded),
+            (|c| c.after.throttle.as_mut().unwrap().periods += 1, "cpu-throttled", Degraded),
+            (
+                |c| c.after.sched.as_mut().unwrap().waiting = Nanos::from_millis(102),
+                "run-queue-wait",
+                Degraded,
+            ),
+            (|c| c.after.tcp_drops.as_mut().unwrap()[0] += 1, "listen-drops", Degraded),
+            (|c| c.after.tcp_drops.as_mut().unwrap()[7] += 1, "kernel-drops", Degraded),
+            (pruned_under_pressure, "kernel-drops", Degraded),
+            (|c| c.after.tcp_drops.as_mut().unwrap()[5] += 1, "receive-buffer-full", Degraded),
+            (|c| c.after.softnet_dropped = Some(6), "softnet-drops", Degraded),
+            (|c| c.cpus_allowed = Some(1), "single-cpu", Degraded),
+            (|c| c.beside = Beside::Nodes, "shared-cores", Degraded),
+            (untuned, "host-untuned", Degraded),
+            (|c| c.smt_siblings = vec![(0, 8)], "smt-siblings", Degraded),
+            (|c| c.run.delivery.earlier = 1, "late-arrivals", Degraded),
+        ];
+        for (change, code, severity) in table {
+            assert_eq!(codes(change), [(code, severity)]);
+        }
+        // Every rule has its line above.
+        let tested: std::collections::BTreeSet<_> = table.iter().map(|(_, code, _)| code).collect();
+        assert_eq!(tested.len(), RULES.len());
+    }
+
+    #[test]
+    fn thresholds_are_crossed_not_touched() {
+        let at_threshold: [Change; 11] = [
+            |c| paced(c, 1_009),
+            // A message that was late at the end of a row of 99 ms.
+            |c| {
+                paced(c, 99);
+                c.run.scheduled_per_s = Some(20_000.0);
+            },
+            |c| c.run.cores[1].cpu_time = Nanos::from_millis(190),
+            |c| c.run.cores[1].longest_turn = Nanos::from_micros(990),
+            |c| lagging(c, 99),
+            |c| stamped(c, 99, 1_000),
+            // Nine reads beyond the p99 are none.
+            |c| stamped(c, 900, 999),
+            // Late, but nothing beside what is reported.
+            |c| {
+                lagging(c, 101);
+                (0..100).for_each(|_| c.run.latency_ns[0].1.record(Nanos(2_300_000)));
+            },
+            // One of a thousand ticks.
+            |c| c.after.cpu_each[1].1.steal += 1,
+            // 11 ms of waiting in 111 ms are less than a tenth.
+            |c| c.after.sched.as_mut().unwrap().waiting = Nanos::from_millis(101),
+            // A share of nearly nothing.
+            |c| {
+                c.after.sched = Some(SchedTime {
+                    running: c.before.sched.unwrap().running,
+                    waiting: c.before.sched.unwrap().waiting.plus(Nanos::from_micros(999)),
+                });
+            },
+        ];
+        for change in at_threshold {
+            assert_eq!(codes(change), []);
+        }
+    }
+
+    fn is_void(beside: Beside, lag_us: u64, service_us: &[u64]) -> bool {
+        let mut case = quiet();
+        lagging(&mut case, lag_us);
+        case.beside = beside;
+        case.run.latency_ns[0].1 = service_us.iter().copied().map(Nanos::from_micros).collect();
+        judged(&case).iter().any(|caveat| caveat.code == "schedule-lag")
+    }
+
+    proptest! {
+        #[test]
+        fn on_our_own_cpus_a_row_that_we_slow_down_is_never_excused_for_being_slower(
+            mut latencies in prop::collection::vec(1_u64..100_000, 2..200),
+            slower in prop::collection::vec(0_u64..10_000_000, 200),
+            lag_us in 0_u64..20_000,
+            more_lag_us in 0_u64..20_000,
+        ) {
+            latencies.sort_unstable();
+            // All but one copy may have been in our way, for as long as you like.
+            let spoilt = latencies.iter().zip(&slower).enumerate();
+            let spoilt: Vec<_> =
+                spoilt.map(|(i, (us, slower))| if i == 0 { *us } else { us + slower }).collect();
+            for beside in [Beside::Nodes, Beside::Embedded] {
+                prop_assert!(
+                    !is_void(beside, lag_us, &latencies) || is_void(beside, lag_us + more_lag_us, &spoilt)
+                );
+            }
+        }
+
+        #[test]
+        fn on_cpus_apart_what_lateness_adds_to_latencies_excuses_it_no_better(
+            latencies in prop::collection::vec(1_u64..100_000, 1..200),
+            lag_us in 0_u64..20_000,
+            more_lag_us in 0_u64..20_000,
+        ) {
+            // Each leaves later, and behind those that were held up with it.
+            let spoilt: Vec<_> = latencies.iter().map(|us| us + 2 * more_lag_us).collect();
+            // A bucket is a thousandth wide: half a percent of reserve.
+            let nearly = lag_us + more_lag_us + (lag_us + more_lag_us).div_ceil(200);
+            prop_assert!(
+                !is_void(Beside::Nobody, lag_us, &latencies) || is_void(Beside::Nobody, nearly, &spoilt)
+            );
+        }
+    }
+
+    #[test]
+    fn the_p99_that_we_spoilt_ourselves_is_no_excuse() {
+        // Issue 11, A10: a cluster on our own CPUs at 200 a second. Polling it had a p99 of 18 ms and
+        // was degraded; sleeping it had one of 8 ms and was void.
+        let row = |p99_us: u64| -> Vec<u64> {
+            (0..1_000).map(|i| if i < 980 { 900 } else { p99_us }).collect()
+        };
+        let at = |beside, lag_us: u64, p99_us: u64| {
+            let mut case = quiet();
+            lagging(&mut case, lag_us);
+            case.rate = Some(Rate::per_second(200.0));
+            case.beside = beside;
+            case.run.latency_ns[0].1 = row(p99_us).into_iter().map(Nanos::from_micros).collect();
+            judged(&case).iter().any(|caveat| caveat.code == "schedule-lag")
+        };
+        assert!(at(Beside::Nodes, 600, 18_000) && at(Beside::Nodes, 600, 8_000));
+        // A cluster with CPUs of its own is as slow as it is.
+        assert!(!at(Beside::Nobody, 600, 18_000) && at(Beside::Nobody, 600, 8_000));
+    }
+
+    #[test]
+    fn of_too_few_messages_for_a_p99_the_sentence_names_none() {
+        let told = |samples: usize, lag_us: u64| {
+            let mut case = quiet();
+            lagging(&mut case, lag_us);
+            case.run.lag_ns =
+                Some((1..=samples as u64).map(|i| Nanos::from_micros(lag_us + i)).collect());
+            case.run.latency_ns[0].1 = iter::repeat_n(Nanos(1_000), samples).collect();
+            let caveats = judged(&case);
+            caveats.into_iter().find(|caveat| caveat.code == "schedule-lag").unwrap().text
+        };
+        assert!(told(5, 300).contains("late by 305 µs at the most, of 5,"), "{}", told(5, 300));
+        assert!(
+            told(200, 300).contains("late by 498 µs or more for 3 of 200,"),
+            "{}",
+            told(200, 300)
+        );
+        assert!(
+            !told(999, 300).contains("p99") && told(1_000, 300).contains("1.29 ms at the p99,")
+        );
+    }
+
+    #[test]
+    fn a_short_burst_may_keep_a_core_busy_but_a_schedule_may_not() {
+        let short = |rate| {
+            codes(move |case| {
+                case.rate = rate;
+                case.run.cores[1].cpu_time = Nanos::from_millis(99);
+                case.run.cores[1].wall = Nanos::from_millis(99);
+            })
+        };
+        assert_eq!(short(None), []);
+        assert_eq!(short(Some(Rate::per_second(1e3))), [("core-busy", Trust::Void)]);
+    }
+
+    #[test]
+    fn a_long_turn_is_held_against_a_p99_only_where_there_is_one() {
+        let few = codes(|case| {
+            case.run.latency_ns[0].1 = iter::repeat_n(Nanos(1_000), 999).collect();
+            case.run.cores[1].longest_turn = Nanos::from_secs(1);
+        });
+        assert_eq!(few, []);
+    }
+
+    #[test]
+    fn what_the_host_does_not_show_is_not_held_against_the_row() {
+        let hidden = codes(|case| {
+            case.after.softnet_dropped = Some(6);
+            case.after.throttle.as_mut().unwrap().periods += 1;
+            case.before = HostCounters::default();
+            case.cpus_allowed = None;
+        });
+        assert_eq!(hidden, []);
+    }
+
+    #[test]
+    fn waiting_behind_our_own_cluster_is_not_laid_at_the_door_of_strangers() {
+        let told = |beside| {
+            let mut case = quiet();
+            // As with --cores 2 beside eleven nodes on two CPUs.
+            case.beside = beside;
+            case.after.sched.as_mut().unwrap().waiting = Nanos::from_secs(19);
+            let caveats = judged(&case);
+            let caveat = caveats.into_iter().find(|caveat| caveat.code == "run-queue-wait");
+            caveat.map(|caveat| caveat.text + "; " + &caveat.remedy).unwrap()
+        };
+        let (ours, strangers) = (told(Beside::Embedded), told(Beside::Nobody));
+        assert!(ours.contains("18.9 s for a CPU behind the embedded cluster"), "{ours}");
+        assert!(!ours.contains("other processes"), "{ours}");
+        assert!(strangers.contains("18.9 s for a CPU: 99.5 %"), "{strangers}");
+        assert!(strangers.contains("other processes"), "{strangers}");
+    }
+
+    #[test]
+    fn on_one_cpu_sharing_is_said_once() {
+        let one = codes(|case| {
+            case.cpus_allowed = Some(1);
+            case.beside = Beside::Embedded;
+        });
+        assert_eq!(one, [("single-cpu", Trust::Degraded)]);
+    }
+
+    #[test]
+    fn the_worst_comes_first_and_each_has_its_figures_and_a_remedy() {
+        let mut case = quiet();
+        case.beside = Beside::Embedded;
+        case.run.saturated = 1_200;
+        stamped(&mut case, 120, 2_000);
+        untuned(&mut case);
+        case.after.tcp_drops.as_mut().unwrap()[1] += 3;
+        case.after.throttle = Some(Throttle { periods: 9, time: Nanos::from_millis(95) });
+        let caveats = judged(&case);
+        let severities: Vec<_> = caveats.iter().map(|caveat| caveat.severity).collect();
+        assert!(severities.is_sorted_by(|a, b| a >= b), "{severities:?}");
+        let said = |code: &str, figures: &str| {
+            let caveat = caveats.iter().find(|caveat| caveat.code == code).unwrap();
+            assert!(caveat.text.contains(figures), "{}", caveat.text);
+            assert!(!caveat.remedy.is_empty());
+        };
+        said("histogram-saturated", "1 200 latencies were above 3 6");
+        said("late-stamps", "service p99 of 990 µs up to 120 µs are our own");
+        said("late-stamps", "of 2 000 sampled reads");
+        said("listen-drops", "ListenDrops +3");
+        said("cpu-throttled", "in 2 periods, and we stood still for 25.0 ms");
+        said("shared-cores", "CPU 0, 1");
+        said("host-untuned", "net.ipv4.tcp_mem is 1; swap is 1");
+    }
+}
