@@ -215,8 +215,8 @@ fn fanstorm(shape: Shape, port: u16, cpu: usize) -> Run {
     let delivered = run["delivery"]["delivered"].as_u64();
     assert_eq!(delivered, Some(shape.messages), "every message came back once: {text}");
     let messages = shape.messages as f64;
-    let ns = run["cores"][0]["cpu_ns_per_copy"].as_f64().expect("copies came");
-    let per_s = run["copies_per_s"].as_f64().expect("copies came");
+    let ns = run["generator"]["cores"][0]["cpu_ns_per_copy"].as_f64().expect("copies came");
+    let per_s = run["throughput"]["copies_per_s"].as_f64().expect("copies came");
     let row_cpu_s = Some(ns * messages / 1e9);
     Run { messages, wall_s: messages / per_s, process_cpu_s, row_cpu_s }
 }
