@@ -377,12 +377,12 @@ impl TrialOutcome {
         faults + self.late.all() == 0
     }
 
-    /// Copies delivered per second of receive time (see [`Self::interval`]); `None` when nothing came.
+    /// Copies delivered per second of receive time (see `interval`); `None` when nothing came.
     pub fn copies_per_s(&self) -> Option<f64> {
         rate(self.delivery.delivered, self.receive_time?.plus(self.interval()?))
     }
 
-    /// Messages sent per second of send time (see [`Self::interval`]); `None` when nothing was sent.
+    /// Messages sent per second of send time (see `interval`); `None` when nothing was sent.
     pub fn sent_per_s(&self) -> Option<f64> {
         rate(self.sent, self.send_time?.plus(self.interval()?))
     }
