@@ -316,14 +316,14 @@ fn a_node_that_never_speaks_is_found_before_the_clock_starts() {
 
 #[test]
 fn frames_split_or_batched_and_pings_in_between_change_nothing() {
-    for fault in ["split=20", "batch=7", "ping=30ms"] {
+    for fault in ["split=20", "batch=7", "ping=100ms"] {
         let run = run(&[fault, "1:stall=200ms@300"], &[]);
         assert_eq!(run.code, Some(0), "{fault}: {}{}", run.stdout, run.stderr);
         assert_eq!(run.delivery("delivered"), MESSAGES * SOCKETS, "{fault}");
         let row = run.row();
         match fault {
             "split=20" => assert!(row["opcodes"]["continuation"].as_u64() > Some(MESSAGES)),
-            "ping=30ms" => assert!(row["opcodes"]["ping"].as_u64() > Some(0)),
+            "ping=100ms" => assert!(row["opcodes"]["ping"].as_u64() > Some(0)),
             _ => assert!(row["opcodes"]["text"].as_u64() < Some(MESSAGES * SOCKETS)),
         }
     }
