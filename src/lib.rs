@@ -1,6 +1,6 @@
 //! fanstorm: an io_uring load generator for WebSocket fan-out clusters.
 //!
-//! The rooms, in the order that data moves through them (`tests/tidy.rs` holds the direction):
+//! The rooms, in the order that data moves through them (`tests/tidy` holds the direction):
 //!
 //! - [`units`]: nanoseconds, bytes, counts and rates; one table scans and prints them
 //! - [`wire`]: RFC 6455 bytes, without I/O and without a clock
