@@ -47,7 +47,7 @@ impl Class {
 }
 
 /// Where every copy went. `expected = delivered + missing` and
-/// `seen = delivered + duplicate + misdelivered + earlier + foreign + corrupt`, always.
+/// `seen = delivered + duplicate + misdelivered + foreign + corrupt`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// `m * (s + r)`.
@@ -64,11 +64,12 @@ pub struct Delivery {
     pub out_of_order: u64,
     /// Application messages without a tag of this run.
     pub foreign: u64,
-    /// Copies of the probe and of earlier trials: each is late in its own.
+    /// Copies of the probe and of earlier trials: each is in the account of its own trial and in none of
+    /// the counts here.
     pub earlier: u64,
     /// Copies whose tag or text was altered.
     pub corrupt: u64,
-    /// Everything above that arrived.
+    /// Everything of this trial that arrived, when it was over too, and everything that is nobody's.
     pub seen: u64,
 }
 
@@ -374,7 +375,17 @@ impl TrialOutcome {
     pub fn complete(&self) -> bool {
         let d = &self.delivery;
         let faults = d.missing + d.duplicate + d.misdelivered + d.corrupt;
-        faults + self.late.all() == 0
+        faults == 0
+    }
+
+    /// Takes copies that came when the trial was over into its account. A missing copy stays missing, and
+    /// `late` says how many of those came after all; what came twice, or to the wrong socket, did so
+    /// whenever it came.
+    pub fn credit_late(&mut self, late: Late) {
+        self.delivery.duplicate += late.duplicates;
+        self.delivery.misdelivered += late.misdelivered;
+        self.delivery.seen += late.duplicates + late.misdelivered;
+        self.late = late;
     }
 
     /// Copies delivered per second of receive time (see `interval`); `None` when nothing came.

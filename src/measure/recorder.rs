@@ -268,7 +268,7 @@ impl Recorder {
         self.answers = Some(Answers::new(self.seats.len()));
     }
 
-    /// Everything that arrived so far, of whatever kind: progress.
+    /// Everything that arrived so far, of whatever kind and of earlier trials too: progress.
     pub fn seen(&self) -> u64 {
         let c = &self.counts;
         let ours = c.delivered + c.duplicate + c.misdelivered + c.earlier;

@@ -46,7 +46,7 @@ impl Coordinator<'_> {
             }
         }
         for (row, run) in outcome.runs.iter_mut().zip(nonces) {
-            row.late = self.past.late(run);
+            row.credit_late(self.past.late(run));
         }
         outcome.interrupted = self.stop.requested();
         Ok(outcome)

@@ -93,7 +93,7 @@ pub enum Ending {
 }
 
 /// Where every copy went: `expected = delivered + missing`, and
-/// `seen = delivered + duplicate + misdelivered + earlier + foreign + corrupt`.
+/// `seen = delivered + duplicate + misdelivered + foreign + corrupt`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Delivery {
     /// Copies that must come.
@@ -107,7 +107,8 @@ pub struct Delivery {
     /// Copies on sockets that must not hear their sender, as `plan.fan_out` has it.
     #[serde(default)]
     pub misdelivered: u64,
-    /// Copies of the probe and of earlier rows: each of those is in the `late` of its own.
+    /// Copies of the probe and of earlier rows that came in this one: each is in the account of its own
+    /// row and in none of the counts here.
     #[serde(default)]
     pub earlier: u64,
     /// Delivered copies that came after a later one of their stream (RFC 4737, section 3).
@@ -116,7 +117,7 @@ pub struct Delivery {
     pub foreign: u64,
     /// Copies that were altered.
     pub corrupt: u64,
-    /// Everything that arrived.
+    /// Everything that arrived of this row, when it was over too, and everything that is nobody's.
     pub seen: u64,
 }
 
@@ -125,9 +126,9 @@ pub struct Delivery {
 pub struct Late {
     /// Of the missing copies those that came after all.
     pub copies: u64,
-    /// Further arrivals of copies that had come.
+    /// Of the duplicates those that came when the row was over.
     pub duplicates: u64,
-    /// Copies on sockets that must not hear them.
+    /// Of the misdelivered copies those that came when the row was over.
     pub misdelivered: u64,
     /// How long after the end of the row the last of them came; 0 of none.
     pub up_to_s: f64,

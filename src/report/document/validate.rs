@@ -91,15 +91,22 @@ fn conservation(run: &Run) -> Option<String> {
         let (delivered, missing) = (d.delivered, d.missing);
         return Some(format!("delivery: {delivered} + {missing} are not {}", d.expected));
     }
-    (sum(&[d.delivered, d.duplicate, d.misdelivered, d.earlier, d.foreign, d.corrupt])
-        != Some(d.seen))
-    .then(|| format!("delivery: what was seen are not {}", d.seen))
+    (sum(&[d.delivered, d.duplicate, d.misdelivered, d.foreign, d.corrupt]) != Some(d.seen))
+        .then(|| format!("delivery: what was seen are not {}", d.seen))
 }
 
-/// What came late was missing, or was one too many.
+/// What came late is in the account as missing, duplicate or misdelivered.
 fn late(run: &Run) -> Option<String> {
     let (late, missing) = (run.late.copies, run.delivery.missing);
-    (late > missing).then(|| format!("late: {late} of {missing} missing copies"))
+    if late > missing {
+        return Some(format!("late: {late} of {missing} missing copies"));
+    }
+    let (late, duplicate) = (run.late.duplicates, run.delivery.duplicate);
+    if late > duplicate {
+        return Some(format!("late: {late} of {duplicate} duplicates"));
+    }
+    let (late, misdelivered) = (run.late.misdelivered, run.delivery.misdelivered);
+    (late > misdelivered).then(|| format!("late: {late} of {misdelivered} misdelivered copies"))
 }
 
 /// What happened in all intervals is what happened.
@@ -111,7 +118,9 @@ fn course(run: &Run) -> Option<String> {
         run.intervals.iter().try_fold(0_u64, |sum, interval| sum.checked_add(of(interval)))
     };
     let (sent, copies) = (sum(|i| i.sent), sum(|i| i.copies));
-    let misdelivered = sum(|i| i.misdelivered) != Some(run.delivery.misdelivered);
+    // What came when all intervals were over is in none of them.
+    let in_time = run.delivery.misdelivered.saturating_sub(run.late.misdelivered);
+    let misdelivered = sum(|i| i.misdelivered) != Some(in_time);
     (sent != Some(run.sent) || copies != Some(run.delivery.delivered) || misdelivered)
         .then(|| "intervals: they do not add up to what was sent and delivered".into())
 }

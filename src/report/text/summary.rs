@@ -181,14 +181,12 @@ fn verdict(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
         return writeln!(out, "\nverdict: nothing was measured");
     };
     let total = document.delivery();
-    let late = |run: &Run| run.late.duplicates.saturating_add(run.late.misdelivered);
-    let late = document.runs.iter().map(late).fold(0, u64::saturating_add);
     let shortfall = if document.interrupted {
         Some("interrupted")
     } else if total.missing > 0 || !document.skipped.is_empty() {
         Some("incomplete")
     } else {
-        (total.duplicate + total.misdelivered + total.corrupt + late > 0).then_some("faulty")
+        (total.duplicate + total.misdelivered + total.corrupt > 0).then_some("faulty")
     };
     let words = match (shortfall, worst) {
         (None, trust) => trust_word(trust).to_owned(),
@@ -203,12 +201,12 @@ fn verdict(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
         rows => format!("{} did not run; ", counted(rows, "row", "rows")),
     };
     let unsent = document.runs.iter().map(Run::unsent_copies).fold(0, u64::saturating_add);
-    let delivered = delivered(&total, unsent, late);
+    let delivered = delivered(&total, unsent);
     let sentence = format!("{delivered}; {skipped}{}", trust(worst, &document.runs));
     wrapped(out, &first, 4, &sentence)
 }
 
-fn delivered(delivery: &Delivery, unsent: u64, late: u64) -> String {
+fn delivered(delivery: &Delivery, unsent: u64) -> String {
     let Delivery { expected, missing, duplicate, misdelivered, corrupt, .. } = *delivery;
     let due = expected.saturating_sub(unsent);
     let mut sentence = match (due, missing.saturating_sub(unsent)) {
@@ -221,13 +219,12 @@ fn delivered(delivery: &Delivery, unsent: u64, late: u64) -> String {
         sentence += &format!(" ({} more belong to messages that were not sent)", Count(unsent));
     }
     let faults = [(duplicate, "duplicate"), (misdelivered, "misdelivered"), (corrupt, "corrupt")];
-    let late = (late, "too many when their row was over");
-    for (count, word) in faults.into_iter().chain([late]) {
+    for (count, word) in faults {
         if count > 0 {
             sentence += &format!(", {} {word}", Count(count));
         }
     }
-    if missing + duplicate + misdelivered + corrupt + late.0 == 0 {
+    if missing + duplicate + misdelivered + corrupt == 0 {
         sentence += ", once and unaltered";
     }
     sentence
