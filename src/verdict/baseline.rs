@@ -7,13 +7,21 @@
 //! of what the tool adds to a figure, and tight only where the null cluster is fast. Hence a row is
 //! never void for it: the generator's own lateness has rules of its own (`verdict`).
 
-use crate::measure::outcome::{Caveat, TrialOutcome, Trust};
+use crate::measure::outcome::{Caveat, TrialOutcome};
 use crate::measure::percentile::Percentile;
 use crate::units::Nanos;
+use crate::verdict::facts::{DEGRADED, Kind, degraded};
 
 /// Of a row's percentile, the share that may stand in the floor before it has to be said: below it
 /// the bound is within what percentiles vary by from run to run.
 const SHARE_MAX: f64 = 0.10;
+
+pub(super) const NEAR_OWN_FLOOR: Kind = Kind {
+    code: "near-own-floor",
+    severities: DEGRADED,
+    meaning: "The same load against a null cluster (--calibrate) has a percentile that is a large part of this \
+              one: up to that much may be the generator's own.",
+};
 
 /// What a calibration came to.
 #[derive(Clone, Debug, Default)]
@@ -58,25 +66,20 @@ impl Baseline {
             true => "; on CPUs that they shared, which makes it higher than it need be",
             false => "",
         };
-        Caveat {
-            code: "near-own-floor",
-            severity: Trust::Degraded,
-            text: format!(
-                "the same plan against a null cluster has a {label} of {own}, {percent:.0} % of this \
+        let text = format!(
+            "the same plan against a null cluster has a {label} of {own}, {percent:.0} % of this \
                  row's {all}: up to so much may be the generator's own, loopback and null cluster \
                  included{crowded}"
-            ),
-            remedy:
-                "compare such figures with the floor and not with 0; more --cores, or more CPUs \
-                     beside them, lower it"
-                    .to_owned(),
-        }
+        );
+        let remedy = "compare such figures with the floor and not with 0; more --cores, or more CPUs \
+                      beside them, lower it";
+        NEAR_OWN_FLOOR.caveat(degraded(text, remedy))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::measure::outcome::{Class, Delivery};
+    use crate::measure::outcome::{Class, Delivery, Trust};
     use crate::verdict::baseline::*;
 
     /// A row of so many copies that all took as long.

@@ -3,24 +3,57 @@
 //! Belongs here: rules about the kernel's counters of drops. Does not: rules about CPUs (`verdict`).
 
 use crate::host::facts::{TCP_DROPS, TCP_DROPS_LISTEN, TCP_MEMORY_PRESSURES};
-use crate::measure::outcome::Caveat;
 use crate::units::Count;
-use crate::verdict::facts::{Evidence, degraded};
+use crate::verdict::facts::{DEGRADED, Evidence, Finding, Kind, Rule, degraded};
 
-pub(super) fn listen_drops(facts: &Evidence<'_>) -> Option<Caveat> {
+/// Each with its code and its meaning.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        kind: Kind {
+            code: "listen-drops",
+            severities: DEGRADED,
+            meaning: "A listening socket on this host refused connections.",
+        },
+        judge: listen_drops,
+    },
+    Rule {
+        kind: Kind {
+            code: "kernel-drops",
+            severities: DEGRADED,
+            meaning: "The kernel of this host dropped packets for lack of TCP memory.",
+        },
+        judge: kernel_drops,
+    },
+    Rule {
+        kind: Kind {
+            code: "receive-buffer-full",
+            severities: DEGRADED,
+            meaning: "The receive buffer of a socket on this host was full: its reader was late.",
+        },
+        judge: receive_buffer_full,
+    },
+    Rule {
+        kind: Kind {
+            code: "softnet-drops",
+            severities: DEGRADED,
+            meaning: "Packets were dropped because the backlog queue of a CPU was full.",
+        },
+        judge: softnet_drops,
+    },
+];
+
+fn listen_drops(facts: &Evidence<'_>) -> Option<Finding> {
     let grown = grown_tcp_drops(facts, 0..TCP_DROPS_LISTEN)?;
     Some(degraded(
-        "listen-drops",
         format!("a listener of this host refused connections: {grown}"),
         "raise net.core.somaxconn and net.ipv4.tcp_max_syn_backlog, and the server's own backlog",
     ))
 }
 
-pub(super) fn kernel_drops(facts: &Evidence<'_>) -> Option<Caveat> {
+fn kernel_drops(facts: &Evidence<'_>) -> Option<Finding> {
     let grown = grown_tcp_drops(facts, TCP_DROPS_LISTEN..TCP_DROPS.len())?;
     is_short_of_tcp_memory(facts).then(|| {
         degraded(
-            "kernel-drops",
             format!("the kernel of this host was short of TCP memory: {grown}"),
             "raise net.ipv4.tcp_mem",
         )
@@ -29,12 +62,10 @@ pub(super) fn kernel_drops(facts: &Evidence<'_>) -> Option<Caveat> {
 
 /// The kernel counts the same where the buffer of one socket is full, and no other memory helps that.
 /// Whose socket it was is counted nowhere.
-pub(super) fn receive_buffer_full(facts: &Evidence<'_>) -> Option<Caveat> {
+fn receive_buffer_full(facts: &Evidence<'_>) -> Option<Finding> {
     let grown = grown_tcp_drops(facts, TCP_DROPS_LISTEN..TCP_DROPS.len())?;
     (!is_short_of_tcp_memory(facts)).then(|| {
-        degraded(
-            "receive-buffer-full",
-            format!(
+        degraded(format!(
                 "the receive buffer of a socket on this host was full ({grown}), and TCP memory was not \
                  short: its reader was late, a worker of ours or a node that runs here"
             ),
@@ -50,12 +81,11 @@ fn is_short_of_tcp_memory(facts: &Evidence<'_>) -> bool {
     pressed || grown_tcp_drops(facts, TCP_MEMORY_PRESSURES..TCP_MEMORY_PRESSURES + 1).is_some()
 }
 
-pub(super) fn softnet_drops(facts: &Evidence<'_>) -> Option<Caveat> {
+fn softnet_drops(facts: &Evidence<'_>) -> Option<Finding> {
     let (before, after) = (facts.host_before.softnet_dropped?, facts.host_after.softnet_dropped?);
     let dropped = after.saturating_sub(before);
     (dropped > 0).then(|| {
         degraded(
-            "softnet-drops",
             format!("{} packets found the backlog of their CPU full", Count(dropped)),
             "raise net.core.netdev_max_backlog",
         )

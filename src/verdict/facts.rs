@@ -1,6 +1,6 @@
 //! What a verdict rests on, and how it is worded.
 //!
-//! Belongs here: the facts as others gathered them, a caveat's two severities. Does not: any rule.
+//! Belongs here: the facts as others gathered them, what a rule is and finds. Does not: any rule.
 
 use crate::audit::Shortfall;
 use crate::host::facts::HostCounters;
@@ -56,10 +56,51 @@ pub struct Evidence<'a> {
     pub smt_siblings: &'a [(usize, usize)],
 }
 
-pub(super) fn void(code: &'static str, text: String, remedy: &str) -> Caveat {
-    Caveat { code, severity: Trust::Void, text, remedy: remedy.to_owned() }
+/// A kind of caveat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Stable, `kebab-case`: scripts filter by it.
+    pub code: &'static str,
+    /// How bad it can be.
+    pub severities: &'static [Trust],
+    /// What it means, in one or two sentences for the table of all caveats.
+    pub meaning: &'static str,
 }
 
-pub(super) fn degraded(code: &'static str, text: String, remedy: &str) -> Caveat {
-    Caveat { code, severity: Trust::Degraded, text, remedy: remedy.to_owned() }
+impl Kind {
+    pub(super) fn caveat(&self, found: Finding) -> Caveat {
+        let Finding { severity, text, remedy } = found;
+        debug_assert!(self.severities.contains(&severity), "{}: {severity:?}", self.code);
+        Caveat { code: self.code, severity, text, remedy }
+    }
+}
+
+pub(super) const VOID: &[Trust] = &[Trust::Void];
+pub(super) const DEGRADED: &[Trust] = &[Trust::Degraded];
+pub(super) const EITHER: &[Trust] = &[Trust::Degraded, Trust::Void];
+
+/// A kind of caveat and the pure function that finds it.
+pub(super) struct Rule {
+    pub(super) kind: Kind,
+    pub(super) judge: fn(&Evidence<'_>) -> Option<Finding>,
+}
+
+/// What a rule found. The rule's code goes with it.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) severity: Trust,
+    pub(super) text: String,
+    pub(super) remedy: String,
+}
+
+pub(super) fn void(text: String, remedy: &str) -> Finding {
+    Finding { severity: Trust::Void, text, remedy: remedy.to_owned() }
+}
+
+pub(super) fn degraded(text: String, remedy: &str) -> Finding {
+    Finding { severity: Trust::Degraded, text, remedy: remedy.to_owned() }
+}
+
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
 }

@@ -4,394 +4,57 @@
 //! (`host::facts`, the worker), nor what the *cluster* did wrong: a missing copy is a result, not a
 //! caveat.
 //!
-//! A new rule is a function in `RULES`. Its code is a contract: scripts filter by it.
+//! A new rule is a function in one of the files here and an entry in the `RULES` above it.
+//! `docs/verdict.md` is made from these entries.
 
 pub mod baseline;
+mod cpus;
 mod drops;
 mod facts;
+mod generator;
 mod schedule;
 
-use self::drops::{kernel_drops, listen_drops, receive_buffer_full, softnet_drops};
-pub use self::facts::{Beside, Evidence};
-use self::facts::{degraded, void};
-use self::schedule::{rate_not_reached, schedule_lag};
-use crate::host::facts::{CpuTicks, HostCounters};
+pub use self::facts::{Beside, Evidence, Kind};
+use self::facts::{DEGRADED, Rule, degraded};
 use crate::measure::connecting::Connecting;
-use crate::measure::latencies::Latencies;
-use crate::measure::outcome::{Caveat, CoreUse, Trust, Untaught};
-use crate::measure::percentile::Percentile;
+use crate::measure::outcome::Caveat;
 use crate::plan::connect_options::MinConnected;
-use crate::units::{Count, Nanos};
+use crate::units::Count;
 
-/// A core that is busier than this has no reserve to be in time with.
-const BUSY_MAX: f64 = 0.95;
-/// A shorter row is over before a share of its time says anything.
-const BUSY_ROW_MIN: Nanos = Nanos::from_millis(100);
-/// Of the p99 that heads the report, the share that may be our late stamps.
-const STAMPS_OF_LATENCY_MAX: f64 = 0.10;
-/// Time taken by the hypervisor that a tail percentile does not feel.
-const STEAL_MAX: f64 = 0.001;
-/// Of the time that our threads wanted to run, the share that they waited for a CPU.
-const RUN_QUEUE_MAX: f64 = 0.10;
-/// Less waiting than this, over all threads, is wakeups and nothing else.
-const RUN_QUEUE_MIN: Nanos = Nanos::from_millis(1);
+const LEFT_OUT: Kind = Kind {
+    code: "sockets-left-out",
+    severities: DEGRADED,
+    meaning: "Sockets could not be connected, and --min-connected allowed that: nothing is expected of them.",
+};
 
-type Rule = fn(&Evidence<'_>) -> Option<Caveat>;
+/// Every kind of caveat that a result can hold.
+pub fn kinds() -> impl Iterator<Item = &'static Kind> {
+    rules().map(|rule| &rule.kind).chain([&LEFT_OUT, &baseline::NEAR_OWN_FLOOR])
+}
 
-const RULES: &[Rule] = &[
-    cq_overflow,
-    histogram_saturated,
-    ids_overflowed,
-    ids_untaught,
-    core_busy,
-    schedule_lag,
-    rate_not_reached,
-    buffers_exhausted,
-    long_turn,
-    late_stamps,
-    clock_was_set,
-    cpu_steal,
-    cpu_throttled,
-    run_queue_wait,
-    listen_drops,
-    kernel_drops,
-    receive_buffer_full,
-    softnet_drops,
-    single_cpu,
-    shared_cores,
-    host_untuned,
-    smt_siblings,
-    late_arrivals,
-];
+fn rules() -> impl Iterator<Item = &'static Rule> {
+    [generator::RULES, schedule::RULES, cpus::RULES, drops::RULES].into_iter().flatten()
+}
 
 /// What a row without some of its sockets is not: the load that was planned.
 pub fn left_out(connecting: &Connecting, least: MinConnected) -> Option<Caveat> {
     let failed = connecting.failed();
-    (failed > 0).then(|| Caveat {
-        code: "sockets-left-out",
-        severity: Trust::Degraded,
-        text: format!(
-            "{} of {} sockets could not be connected and are left out of what is expected \
-             (--min-connected {least})",
-            Count(failed),
-            Count(connecting.sockets)
-        ),
-        remedy: "see the reasons beside the connections".to_owned(),
-    })
+    let text = format!(
+        "{} of {} sockets could not be connected and are left out of what is expected \
+         (--min-connected {least})",
+        Count(failed),
+        Count(connecting.sockets)
+    );
+    let found = degraded(text, "see the reasons beside the connections");
+    (failed > 0).then(|| LEFT_OUT.caveat(found))
 }
 
 /// The caveats of a row, worst first.
 pub fn judge(facts: &Evidence<'_>) -> Vec<Caveat> {
-    let mut caveats: Vec<Caveat> = RULES.iter().filter_map(|rule| rule(facts)).collect();
+    let found = |rule: &Rule| Some(rule.kind.caveat((rule.judge)(facts)?));
+    let mut caveats: Vec<Caveat> = rules().filter_map(found).collect();
     caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));
     caveats
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
-}
-
-fn cq_overflow(facts: &Evidence<'_>) -> Option<Caveat> {
-    let overflow = sum(facts, |core| core.cq_overflow);
-    (overflow > 0).then(|| {
-        void(
-            "cq-overflow",
-            format!(
-                "the completion queue was full: {} completions were kept aside by the kernel, and \
-                 their copies are stamped late",
-                Count(overflow)
-            ),
-            "spread the sockets over more --cores",
-        )
-    })
-}
-
-fn histogram_saturated(facts: &Evidence<'_>) -> Option<Caveat> {
-    let saturated = facts.outcome.saturated;
-    (saturated > 0).then(|| {
-        void(
-            "histogram-saturated",
-            format!(
-                "{} latencies were above {} and are in no histogram: high percentiles are too low",
-                Count(saturated),
-                Latencies::TOP
-            ),
-            "a copy that late is better counted as missing: lower --drain",
-        )
-    })
-}
-
-fn ids_overflowed(facts: &Evidence<'_>) -> Option<Caveat> {
-    let lost = facts.outcome.unattributable;
-    (lost > 0).then(|| {
-        void(
-            "ids-overflowed",
-            format!(
-                "{} copies came by an id for which the table had no room: they count as foreign, and \
-                 may be ours",
-                Count(lost)
-            ),
-            "other users send too much through this cluster, more than 5 000 copies a second to the \
-             sockets of one CPU: run while they are quiet, with fewer --receivers-per-node, or with more \
-             --cores",
-        )
-    })
-}
-
-/// They took their time of the cluster and of us, and what of this row came so late nobody knows.
-fn late_arrivals(facts: &Evidence<'_>) -> Option<Caveat> {
-    let earlier = facts.outcome.delivery.earlier;
-    (earlier > 0).then(|| {
-        degraded(
-            "late-arrivals",
-            format!(
-                "{} copies of earlier rows or of the probe came while this one ran: the cluster was not \
-                 done with them",
-                Count(earlier)
-            ),
-            "see what came late under the copies; give a longer --drain where copies were missing, or \
-             run this number of --messages by itself",
-        )
-    })
-}
-
-fn ids_untaught(facts: &Evidence<'_>) -> Option<Caveat> {
-    let Untaught { copies, messages } = facts.outcome.untaught;
-    let meet = copies.min(facts.outcome.delivery.missing);
-    (meet > 0 && messages > 0).then(|| {
-        degraded(
-            "ids-untaught",
-            format!(
-                "{} copies came by ids whose text never came, and of {} messages nothing else came: the \
-                 copies count as foreign, and up to {} of the missing copies may be among them",
-                Count(copies),
-                Count(messages),
-                Count(meet)
-            ),
-            "the push node's own clients lost the text of these messages: look at its links first, or \
-             give it more --push-sockets and --receivers-per-node to hear it",
-        )
-    })
-}
-
-fn core_busy(facts: &Evidence<'_>) -> Option<Caveat> {
-    let busiest = facts.outcome.cores.iter().max_by(|a, b| a.busy().total_cmp(&b.busy()))?;
-    let (busy, cpu) = (percent(busiest.busy()), busiest.cpu);
-    let remedy = "give the generator more --cores";
-    if busiest.busy() <= BUSY_MAX {
-        return None;
-    }
-    if facts.rate.is_some() {
-        let text =
-            format!("CPU {cpu} was {busy} busy with our own work: sends and stamps are late");
-        return Some(void("core-busy", text, remedy));
-    }
-    // A burst has no schedule to be late for: the core may well be busy, if the cluster is fast.
-    (busiest.wall >= BUSY_ROW_MIN).then(|| {
-        let text = format!(
-            "CPU {cpu} was {busy} busy with our own work: the receive time may be the generator's \
-             own, and a faster cluster would not show"
-        );
-        degraded("core-busy", text, remedy)
-    })
-}
-
-fn buffers_exhausted(facts: &Evidence<'_>) -> Option<Caveat> {
-    let times = sum(facts, |core| core.enobufs);
-    (times > 0).then(|| {
-        degraded(
-            "buffers-exhausted",
-            format!(
-                "all receive buffers were taken {} times: copies waited in the kernel for us",
-                Count(times)
-            ),
-            "spread the sockets over more --cores",
-        )
-    })
-}
-
-fn long_turn(facts: &Evidence<'_>) -> Option<Caveat> {
-    let longest = facts.outcome.cores.iter().max_by_key(|core| core.longest_turn)?;
-    let (class, histogram) = facts.outcome.latency_ns.first()?;
-    let p99 = Percentile::P99.of(histogram)?;
-    (longest.longest_turn > p99).then(|| {
-        degraded(
-            "long-turn",
-            format!(
-                "CPU {} worked {} on one batch of completions, longer than the {} p99 of {p99}: \
-                 copies may have come so much earlier than their stamp",
-                longest.cpu,
-                longest.longest_turn,
-                class.key()
-            ),
-            "give the generator more --cores, and leave each of them to it alone",
-        )
-    })
-}
-
-/// Held against a limit only where there are samples enough for a percentile that would be reported:
-/// one read in a hundred that was late says nothing.
-fn late_stamps(facts: &Evidence<'_>) -> Option<Caveat> {
-    let stamps = facts.outcome.stamps_ns.as_ref()?;
-    let (class, headline) = facts.outcome.latency_ns.first()?;
-    let (late, p99) = (Percentile::P99.of(stamps)?, Percentile::P99.of(headline)?);
-    (late.0 as f64 > STAMPS_OF_LATENCY_MAX * p99.0 as f64).then(|| {
-        degraded(
-            "late-stamps",
-            format!(
-                "of the {} p99 of {p99} up to {late} are our own: so late were copies stamped at the \
-                 p99 of {} sampled reads, after this host had them",
-                class.key(),
-                Count(stamps.len())
-            ),
-            "run with --wait latency, and give each worker a core of its own (--cores)",
-        )
-    })
-}
-
-fn clock_was_set(facts: &Evidence<'_>) -> Option<Caveat> {
-    facts.outcome.clock_was_set.then(|| {
-        degraded(
-            "wall-clock-set",
-            "the wall clock of this host was set during the row: how late copies were stamped, which \
-             the kernel tells by it, is not known; latencies do not depend on it"
-                .to_owned(),
-            "keep the time service from stepping the clock while a load runs (chronyc tracking)",
-        )
-    })
-}
-
-fn cpu_steal(facts: &Evidence<'_>) -> Option<Caveat> {
-    let share = |before: CpuTicks, after: CpuTicks| {
-        let total = after.total.saturating_sub(before.total);
-        let steal = after.steal.saturating_sub(before.steal);
-        if total == 0 { 0.0 } else { steal as f64 / total as f64 }
-    };
-    let ticks = |host: &HostCounters, cpu: usize| {
-        host.cpu_each.iter().find(|(number, _)| *number == cpu).map(|(_, ticks)| *ticks)
-    };
-    let (before, after) = (facts.host_before, facts.host_after);
-    let of_workers = facts.outcome.cores.iter().filter_map(|core| {
-        let share = share(ticks(before, core.cpu)?, ticks(after, core.cpu)?);
-        Some((format!("CPU {}", core.cpu), share))
-    });
-    let of_all = before.cpu_all.zip(after.cpu_all);
-    let of_all = of_all.map(|(before, after)| ("all CPUs".to_owned(), share(before, after)));
-    let (whose, worst) = of_workers.chain(of_all).max_by(|a, b| a.1.total_cmp(&b.1))?;
-    (worst > STEAL_MAX).then(|| {
-        degraded(
-            "cpu-steal",
-            format!("the hypervisor took {} of the time of {whose}", percent(worst)),
-            "use a host with CPUs of its own; on this one, repeat the run and compare",
-        )
-    })
-}
-
-fn cpu_throttled(facts: &Evidence<'_>) -> Option<Caveat> {
-    let (before, after) = (facts.host_before.throttle?, facts.host_after.throttle?);
-    let periods = after.periods.saturating_sub(before.periods);
-    (periods > 0).then(|| {
-        degraded(
-            "cpu-throttled",
-            format!(
-                "the CPU quota of our control group ran out in {} periods, and we stood still for {}",
-                Count(periods),
-                after.time.since(before.time)
-            ),
-            "raise the container's CPU limit (cpu.max), or use fewer --cores",
-        )
-    })
-}
-
-fn run_queue_wait(facts: &Evidence<'_>) -> Option<Caveat> {
-    let (before, after) = (facts.host_before.sched?, facts.host_after.sched?);
-    let waiting = after.waiting.since(before.waiting);
-    let wanted = waiting.plus(after.running.since(before.running));
-    let share = waiting.0 as f64 / wanted.0.max(1) as f64;
-    // Behind whom is not counted anywhere, but a worker has its CPU to itself as far as it is up to us:
-    // either our own cluster is there too, which was asked for, or strangers are.
-    let (behind, remedy) = match facts.beside {
-        Beside::Nobody => {
-            (String::new(), "keep other processes off the CPUs of --cores (taskset, isolcpus)")
-        }
-        beside => {
-            (format!(" behind {}, too", beside.who()), "leave CPUs out of --cores for the cluster")
-        }
-    };
-    (waiting >= RUN_QUEUE_MIN && share > RUN_QUEUE_MAX).then(|| {
-        let share = percent(share);
-        let text = format!(
-            "our workers waited {waiting} for a CPU{behind}: {share} of the time that they wanted to run"
-        );
-        degraded("run-queue-wait", text, remedy)
-    })
-}
-
-fn single_cpu(facts: &Evidence<'_>) -> Option<Caveat> {
-    (facts.cpus_allowed == Some(1)).then(|| {
-        let others = match facts.beside {
-            Beside::Nobody => "generator and kernel",
-            Beside::Embedded | Beside::Nodes => "generator, cluster and kernel",
-        };
-        degraded(
-            "single-cpu",
-            format!("this process may use one CPU: {others} take turns on it"),
-            "use a host with at least two CPUs, or widen taskset, cpuset or the container's CPUs",
-        )
-    })
-}
-
-fn shared_cores(facts: &Evidence<'_>) -> Option<Caveat> {
-    let cpus: Vec<_> = facts.outcome.cores.iter().map(|core| core.cpu.to_string()).collect();
-    let cpus = cpus.join(", ");
-    let (text, remedy) = match facts.beside {
-        Beside::Nobody => return None,
-        // Said already.
-        _ if facts.cpus_allowed == Some(1) => return None,
-        Beside::Embedded => (
-            format!(
-                "cluster and generator share CPU {cpus}: latencies include the wait for each other"
-            ),
-            "leave CPUs out of --cores, or run the cluster on another host",
-        ),
-        Beside::Nodes => (
-            format!(
-                "nodes run on this host and may use CPU {cpus} of the generator: latencies may \
-                 include the wait for each other"
-            ),
-            "run the generator on another host, or compare with one that does",
-        ),
-    };
-    Some(degraded("shared-cores", text, remedy))
-}
-
-/// The audit's own warnings, and only those that figures may suffer by.
-fn host_untuned(facts: &Evidence<'_>) -> Option<Caveat> {
-    let texts: Vec<_> = facts.shortfalls.iter().map(|s| s.text.as_str()).collect();
-    let remedies: Vec<_> = facts.shortfalls.iter().map(|s| s.remedy.as_str()).collect();
-    let all = "`fanstorm audit` with the same flags shows all of it";
-    (!texts.is_empty()).then(|| {
-        degraded("host-untuned", texts.join("; "), &format!("{}; {all}", remedies.join("; ")))
-    })
-}
-
-fn smt_siblings(facts: &Evidence<'_>) -> Option<Caveat> {
-    let pairs = facts.smt_siblings.iter().map(|(a, b)| format!("{a} and {b}"));
-    let pairs: Vec<_> = pairs.collect();
-    (!pairs.is_empty()).then(|| {
-        degraded(
-            "smt-siblings",
-            format!(
-                "the workers on CPU {} are threads of one core: each is slower while the other works",
-                pairs.join(", on ")
-            ),
-            "give --cores one thread of each core (lscpu -e), or a number no larger than the cores",
-        )
-    })
-}
-
-fn sum(facts: &Evidence<'_>, of: impl Fn(&CoreUse) -> u64) -> u64 {
-    facts.outcome.cores.iter().map(of).sum()
 }
 
 #[cfg(test)]
@@ -401,9 +64,9 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::audit::Shortfall;
-    use crate::host::facts::{SchedTime, TCP_DROPS, Throttle};
-    use crate::measure::outcome::{Class, TrialOutcome};
-    use crate::units::Rate;
+    use crate::host::facts::{CpuTicks, HostCounters, SchedTime, TCP_DROPS, Throttle};
+    use crate::measure::outcome::{Class, CoreUse, TrialOutcome, Trust, Untaught};
+    use crate::units::{Nanos, Rate};
     use crate::verdict::*;
 
     /// A row of 200 ms on CPU 1 with a p99 of 990 µs, and a host that did nothing to it.
@@ -623,7 +286,7 @@ mod tests {
         }
         // Every rule has its line above.
         let tested: std::collections::BTreeSet<_> = table.iter().map(|(_, code, _)| code).collect();
-        assert_eq!(tested.len(), RULES.len());
+        assert_eq!(tested.len(), rules().count());
     }
 
     #[test]

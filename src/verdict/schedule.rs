@@ -3,10 +3,12 @@
 //! Belongs here: the rules about being in time. Does not: those about stamps, cores and the host.
 
 use crate::measure::latencies::Latencies;
-use crate::measure::outcome::{Caveat, Class};
+use crate::measure::outcome::Class;
 use crate::measure::percentile::Percentile;
 use crate::units::{Nanos, Rate};
-use crate::verdict::facts::{Beside, Evidence, degraded, void};
+use crate::verdict::facts::{
+    Beside, DEGRADED, Evidence, Finding, Kind, Rule, VOID, degraded, void,
+};
 
 /// Of the mean interval between messages, the share that the p99 of the schedule lag may reach, as
 /// long as it is also less than the next of the reported p99.
@@ -18,6 +20,27 @@ const SHORT_OF_RATE_MAX: f64 = 0.01;
 /// In a shorter row one message that is late at its end is more than that.
 const RATE_ROW_MIN: Nanos = Nanos::from_millis(100);
 
+/// Each with its code and its meaning.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        kind: Kind {
+            code: "schedule-lag",
+            severities: VOID,
+            meaning: "The generator turned to due messages too late to hold the schedule.",
+        },
+        judge: schedule_lag,
+    },
+    Rule {
+        kind: Kind {
+            code: "rate-not-reached",
+            severities: DEGRADED,
+            meaning: "Fewer messages left in a second than the schedule asked for: the times are those of \
+                  the lower load.",
+        },
+        judge: rate_not_reached,
+    },
+];
+
 /// Judged by our own lateness, not by the wait: a cluster that does not read makes messages wait
 /// for their socket, and that is a result.
 ///
@@ -26,7 +49,7 @@ const RATE_ROW_MIN: Nanos = Nanos::from_millis(100);
 /// our own CPUs does: a generator that takes them makes the cluster slow as well as itself late, and was
 /// excused by the p99 that it had spoilt, where a thriftier one was void. So what excuses is a latency
 /// that we cannot have made, see [`unspoilt`].
-pub(super) fn schedule_lag(facts: &Evidence<'_>) -> Option<Caveat> {
+fn schedule_lag(facts: &Evidence<'_>) -> Option<Finding> {
     let (rate, lag) = (facts.rate?, Tail::of(facts.outcome.lag_ns.as_ref()?)?);
     let interval = Nanos((1e9 / rate.as_f64()) as u64);
     let (latency, what) = unspoilt(facts, lag.value)?;
@@ -34,7 +57,6 @@ pub(super) fn schedule_lag(facts: &Evidence<'_>) -> Option<Caveat> {
     let visible = lag.value.0 as f64 > LAG_OF_LATENCY_MAX * latency.0 as f64;
     (late && visible).then(|| {
         void(
-            "schedule-lag",
             format!(
                 "the generator itself was late by {lag}, against an interval of {interval} between \
                  messages and {what}"
@@ -76,7 +98,7 @@ fn unspoilt(facts: &Evidence<'_>, lag: Nanos) -> Option<(Nanos, String)> {
 
 /// Every copy may be accounted for while fewer messages left in a second than were asked for: the
 /// figures are then those of the lower load.
-pub(super) fn rate_not_reached(facts: &Evidence<'_>) -> Option<Caveat> {
+fn rate_not_reached(facts: &Evidence<'_>) -> Option<Finding> {
     let run = facts.outcome;
     let (asked, scheduled, sent) = (facts.rate?, run.scheduled_per_s?, run.sent_per_s()?);
     let took = run.send_time?;
@@ -98,7 +120,7 @@ pub(super) fn rate_not_reached(facts: &Evidence<'_>) -> Option<Caveat> {
         "the rate was not reached: asked for {asked}, scheduled {scheduled}, sent {sent}; the times are \
          those of the lower load"
     );
-    Some(degraded("rate-not-reached", text, remedy))
+    Some(degraded(text, remedy))
 }
 
 /// The value that one in a hundred exceeds, held against a limit also where there are too few samples
