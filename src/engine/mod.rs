@@ -1,11 +1,11 @@
-//! The engine: frames, rings, sessions, the worker and the fleet.
+//! The engine: frames, rings, connections, the worker and the fleet.
 //!
 //! Belongs here: driving a plan to an outcome ([`run`]). Does not: choosing what to
 //! run (`plan`), saying how it went (`report`). Data flows down this list:
 //!
 //! - [`frames`]: every message as finished bytes, before the clock
 //! - [`ring`]: the kernel's queue pair, real and fake
-//! - `session`: one socket
+//! - `connection`: one socket, from connect to close and again
 //! - [`worker`]: one core, one loop
 //! - `pacing`: how to be in time
 //! - [`drain`]: when a row is over
@@ -24,6 +24,7 @@ use crate::measure::outcome::{Interval, TrialOutcome};
 use crate::plan::Plan;
 use crate::verdict::Beside;
 
+mod connection;
 pub mod drain;
 pub mod fleet;
 pub mod frames;
@@ -32,7 +33,6 @@ mod orders;
 mod pacing;
 mod progress_board;
 pub mod ring;
-mod session;
 mod settle;
 pub mod spread;
 pub mod worker;

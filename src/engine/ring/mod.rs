@@ -2,7 +2,7 @@
 //!
 //! Belongs here: the [`Ring`] trait, which speaks in completions, and its implementations: the real
 //! io_uring ([`uring`]) and one without a kernel and with fault dials ([`fake`]). All unsafe code of
-//! the crate is in [`uring`] and its buffers. Does not belong here: what the bytes mean (`session`, `worker`).
+//! the crate is in [`uring`] and its buffers. Does not belong here: what the bytes mean (`connection`, `worker`).
 //!
 //! Invariants that every ring keeps and the worker relies on:
 //! - memory handed to [`Ring::send`] stays alive and unmoved until its completion was taken;

@@ -7,15 +7,15 @@ use std::io;
 use std::net::IpAddr;
 
 use super::between::ListenOnly;
-use super::{Control, Directive, Phase, Script, Stamps, TICK, Worker, WorkerProgress, describe};
+use super::{Control, Directive, Script, Stamps, State, TICK, Worker, WorkerProgress, describe};
+use crate::engine::connection::Loss;
+use crate::engine::connection::state::Event;
+use crate::engine::connection::upgrade::{Answer, Upgrade};
 use crate::engine::ring::{Completion, Filled, Ring, SendBuf, Slot, Wait};
-use crate::engine::session::{Loss, Upgrade};
 use crate::engine::worker::connect_pacing::{BLACK_HOLE, Ramp, WorkerShard};
 use crate::host::clock::Clock;
 use crate::measure::connecting::{ConnectRecord, Failure};
 use crate::units::Nanos;
-use crate::wire::excerpt::excerpt;
-use crate::wire::{refusal, upgrade};
 use rustix::io::Errno;
 
 /// Ports that are tried for a socket: others may hold some, or have just let go of them. In a small range that
@@ -38,7 +38,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// # Errors
     /// The ring failed, or a socket could not even be made (descriptors, memory).
     pub fn connect(&mut self, conductor: &mut impl Control) -> io::Result<Vec<Failure>> {
-        self.dial_all(self.sessions.len(), |place| place, conductor)?;
+        self.dial_all(self.connections.len(), |place| place, conductor)?;
         Ok(self.take_failures())
     }
 
@@ -79,7 +79,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let heard = &self.heard;
         let failure = |lost: super::Lost| Failure {
             seat: lost.seat,
-            phase: lost.phase.name(),
+            phase: lost.state.name(),
             reason: match heard.of(lost.slot) {
                 Some(said) => format!("{}; before that it said {said}", lost.loss.reason),
                 None => lost.loss.reason,
@@ -94,12 +94,12 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// The ring failed.
     pub fn say_goodbye(&mut self) -> io::Result<()> {
         let deadline = self.clock.now().plus(GOODBYE);
-        for slot in 0..self.sessions.len() as Slot {
-            if self.sessions[slot as usize].is_open() {
+        for slot in 0..self.connections.len() as Slot {
+            if self.connections[slot as usize].state().is_open() {
                 self.close_normally(slot);
             }
         }
-        let open = |worker: &Self| worker.sessions.iter().any(|s| s.phase == Phase::Closing);
+        let open = |worker: &Self| worker.connections.iter().any(|c| c.state() == State::Closing);
         while open(self) && self.clock.now() < deadline {
             self.listen(Wait::first(TICK))?;
         }
@@ -107,10 +107,10 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     }
 
     fn start(&mut self, slot: Slot, now: Nanos) -> io::Result<()> {
-        let session = &mut self.sessions[slot as usize];
-        session.since = now;
-        session.phase = Phase::Connecting;
-        if self.dial.is_black_hole(session.seat.node) {
+        let connection = &mut self.connections[slot as usize];
+        connection.since = now;
+        connection.advance(Event::Connect);
+        if self.dial.is_black_hole(connection.seat.node) {
             let reason = format!(
                 "not tried: {BLACK_HOLE} sockets to this node ran into --connect-timeout, and none \
                  was ever taken"
@@ -124,8 +124,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// Connects from the first of the socket's ports that nobody else holds.
     fn open(&mut self, slot: Slot, now: Nanos) -> io::Result<()> {
         loop {
-            let session = &self.sessions[slot as usize];
-            let (seat, tries) = (session.seat, session.ports_tried);
+            let connection = &self.connections[slot as usize];
+            let (seat, tries) = (connection.seat, connection.ports_tried);
             let to = self.plan.nodes[seat.node as usize].addr;
             let from = self.plan.origin(seat.socket, seat.node, tries.into());
             let Err(error) = self.ring.connect(slot, to, from) else { return Ok(()) };
@@ -146,7 +146,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
 
     /// Turns to the next port of a socket, if it has tried few enough.
     fn pass_port_over(&mut self, slot: Slot) -> bool {
-        let tried = &mut self.sessions[slot as usize].ports_tried;
+        let tried = &mut self.connections[slot as usize].ports_tried;
         *tried += 1;
         self.dial.dialled.ports_passed_over += 1;
         *tried < PORTS_TRIED
@@ -155,7 +155,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// A connect failed because the pair of both ends exists already: the remains of an earlier run,
     /// or of another program. Another port may do.
     fn try_next_port(&mut self, slot: Slot, errno: Errno, now: Nanos) -> bool {
-        let seat = self.sessions[slot as usize].seat;
+        let seat = self.connections[slot as usize].seat;
         let is_ours = self.plan.sources_to(seat.node as usize).is_some();
         let is_taken = matches!(errno, Errno::ADDRNOTAVAIL | Errno::ADDRINUSE);
         // What cannot be opened a second time failed for want of descriptors or memory: the first
@@ -165,7 +165,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
 
     pub(super) fn connected<S: Script>(&mut self, script: &mut S, done: Completion, now: Nanos) {
         let slot = done.slot;
-        if self.sessions[slot as usize].phase != Phase::Connecting {
+        if self.connections[slot as usize].state() != State::Connecting {
             self.counters.stale += 1;
             return;
         }
@@ -175,21 +175,17 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
                 return;
             }
             if errno == Errno::TIMEDOUT {
-                self.dial.note_timeout(self.sessions[slot as usize].seat.node);
+                self.dial.note_timeout(self.connections[slot as usize].seat.node);
             }
             return self.lose(script, slot, Loss::plain(describe("connect", errno)), now);
         }
-        let session = &mut self.sessions[slot as usize];
-        let node = &self.plan.nodes[session.seat.node as usize];
-        let mut nonce = [0; 16];
-        self.rng.fill(&mut nonce);
-        let key = upgrade::key(nonce);
-        let request = upgrade::request(&node.host, &node.target, &key, &[]);
-        session.phase = Phase::Upgrading;
-        self.dial.dialled.connect.record(now.since(session.since));
-        let accept = upgrade::accept(&key);
-        session.upgrade = Some(Box::new(Upgrade { accept, response: Vec::new(), since: now }));
-        if Stamps::samples(slot, self.sessions.len() as u32) {
+        let connection = &mut self.connections[slot as usize];
+        let node = &self.plan.nodes[connection.seat.node as usize];
+        let (upgrade, request) = Upgrade::ask((&node.host, &node.target), &mut self.rng, now);
+        connection.advance(Event::Connected);
+        self.dial.dialled.connect.record(now.since(connection.since));
+        connection.upgrade = Some(Box::new(upgrade));
+        if Stamps::samples(slot, self.connections.len() as u32) {
             self.ring.time_arrivals(slot);
         }
         if self.plan.dialing.delayed_ack {
@@ -208,39 +204,26 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         (filled, len): (Filled, usize),
         now: Nanos,
     ) {
-        let session = &mut self.sessions[slot as usize];
-        let Some(mut state) = session.upgrade.take() else { return };
-        state.response.extend_from_slice(self.ring.received(filled, len));
-        match upgrade::parse_response(&state.response, &state.accept) {
-            Ok(None) => session.upgrade = Some(state),
-            Ok(Some(consumed)) => {
-                session.phase = Phase::Open;
-                session.since = now;
-                self.dial.note_open(session.seat.node, now.since(state.since), now);
-                let tail = &state.response[consumed..];
+        let connection = &mut self.connections[slot as usize];
+        let Some(mut upgrade) = connection.upgrade.take() else { return };
+        match upgrade.take(self.ring.received(filled, len)) {
+            Answer::Partial => connection.upgrade = Some(upgrade),
+            Answer::Accepted { consumed } => {
+                connection.advance(Event::Upgraded);
+                connection.since = now;
+                self.dial.note_open(connection.seat.node, now.since(upgrade.since), now);
+                let rest = upgrade.rest(consumed);
                 let memory = (&mut self.pool, &mut self.opcodes, &mut self.outbox);
-                let fed = super::ear::feed(session, (slot, tail), memory, script, now);
+                let fed = super::ear::feed(connection, (slot, rest), memory, script, now);
                 self.after_read(script, slot, fed, now);
             }
-            Err(error) if refusal::is_unfinished(&error, &state.response) => {
-                session.upgrade = Some(state);
-            }
-            Err(error) => {
-                let reason = refusal::words(&error, &state.response);
-                self.lose(script, slot, Loss::plain(reason), now);
-            }
+            Answer::Refused(reason) => self.lose(script, slot, Loss::plain(reason), now),
         }
     }
 
     /// Why the node does not take the socket, as far as its answer came; `None` before any of it.
     pub(super) fn refused(&self, slot: Slot) -> Option<String> {
-        let upgrade = self.sessions[slot as usize].upgrade.as_deref()?;
-        let response = &upgrade.response;
-        match upgrade::parse_response(response, &upgrade.accept) {
-            Err(error) => Some(refusal::words(&error, response)),
-            Ok(_) if response.is_empty() => None,
-            Ok(_) => Some(format!("its answer to the upgrade had no end: {}", excerpt(response))),
-        }
+        self.connections[slot as usize].upgrade.as_deref()?.refused()
     }
 
     /// A socket was read: with `--delayed-ack` it may have to be asked again.
@@ -250,7 +233,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             return;
         }
         // Each socket counts for itself: of all reads together, every 16th may always be of the same few.
-        let reads = &mut self.sessions[slot as usize].reads;
+        let reads = &mut self.connections[slot as usize].reads;
         *reads = (*reads + 1) % ASK_AGAIN;
         if *reads == 0 {
             self.ring.delay_acks(slot);
@@ -261,21 +244,22 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// those alone that have something to be told.
     fn give_up_late(&mut self, ramp: &mut Ramp, slot: &impl Fn(Slot) -> Slot, now: Nanos) {
         let limit = self.plan.connect_timeout;
-        let settled = |worker: &Self, place| !worker.sessions[slot(place) as usize].under_way();
+        let settled =
+            |worker: &Self, place| !worker.connections[slot(place) as usize].state().is_under_way();
         while let Some(place) = ramp.oldest(|place| settled(self, place)) {
             let slot = slot(place);
-            let session = &self.sessions[slot as usize];
-            if now.since(session.since) <= limit {
+            let connection = &self.connections[slot as usize];
+            if now.since(connection.since) <= limit {
                 return;
             }
             let waited = limit.as_secs_f64();
-            let reason = match session.phase {
-                Phase::Connecting => format!("no answer to the TCP connect within {waited} s"),
+            let reason = match connection.state() {
+                State::Connecting => format!("no answer to the TCP connect within {waited} s"),
                 _ => self.refused(slot).unwrap_or_else(|| {
                     format!("no answer to the upgrade request within {waited} s")
                 }),
             };
-            self.dial.note_timeout(session.seat.node);
+            self.dial.note_timeout(connection.seat.node);
             self.lose(&mut ListenOnly::default(), slot, Loss::plain(reason), now);
         }
     }

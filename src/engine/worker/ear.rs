@@ -1,11 +1,12 @@
 //! From a socket's bytes to those who hear them.
 //!
-//! Belongs here: who hears what of a read. Does not: what a message means to a script, and what a session
-//! does about a Close or a violation (`worker`).
+//! Belongs here: who hears what of a read. Does not: what a message means to a script, and what is done
+//! about a Close or a violation (`worker`).
 
 use super::script::Script;
+use crate::engine::connection::Connection;
+use crate::engine::connection::outbox::Outbox;
 use crate::engine::ring::Slot;
-use crate::engine::session::{Outbox, Session};
 use crate::units::Nanos;
 use crate::wire::decoder::{BufferPool, FrameCounts, Hearer, Item};
 use crate::wire::frame::{Opcode, Violation};
@@ -16,16 +17,16 @@ pub(super) struct Closed {
     pub(super) reason: String,
 }
 
-/// Feeds a read to a session's decoder; the one place where messages are heard.
+/// Feeds a read to a connection's decoder; the one place where messages are heard.
 #[inline]
 pub(super) fn feed<S: Script>(
-    session: &mut Session,
+    connection: &mut Connection,
     (slot, bytes): (Slot, &[u8]),
     (pool, opcodes, outbox): (&mut BufferPool, &mut FrameCounts, &mut Outbox),
     script: &mut S,
     now: Nanos,
 ) -> Result<Option<Closed>, Violation> {
-    let Session { decoder, owed, .. } = session;
+    let Connection { decoder, owed, .. } = connection;
     let mut ear = Ear { script, slot, now, outbox, owed, closed: None };
     decoder.feed(bytes, pool, opcodes, &mut ear)?;
     Ok(ear.closed)

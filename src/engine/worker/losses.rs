@@ -2,8 +2,9 @@
 //!
 //! Belongs here: what is kept of a loss, and its words. Does not: when a socket is given up (`worker`).
 
+use crate::engine::connection::Loss;
+use crate::engine::connection::state::State;
 use crate::engine::ring::Slot;
-use crate::engine::session::{Loss, Phase};
 use crate::measure::outcome::LostSocket;
 use crate::measure::recorder::SocketId;
 use crate::units::Nanos;
@@ -15,7 +16,8 @@ pub(super) struct Lost {
     pub(super) slot: Slot,
     pub(super) seat: SocketId,
     pub(super) at: Nanos,
-    pub(super) phase: Phase,
+    /// Where it was in its life.
+    pub(super) state: State,
     /// How long nothing had come or left, if it was open.
     pub(super) idle: Option<Nanos>,
 }

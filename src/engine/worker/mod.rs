@@ -39,8 +39,10 @@ pub use self::reconnect::Reconnected;
 use self::script::Script;
 use self::timestamp_lag::Stamps;
 pub use self::trial::TrialPlan;
+use super::connection::outbox::Outbox;
+use super::connection::state::{Event, State};
+use super::connection::{Connection, InFlightSend, Loss};
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
-use super::session::{InFlightSend, Loss, Outbox, Phase, Session};
 use crate::dialect::Reading;
 use crate::host::clock::Clock;
 use crate::measure::interval::IntervalSink;
@@ -86,7 +88,7 @@ pub struct Worker<'a, R, C> {
     plan: &'a Plan,
     ring: R,
     clock: C,
-    sessions: Vec<Session>,
+    connections: Vec<Connection>,
     pool: BufferPool,
     outbox: Outbox,
     opcodes: FrameCounts,
@@ -113,14 +115,14 @@ pub struct Worker<'a, R, C> {
 impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     /// A worker for the sockets of `seats`, on a ring with at least as many slots.
     pub fn new(plan: &'a Plan, ring: R, clock: C, seats: &[SocketId], rng: fastrand::Rng) -> Self {
-        let session = |&seat| Session::new(seat, plan.max_message_bytes);
+        let connection = |&seat| Connection::new(seat, plan.max_message_bytes);
         let mut rng = rng;
         let buffer_bytes = (plan.payload_bytes + 512).next_power_of_two();
         Self {
             plan,
             ring,
             clock,
-            sessions: seats.iter().map(session).collect(),
+            connections: seats.iter().map(connection).collect(),
             pool: BufferPool::new(seats.len().min(POOL_BUFFERS) * 2, buffer_bytes)
                 .within(plan.partial_memory_each()),
             outbox: Outbox::new(rng.fork()),
@@ -195,16 +197,16 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         let Completion { slot, result, .. } = completion;
         self.counters.reads += 1;
         self.keep_acks_late(slot);
-        let phase = self.sessions[slot as usize].phase;
-        let stale = matches!(phase, Phase::Closing | Phase::Closed);
+        let state = self.connections[slot as usize].state();
+        let stale = matches!(state, State::Closing | State::Closed);
         if let Some(arrived) = self.ring.arrived(&completion) {
             self.stamps.note(arrived, now);
         }
         if let (Some(buffer), Ok(len)) = (completion.buffer, usize::try_from(result)) {
-            match phase {
-                Phase::Open => self.read(script, completion, len, now),
-                Phase::Upgrading => self.read_upgrade(script, slot, (buffer, len), now),
-                Phase::Idle | Phase::Connecting | Phase::Closing | Phase::Closed => {}
+            match state {
+                State::Open => self.read(script, completion, len, now),
+                State::Upgrading => self.read_upgrade(script, slot, (buffer, len), now),
+                State::Idle | State::Connecting | State::Closing | State::Closed => {}
             }
             self.ring.recycle(buffer);
         }
@@ -236,12 +238,12 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         let Some(buffer) = completion.buffer else { return };
         // A closed socket may be dropped within this turn: the borrow of the ring ends first.
         let bytes = self.ring.received(buffer, len);
-        let session = &mut self.sessions[completion.slot as usize];
+        let connection = &mut self.connections[completion.slot as usize];
         if len > 0 {
-            session.since = now;
+            connection.since = now;
         }
         let fed = feed(
-            session,
+            connection,
             (completion.slot, bytes),
             (&mut self.pool, &mut self.opcodes, &mut self.outbox),
             script,
@@ -288,8 +290,8 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     }
 
     fn ended<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
-        let reason = match self.sessions[slot as usize].phase {
-            Phase::Upgrading => self.refused(slot).unwrap_or_else(|| {
+        let reason = match self.connections[slot as usize].state() {
+            State::Upgrading => self.refused(slot).unwrap_or_else(|| {
                 "the node closed the connection without answering the upgrade".to_owned()
             }),
             _ => self.cut(slot, "the node closed the connection without a Close frame".to_owned()),
@@ -299,12 +301,12 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
 
     fn sent<S: Script>(&mut self, script: &mut S, completion: Completion, now: Nanos) {
         let slot = completion.slot;
-        let session = &mut self.sessions[slot as usize];
-        if session.phase == Phase::Closed {
+        let connection = &mut self.connections[slot as usize];
+        if connection.state() == State::Closed {
             self.counters.stale += 1;
             return;
         }
-        let flight = std::mem::replace(&mut session.flight, InFlightSend::None);
+        let flight = std::mem::replace(&mut connection.in_flight, InFlightSend::None);
         let Some(buf) = self.ring.take_sent(slot) else { return };
         let (InFlightSend::Control(ref range) | InFlightSend::Messages(ref range)) = flight else {
             return;
@@ -315,7 +317,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             self.lose(script, slot, Loss::plain(reason), now);
             return;
         }
-        self.sessions[slot as usize].moved(now);
+        self.connections[slot as usize].moved(now);
         let taken = completion.result as usize;
         if taken < range.len() {
             let rest = range.start + taken..range.end;
@@ -331,7 +333,9 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             (_, SendBuf::Owned(frame)) => {
                 self.outbox.give_back(frame);
                 // Whoever pings without end does not silence us: messages and Pongs take turns.
-                if self.sessions[slot as usize].is_open() && self.next_send(script, slot, now) {
+                if self.connections[slot as usize].state().is_open()
+                    && self.next_send(script, slot, now)
+                {
                     return;
                 }
             }
@@ -342,18 +346,18 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
 
     /// What follows on a socket with nothing in flight: a control frame, the end, or messages.
     fn send_next<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
-        let session = &mut self.sessions[slot as usize];
-        if session.owed {
-            session.owed = false;
+        let connection = &mut self.connections[slot as usize];
+        if connection.owed {
+            connection.owed = false;
             if let Some(frames) = self.outbox.take(slot) {
                 let range = 0..frames.len();
                 return self.launch(slot, SendBuf::Owned(frames), range, true);
             }
         }
-        match session.phase {
-            Phase::Closing => self.shut(slot),
-            Phase::Open => _ = self.next_send(script, slot, now),
-            Phase::Idle | Phase::Connecting | Phase::Upgrading | Phase::Closed => {}
+        match connection.state() {
+            State::Closing => self.shut(slot),
+            State::Open => _ = self.next_send(script, slot, now),
+            State::Idle | State::Connecting | State::Upgrading | State::Closed => {}
         }
     }
 
@@ -366,7 +370,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
 
     fn launch(&mut self, slot: Slot, buf: SendBuf, range: Range<usize>, control: bool) {
         let flight = if control { InFlightSend::Control } else { InFlightSend::Messages };
-        self.sessions[slot as usize].flight = flight(range.clone());
+        self.connections[slot as usize].in_flight = flight(range.clone());
         self.counters.launched += 1;
         self.ring.send(slot, buf, range);
     }
@@ -379,7 +383,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
                 // It goes when the send in flight is done.
                 place += 1;
             } else if let Some(frames) = self.outbox.remove(place) {
-                self.sessions[slot as usize].owed = false;
+                self.connections[slot as usize].owed = false;
                 let range = 0..frames.len();
                 self.launch(slot, SendBuf::Owned(frames), range, true);
             }
@@ -387,14 +391,14 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     }
 
     fn may_answer(&self, slot: Slot) -> bool {
-        let session = &self.sessions[slot as usize];
-        session.flight == InFlightSend::None && session.phase != Phase::Closed
+        let connection = &self.connections[slot as usize];
+        connection.in_flight == InFlightSend::None && connection.state() != State::Closed
     }
 
     /// Lets a script speak on a socket that may be idle.
     fn prompt<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
-        let session = &self.sessions[slot as usize];
-        if session.is_open() && session.flight == InFlightSend::None {
+        let connection = &self.connections[slot as usize];
+        if connection.state().is_open() && connection.in_flight == InFlightSend::None {
             self.send_next(script, slot, now);
         }
     }
@@ -402,49 +406,50 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     /// Closes a socket because the run is over.
     fn close_normally(&mut self, slot: Slot) {
         self.farewell(slot, &CloseCode::NORMAL.0.to_be_bytes());
-        self.sessions[slot as usize].phase = Phase::Closing;
+        self.connections[slot as usize].advance(Event::Close);
     }
 
     /// Queues a Close frame, behind the Pongs that wait.
     fn farewell(&mut self, slot: Slot, payload: &[u8]) {
-        let owed = &mut self.sessions[slot as usize].owed;
+        let owed = &mut self.connections[slot as usize].owed;
         self.outbox.frame(slot, Opcode::Close, payload, owed);
     }
 
     /// Gives a socket up after its last control frame.
     fn lose_politely<S: Script>(&mut self, script: &mut S, slot: Slot, loss: Loss, now: Nanos) {
         self.note_loss(script, slot, loss, now);
-        self.sessions[slot as usize].phase = Phase::Closing;
-        if self.sessions[slot as usize].flight == InFlightSend::None {
+        self.connections[slot as usize].advance(Event::Close);
+        if self.connections[slot as usize].in_flight == InFlightSend::None {
             self.send_next(script, slot, now);
         }
     }
 
     /// Gives a socket up at once.
     fn lose<S: Script>(&mut self, script: &mut S, slot: Slot, loss: Loss, now: Nanos) {
-        if self.sessions[slot as usize].phase != Phase::Closing {
+        if self.connections[slot as usize].state() != State::Closing {
             self.note_loss(script, slot, loss, now);
         }
         self.shut(slot);
     }
 
     fn note_loss<S: Script>(&mut self, script: &mut S, slot: Slot, loss: Loss, now: Nanos) {
-        let session = &mut self.sessions[slot as usize];
-        session.decoder.release(&mut self.pool);
-        if session.under_way() {
+        let connection = &mut self.connections[slot as usize];
+        connection.decoder.release(&mut self.pool);
+        if connection.state().is_under_way() {
             self.dial.settle(now);
         }
-        let Session { seat, phase, since, .. } = *session;
-        let idle = session.is_open().then(|| now.since(since));
-        self.lost.push(Lost { loss, slot, seat, at: now, phase, idle });
+        let Connection { seat, since, .. } = *connection;
+        let state = connection.state();
+        let idle = connection.state().is_open().then(|| now.since(since));
+        self.lost.push(Lost { loss, slot, seat, at: now, state, idle });
         script.lost(slot);
     }
 
     fn shut(&mut self, slot: Slot) {
-        let session = &mut self.sessions[slot as usize];
-        session.phase = Phase::Closed;
-        session.upgrade = None;
-        if std::mem::take(&mut session.owed) {
+        let connection = &mut self.connections[slot as usize];
+        connection.advance(Event::Gone);
+        connection.upgrade = None;
+        if std::mem::take(&mut connection.owed) {
             self.outbox.discard(slot);
         }
         self.ring.close(slot);
@@ -452,7 +457,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
 
     /// The reason of an end, with what it cut off.
     fn cut(&self, slot: Slot, reason: String) -> String {
-        with_cut(reason, self.sessions[slot as usize].decoder.cut_off())
+        with_cut(reason, self.connections[slot as usize].decoder.cut_off())
     }
 
     /// The losses since the last call, with their times counted from `start`.
@@ -467,16 +472,16 @@ mod tests {
     use crate::engine::ring::uring::bytes_per_slot;
     use crate::plan::memory::CONNECTION_BYTES;
 
-    /// Everything that is there once for each connection, whether it is touched or not: session and
-    /// slot, places in the lists of the worker (lost, to be armed, dead, seen by the probe) and in the
+    /// Everything that is there once for each connection, whether it is touched or not: this struct and
+    /// its slot, places in the lists of the worker (lost, to be armed, dead, seen by the probe) and in the
     /// recorder (seat, expected, delivered), and the fleet's list of seats.
     #[test]
     fn an_idle_connection_takes_less_of_ours_than_the_plan_says() {
-        assert_eq!(size_of::<Session>(), 120);
+        assert_eq!(size_of::<Connection>(), 120);
         let lists = size_of::<Lost>() + 2 * size_of::<Slot>() + size_of::<bool>();
         let recorder = 2 * size_of::<SocketId>() + 2 * size_of::<u64>();
         for slots in [10_000, 16_384, 20_000] {
-            let all = size_of::<Session>() + bytes_per_slot(slots) + lists + recorder;
+            let all = size_of::<Connection>() + bytes_per_slot(slots) + lists + recorder;
             assert!(all as u64 <= CONNECTION_BYTES, "{all} bytes at {slots} sockets");
         }
     }

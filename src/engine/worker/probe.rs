@@ -197,15 +197,15 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         self.hark.probed(&self.plan.dialect, text, run);
         self.heard = script.heard;
         self.hears_itself |= script.hears_itself;
-        let unseen = self.sessions.iter().zip(&script.seen).filter(|(_, seen)| !**seen);
-        Ok(unseen.map(|(session, _)| session.seat).collect())
+        let unseen = self.connections.iter().zip(&script.seen).filter(|(_, seen)| !**seen);
+        Ok(unseen.map(|(connection, _)| connection.seat).collect())
     }
 
     /// What came to the first of `seats` that heard anything but copies.
     pub fn heard_by(&self, seats: &[SocketId]) -> Option<(SocketId, String)> {
         let asked = |seat: &SocketId| seats.iter().any(|other| other.socket == seat.socket);
-        let sessions = self.sessions.iter().enumerate();
-        let mut seats = sessions.map(|(slot, session)| (slot, session.seat));
+        let connections = self.connections.iter().enumerate();
+        let mut seats = connections.map(|(slot, connection)| (slot, connection.seat));
         seats.find_map(|(slot, seat)| {
             let said = self.heard.of(slot as Slot)?;
             asked(&seat).then(|| (seat, said.to_owned()))
@@ -231,10 +231,13 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             next: 0,
             due: false,
         };
-        let sockets = self.sessions.iter().map(|session| session.seat.socket).enumerate();
+        let sockets = self.connections.iter().map(|connection| connection.seat.socket).enumerate();
         let senders = sockets.filter(|&(_, socket)| socket < probers).map(prober).collect();
-        let ticked: Vec<_> =
-            self.sessions.iter().map(|session| !session.is_open() || seen(session.seat)).collect();
+        let ticked: Vec<_> = self
+            .connections
+            .iter()
+            .map(|connection| !connection.state().is_open() || seen(connection.seat))
+            .collect();
         Probe {
             dialect: plan.dialect.clone(),
             scanner: Scanner::new(&plan.dialect, text, run),

@@ -6,9 +6,9 @@
 use std::io;
 
 use super::between::ListenOnly;
-use super::{Control, Phase, TICK, Worker};
+use super::{Control, State, TICK, Worker};
+use crate::engine::connection::Loss;
 use crate::engine::ring::{Ring, Slot, Wait};
-use crate::engine::session::{Loss, Session};
 use crate::host::clock::Clock;
 use crate::measure::connecting::Failure;
 use crate::measure::outcome::LostSocket;
@@ -35,26 +35,31 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// The ring failed, or a socket could not even be made (descriptors, memory).
     pub fn reconnect(&mut self, conductor: &mut impl Control) -> io::Result<Reconnected> {
         let lost_since = self.take_losses(self.row_began);
-        let lost =
-            |slot: &Slot| !self.sessions[*slot as usize].is_open() && !self.absent.contains(slot);
-        let slots: Vec<Slot> = (0..self.sessions.len() as Slot).filter(lost).collect();
+        let lost = |slot: &Slot| {
+            !self.connections[*slot as usize].state().is_open() && !self.absent.contains(slot)
+        };
+        let slots: Vec<Slot> = (0..self.connections.len() as Slot).filter(lost).collect();
         self.let_go(&slots)?;
         let now = self.clock.now();
         let (free, held): (Vec<_>, Vec<_>) =
-            slots.into_iter().partition(|&slot| self.ring.is_free(slot));
+            slots.into_iter().partition(|&slot| self.is_gone(slot));
         for slot in held {
             let loss = Loss::plain("the kernel still holds what the lost socket had in flight");
             self.note_loss(&mut ListenOnly::default(), slot, loss, now);
         }
         for &slot in &free {
-            let seat = self.sessions[slot as usize].seat;
-            self.sessions[slot as usize] = Session::new(seat, self.plan.max_message_bytes);
+            self.connections[slot as usize].reset(self.plan.max_message_bytes);
         }
         self.dial_all(free.len(), |place| free[place as usize], conductor)?;
         self.take_dialled();
-        let opened = |slot: &&Slot| self.sessions[**slot as usize].is_open();
+        let opened = |slot: &&Slot| self.connections[**slot as usize].state().is_open();
         let again = free.iter().filter(opened).count() as u64;
         Ok(Reconnected { lost_since, again, failures: self.take_failures() })
+    }
+
+    /// Nothing of a socket is left, here and in the kernel.
+    fn is_gone(&self, slot: Slot) -> bool {
+        self.connections[slot as usize].state() == State::Closed && self.ring.is_free(slot)
     }
 
     /// Waits until nothing of these sockets is left, and ends what does not end by itself.
@@ -64,14 +69,11 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         while now.since(began) < LET_GO {
             let is_late = now.since(began) >= Nanos(LET_GO.0 / 2);
             for &slot in slots {
-                if is_late && self.sessions[slot as usize].phase == Phase::Closing {
+                if is_late && self.connections[slot as usize].state() == State::Closing {
                     self.shut(slot);
                 }
             }
-            let gone = |slot: &Slot| {
-                self.sessions[*slot as usize].phase == Phase::Closed && self.ring.is_free(*slot)
-            };
-            if slots.iter().all(gone) {
+            if slots.iter().all(|&slot| self.is_gone(slot)) {
                 return Ok(());
             }
             now = self.listen(Wait::first(TICK))?;

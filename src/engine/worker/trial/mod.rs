@@ -370,7 +370,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     fn lay_out(&mut self, plan: &TrialPlan) -> Row<C> {
         let dialect = &self.plan.dialect;
         let shape = FrameShape::new(dialect.clone(), plan.text.clone(), plan.run);
-        let seats: Vec<_> = self.sessions.iter().map(|session| session.seat).collect();
+        let seats: Vec<_> = self.connections.iter().map(|connection| connection.seat).collect();
         let senders = self.senders(plan, &shape);
         let mut recorder = Recorder::new(
             seats,
@@ -400,13 +400,13 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             first_send: None,
             last_send: Nanos::ZERO,
             stopped: false,
-            dead: Vec::with_capacity(self.sessions.len()),
+            dead: Vec::with_capacity(self.connections.len()),
             launched: 0,
             active: Nanos::ZERO,
         };
         // Sockets that an earlier row lost cannot deliver anything in this one.
-        for slot in 0..self.sessions.len() as Slot {
-            if !self.sessions[slot as usize].is_open() {
+        for slot in 0..self.connections.len() as Slot {
+            if !self.connections[slot as usize].state().is_open() {
                 row.lost(slot);
             }
         }
@@ -416,7 +416,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     fn senders(&mut self, plan: &TrialPlan, shape: &FrameShape) -> Senders {
         let measured = self.first_measured(plan);
         let mut senders = Vec::new();
-        for seat in self.sessions.iter().map(|session| session.seat) {
+        for seat in self.connections.iter().map(|connection| connection.seat) {
             let (socket, sender) = (seat.socket as usize, seat.socket as u16);
             let Some(&count) = plan.counts.get(socket) else { continue };
             let frames = SenderFrames::new(shape, sender, count, plan.lay_all, &mut self.rng);
@@ -448,7 +448,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let (counters, ring) = (self.counters, self.ring.counters());
         let core = CoreUse {
             cpu: 0,
-            sockets: self.sessions.len() as u64,
+            sockets: self.connections.len() as u64,
             copies: row.recorder.seen() - before.seen,
             cpu_time: used.cpu.since(before.cpu),
             spun: used.spun.since(before.counters.spun),

@@ -1,139 +1,13 @@
-//! One socket: its phase, its decoder, and what it has in flight.
+//! Control frames on their way out.
 //!
-//! Belongs here: the state of a connection from connect to close. Does not: the ring and the clock
-//! (`worker`), the meaning of messages (`dialect`, `measure`).
-//!
-//! A session owns no memory while it is idle: half frames live in buffers of the worker's pool, the
-//! upgrade's state goes when it is done. What stays is this struct, once for each connection.
+//! Belongs here: what waits for a socket whose send is in flight, and the memory for it. Does not: when it
+//! is sent (`worker`).
 
 use std::collections::VecDeque;
-use std::ops::Range;
 
-use super::ring::Slot;
-use crate::measure::recorder::SocketId;
-use crate::units::Nanos;
-use crate::wire::decoder::Decoder;
+use crate::engine::ring::Slot;
 use crate::wire::encode;
 use crate::wire::frame::Opcode;
-
-/// Where a socket is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Not opened yet.
-    Idle,
-    /// TCP connect is under way.
-    Connecting,
-    /// The upgrade request is on its way, or its response.
-    Upgrading,
-    /// Frames flow.
-    Open,
-    /// We have a last frame to send before the socket closes.
-    Closing,
-    /// Gone, and why is known.
-    Closed,
-}
-
-impl Phase {
-    /// As a person would name it in an error.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Idle => "open",
-            Self::Connecting => "connect",
-            Self::Upgrading => "upgrade",
-            Self::Open | Self::Closing | Self::Closed => "session",
-        }
-    }
-}
-
-/// What the kernel is sending for a socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum InFlightSend {
-    /// Nothing.
-    None,
-    /// Upgrade request or control frame, in a buffer of the outbox.
-    Control(Range<usize>),
-    /// Messages, in a buffer of the script.
-    Messages(Range<usize>),
-}
-
-/// The state of an upgrade.
-#[derive(Debug)]
-pub(super) struct Upgrade {
-    /// The `Sec-WebSocket-Accept` that a right answer carries.
-    pub(super) accept: String,
-    /// The response so far.
-    pub(super) response: Vec<u8>,
-    /// When the request was made.
-    pub(super) since: Nanos,
-}
-
-/// One of our sockets.
-#[derive(Debug)]
-pub(super) struct Session {
-    pub(super) seat: SocketId,
-    pub(super) phase: Phase,
-    pub(super) flight: InFlightSend,
-    pub(super) decoder: Decoder,
-    pub(super) upgrade: Option<Box<Upgrade>>,
-    /// When the connect began; of an open socket, when bytes last came or left.
-    pub(super) since: Nanos,
-    /// Control frames of it wait in the outbox.
-    pub(super) owed: bool,
-    /// Ports that somebody else held.
-    pub(super) ports_tried: u8,
-    /// Reads since it was asked to acknowledge late.
-    pub(super) reads: u8,
-}
-
-impl Session {
-    pub(super) fn new(seat: SocketId, max_message_bytes: usize) -> Self {
-        Self {
-            seat,
-            phase: Phase::Idle,
-            flight: InFlightSend::None,
-            decoder: Decoder::new(max_message_bytes),
-            upgrade: None,
-            since: Nanos::ZERO,
-            owed: false,
-            ports_tried: 0,
-            reads: 0,
-        }
-    }
-
-    /// Neither ready nor given up.
-    pub(super) fn under_way(&self) -> bool {
-        matches!(self.phase, Phase::Connecting | Phase::Upgrading)
-    }
-
-    /// Bytes have left, or come.
-    pub(super) fn moved(&mut self, now: Nanos) {
-        if self.is_open() {
-            self.since = now;
-        }
-    }
-
-    /// Frames may be sent and are read.
-    pub(super) fn is_open(&self) -> bool {
-        self.phase == Phase::Open
-    }
-}
-
-/// Why a socket ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Loss {
-    /// One clause for the report.
-    pub(super) reason: String,
-    /// Close code that the node sent.
-    pub(super) close_code: Option<u16>,
-    /// Close code that we sent.
-    pub(super) our_close_code: Option<u16>,
-}
-
-impl Loss {
-    pub(super) fn plain(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), close_code: None, our_close_code: None }
-    }
-}
 
 /// Control frames that wait for their socket, and the memory for more.
 ///
@@ -141,7 +15,7 @@ impl Loss {
 /// frame: the Pong waits here for the send in flight and goes before the next one. What waits for one
 /// socket lies side by side and leaves in one send.
 #[derive(Debug)]
-pub(super) struct Outbox {
+pub(in crate::engine) struct Outbox {
     queue: VecDeque<(Slot, Vec<u8>)>,
     spare: Vec<Vec<u8>>,
     rng: fastrand::Rng,
@@ -157,15 +31,21 @@ impl Outbox {
     /// allows.
     const WAITING_BYTES: usize = 64 << 10;
 
-    pub(super) fn new(rng: fastrand::Rng) -> Self {
+    pub(in crate::engine) fn new(rng: fastrand::Rng) -> Self {
         // Twice: a Pong may be joined by another one, or by the Close.
         let room = || Vec::with_capacity(2 * Self::FRAME_BYTES);
         let spare = (0..Self::FRAMES).map(|_| room()).collect();
         Self { queue: VecDeque::with_capacity(Self::FRAMES), spare, rng }
     }
 
-    /// Queues a control frame, behind others of its socket; `owed` is the session's flag.
-    pub(super) fn frame(&mut self, slot: Slot, opcode: Opcode, payload: &[u8], owed: &mut bool) {
+    /// Queues a control frame, behind others of its socket; `owed` is the connection's flag.
+    pub(in crate::engine) fn frame(
+        &mut self,
+        slot: Slot,
+        opcode: Opcode,
+        payload: &[u8],
+        owed: &mut bool,
+    ) {
         let mask = self.rng.u32(..).to_ne_bytes();
         if *owed
             && let Some((_, waiting)) = self.queue.iter_mut().rfind(|(owner, _)| *owner == slot)
@@ -183,30 +63,30 @@ impl Outbox {
     }
 
     /// The owner of what waits at a place of the queue.
-    pub(super) fn owner(&self, place: usize) -> Option<Slot> {
+    pub(in crate::engine) fn owner(&self, place: usize) -> Option<Slot> {
         self.queue.get(place).map(|(owner, _)| *owner)
     }
 
     /// What waits at a place of the queue.
-    pub(super) fn remove(&mut self, place: usize) -> Option<Vec<u8>> {
+    pub(in crate::engine) fn remove(&mut self, place: usize) -> Option<Vec<u8>> {
         self.queue.remove(place).map(|(_, frames)| frames)
     }
 
     /// The control frames that wait for a socket.
-    pub(super) fn take(&mut self, slot: Slot) -> Option<Vec<u8>> {
+    pub(in crate::engine) fn take(&mut self, slot: Slot) -> Option<Vec<u8>> {
         let place = self.queue.iter().position(|(owner, _)| *owner == slot)?;
         self.remove(place)
     }
 
     /// Drops what a socket can no longer send.
-    pub(super) fn discard(&mut self, slot: Slot) {
+    pub(in crate::engine) fn discard(&mut self, slot: Slot) {
         if let Some(frame) = self.take(slot) {
             self.give_back(frame);
         }
     }
 
     /// Takes a sent frame's memory back.
-    pub(super) fn give_back(&mut self, frame: Vec<u8>) {
+    pub(in crate::engine) fn give_back(&mut self, frame: Vec<u8>) {
         // What a flood has blown up is not kept.
         if self.spare.len() < Self::FRAMES && frame.capacity() <= 4 * Self::FRAME_BYTES {
             self.spare.push(frame);
@@ -214,7 +94,7 @@ impl Outbox {
     }
 
     /// True when nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::engine) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 }

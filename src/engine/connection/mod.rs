@@ -1,0 +1,118 @@
+//! One connection: from connect to close, and again.
+//!
+//! Belongs here: everything between the ring and the decoder that is one socket's own. Does not: the ring
+//! and the clock (`worker`), the meaning of messages (`dialect`, `measure`). Data flows down this list:
+//!
+//! - [`state`]: where a connection is in its life, and what may follow
+//! - [`upgrade`]: the opening handshake of RFC 6455
+//! - [`outbox`]: control frames that wait for the send in flight
+//!
+//! A connection owns no memory while it is idle: half frames live in buffers of the worker's pool, the
+//! upgrade's state goes when it is done. What stays is [`Connection`], once for each.
+
+pub(super) mod outbox;
+pub(super) mod state;
+pub(super) mod upgrade;
+
+use std::ops::Range;
+
+use self::state::{Event, State};
+use self::upgrade::Upgrade;
+use crate::measure::recorder::SocketId;
+use crate::units::Nanos;
+use crate::wire::decoder::Decoder;
+
+/// What the kernel is sending for a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum InFlightSend {
+    /// Nothing.
+    None,
+    /// Upgrade request or control frame, in a buffer of the outbox.
+    Control(Range<usize>),
+    /// Messages, in a buffer of the script.
+    Messages(Range<usize>),
+}
+
+/// One of our sockets.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) seat: SocketId,
+    state: State,
+    pub(super) in_flight: InFlightSend,
+    pub(super) decoder: Decoder,
+    pub(super) upgrade: Option<Box<Upgrade>>,
+    /// When the connect began; of an open socket, when bytes last came or left.
+    pub(super) since: Nanos,
+    /// Control frames of it wait in the outbox.
+    pub(super) owed: bool,
+    /// Ports that somebody else held.
+    pub(super) ports_tried: u8,
+    /// Reads since it was asked to acknowledge late.
+    pub(super) reads: u8,
+}
+
+impl Connection {
+    pub(super) fn new(seat: SocketId, max_message_bytes: usize) -> Self {
+        Self {
+            seat,
+            state: State::Idle,
+            in_flight: InFlightSend::None,
+            decoder: Decoder::new(max_message_bytes),
+            upgrade: None,
+            since: Nanos::ZERO,
+            owed: false,
+            ports_tried: 0,
+            reads: 0,
+        }
+    }
+
+    /// Where it is in its life.
+    #[inline]
+    pub(super) const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Something happened to it.
+    ///
+    /// # Panics
+    /// It cannot happen in this state.
+    pub(super) fn advance(&mut self, event: Event) {
+        let socket = self.seat.socket;
+        self.state = self.state.after(event).unwrap_or_else(|| {
+            panic!("socket {socket} cannot go from {:?} through {event:?}", self.state)
+        });
+    }
+
+    /// As before the first connect, so that the same socket of the plan can be connected again.
+    ///
+    /// # Panics
+    /// It is not closed.
+    pub(super) fn reset(&mut self, max_message_bytes: usize) {
+        self.advance(Event::Reset);
+        *self = Self::new(self.seat, max_message_bytes);
+    }
+
+    /// Bytes have left, or come.
+    pub(super) fn moved(&mut self, now: Nanos) {
+        if self.state.is_open() {
+            self.since = now;
+        }
+    }
+}
+
+/// Why a socket ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Loss {
+    /// One clause for the report.
+    pub(super) reason: String,
+    /// Close code that the node sent.
+    pub(super) close_code: Option<u16>,
+    /// Close code that we sent.
+    pub(super) our_close_code: Option<u16>,
+}
+
+impl Loss {
+    pub(super) fn plain(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), close_code: None, our_close_code: None }
+    }
+}

@@ -1,0 +1,75 @@
+//! The opening handshake of RFC 6455, on one connection.
+//!
+//! Belongs here: what of it must be remembered between two reads. Does not: its bytes (`wire::upgrade`),
+//! how long it may take (`worker::connect`).
+
+use crate::units::Nanos;
+use crate::wire::excerpt::excerpt;
+use crate::wire::{refusal, upgrade};
+
+/// A request that is not answered yet.
+#[derive(Debug)]
+pub(in crate::engine) struct Upgrade {
+    /// The `Sec-WebSocket-Accept` that a right answer carries.
+    accept: String,
+    /// The response so far.
+    response: Vec<u8>,
+    /// When the request was made.
+    pub(in crate::engine) since: Nanos,
+}
+
+/// What a read made of the response.
+#[derive(Debug)]
+pub(in crate::engine) enum Answer {
+    /// Not whole yet.
+    Partial,
+    /// It opens the WebSocket; what follows it belongs to frames.
+    Accepted {
+        /// Where in [`Upgrade::rest`] that begins.
+        consumed: usize,
+    },
+    /// It does not, for this reason.
+    Refused(String),
+}
+
+impl Upgrade {
+    /// Asks for `target` on `host`: what to remember, and the request.
+    pub(in crate::engine) fn ask(
+        (host, target): (&str, &str),
+        rng: &mut fastrand::Rng,
+        now: Nanos,
+    ) -> (Self, Vec<u8>) {
+        let mut nonce = [0; 16];
+        rng.fill(&mut nonce);
+        let key = upgrade::key(nonce);
+        let request = upgrade::request(host, target, &key, &[]);
+        (Self { accept: upgrade::accept(&key), response: Vec::new(), since: now }, request)
+    }
+
+    /// More of the response has come.
+    pub(in crate::engine) fn take(&mut self, bytes: &[u8]) -> Answer {
+        self.response.extend_from_slice(bytes);
+        match upgrade::parse_response(&self.response, &self.accept) {
+            Ok(None) => Answer::Partial,
+            Ok(Some(consumed)) => Answer::Accepted { consumed },
+            Err(error) if refusal::is_unfinished(&error, &self.response) => Answer::Partial,
+            Err(error) => Answer::Refused(refusal::words(&error, &self.response)),
+        }
+    }
+
+    /// What came behind the first `consumed` bytes.
+    pub(in crate::engine) fn rest(&self, consumed: usize) -> &[u8] {
+        &self.response[consumed..]
+    }
+
+    /// Why the node does not take the socket, as far as its answer came; `None` before any of it.
+    pub(in crate::engine) fn refused(&self) -> Option<String> {
+        match upgrade::parse_response(&self.response, &self.accept) {
+            Err(error) => Some(refusal::words(&error, &self.response)),
+            Ok(_) if self.response.is_empty() => None,
+            Ok(_) => {
+                Some(format!("its answer to the upgrade had no end: {}", excerpt(&self.response)))
+            }
+        }
+    }
+}
