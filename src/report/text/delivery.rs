@@ -94,7 +94,8 @@ fn misdelivery(page: &Page<'_>, out: &mut dyn Write, total: &Delivery) -> io::Re
         FanOut::Own => ("own", "other sockets than the one that pushed it"),
     };
     let line = format!(
-        "misdelivered: {} came to {whom}; where the cluster is meant to do that, --fan-out {given} is          wrong and --fan-out all may be right",
+        "misdelivered: {} came to {whom}; where the cluster is meant to do that, --fan-out {given} is \
+         wrong and --fan-out all may be right",
         counted(total.misdelivered, "copy", "copies")
     );
     wrapped(out, INDENT, INDENT.len(), &line)
