@@ -170,7 +170,8 @@ fn skipped(page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     page.heading(out, "Not run")?;
     for skipped in &page.document.skipped {
-        writeln!(out, "{INDENT}m = {}: {}", Count(skipped.messages), skipped.reason)?;
+        let line = format!("m = {}: {}", Count(skipped.messages), skipped.reason);
+        wrapped(out, INDENT, INDENT.len(), &line)?;
     }
     Ok(())
 }
