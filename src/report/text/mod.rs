@@ -15,6 +15,8 @@ mod series;
 
 mod baseline;
 mod delivery;
+#[cfg(test)]
+mod golden;
 mod summary;
 #[cfg(test)]
 mod tests;

@@ -35,12 +35,25 @@ fn report(plan: &Plan, outcome: &Outcome) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn outcome(runs: Vec<TrialOutcome>) -> Outcome {
+pub(super) fn outcome(runs: Vec<TrialOutcome>) -> Outcome {
     Outcome { runs, ..Outcome::default() }
 }
 
+/// A whole result.
+pub(super) fn ended(messages: &[u64], outcome: Outcome) -> Document {
+    Document::begun(&plan(messages), &invocation()).ended(&outcome)
+}
+
+/// The whole report on it.
+pub(super) fn rendered(document: &Document, class: Option<LatencyClass>, colour: bool) -> String {
+    let text = Text::new(document, colour, None);
+    let mut out = Vec::new();
+    class.map_or(text, |class| text.of_class(class)).all(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
 /// The link to node 2 is cut after a third of the messages; node 1 drops a few.
-fn cut_link() -> TrialOutcome {
+pub(super) fn cut_link() -> TrialOutcome {
     let mut run = whole(3_000);
     run.delivery = Delivery {
         expected: 18_000,
@@ -76,7 +89,7 @@ fn caveat(code: &'static str, severity: Trust, text: &str, remedy: &str) -> Cave
     Caveat { code, severity, text: text.to_owned(), remedy: remedy.to_owned() }
 }
 
-fn busy(messages: u64) -> TrialOutcome {
+pub(super) fn busy(messages: u64) -> TrialOutcome {
     let mut run = whole(messages);
     run.caveats = vec![caveat(
         "core-busy",
@@ -88,7 +101,7 @@ fn busy(messages: u64) -> TrialOutcome {
     run
 }
 
-fn overflowing() -> TrialOutcome {
+pub(super) fn overflowing() -> TrialOutcome {
     let mut run = busy(8_000);
     run.saturated = 3;
     run.cores[0].cq_overflow = 17;
@@ -99,7 +112,7 @@ fn overflowing() -> TrialOutcome {
 }
 
 /// Ctrl-C in the second row, after the push socket's node had closed a socket.
-fn interrupted() -> Outcome {
+pub(super) fn interrupted() -> Outcome {
     let mut run = whole(4_000);
     run.sent = 1_500;
     run.delivery = Delivery {
@@ -414,7 +427,7 @@ fn a_report_at_once_is_the_report_that_was_written_piece_by_piece() {
 }
 
 /// The row of `busy` in a third of its time.
-fn calibration(failure: Option<&str>) -> Baseline {
+pub(super) fn calibration(failure: Option<&str>) -> Baseline {
     let mut floor = whole(1_000);
     floor.receive_time = Some(Nanos::from_millis(5));
     floor.latency_ns[0].1 = whole(333).latency_ns[0].1.clone();
@@ -441,7 +454,7 @@ fn the_floor_stands_beside_the_row_and_too_near_to_it_is_a_caveat() {
 }
 
 /// A result that has something to say in every section, as a file holds it.
-fn talkative() -> serde_json::Value {
+pub(super) fn talkative() -> serde_json::Value {
     let mut outcome = interrupted();
     outcome.runs[0].caveats = busy(3_000).caveats;
     let failed =
