@@ -34,10 +34,12 @@ use fanstorm::engine::spread::spread;
 use fanstorm::engine::{self, Progress, Stop, Surroundings, Watch};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::measure::outcome::TrialOutcome;
-use fanstorm::measure::recorder::{Recorder, SocketId};
-use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::measure::recorder::Recorder;
+use fanstorm::measure::sent::SentTimes;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
+use fanstorm::population::sockets::SocketId;
+use fanstorm::population::turns::Turns;
 use fanstorm::units::Nanos;
 use figures::Figures;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -160,12 +162,12 @@ struct Account {
 
 impl Account {
     fn new(plan: &Plan, load: Load) -> Self {
-        let counts = share(load.messages, load.push_sockets);
+        let counts = Turns::new(load.push_sockets).share(load.messages);
         let sent = Arc::new(SentTimes::new(&counts));
         let scanner = Scanner::new(&plan.dialect, &text(), RUN);
         let nodes = plan.nodes.len();
         let recorder =
-            Recorder::new(seats(plan), nodes, &counts, plan.fan_out, false, Arc::clone(&sent));
+            Recorder::new(seats(plan), nodes, &counts, &plan.audience, false, Arc::clone(&sent));
         Self { scanner, recorder, sent }
     }
 
@@ -229,7 +231,7 @@ fn tokio_tungstenite(plan: &Plan, load: Load, cpu: usize) -> Run {
 
 async fn exchange(plan: &Plan, load: Load, account: &Rc<RefCell<Account>>) -> Run {
     let sockets = connect(plan).await;
-    let counts = share(load.messages, load.push_sockets);
+    let counts = Turns::new(load.push_sockets).share(load.messages);
     let texts: Vec<_> = (0..).zip(&counts).map(|(sender, &count)| texts(sender, count)).collect();
     let mut texts = texts.into_iter();
     let done = Rc::new(tokio::sync::Notify::new());

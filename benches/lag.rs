@@ -30,10 +30,11 @@ use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProg
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::load::schedule::{InterArrival, Shape, Timetable};
 use fanstorm::measure::latencies::Latencies;
-use fanstorm::measure::recorder::SocketId;
-use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::measure::sent::SentTimes;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
+use fanstorm::population::sockets::SocketId;
+use fanstorm::population::turns::Turns;
 use fanstorm::units::{Nanos, Rate};
 use figures::Figures;
 use rustix::net::SendFlags;
@@ -159,7 +160,7 @@ fn worker(load: Load, sink: &Sink) -> Run {
     let seats: Vec<_> = (0..SOCKETS).map(|socket| SocketId { socket, node: 0 }).collect();
     let mut worker = Worker::new(&plan, ring, Monotonic, &seats, fastrand::Rng::with_seed(1));
     assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
-    let counts: Arc<[u32]> = share(load.messages, SOCKETS).into();
+    let counts: Arc<[u32]> = Turns::new(SOCKETS).share(load.messages).into();
     let sent = Arc::new(SentTimes::new(&counts));
     let row = TrialPlan {
         run: RUN,

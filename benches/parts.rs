@@ -23,9 +23,12 @@ use fanstorm::engine::ring::SendBuf;
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::measure::correlate::{Attribution, Correlator};
 use fanstorm::measure::ledger::{Classification, Ledger};
-use fanstorm::measure::recorder::{Recorder, SocketId};
-use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::measure::recorder::Recorder;
+use fanstorm::measure::sent::SentTimes;
+use fanstorm::population::audience::Audience;
 use fanstorm::population::fan_out::FanOut;
+use fanstorm::population::sockets::{Population, SocketId};
+use fanstorm::population::turns::Turns;
 use fanstorm::units::Nanos;
 use fanstorm::wire::decoder::{BufferPool, Decoder, FrameCounts, Hearer, Item};
 use fanstorm::wire::frame::Violation;
@@ -201,7 +204,8 @@ fn ledger(size: Size) {
         common::interleave("ledger", shape, size, &["worker", "naive"], |subject| {
             timed(count.into(), || match subject {
                 "worker" => {
-                    let mut ledger = Ledger::new(1, &[count], |_, _| true);
+                    let mut ledger =
+                        Ledger::new(&everybody(1), &[SocketId { socket: 0, node: 0 }], &[count]);
                     for &number in numbers {
                         assert_ne!(ledger.arrive(0, 0, number), Classification::Duplicate);
                     }
@@ -216,15 +220,20 @@ fn ledger(size: Size) {
     }
 }
 
+/// So many senders on one node, 8 receivers, and everybody hears everything.
+fn everybody(senders: u32) -> Audience {
+    Audience::new(Population::new(1, 0, senders, 8).expect("few"), FanOut::All)
+}
+
 /// A recorder of 8 sockets and the copies that it will get: every message on every socket.
 fn recorder(messages: u64, sent: Arc<SentTimes>) -> Recorder {
     let seats = (0..8).map(|socket| SocketId { socket, node: 0 }).collect();
-    Recorder::new(seats, 1, &share(messages, SENDERS), FanOut::All, false, sent)
+    Recorder::new(seats, 1, &Turns::new(SENDERS).share(messages), &everybody(SENDERS), false, sent)
 }
 
 /// All messages, as sent at the beginning.
 fn sent(messages: u64) -> Arc<SentTimes> {
-    let counts = share(messages, SENDERS);
+    let counts = Turns::new(SENDERS).share(messages);
     let sent = SentTimes::new(&counts);
     for (sender, &count) in counts.iter().enumerate() {
         sent.stamp(sender, 0, count, Nanos(1));
@@ -409,7 +418,7 @@ impl Shape {
     /// sockets hears the texts and the other the ids alone.
     fn reads(&self, messages: u64) -> [Vec<Vec<u8>>; 2] {
         let mut next = [0_u64; SENDERS as usize];
-        let counts = share(messages, SENDERS);
+        let counts = Turns::new(SENDERS).share(messages);
         let mut order = Vec::new();
         while (order.len() as u64) < messages {
             for sender in 0..SENDERS as usize {
@@ -477,9 +486,9 @@ fn receive_all(
     let copies = messages * 8;
     let dialect = (shape.dialect)();
     let seats = (0..8).map(|socket| SocketId { socket, node: 0 }).collect();
-    let counts = share(messages, SENDERS);
+    let counts = Turns::new(SENDERS).share(messages);
     let correlates = dialect.correlates();
-    let mut recorder = Recorder::new(seats, 1, &counts, FanOut::All, correlates, sent);
+    let mut recorder = Recorder::new(seats, 1, &counts, &everybody(SENDERS), correlates, sent);
     let mut scanner = Scanner::new(&dialect, &shape.text(), RUN);
     let mut decoders: Vec<_> = (0..8).map(|_| Decoder::new(1 << 20)).collect();
     let mut pool = BufferPool::new(16, 512);

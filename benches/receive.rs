@@ -26,11 +26,13 @@ use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
 use fanstorm::engine::worker::{TrialPlan, Worker};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
-use fanstorm::measure::recorder::{Recorder, SocketId};
+use fanstorm::measure::recorder::Recorder;
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::wait::WaitMode;
+use fanstorm::population::audience::Audience;
 use fanstorm::population::fan_out::FanOut;
+use fanstorm::population::sockets::{Population, SocketId};
 use fanstorm::units::Nanos;
 use fanstorm::wire::decoder::{BufferPool, Decoder, FrameCounts, Item};
 use fanstorm::wire::upgrade;
@@ -207,7 +209,9 @@ impl Account {
     fn new(shape: Shape) -> Rc<RefCell<Self>> {
         let text = TextShape::new(PAYLOAD).expect("long enough");
         let counts = [shape.frames as u32];
-        let recorder = Recorder::new(seats(shape), 1, &counts, FanOut::All, false, sent(shape));
+        let population = Population::new(1, 0, 1, shape.sockets).expect("few");
+        let audience = Audience::new(population, FanOut::All);
+        let recorder = Recorder::new(seats(shape), 1, &counts, &audience, false, sent(shape));
         let scanner = Scanner::new(&Dialect::raw(), &text, RUN);
         Rc::new(RefCell::new(Self { scanner, recorder }))
     }

@@ -27,10 +27,11 @@ use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
 use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
-use fanstorm::measure::recorder::SocketId;
-use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::measure::sent::SentTimes;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
+use fanstorm::population::sockets::SocketId;
+use fanstorm::population::turns::Turns;
 use fanstorm::units::Nanos;
 use futures_util::SinkExt as _;
 use rustix::net::SendFlags;
@@ -200,7 +201,7 @@ fn worker(shape: Shape, sink: &Sink) -> Nanos {
     let rng = fastrand::Rng::with_seed(1);
     let mut worker = Worker::new(&plan, uring(shape), Monotonic, &seats(shape), rng);
     assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
-    let counts: Arc<[u32]> = share(shape.messages, shape.sockets).into();
+    let counts: Arc<[u32]> = Turns::new(shape.sockets).share(shape.messages).into();
     let sent = Arc::new(SentTimes::new(&counts));
     let row = TrialPlan { run: RUN, text: text(), counts, lay_all: true, sent, schedule: None };
     let tally = worker

@@ -32,11 +32,11 @@ use fanstorm::engine::ring::{
 };
 use fanstorm::engine::worker::{TrialPlan, Worker};
 use fanstorm::host::clock::{Clock, Monotonic};
-use fanstorm::measure::recorder::SocketId;
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::tally::Tally;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::wait::WaitMode;
+use fanstorm::population::sockets::SocketId;
 use fanstorm::units::Nanos;
 use figures::Figures;
 

@@ -11,7 +11,7 @@ use fanstorm::load::schedule::{InterArrival, Shape, Timetable};
 use fanstorm::measure::correlate::Correlator;
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::recorder::{Copies, MessageTimes, Recorder, Records};
-use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::measure::sent::SentTimes;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::units::Nanos;
@@ -26,15 +26,15 @@ fn plan(spec: Spec, nodes: u16, cores: usize) -> Plan {
 
 /// What every worker of the plan records into.
 fn recorders(plan: &Plan) -> Vec<Recorder> {
-    let counts = share(MESSAGES, plan.push_sockets);
+    let counts = plan.population().turns().share(MESSAGES);
     let sent = Arc::new(SentTimes::new(&counts));
     let recorder = |seats| {
         let (nodes, correlates) = (plan.nodes.len(), plan.dialect.correlates());
         let sent = Arc::clone(&sent);
-        let mut recorder = Recorder::new(seats, nodes, &counts, plan.fan_out, correlates, sent);
+        let mut recorder = Recorder::new(seats, nodes, &counts, &plan.audience, correlates, sent);
         if let Some(schedule) = plan.shape.schedule(MESSAGES) {
             let warms_up = plan.warmup > Nanos::ZERO;
-            recorder.follow(Timetable::new(schedule, plan.push_sockets), warms_up);
+            recorder.follow(Timetable::new(schedule, plan.population().push_sockets()), warms_up);
         }
         recorder
     };

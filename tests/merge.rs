@@ -20,11 +20,13 @@ use fanstorm::measure::outcome::{
     Class, CoreUse, Delivery, Ending, Opcodes, TrialOutcome, Untaught,
 };
 use fanstorm::measure::percentile::Percentile;
-use fanstorm::measure::recorder::{Recorder, SocketId};
-use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::measure::recorder::Recorder;
+use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::tally::{Row, Tally};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
+use fanstorm::population::sockets::SocketId;
+use fanstorm::population::turns::Turns;
 use fanstorm::units::Nanos;
 use proptest::prelude::*;
 
@@ -59,7 +61,7 @@ struct Arrival {
 impl Arrival {
     /// Whether it carries the message's text and not its id alone.
     fn has_text(&self, case: &Case, plan: &Plan) -> bool {
-        !case.by_id || self.seat.node as usize == plan.push_node
+        !case.by_id || self.seat.node as usize == plan.push_node()
     }
 }
 
@@ -105,7 +107,7 @@ impl Case {
     }
 
     fn unsent(&self) -> SentTimes {
-        SentTimes::new(&share(self.messages, self.push_sockets))
+        SentTimes::new(&Turns::new(self.push_sockets).share(self.messages))
     }
 
     fn place(&self, message: u64) -> (usize, u32) {
@@ -158,13 +160,13 @@ impl Case {
         sent: &Arc<SentTimes>,
         arrivals: &[Arrival],
     ) -> Tally {
-        let counts = share(self.messages, self.push_sockets);
+        let counts = Turns::new(self.push_sockets).share(self.messages);
         let local = |socket: u32| seats.iter().position(|seat| seat.socket == socket);
         let mut recorder = Recorder::new(
             seats.clone(),
             plan.nodes.len(),
             &counts,
-            plan.fan_out,
+            &plan.audience,
             plan.dialect.correlates(),
             Arc::clone(sent),
         );

@@ -28,7 +28,7 @@ use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProg
 use fanstorm::host::clock::{Clock, Monotonic};
 use fanstorm::load::schedule::{InterArrival, Shape};
 use fanstorm::measure::interval::IntervalSink;
-use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::series::Collector;
 use fanstorm::plan::Plan;
 use fanstorm::plan::backend::Engine;
@@ -161,7 +161,7 @@ fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R, port: IntervalSink) -> u6
     assert_eq!(worker.connect(&mut Patient).unwrap(), []);
     let text = TextShape::new(plan.payload_bytes).unwrap();
     assert!(worker.probe(&text, 1, &mut Watcher::new()).unwrap().is_empty());
-    let counts: Arc<[u32]> = share(MESSAGES, plan.push_sockets).into();
+    let counts: Arc<[u32]> = plan.population().turns().share(MESSAGES).into();
     let row = TrialPlan {
         run: 2,
         lay_all: plan.lays_all(MESSAGES, &text),
@@ -178,7 +178,7 @@ fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R, port: IntervalSink) -> u6
         Monotonic.now()
     };
     let tally = worker.row(&row, ready, &mut watcher).unwrap();
-    assert_eq!(tally.recorder.counts.delivered, plan.expected_copies(MESSAGES));
+    assert_eq!(tally.recorder.counts.delivered, plan.audience.expected(MESSAGES));
     watcher.at_last_copy.expect("the row was complete") - at_start
 }
 

@@ -17,11 +17,12 @@ use fanstorm::measure::late::LateLog;
 use fanstorm::measure::outcome::{
     Caveat, Class, CoreUse, Ending, LostSocket, Opcodes, Outcome, TrialOutcome, Trust,
 };
-use fanstorm::measure::recorder::{Recorder, SocketId};
-use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::measure::recorder::Recorder;
+use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::tally::{Row, Tally};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
+use fanstorm::population::sockets::SocketId;
 use fanstorm::report::document::trial::Run;
 use fanstorm::report::text::Text;
 use fanstorm::report::{Invocation, document::Document, json};
@@ -57,7 +58,7 @@ type Fates = [u64; 4];
 /// A row through the real recorders and the real merge, every copy's fate drawn at random.
 fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> TrialOutcome {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let counts = share(messages, plan.push_sockets);
+    let counts = plan.population().turns().share(messages);
     let sent = Arc::new(SentTimes::new(&counts));
     for (sender, &count) in counts.iter().enumerate() {
         sent.stamp(sender, 0, count, Nanos(1_000));
@@ -66,7 +67,7 @@ fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> TrialOutcome {
     let tally = |worker| {
         let (nodes, sent) = (plan.nodes.len(), Arc::clone(&sent));
         let seats = seats(plan, worker);
-        let mut recorder = Recorder::new(seats, nodes, &counts, plan.fan_out, false, sent);
+        let mut recorder = Recorder::new(seats, nodes, &counts, &plan.audience, false, sent);
         deliver(&mut recorder, &counts, fates, &mut rng);
         let sent = counts.iter().skip(worker).step_by(workers).map(|&n| u64::from(n)).sum();
         let rest = Rest { began: Nanos(1_000), sent: Sent { warmup: 0, measured: sent } };
@@ -93,7 +94,7 @@ fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> TrialOutcome {
 
 /// A worker's share of the sockets: push sockets first, receive sockets node by node in turn.
 fn seats(plan: &Plan, worker: usize) -> Vec<SocketId> {
-    let (senders, nodes) = (plan.push_sockets, plan.nodes.len() as u32);
+    let (senders, nodes) = (plan.population().push_sockets(), plan.nodes.len() as u32);
     let node = |socket: u32| socket.checked_sub(senders).map_or(0, |receiver| receiver % nodes);
     let mine = (0..plan.sockets() as u32).skip(worker).step_by(plan.cores.len());
     mine.map(|socket| SocketId { socket, node: node(socket) }).collect()

@@ -18,11 +18,12 @@ use fanstorm::host::clock::Clock;
 use fanstorm::load::schedule::{InterArrival, Shape};
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::outcome::{Class, Ending, TrialOutcome};
-use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::tally::Row;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::wait::WaitMode;
+use fanstorm::population::turns::Turns;
 use fanstorm::units::{Nanos, Rate};
 
 const PUSH: u32 = 3;
@@ -118,7 +119,7 @@ impl<'a> Fixture<'a> {
     fn row_with_times(&mut self, dials: FaultKnobs) -> (TrialOutcome, Deeds, Vec<Option<u64>>) {
         let before = self.worker.ring().deeds();
         self.worker.ring().dial(dials);
-        let counts: Arc<[u32]> = share(MESSAGES, PUSH).into();
+        let counts: Arc<[u32]> = Turns::new(PUSH).share(MESSAGES).into();
         let sent = Arc::new(SentTimes::new(&counts));
         let row = TrialPlan {
             run: 8,
@@ -504,7 +505,7 @@ impl Control for CalledOff {
 fn a_row_that_is_called_off_while_it_is_laid_out_sends_nothing() {
     let plan = plan(u64::MAX);
     let Fixture { mut worker, clock, text, .. } = Fixture::ready(&plan, FaultKnobs::default(), 952);
-    let counts: Arc<[u32]> = share(MESSAGES, PUSH).into();
+    let counts: Arc<[u32]> = Turns::new(PUSH).share(MESSAGES).into();
     let sent = Arc::new(SentTimes::new(&counts));
     let row = TrialPlan {
         run: 8,

@@ -18,11 +18,12 @@ use fanstorm::load::schedule::{InterArrival, Shape};
 use fanstorm::measure::late::Past;
 use fanstorm::measure::latencies::histogram;
 use fanstorm::measure::outcome::{Class, Ending, Interval, TrialOutcome};
-use fanstorm::measure::sent::{SentTimes, share};
+use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::series::Collector;
 use fanstorm::measure::tally::Row;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
+use fanstorm::population::turns::Turns;
 use fanstorm::units::{Nanos, Rate};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
@@ -105,7 +106,7 @@ fn ready<'a>(plan: &'a Plan, seed: u64) -> (Worker<'a, FakeRing, SimulatedClock>
 fn row(plan: &Plan, dials: FaultKnobs, seed: u64) -> (TrialOutcome, Vec<(Nanos, u64)>) {
     let (mut worker, clock) = ready(plan, seed);
     worker.ring().dial(dials);
-    let counts: Arc<[u32]> = share(MESSAGES, PUSH).into();
+    let counts: Arc<[u32]> = Turns::new(PUSH).share(MESSAGES).into();
     let sent = Arc::new(SentTimes::new(&counts));
     let schedule = plan.shape.schedule(MESSAGES);
     let (mut collector, mut ports) = Collector::new(plan, schedule.clone(), 1, LENGTH);
@@ -124,7 +125,13 @@ fn row(plan: &Plan, dials: FaultKnobs, seed: u64) -> (TrialOutcome, Vec<(Nanos, 
     fleet.watch = fleet.watch.not_before(start.plus(schedule.map_or(Nanos::ZERO, |s| s.last())));
     let tally = worker.row(&row, || start, &mut fleet).unwrap();
     let row = Row { plan, messages: MESSAGES, sent: &sent, ending: fleet.ending.unwrap() };
-    let run = row.merge_with(vec![tally], fleet.collector.take().unwrap(), &mut Past::default()).0;
+    let run = row
+        .merge_with(
+            vec![tally],
+            fleet.collector.take().unwrap(),
+            &mut Past::new(plan.audience.clone()),
+        )
+        .0;
     (run, fleet.copies.into_iter().map(|(at, copies)| (at.since(start), copies)).collect())
 }
 

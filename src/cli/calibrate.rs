@@ -85,7 +85,7 @@ fn against_relays(
     let config = ClusterConfig {
         nodes,
         relay: true,
-        audience: audience(plan.fan_out),
+        audience: audience(plan.audience.fan_out()),
         cpus,
         seed: plan.seed,
         clients: Some(plan.sockets()),
@@ -96,7 +96,7 @@ fn against_relays(
     let urls: Vec<NodeUrl> =
         cluster.node_urls().iter().map(|url| url.parse()).collect::<Result<_, _>>()?;
     let addresses = |_: &str, _: u16| Err(io::Error::other("relays have addresses, not names"));
-    let push_node = PushNode::Index(plan.push_node);
+    let push_node = PushNode::Index(plan.push_node());
     let targets = Targets::new(&urls, &push_node, &addresses, &mut Vec::new())?;
     let plan = plan.against(targets).from_ports(LocalPorts::read())?;
     Ok(engine::run(&plan, surroundings, stop, &mut view.calibrating())?)

@@ -22,10 +22,10 @@ pub fn of(plan: &Plan, embedded: bool, wish: BackendChoice) -> PlanRequirements 
         place,
         // Those of an embedded cluster are free ones of its own choice.
         node_ports: if place == Place::Loopback { ports.collect() } else { Vec::new() },
-        source_addresses: plan.sources_to(plan.push_node).map_or(1, SourceIps::count),
-        push_sockets: plan.push_sockets.into(),
+        source_addresses: plan.sources_to(plan.push_node()).map_or(1, SourceIps::count),
+        push_sockets: plan.population().push_sockets().into(),
         messages: plan.messages.iter().copied().max().unwrap_or(0),
-        copies_per_message: plan.expected_copies(1),
+        copies_per_message: plan.audience.copies_of(0),
         copy_bytes: copy_bytes(plan),
         rate_per_s: plan.shape.rate().map(|rate| rate.as_f64()),
         window: window(plan),
@@ -45,7 +45,7 @@ fn place(plan: &Plan, embedded: bool) -> Place {
 }
 
 fn limits(plan: &Plan, embedded: bool) -> limits::ResourceDemand {
-    let busiest = plan.push_node;
+    let busiest = plan.push_node();
     // Nodes listen to each other, one connection in each direction.
     let connections = plan.sockets_to(busiest) + 2 * plan.nodes.len() as u64;
     limits::ResourceDemand {
@@ -78,7 +78,9 @@ fn copy_bytes(plan: &Plan) -> u64 {
 
 fn window(plan: &Plan) -> Option<u64> {
     match plan.shape {
-        Shape::Window { in_flight } => Some(u64::from(in_flight) * u64::from(plan.push_sockets)),
+        Shape::Window { in_flight } => {
+            Some(u64::from(in_flight) * u64::from(plan.population().push_sockets()))
+        }
         Shape::Burst | Shape::Rate { .. } => None,
     }
 }
@@ -86,7 +88,7 @@ fn window(plan: &Plan) -> Option<u64> {
 fn connects_at_once(plan: &Plan) -> u64 {
     let workers = plan.workers();
     let under_way = workers.saturating_mul(under_way_max(workers)) as u64;
-    under_way.min(plan.sockets_to(plan.push_node))
+    under_way.min(plan.sockets_to(plan.push_node()))
 }
 
 const fn uring_wish(wish: BackendChoice) -> UringDemand {

@@ -31,12 +31,12 @@ use crate::host::facts::{HostCounters, WORKER_THREADS};
 use crate::measure::connecting::{Connecting, Failure};
 use crate::measure::late::Past;
 use crate::measure::outcome::{Ending, Outcome, TrialOutcome};
-use crate::measure::recorder::SocketId;
-use crate::measure::sent::{SentTimes, share};
+use crate::measure::sent::SentTimes;
 use crate::measure::series::{Collector, INTERVAL};
 use crate::measure::tally::{Row, Tally};
 use crate::plan::Plan;
 use crate::plan::backend::Engine;
+use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 use crate::verdict;
 
@@ -76,7 +76,7 @@ pub fn run(
         let board = &board;
         let _end = EndAll(board);
         let hears = |seats: &Vec<SocketId>| {
-            seats.iter().filter(|seat| seat.node as usize == plan.push_node).count()
+            seats.iter().filter(|seat| seat.node as usize == plan.push_node()).count()
         };
         let hearing = slices.iter().map(hears).collect();
         Coordinator {
@@ -89,7 +89,7 @@ pub fn run(
             reports,
             hearing,
             connecting: Connecting::default(),
-            past: Past::default(),
+            past: Past::new(plan.audience.clone()),
         }
         .drive()
     })
@@ -241,7 +241,7 @@ impl Coordinator<'_> {
         // cluster may replay an earlier one's from its database.
         let nonce = fastrand::Rng::new().u32(..);
         self.probe(&text, nonce)?;
-        self.past = Past::of_probe(self.plan.fan_out, nonce, Monotonic.now());
+        self.past = Past::of_probe(self.plan.audience.clone(), nonce, Monotonic.now());
         self.rows(&text, nonce)
     }
 
@@ -309,7 +309,7 @@ impl Coordinator<'_> {
     fn enough(&mut self, failures: &[Vec<Failure>]) -> Result<(), EngineError> {
         self.connecting.lose(self.plan, &failures.concat());
         for (worker, failures) in failures.iter().enumerate() {
-            let hears = |failure: &&Failure| failure.seat.node as usize == self.plan.push_node;
+            let hears = |failure: &&Failure| failure.seat.node as usize == self.plan.push_node();
             self.hearing[worker] -= failures.iter().filter(hears).count();
         }
         min_connected::reached(self.plan, &self.connecting, &self.hearing)
@@ -322,7 +322,7 @@ impl Coordinator<'_> {
         run: u32,
         is_last: bool,
     ) -> Result<TrialOutcome, EngineError> {
-        let counts: Arc<[u32]> = share(messages, self.plan.push_sockets).into();
+        let counts: Arc<[u32]> = self.plan.population().turns().share(messages).into();
         let sent = Arc::new(SentTimes::new(&counts));
         let schedule = self.plan.shape.schedule(messages);
         let plan = TrialPlan {
@@ -336,7 +336,7 @@ impl Coordinator<'_> {
         self.board.reset();
         let workers = self.commands.len();
         let (collector, ports) = Collector::new(self.plan, schedule.clone(), workers, INTERVAL);
-        let mut collector = collector.without(self.connecting.failed());
+        let mut collector = collector.of(self.connecting.there(self.plan));
         for (worker, port) in self.commands.iter().zip(ports) {
             // As in `tell`.
             let _ = worker.send(Command::Prepare(plan.clone(), port));
@@ -399,7 +399,7 @@ impl Coordinator<'_> {
         collector: &mut Collector,
         host_before: &mut HostCounters,
     ) -> Result<(Vec<Tally>, Ending), EngineError> {
-        let total = self.plan.expected_copies_without(messages, self.connecting.failed());
+        let total = self.connecting.there(self.plan).expected(messages);
         let mut warming = self.plan.warmup > Nanos::ZERO;
         let mut drain =
             DrainWatch::new(self.plan.drain, Monotonic.now()).not_before(last_due).last(is_last);

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use crate::engine::orders::Probed;
 use crate::engine::{DeafNode, EngineError, NodeFailure};
 use crate::measure::connecting::{Connecting, FailedSockets};
-use crate::measure::recorder::SocketId;
 use crate::plan::Plan;
 use crate::plan::connect_options::MinConnected;
 use crate::population::fan_out::FanOut;
+use crate::population::sockets::SocketId;
 use crate::units::Count;
 
 /// `hearing` are the sockets of each worker that hear the text of every message.
@@ -61,7 +61,7 @@ pub(super) fn heard(plan: &Plan, answers: &[Probed]) -> Result<(), EngineError> 
     let unseen = answers.iter().flat_map(|probed| &probed.unseen);
     unseen.for_each(|&seat| seats.entry(seat.node).or_default().push(seat));
     if answers.iter().any(|probed| probed.hears_itself) {
-        let node = plan.nodes[plan.push_node].url.clone();
+        let node = plan.nodes[plan.push_node()].url.clone();
         return Err(EngineError::HearsItself { node, nobody_else: !seats.is_empty() });
     }
     if seats.is_empty() {
@@ -71,12 +71,12 @@ pub(super) fn heard(plan: &Plan, answers: &[Probed]) -> Result<(), EngineError> 
         let mut heard = answers.iter().filter_map(|probed| probed.heard.as_ref());
         heard.find(|(seat, _)| seat.node == node).map(|(_, said)| said.clone())
     };
-    let all = plan.fan_out == FanOut::All;
+    let all = plan.audience.fan_out() == FanOut::All;
     let node = |(node, unseen): (u32, Vec<SocketId>)| DeafNode {
         url: plan.nodes[node as usize].url.clone(),
         unseen: unseen.len() as u64,
         sockets: plan.sockets_to(node as usize),
-        is_push_node: node as usize == plan.push_node,
+        is_push_node: node as usize == plan.push_node(),
         only_the_sender: all && unseen.iter().all(|seat| seat.socket == 0),
         heard: said(node),
     };

@@ -8,8 +8,8 @@ use super::worker::{Reconnected, TrialPlan};
 use crate::dialect::text::TextShape;
 use crate::measure::connecting::{ConnectRecord, Failure};
 use crate::measure::interval::IntervalSink;
-use crate::measure::recorder::SocketId;
 use crate::measure::tally::Tally;
+use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 
 /// What a worker is told.

@@ -2,27 +2,23 @@
 //!
 //! Belongs here: a pure function of the plan. Does not: threads (`fleet`).
 
-use crate::measure::recorder::SocketId;
 use crate::plan::Plan;
+use crate::population::sockets::{Role, SocketId};
 
 /// Which sockets each worker holds.
 ///
 /// Push sockets first, evenly: they carry the sends. Where the cluster passes on ids in place of
 /// text, every worker needs a socket that hears the text, so that it can attribute copies by itself:
 /// push sockets and receive sockets of the push node are such. The rest goes where the fewest are.
-///
-/// Sockets are numbered over the run: push sockets first, then receive sockets, node by node in turn.
 pub fn spread(plan: &Plan) -> Vec<Vec<SocketId>> {
     let workers = plan.workers();
     let mut slices: Vec<Vec<SocketId>> = vec![Vec::new(); workers];
-    for socket in 0..plan.push_sockets {
-        slices[socket as usize % workers].push(SocketId { socket, node: plan.push_node as u32 });
+    for seat in plan.population().of_role(Role::Push) {
+        slices[seat.socket as usize % workers].push(seat);
     }
-    let nodes = plan.nodes.len() as u32;
-    let receiver = |i: u32| SocketId { socket: plan.push_sockets + i, node: i % nodes };
-    let receivers = (0..nodes * plan.receivers_per_node).map(receiver);
+    let receivers = plan.population().of_role(Role::Receive);
     let (hearing, others): (Vec<_>, Vec<_>) =
-        receivers.partition(|seat| seat.node as usize == plan.push_node);
+        receivers.partition(|seat| seat.node == plan.population().push_node());
     for seat in hearing.into_iter().chain(others) {
         let least = slices.iter_mut().min_by_key(|slice| slice.len());
         least.expect("at least one worker").push(seat);
@@ -39,11 +35,11 @@ mod tests {
 
     fn plan(nodes: usize, push_sockets: u32, receivers_per_node: u32, workers: usize) -> Plan {
         let ports: Vec<_> = (0..nodes).map(|i| 9000 + i as u16).collect();
-        let plan = fixture::plan(&ports, |spec| {
+        let plan = fixture::plan_pushing_to(nodes / 2, &ports, |spec| {
             spec.push_sockets = push_sockets;
             spec.receivers_per_node = Some(receivers_per_node);
         });
-        Plan { push_node: nodes / 2, cores: (0..workers).collect(), ..plan }
+        Plan { cores: (0..workers).collect(), ..plan }
     }
 
     proptest! {
@@ -62,7 +58,7 @@ mod tests {
             let all: Vec<_> = (0..plan.sockets() as u32).collect();
             prop_assert_eq!(sockets, all);
             for slice in &slices {
-                prop_assert!(slice.iter().any(|seat| seat.node as usize == plan.push_node));
+                prop_assert!(slice.iter().any(|seat| seat.node as usize == plan.push_node()));
                 let pushing = slice.iter().filter(|seat| seat.socket < push).count();
                 prop_assert!(pushing.abs_diff(push as usize / workers) <= 1, "pushes are even");
                 let first = &slice[..pushing];

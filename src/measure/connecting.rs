@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::latencies::Latencies;
-use super::recorder::SocketId;
 use crate::plan::Plan;
+use crate::population::audience::Audience;
+use crate::population::sockets::{Role, SocketId};
 use crate::units::Nanos;
 
 /// A socket that could not be made ready.
@@ -66,6 +67,8 @@ pub struct Connecting {
     pub push_failed: u64,
     /// The sockets that are not there, by node, phase and reason.
     pub failures: Vec<FailedSockets>,
+    /// The same by number.
+    pub left_out: Vec<u32>,
 }
 
 impl Connecting {
@@ -90,7 +93,9 @@ impl Connecting {
 
     /// Further sockets are not there.
     pub fn lose(&mut self, plan: &Plan, failures: &[Failure]) {
-        let pushing = failures.iter().filter(|failure| failure.seat.socket < plan.push_sockets);
+        let pushing = failures
+            .iter()
+            .filter(|failure| plan.population().role(failure.seat.socket) == Role::Push);
         self.push_failed += pushing.count() as u64;
         let mut counts: BTreeMap<(usize, &'static str, &str), u64> = BTreeMap::new();
         for known in &self.failures {
@@ -104,7 +109,13 @@ impl Connecting {
         };
         let all: Vec<_> = counts.into_iter().map(failed).collect();
         self.failures = all;
+        self.left_out.extend(failures.iter().map(|failure| failure.seat.socket));
         self.connected -= failures.len() as u64;
+    }
+
+    /// The audience of the plan without the sockets that are not there.
+    pub fn there(&self, plan: &Plan) -> Audience {
+        plan.audience.without(self.left_out.iter().copied())
     }
 
     /// Sockets that are not there.

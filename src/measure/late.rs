@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use super::correlate::Key;
 use super::ledger::{Classification, Ledger};
-use super::recorder::{Recorder, SocketId};
+use super::recorder::Recorder;
 use super::sent::SentTimes;
-use crate::population::fan_out::FanOut;
+use crate::population::audience::{Audience, Hearing};
+use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 
 /// Room in a worker's log beyond the copies that its earlier trials missed: for what comes twice.
@@ -116,9 +117,9 @@ struct Trial {
 }
 
 /// The trials that are over, the probe first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Past {
-    fan_out: FanOut,
+    audience: Audience,
     trials: Vec<Trial>,
     /// Late copies without a place in any account: there was no room to write them down, or their trial
     /// has no such message.
@@ -126,9 +127,14 @@ pub struct Past {
 }
 
 impl Past {
+    /// No probe and no trial so far.
+    pub const fn new(audience: Audience) -> Self {
+        Self { audience, trials: Vec::new(), unplaced: 0 }
+    }
+
     /// A probe that was marked `run` and has `ended`, and no trial so far.
-    pub fn of_probe(fan_out: FanOut, run: u32, ended: Nanos) -> Self {
-        Self { fan_out, trials: vec![Trial::new(run, ended, None)], unplaced: 0 }
+    pub fn of_probe(audience: Audience, run: u32, ended: Nanos) -> Self {
+        Self { trials: vec![Trial::new(run, ended, None)], ..Self::new(audience) }
     }
 
     /// What came of trial `run` when it was over.
@@ -204,7 +210,7 @@ impl Past {
             Some(open.1.arrive(local as usize, sender.into(), sequence as u32))
         };
         let late = &mut trial.late;
-        if !self.fan_out.must_hear(socket, sender.into()) {
+        if self.audience.hears(socket, sender.into()) == Hearing::MustNot {
             late.misdelivered += 1;
         } else if let Some(Classification::InOrder | Classification::OutOfOrder { .. }) =
             trial.open.iter_mut().find_map(missed)
@@ -254,6 +260,8 @@ impl Trial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::population::fan_out::FanOut;
+    use crate::population::sockets::Population;
 
     const RUN: u32 = 7;
 
@@ -261,14 +269,18 @@ mod tests {
     fn past() -> Past {
         let sent = Arc::new(SentTimes::new(&[3]));
         sent.stamp(0, 0, 3, Nanos(1));
-        let mut recorder = Recorder::new(seats(), 2, &[3], FanOut::All, true, sent);
+        let mut recorder = Recorder::new(seats(), 2, &[3], &audience(), true, sent);
         for (local, sequence) in [(0, 0), (0, 1), (0, 2), (1, 0), (1, 2)] {
             recorder.copy(local, 0, sequence, Some(id(sequence)), Nanos(5));
         }
         assert_eq!(recorder.missing(), 1);
-        let mut past = Past::of_probe(FanOut::All, RUN - 1, Nanos(2));
+        let mut past = Past::of_probe(audience(), RUN - 1, Nanos(2));
         past.keep(RUN, Nanos(10), vec![recorder]);
         past
+    }
+
+    fn audience() -> Audience {
+        Audience::new(Population::new(2, 0, 1, 1).unwrap(), FanOut::All)
     }
 
     fn id(sequence: u64) -> Key {

@@ -9,6 +9,9 @@
 //! gap is filled. All bitmaps are laid out before the clock starts, in zeroed memory that the kernel
 //! backs only where it is touched, so that an ordered run pays nothing for them.
 
+use crate::population::audience::{Audience, Hearing};
+use crate::population::sockets::SocketId;
+
 /// What one arrival was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Classification {
@@ -49,27 +52,24 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger for `sockets` sockets that each expect `counts[k]` messages of sender `k`, where
-    /// `hears(socket, sender)` says so; on other streams nothing may come.
-    pub fn new(sockets: usize, counts: &[u32], hears: impl Fn(usize, usize) -> bool) -> Self {
+    /// A ledger for sockets that hear of sender `k` what the audience says, `counts[k]` messages.
+    pub fn new(audience: &Audience, seats: &[SocketId], counts: &[u32]) -> Self {
         let words = counts.iter().max().map_or(0, |&count| count.div_ceil(64) as usize);
-        let streams = (0..sockets)
-            .flat_map(|socket| (0..counts.len()).map(move |sender| (socket, sender)))
-            .map(|(socket, sender)| {
-                let start = if hears(socket, sender) { 0 } else { UNHEARD };
-                Stream { floor: start, next: start }
-            })
-            .collect::<Vec<_>>();
+        let stream = |socket, sender: usize| {
+            let start = match audience.hears(socket, sender as u32) {
+                Hearing::Must => 0,
+                // Nothing is missing: as if all had come.
+                Hearing::May => counts[sender],
+                Hearing::MustNot => UNHEARD,
+            };
+            Stream { floor: start, next: start }
+        };
+        let streams: Vec<_> = seats
+            .iter()
+            .flat_map(|seat| (0..counts.len()).map(|sender| stream(seat.socket, sender)))
+            .collect();
         let bitmaps = vec![0; streams.len() * words];
         Self { streams, bitmaps, counts: counts.to_vec(), words }
-    }
-
-    /// Nothing is expected of a socket any more: as if it had everything.
-    pub fn leave_out(&mut self, socket: usize) {
-        let streams = socket * self.counts.len()..(socket + 1) * self.counts.len();
-        for (stream, &count) in self.streams[streams].iter_mut().zip(&self.counts) {
-            (stream.floor, stream.next) = (count, count);
-        }
     }
 
     /// Bytes that the ledger takes at most.
@@ -135,9 +135,9 @@ impl Ledger {
         arrival
     }
 
-    /// Number of senders.
-    pub fn senders(&self) -> usize {
-        self.counts.len()
+    /// The senders of which a socket has a stream, ascending.
+    pub fn heard(&self, _socket: usize) -> impl Iterator<Item = usize> + use<> {
+        0..self.counts.len()
     }
 
     /// Whether a copy of this number has come (or was never expected).
@@ -176,6 +176,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::population::fan_out::FanOut;
+    use crate::population::sockets::Population;
+
+    /// The first sockets of a run in which each hears every sender.
+    fn ledger_of(sockets: u32, counts: &[u32]) -> Ledger {
+        let population = Population::new(1, 0, counts.len() as u32, sockets).unwrap();
+        let seats: Vec<_> = (0..sockets).map(|socket| population.id(socket)).collect();
+        Ledger::new(&Audience::new(population, FanOut::All), &seats, counts)
+    }
 
     /// The obviously correct ledger of one stream.
     #[derive(Default)]
@@ -201,7 +210,7 @@ mod tests {
             count in 1_u32..300,
             arrivals in prop::collection::vec((0_usize..2, 0_usize..2, any::<u32>()), 0..900),
         ) {
-            let mut ledger = Ledger::new(2, &[count, count], |_, _| true);
+            let mut ledger = ledger_of(2, &[count, count]);
             let mut naive: [[Naive; 2]; 2] = Default::default();
             for (socket, sender, raw) in arrivals {
                 let sequence = raw % count;
@@ -224,7 +233,7 @@ mod tests {
         fn any_shuffle_of_a_whole_run_ends_with_nothing_missing(
             order in Just((0..700_u32).collect::<Vec<_>>()).prop_shuffle(),
         ) {
-            let mut ledger = Ledger::new(1, &[700], |_, _| true);
+            let mut ledger = ledger_of(1, &[700]);
             for &sequence in &order {
                 prop_assert_ne!(ledger.arrive(0, 0, sequence), Classification::Duplicate);
             }
@@ -235,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_stream_returns_to_the_ordered_path_when_its_gap_is_filled() {
-        let mut ledger = Ledger::new(1, &[10], |_, _| true);
+        let mut ledger = ledger_of(1, &[10]);
         assert_eq!(ledger.arrive(0, 0, 1), Classification::InOrder);
         assert_eq!(ledger.arrive(0, 0, 0), Classification::OutOfOrder { behind: 1 });
         assert_eq!(ledger.streams[0].floor, ledger.streams[0].next);
@@ -248,7 +257,7 @@ mod tests {
         fn copies_noted_at_once_are_as_copies_noted_one_by_one(
             arrivals in prop::collection::vec((0_u32..40, 1_u32..9), 0..60),
         ) {
-            let (mut at_once, mut singly) = (Ledger::new(1, &[48], |_, _| true), Ledger::new(1, &[48], |_, _| true));
+            let (mut at_once, mut singly) = (ledger_of(1, &[48]), ledger_of(1, &[48]));
             for (first, many) in arrivals {
                 let in_order = at_once.arrive_in_order(0, 0, first, many);
                 let each: Vec<_> = (first..first + many).map(|n| singly.arrive(0, 0, n)).collect();
@@ -265,7 +274,11 @@ mod tests {
 
     #[test]
     fn a_copy_on_a_stream_that_must_not_be_there_is_misdelivered_each_time() {
-        let mut ledger = Ledger::new(2, &[4, 4], |socket, sender| socket == sender);
+        let mut ledger = {
+            let population = Population::new(1, 0, 2, 0).unwrap();
+            let own = Audience::new(population, FanOut::Own);
+            Ledger::new(&own, &[population.id(0), population.id(1)], &[4, 4])
+        };
         for sequence in [3, 0, 1, 0, 3] {
             assert_eq!(ledger.arrive(0, 1, sequence), Classification::Misdelivered);
         }

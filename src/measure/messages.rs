@@ -9,6 +9,7 @@ use super::recorder::MessageTimes;
 use super::sent::SentTimes;
 use super::series::track;
 use crate::load::schedule::Timetable;
+use crate::population::audience::Audience;
 use crate::units::Nanos;
 
 /// Where to look, and since when messages are measured.
@@ -19,7 +20,8 @@ pub(super) struct Messages<'a> {
     pub(super) times: Vec<&'a [MessageTimes]>,
     pub(super) timetable: Option<&'a Timetable>,
     pub(super) measured_from: Nanos,
-    pub(super) copies_each: u64,
+    /// Who must hear them.
+    pub(super) audience: &'a Audience,
 }
 
 /// Times of a message that was sent.
@@ -40,26 +42,29 @@ pub(super) struct Message {
 pub(super) struct PerMessage {
     pub(super) wait: Latencies,
     pub(super) completion: Latencies,
-    /// None where a message has one copy: there is nothing between its first and its last.
+    /// None where every message has one copy: there is nothing between its first and its last.
     pub(super) spread: Option<Latencies>,
 }
 
 impl Messages<'_> {
     /// Every message that was sent.
     pub(super) fn iter(&self) -> impl Iterator<Item = Message> + '_ {
-        (0..self.sent.len() as u32).filter_map(move |index| self.message(index))
+        (0..self.audience.population().push_sockets()).flat_map(move |sender| {
+            let copies = self.audience.copies_of(sender);
+            let indices = self.sent.of_sender(sender as usize);
+            (0..).zip(indices).filter_map(move |(sequence, index)| {
+                self.message(index, (sender, sequence), copies)
+            })
+        })
     }
 
-    fn message(&self, index: u32) -> Option<Message> {
+    fn message(&self, index: u32, (sender, sequence): (u32, u32), copies: u64) -> Option<Message> {
         let sent = self.sent.sent(index)?;
-        let due = self.timetable.map(|timetable| {
-            let (sender, sequence) = self.sent.message(index);
-            timetable.intended_of(sender, sequence)
-        });
+        let due = self.timetable.map(|timetable| timetable.intended_of(sender as usize, sequence));
         let since = due.unwrap_or(sent);
-        let whole = self.copies(index).map(|all| {
+        let whole = self.whole(index, copies).map(|all| {
             let last = Nanos(all.last_ns);
-            let spread = self.has_spread().then(|| last.since(Nanos(all.first_ns)));
+            let spread = (copies > 1).then(|| last.since(Nanos(all.first_ns)));
             (last, last.since(since), spread)
         });
         Some(Message {
@@ -70,19 +75,20 @@ impl Messages<'_> {
         })
     }
 
-    const fn has_spread(&self) -> bool {
-        self.copies_each > 1
+    fn has_spread(&self) -> bool {
+        let mut senders = 0..self.audience.population().push_sockets();
+        senders.any(|sender| self.audience.copies_of(sender) > 1)
     }
 
-    /// First and last copy over all workers, where every copy came.
-    fn copies(&self, index: u32) -> Option<MessageTimes> {
+    /// First and last of `copies` over all workers, where every copy came.
+    fn whole(&self, index: u32, copies: u64) -> Option<MessageTimes> {
         let times = self.times.iter().map(|times| times[index as usize]);
         let all = times.filter(|t| t.copies > 0).reduce(|a, b| MessageTimes {
             first_ns: a.first_ns.min(b.first_ns),
             last_ns: a.last_ns.max(b.last_ns),
             copies: a.copies + b.copies,
         })?;
-        (u64::from(all.copies) == self.copies_each).then_some(all)
+        (u64::from(all.copies) == copies).then_some(all)
     }
 
     /// The latencies of all messages: measured ones, and those of the warm-up.

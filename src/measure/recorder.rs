@@ -12,7 +12,8 @@ use super::reordering::Reordering;
 use super::sent::SentTimes;
 use crate::load::schedule::Timetable;
 use crate::measure::credits::Answers;
-use crate::population::fan_out::FanOut;
+use crate::population::audience::{Audience, Hearing};
+use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 
 /// When the copies of one message came, as one worker saw it.
@@ -37,15 +38,6 @@ impl MessageTimes {
         self.last_ns = self.last_ns.max(at.0);
         self.copies += 1;
     }
-}
-
-/// A socket as the recorder knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SocketId {
-    /// Number of the socket over the whole run: push sockets first.
-    pub socket: u32,
-    /// Index of its node in the plan.
-    pub node: u32,
 }
 
 /// Counts that are no latency.
@@ -197,8 +189,8 @@ pub struct Recorder {
     pub reordering: Reordering,
     /// When the last copy came.
     pub last_copy: Nanos,
-    /// Sockets of which nothing is expected: see [`Self::leave_out`].
-    pub left_out: u64,
+    /// Sockets that were never connected: nothing is expected of them.
+    pub left_out: Vec<u32>,
     /// The longest latency of a copy that came twice: what [`Records`] do not hold.
     pub straggler: Nanos,
     sent: Arc<SentTimes>,
@@ -210,18 +202,21 @@ impl Recorder {
         seats: Vec<SocketId>,
         nodes: usize,
         senders: &[u32],
-        fan_out: FanOut,
+        audience: &Audience,
         correlates: bool,
         sent: Arc<SentTimes>,
     ) -> Self {
-        let hears =
-            |local: usize, sender: usize| fan_out.must_hear(seats[local].socket, sender as u32);
-        let ledger = Ledger::new(seats.len(), senders, hears);
-        let expected = |local| {
-            let of = |(k, &count): (usize, &u32)| if hears(local, k) { count.into() } else { 0 };
-            senders.iter().enumerate().map(of).sum::<u64>()
+        let ledger = Ledger::new(audience, &seats, senders);
+        let must_hear = |socket: u32, sender| {
+            let hears = audience.hears(socket, sender as u32) == Hearing::Must;
+            if hears { u64::from(senders[sender]) } else { 0 }
         };
-        let expected: Vec<u64> = (0..seats.len()).map(expected).collect();
+        let expected = |(local, seat): (usize, &SocketId)| {
+            ledger.heard(local).map(|sender| must_hear(seat.socket, sender)).sum()
+        };
+        let expected: Vec<u64> = seats.iter().enumerate().map(expected).collect();
+        let sockets = seats.iter().map(|seat| seat.socket);
+        let left_out = sockets.filter(|&socket| audience.is_left_out(socket)).collect();
         // Copies without text come to sockets of other nodes only, but nothing is lost by room for
         // all: memory that is not touched is not there.
         let pending = expected.iter().sum::<u64>() as usize;
@@ -237,7 +232,7 @@ impl Recorder {
             times: vec![MessageTimes::default(); sent.len()],
             counts: Counts::default(),
             last_copy: Nanos::ZERO,
-            left_out: 0,
+            left_out,
             straggler: Nanos::ZERO,
             seats,
             sent,
@@ -247,13 +242,6 @@ impl Recorder {
     /// When the messages were sent.
     pub fn sent_times(&self) -> &Arc<SentTimes> {
         &self.sent
-    }
-
-    /// Local socket `local` was never connected: nothing is expected of it. Before the clock, once.
-    pub fn leave_out(&mut self, local: u32) {
-        self.expected[local as usize] = 0;
-        self.ledger.leave_out(local as usize);
-        self.left_out += 1;
     }
 
     /// Messages are due as `timetable` says, the first of them in a warm-up perhaps: before the
@@ -456,6 +444,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::population::fan_out::FanOut;
+    use crate::population::sockets::Population;
 
     const SENT: [u64; 12] = [10, 10, 10, 11, 11, 20, 20, 20, 20, 30, 0, 0];
 
@@ -468,7 +458,8 @@ mod tests {
             }
         }
         let seats = vec![SocketId { socket: 0, node: 0 }, SocketId { socket: 7, node: 1 }];
-        let mut recorder = Recorder::new(seats, 2, &[12, 12], FanOut::All, false, Arc::new(sent));
+        let audience = Audience::new(Population::new(2, 0, 2, 3).unwrap(), FanOut::All);
+        let mut recorder = Recorder::new(seats, 2, &[12, 12], &audience, false, Arc::new(sent));
         recorder.note_answers();
         recorder
     }

@@ -10,6 +10,7 @@
 //! that is read all the same (no time yet) is reported as corrupt, never as a latency.
 //! Sender after sender, so that no cache line is written by two workers but at the seams.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::units::Nanos;
@@ -20,12 +21,6 @@ pub struct SentTimes {
     /// Index of each sender's first message, and the total.
     starts: Vec<u32>,
     times_ns: Vec<AtomicU64>,
-}
-
-/// Number of messages of each sender when `messages` go round-robin over `senders`.
-pub fn share(messages: u64, senders: u32) -> Vec<u32> {
-    let senders = u64::from(senders);
-    (0..senders).map(|k| ((messages + senders - 1 - k) / senders) as u32).collect()
 }
 
 impl SentTimes {
@@ -45,6 +40,11 @@ impl SentTimes {
     pub fn index(&self, sender: usize, sequence: u64) -> Option<u32> {
         let (&start, &end) = (self.starts.get(sender)?, self.starts.get(sender + 1)?);
         (sequence < u64::from(end - start)).then(|| start + sequence as u32)
+    }
+
+    /// Indices of a sender's messages, in order of sequence.
+    pub fn of_sender(&self, sender: usize) -> Range<u32> {
+        self.starts[sender]..self.starts[sender + 1]
     }
 
     /// Sender and sequence of a message index.
@@ -100,18 +100,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::population::turns::Turns;
 
     proptest! {
         #[test]
-        fn every_message_has_one_place_and_round_robin_is_even(messages in 0_u64..5_000, senders in 1_u32..70) {
-            let counts = share(messages, senders);
-            prop_assert_eq!(counts.iter().map(|&n| u64::from(n)).sum::<u64>(), messages);
-            let sent = SentTimes::new(&counts);
+        fn every_message_has_one_place(messages in 0_u64..5_000, senders in 1_u32..70) {
+            let turns = Turns::new(senders);
+            let sent = SentTimes::new(&turns.share(messages));
             prop_assert_eq!(sent.len() as u64, messages);
             let mut places = vec![false; sent.len()];
             for message in 0..messages {
-                let (sender, sequence) = ((message % u64::from(senders)) as usize, message / u64::from(senders));
+                let (sender, sequence) = turns.of(message);
+                let sender = sender as usize;
                 let index = sent.index(sender, sequence).unwrap();
+                prop_assert!(sent.of_sender(sender).contains(&index));
                 prop_assert!(!std::mem::replace(&mut places[index as usize], true));
                 prop_assert_eq!(sent.message(index), (sender, sequence as u32));
             }

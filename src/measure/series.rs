@@ -19,6 +19,7 @@ use super::percentile::Percentile;
 use super::recorder::{Copies, Records};
 use crate::load::schedule::Schedule;
 use crate::plan::Plan;
+use crate::population::audience::Audience;
 use crate::units::Nanos;
 
 /// How long an interval is.
@@ -60,7 +61,8 @@ struct Open {
 struct Owed {
     schedule: Option<Arc<Schedule>>,
     warmup: Nanos,
-    copies_each: u64,
+    /// Of the sockets that are there.
+    audience: Audience,
 }
 
 /// A row's series, and what its intervals add up to.
@@ -85,10 +87,9 @@ impl Collector {
         let warmup = if on_schedule { plan.warmup } else { Nanos::ZERO };
         let empty = || Records::new(plan.nodes.len(), on_schedule, warmup > Nanos::ZERO);
         let (ports, links): (Vec<_>, Vec<_>) = (0..workers).map(|_| link(length, empty())).unzip();
-        let copies_each = plan.fan_out.copies_each(plan.sockets());
         let collector = Self {
             grid: Grid { length, ..Grid::default() },
-            owed: Owed { schedule, warmup, copies_each },
+            owed: Owed { schedule, warmup, audience: plan.audience.clone() },
             links: links.into_iter().map(|link| (link, Nanos::ZERO)).collect(),
             open: Vec::new(),
             pool: Vec::new(),
@@ -104,10 +105,10 @@ impl Collector {
         (collector, ports)
     }
 
-    /// The same where so many sockets were never connected: they are owed nothing.
+    /// The same where some sockets were never connected: they are owed nothing.
     #[must_use]
-    pub fn without(mut self, left_out: u64) -> Self {
-        self.owed.copies_each = self.owed.copies_each.saturating_sub(left_out);
+    pub fn of(mut self, audience: Audience) -> Self {
+        self.owed.audience = audience;
         self
     }
 
@@ -240,7 +241,7 @@ impl Collector {
         copies.headline.iter().for_each(|node| self.scratch.add(node));
         let ns = &self.scratch;
         let of = |all: Sent| if warmup { all.warmup } else { all.measured };
-        let due = of(self.owed.messages(until.since(self.grid.start), self.sent));
+        let due = of(self.owed.copies(until.since(self.grid.start), self.sent));
         self.intervals.push(Interval {
             start: from.since(self.grid.start),
             length: until.since(from),
@@ -248,7 +249,7 @@ impl Collector {
             sent,
             copies: copies.count(),
             misdelivered: 0,
-            missing_so_far: (due * self.owed.copies_each).saturating_sub(of(self.copies)),
+            missing_so_far: due.saturating_sub(of(self.copies)),
             p50: Percentile::P50.of(ns),
             p99: Percentile::P99.of(ns),
             max: ns.max(),
@@ -272,6 +273,14 @@ impl Owed {
         let Some(schedule) = &self.schedule else { return sent };
         let warm = schedule.due_before(self.warmup.min(elapsed));
         Sent { warmup: warm, measured: schedule.due_before(elapsed) - warm }
+    }
+
+    /// Copies of these messages.
+    fn copies(&self, elapsed: Nanos, sent: Sent) -> Sent {
+        let Sent { warmup, measured } = self.messages(elapsed, sent);
+        let of_warmup = self.audience.expected(warmup);
+        let all = self.audience.expected(warmup + measured);
+        Sent { warmup: of_warmup, measured: all - of_warmup }
     }
 }
 

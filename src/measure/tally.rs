@@ -20,6 +20,7 @@ use super::sent::SentTimes;
 use super::series::{Collector, INTERVAL, Series};
 use crate::load::schedule::{Schedule, Timetable};
 use crate::plan::Plan;
+use crate::population::audience::Audience;
 use crate::units::Nanos;
 
 /// Streams with missing copies that a report names; the rest is counted.
@@ -85,8 +86,8 @@ impl Row<'_> {
         let start = tallies.iter().map(|t| t.rest.began).min().unwrap_or(Nanos::ZERO);
         let (mut collector, _) = Collector::new(self.plan, schedule, 0, INTERVAL);
         collector.begin(start);
-        let collector = collector.without(left_out(&tallies));
-        self.merge_with(tallies, collector, &mut Past::default()).0
+        let collector = collector.of(self.audience(&tallies));
+        self.merge_with(tallies, collector, &mut Past::new(self.plan.audience.clone())).0
     }
 
     /// The same, of workers that handed over intervals to `collector`, after the trials of `past`. Their
@@ -102,8 +103,8 @@ impl Row<'_> {
     ) -> (TrialOutcome, Vec<Recorder>) {
         past.credit_all(tallies.iter().map(|t| (&t.recorder.seats[..], &t.late)));
         attribute_leftovers(&mut tallies, past);
-        let left_out = left_out(&tallies);
-        let delivery = self.delivery(&tallies, left_out);
+        let audience = self.audience(&tallies);
+        let delivery = self.delivery(&tallies, &audience);
         let start = tallies.iter().filter_map(|t| t.first_send).min().unwrap_or(Nanos::ZERO);
         let last_send = tallies.iter().map(|t| t.last_send).max().unwrap_or(start);
         let last_copy = tallies.iter().map(|t| t.recorder.last_copy).max().unwrap_or(start);
@@ -112,21 +113,23 @@ impl Row<'_> {
         let rests = tallies.iter().map(|t| (&t.recorder.records, t.rest));
         let Series { mut intervals, totals } = collector.finish(rests, last_send.max(last_copy));
         self.check(&tallies, &delivery, &intervals);
-        let messages = self.messages_of(&tallies, measured_from);
+        let messages = self.messages_of(&tallies, &audience, measured_from);
         if self.plan.keep_intervals {
             messages.keep(&mut intervals, begun);
         }
         let (of_measured, of_warmup) = messages.latencies();
         let classes = classes(&totals.measured, of_measured);
         let (send_time, receive_time) = (last_send.since(start), last_copy.since(start));
-        let warmup = totals.warmup.map(|copies| self.warmup(&tallies, &copies, of_warmup));
+        let warmup =
+            totals.warmup.map(|copies| self.warmup(&tallies, &audience, &copies, of_warmup));
         let (gaps, gaps_total) = gaps(&tallies);
         let outcome = TrialOutcome {
             messages: self.messages,
             sent,
             sent_each: self.sent_each(&tallies),
-            push_sockets: self.plan.push_sockets.into(),
-            receive_sockets: self.plan.receive_sockets() - left_out,
+            push_sockets: self.plan.population().push_sockets().into(),
+            receive_sockets: u64::from(self.plan.population().receive_sockets())
+                - audience.left_out().len() as u64,
             nodes: self.plan.nodes.len(),
             late: Late::default(),
             started_unix_ms: 0,
@@ -170,17 +173,22 @@ impl Row<'_> {
         if tallies.iter().map(|t| t.sent).sum::<u64>() == self.messages {
             return Vec::new();
         }
-        let mut each = vec![0; self.plan.push_sockets as usize];
+        let mut each = vec![0; self.plan.population().push_sockets() as usize];
         for &(socket, sent) in tallies.iter().flat_map(|t| &t.sent_each) {
             each[usize::from(socket)] = sent.into();
         }
         each
     }
 
-    fn delivery(&self, tallies: &[Tally], left_out: u64) -> Delivery {
+    /// The audience without the sockets that some worker left out.
+    fn audience(&self, tallies: &[Tally]) -> Audience {
+        self.plan.audience.without(tallies.iter().flat_map(|t| t.recorder.left_out.iter().copied()))
+    }
+
+    fn delivery(&self, tallies: &[Tally], audience: &Audience) -> Delivery {
         let sum = |of: fn(&Recorder) -> u64| tallies.iter().map(|t| of(&t.recorder)).sum::<u64>();
         let delivery = Delivery {
-            expected: self.plan.expected_copies_without(self.messages, left_out),
+            expected: audience.expected(self.messages),
             delivered: sum(|r| r.counts.delivered),
             missing: sum(Recorder::missing),
             duplicate: sum(|r| r.counts.duplicate),
@@ -212,13 +220,18 @@ impl Row<'_> {
         Untaught { copies, messages: (0..self.sent.len() as u32).filter(unheard).count() as u64 }
     }
 
-    fn messages_of<'a>(&'a self, tallies: &'a [Tally], measured_from: Nanos) -> Messages<'a> {
+    fn messages_of<'a>(
+        &'a self,
+        tallies: &'a [Tally],
+        audience: &'a Audience,
+        measured_from: Nanos,
+    ) -> Messages<'a> {
         Messages {
             sent: self.sent,
             times: tallies.iter().map(|t| t.recorder.times.as_slice()).collect(),
             timetable: timetable(tallies),
             measured_from,
-            copies_each: self.plan.fan_out.copies_each(self.plan.sockets() - left_out(tallies)),
+            audience,
         }
     }
 
@@ -234,14 +247,20 @@ impl Row<'_> {
         assert_eq!(sent, all, "the messages of all intervals are all messages");
     }
 
-    fn warmup(&self, tallies: &[Tally], copies: &Copies, messages: PerMessage) -> WarmUp {
+    fn warmup(
+        &self,
+        tallies: &[Tally],
+        audience: &Audience,
+        copies: &Copies,
+        messages: PerMessage,
+    ) -> WarmUp {
         let due = |schedule: Arc<Schedule>| schedule.due_before(self.plan.warmup);
         let due = timetable(tallies).map(Timetable::schedule).map_or(0, due);
         let lag = sum(tallies.iter().filter_map(|t| t.warmup_lag.as_ref())).unwrap_or_default();
         WarmUp {
             duration: self.plan.warmup,
             messages: due,
-            expected: self.plan.expected_copies_without(due, left_out(tallies)),
+            expected: audience.expected(due),
             delivered: copies.count(),
             latency_ns: classes(copies, messages),
             lag_ns: lag,
@@ -251,7 +270,7 @@ impl Row<'_> {
     fn matrix(&self, tallies: &[Tally], by_node: Vec<Latencies>) -> Vec<MatrixCell> {
         let cell = |(to, latencies): (usize, Latencies)| {
             let mut cell = MatrixCell {
-                from: self.plan.push_node,
+                from: self.plan.push_node(),
                 to,
                 expected: 0,
                 delivered: 0,
@@ -287,11 +306,6 @@ fn classes(copies: &Copies, messages: PerMessage) -> Vec<(Class, Latencies)> {
     classes
 }
 
-/// Sockets of which nothing is expected.
-fn left_out(tallies: &[Tally]) -> u64 {
-    tallies.iter().map(|t| t.recorder.left_out).sum()
-}
-
 /// The timetable of the row, which all workers share.
 fn timetable(tallies: &[Tally]) -> Option<&Timetable> {
     tallies.iter().find_map(|t| t.recorder.schedule.as_ref()).map(|schedule| &schedule.timetable)
@@ -316,8 +330,9 @@ impl Recorder {
     /// Copies that did not come, counted stream by stream: not derived from what did come, so that
     /// the two can be held against each other.
     pub(super) fn missing(&self) -> u64 {
-        let senders = 0..self.ledger.senders();
-        let of = |local| senders.clone().map(move |k| self.ledger.missing(local, k).count() as u64);
+        let of = |local| {
+            self.ledger.heard(local).map(move |k| self.ledger.missing(local, k).count() as u64)
+        };
         (0..self.seats.len()).flat_map(of).sum()
     }
 }
@@ -363,7 +378,7 @@ fn gaps(tallies: &[Tally]) -> (Vec<StreamGap>, u64) {
     let mut gaps = Vec::new();
     for recorder in tallies.iter().map(|t| &t.recorder) {
         for (local, seat) in recorder.seats.iter().enumerate() {
-            for sender in 0..recorder.ledger.senders() {
+            for sender in recorder.ledger.heard(local) {
                 let (ranges, missing) = ranges(recorder.ledger.missing(local, sender));
                 if missing > 0 {
                     gaps.push(StreamGap {

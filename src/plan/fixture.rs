@@ -7,11 +7,21 @@ use crate::population::nodes::{PushNode, Targets};
 
 /// A plan for nodes on these ports of 127.0.0.1 and one core; the first takes the pushes.
 pub(crate) fn plan(ports: &[u16], change: impl FnOnce(&mut Spec)) -> Plan {
+    plan_pushing_to(0, ports, change)
+}
+
+/// The same where the node at `push_node` takes the pushes.
+pub(crate) fn plan_pushing_to(
+    push_node: usize,
+    ports: &[u16],
+    change: impl FnOnce(&mut Spec),
+) -> Plan {
     let mut spec = Spec::default();
     change(&mut spec);
     let url = |port| format!("ws://127.0.0.1:{port}/").parse().unwrap();
     let urls: Vec<_> = ports.iter().map(url).collect();
     let no_names = |_: &str, _: u16| unreachable!("addresses only");
-    let targets = Targets::new(&urls, &PushNode::First, &no_names, &mut Vec::new()).unwrap();
+    let targets =
+        Targets::new(&urls, &PushNode::Index(push_node), &no_names, &mut Vec::new()).unwrap();
     Plan::new(Load::new(spec).unwrap(), targets, vec![0], Engine::IoUring).unwrap()
 }

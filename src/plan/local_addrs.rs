@@ -162,7 +162,7 @@ impl Plan {
     pub fn origin(&self, socket: u32, node: u32, attempt: u32) -> Option<SocketAddr> {
         let LocalAddrs::Ours { ports, .. } = &self.origins else { return None };
         let sources = self.sources_to(node as usize)?;
-        let place = self.place_at_node(socket);
+        let place = u64::from(self.population().place_at_node(socket));
         let (address, round) = (place % sources.count(), place / sources.count());
         // Nodes begin apart from each other: a port that serves one destination is quicker to bind.
         let share = self.sockets_to(node as usize).div_ceil(sources.count());
@@ -171,14 +171,6 @@ impl Plan {
         let shift = (attempt % 2) * ports.comfortable() + attempt / 2;
         let port = ports.nth(first.wrapping_add(round).wrapping_add(shift))?;
         Some(SocketAddr::new(sources.nth(address), port))
-    }
-
-    /// The how-manieth socket of its node a socket is, counted from 0.
-    fn place_at_node(&self, socket: u32) -> u64 {
-        let Some(receiver) = socket.checked_sub(self.push_sockets) else { return socket.into() };
-        let nodes = self.nodes.len() as u32;
-        let pushing = receiver % nodes == self.push_node as u32;
-        u64::from(receiver / nodes) + if pushing { self.push_sockets.into() } else { 0 }
     }
 }
 
@@ -207,18 +199,11 @@ mod tests {
         sources: &[&str],
     ) -> Result<Plan, LocalAddrError> {
         let urls: Vec<u16> = (0..nodes).map(|i| 9000 + i as u16).collect();
-        let plan = fixture::plan(&urls, |spec| {
+        let plan = fixture::plan_pushing_to(nodes / 2, &urls, |spec| {
             (spec.push_sockets, spec.receivers_per_node) = (push, Some(receivers));
             spec.dialing.sources = sources.iter().map(|text| text.parse().unwrap()).collect();
         });
-        Plan { push_node: nodes / 2, ..plan }.from_ports(ports())
-    }
-
-    fn node_of(plan: &Plan, socket: u32) -> u32 {
-        match socket.checked_sub(plan.push_sockets) {
-            Some(receiver) => receiver % plan.nodes.len() as u32,
-            None => plan.push_node as u32,
-        }
+        plan.from_ports(ports())
     }
 
     proptest! {
@@ -231,7 +216,7 @@ mod tests {
             let plan = plan(nodes, push, receivers, &text).unwrap();
             let mut taken = BTreeSet::new();
             for socket in 0..plan.sockets() as u32 {
-                let node = node_of(&plan, socket);
+                let node = plan.population().id(socket).node;
                 let origin = plan.origin(socket, node, 0).unwrap();
                 prop_assert!(taken.insert((node, origin)), "{origin} twice to node {node}");
                 let next = plan.origin(socket, node, 1).unwrap();

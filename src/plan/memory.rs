@@ -114,7 +114,7 @@ impl Plan {
         let histograms = on_cores.saturating_add(collecting + classes).saturating_mul(phases);
         MemoryNeed {
             frames_bytes: self.frames_bytes(messages),
-            ledger_bytes: ledger_bytes(messages, sockets, self.push_sockets.into()),
+            ledger_bytes: ledger_bytes(messages, sockets, self.population().push_sockets().into()),
             times_bytes: messages.saturating_mul(SENT_BYTES + TIMES_BYTES_PER_CORE * cores),
             schedule_bytes: messages.saturating_mul(self.drawn_bytes()),
             ids_bytes: if self.dialect.correlates() { self.ids_bytes(messages) } else { 0 },
@@ -176,7 +176,7 @@ impl Plan {
             return 0;
         }
         // A copy is in two histograms at most, a message in three.
-        let values = self.expected_copies(messages).saturating_mul(2);
+        let values = self.audience.expected(messages).saturating_mul(2);
         let values = values.saturating_add(messages.saturating_mul(3));
         let by_value = values.saturating_mul(KEPT_VALUE_BYTES);
         let by_second = self.shape.rate().map_or(u64::MAX, |rate| {
@@ -211,7 +211,7 @@ impl Plan {
             return all;
         }
         let window = WINDOW_BYTES.max(self.frame_len(&text));
-        all.min(window * u64::from(self.push_sockets))
+        all.min(window * u64::from(self.population().push_sockets()))
     }
 
     /// Bytes of one frame: every message of a plan is as long as the others.
@@ -231,7 +231,7 @@ impl Plan {
         let places = places.checked_next_power_of_two().unwrap_or(u64::MAX);
         let tables = places.saturating_mul(ID_PLACE_BYTES).saturating_mul(self.workers() as u64);
         let strangers = STRANGERS.saturating_mul(self.workers() as u64);
-        let waiting = self.expected_copies(messages).saturating_add(strangers);
+        let waiting = self.audience.expected(messages).saturating_add(strangers);
         tables.saturating_add(waiting.saturating_mul(WAITING_COPY_BYTES))
     }
 }

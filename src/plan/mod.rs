@@ -24,9 +24,10 @@ use self::wait::WaitMode;
 use crate::dialect::Dialect;
 use crate::dialect::text::TextShape;
 use crate::load::schedule::Shape;
-use crate::population::fan_out::FanOut;
+use crate::population::audience::Audience;
 pub use crate::population::nodes::Node;
 use crate::population::nodes::Targets;
+use crate::population::sockets::{Population, TooManySockets};
 use crate::units::{Count, Nanos};
 use crate::wire::encode;
 
@@ -35,16 +36,10 @@ use crate::wire::encode;
 pub struct Plan {
     /// All nodes; receive sockets go to each of them.
     pub nodes: Vec<Node>,
-    /// Index into `nodes` of the node that takes every push.
-    pub push_node: usize,
     /// What the cluster speaks inside frames.
     pub dialect: Dialect,
-    /// Who hears what a push socket sends.
-    pub fan_out: FanOut,
-    /// Number of push sockets, at least 1.
-    pub push_sockets: u32,
-    /// Receive sockets to each node. May be 0 (then only the push sockets receive).
-    pub receivers_per_node: u32,
+    /// Which sockets there are, and who hears each message.
+    pub audience: Audience,
     /// The CPUs that carry workers; at least one, each once.
     pub cores: Vec<usize>,
     /// Rings of each worker: 1, unless a ring's table of descriptors is too small for its sockets.
@@ -123,21 +118,18 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let unique: std::collections::BTreeSet<_> = cores.iter().collect();
         assert!(!cores.is_empty() && unique.len() == cores.len(), "cores {cores:?}");
-        let (sockets, nodes) = (load.sockets(targets.nodes.len()), targets.nodes.len());
-        if sockets > u32::MAX.into() {
-            return Err(PlanError::TooManySockets { sockets, nodes });
-        }
+        let nodes = targets.nodes.len();
         let Load { spec, receivers_per_node } = load;
-        let Spec { dialect, fan_out, push_sockets, messages, shape, drain, seed, .. } = spec;
+        let population =
+            Population::new(nodes, targets.push_node, spec.push_sockets, receivers_per_node)
+                .map_err(|TooManySockets(sockets)| PlanError::TooManySockets { sockets, nodes })?;
+        let Spec { dialect, fan_out, messages, shape, drain, seed, .. } = spec;
         // A limit beyond what can be addressed is no limit.
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Ok(Self {
             nodes: targets.nodes,
-            push_node: targets.push_node,
             dialect,
-            fan_out,
-            push_sockets,
-            receivers_per_node,
+            audience: Audience::new(population, fan_out),
             cores,
             rings_each: 1,
             direct: false,
@@ -189,45 +181,41 @@ impl Plan {
         if self.rings_each > 1 { self.workers() } else { 0 }
     }
 
-    /// The same load by the same workers on other nodes, from the kernel's choice of addresses: those
+    /// The same load by the same workers on as many other nodes, from the kernel's choice of addresses: those
     /// that lead to the nodes of this plan may not lead to them.
     pub fn against(&self, targets: Targets) -> Self {
         let dialing = ConnectOptions { sources: Vec::new(), ..self.dialing.clone() };
         let origins = LocalAddrs::Kernel;
         let Targets { nodes, push_node } = targets;
-        Self { nodes, push_node, dialing, origins, ..self.clone() }
+        assert_eq!(nodes.len(), self.nodes.len(), "as many nodes");
+        let audience = self.audience.with_push_node(push_node);
+        Self { nodes, audience, dialing, origins, ..self.clone() }
+    }
+
+    /// The sockets that there are.
+    pub const fn population(&self) -> &Population {
+        self.audience.population()
+    }
+
+    /// Index into `nodes` of the node that takes every push.
+    pub const fn push_node(&self) -> usize {
+        self.population().push_node() as usize
     }
 
     /// Sockets to one node.
     pub fn sockets_to(&self, node: usize) -> u64 {
-        let pushing = if node == self.push_node { self.push_sockets } else { 0 };
-        u64::from(pushing) + u64::from(self.receivers_per_node)
-    }
-
-    /// Receive sockets over all nodes.
-    pub fn receive_sockets(&self) -> u64 {
-        self.nodes.len() as u64 * u64::from(self.receivers_per_node)
+        self.population().sockets_to(node as u32).into()
     }
 
     /// All sockets: push and receive.
     pub fn sockets(&self) -> u64 {
-        u64::from(self.push_sockets) + self.receive_sockets()
+        self.population().sockets().into()
     }
 
     /// Whether all frames of a row are laid out before the clock, or a window that is patched.
     pub fn lays_all(&self, messages: u64, text: &TextShape) -> bool {
         let frame_len = encode::frame_len(self.dialect.message_len(text)) as u64;
         messages.saturating_mul(frame_len) <= self.frame_memory_bytes as u64
-    }
-
-    /// What must come back for a row of `messages`: `m * (s + r)` where everybody hears everything.
-    pub fn expected_copies(&self, messages: u64) -> u64 {
-        self.expected_copies_without(messages, 0)
-    }
-
-    /// The same when so many receive sockets are not there (`--min-connected`).
-    pub fn expected_copies_without(&self, messages: u64, left_out: u64) -> u64 {
-        messages * self.fan_out.copies_each(self.sockets() - left_out)
     }
 }
 
@@ -238,7 +226,7 @@ mod tests {
 
     /// A plan for three nodes on loopback and one core.
     pub(super) fn plan(change: impl FnOnce(&mut Spec)) -> Plan {
-        Plan { push_node: 1, ..fixture::plan(&[1, 2, 3], change) }
+        fixture::plan_pushing_to(1, &[1, 2, 3], change)
     }
 
     fn three_nodes() -> Targets {
@@ -250,7 +238,7 @@ mod tests {
     #[test]
     fn the_seeds_table_expects_the_seeds_copies() {
         let plan = plan(|_| {});
-        let copies: Vec<_> = plan.messages.iter().map(|&m| plan.expected_copies(m)).collect();
+        let copies: Vec<_> = plan.messages.iter().map(|&m| plan.audience.expected(m)).collect();
         assert_eq!(copies, [60, 600, 6_000, 12_000, 24_000, 48_000]);
     }
 

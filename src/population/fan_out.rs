@@ -1,6 +1,6 @@
-//! Who hears what a push socket sends.
+//! Who hears what a push socket sends, within its room.
 //!
-//! Belongs here: which streams exist, and so what must come back. Does not: counting it (`measure`).
+//! Belongs here: the values of `--fan-out`. Does not: rooms and the sums over all sockets (`audience`).
 
 /// Who expects a message of a push socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,9 +15,8 @@ pub enum FanOut {
 }
 
 impl FanOut {
-    /// Whether `socket` must hear the messages of push socket `sender`: where it must not, a copy is
-    /// misdelivered. Nobody else decides that.
-    pub const fn must_hear(self, socket: u32, sender: u32) -> bool {
+    /// Whether `socket` must hear push socket `sender`, which is in the same room.
+    pub(super) const fn must_hear(self, socket: u32, sender: u32) -> bool {
         match self {
             Self::All => true,
             Self::Others => socket != sender,
@@ -25,12 +24,13 @@ impl FanOut {
         }
     }
 
-    /// Copies of each message over `sockets` sockets.
-    pub const fn copies_each(self, sockets: u64) -> u64 {
+    /// Copies of a message in a room of `sockets`. Whether its sender is one of them is
+    /// `with_sender`: it may have been left out.
+    pub const fn copies_each(self, sockets: u64, with_sender: bool) -> u64 {
         match self {
             Self::All => sockets,
-            Self::Others => sockets - 1,
-            Self::Own => 1,
+            Self::Others => sockets - with_sender as u64,
+            Self::Own => with_sender as u64,
         }
     }
 }

@@ -102,7 +102,7 @@ fn rows(
     after: Duration,
 ) -> io::Result<()> {
     for track in &interval.tracks {
-        let name = tag(track, interval.warmup, plan.push_node, run.lag_ns.is_some());
+        let name = tag(track, interval.warmup, plan.push_node(), run.lag_ns.is_some());
         let ns: Histogram<u64> =
             Deserializer::new().deserialize(&mut &*track.v2).map_err(io::Error::other)?;
         let start = after + Duration::from(interval.start);

@@ -3,7 +3,7 @@
 //!
 //! Belongs here: deciding it from the shape of what is missing. Does not: the words for it (`text`).
 
-use crate::measure::sent::share;
+use crate::population::turns::Turns;
 use crate::report::document::trial::{Ending, Gap, Run};
 use crate::report::document::{FanOut, Plan};
 
@@ -78,7 +78,7 @@ pub(super) fn sent_each(plan: &Plan, run: &Run) -> Option<Vec<u64>> {
     // A document holds no more of them than a plan.
     let senders = u32::try_from(plan.push_sockets).unwrap_or(u32::MAX);
     if run.sent == run.messages {
-        return Some(share(run.messages, senders).into_iter().map(u64::from).collect());
+        return Some(Turns::new(senders).share(run.messages).into_iter().map(u64::from).collect());
     }
     let known = run.sent_by_push_socket.len() as u64 == plan.push_sockets;
     (known && run.ending != Ending::Interrupted).then(|| run.sent_by_push_socket.clone())

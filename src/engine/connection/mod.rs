@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use self::state::{Event, State};
 use self::upgrade::Upgrade;
-use crate::measure::recorder::SocketId;
+use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 use crate::wire::decoder::Decoder;
 

@@ -6,7 +6,7 @@ use crate::engine::connection::Loss;
 use crate::engine::connection::state::State;
 use crate::engine::ring::Slot;
 use crate::measure::outcome::LostSocket;
-use crate::measure::recorder::SocketId;
+use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 use crate::wire::cut_off::CutOff;
 

@@ -13,9 +13,8 @@ use crate::engine::frames::{FrameShape, SenderFrames};
 use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
 use crate::engine::worker::late_arrivals::Hark;
 use crate::host::clock::Clock;
-use crate::measure::recorder::SocketId;
-use crate::plan::Plan;
 use crate::population::fan_out::FanOut;
+use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 use crate::wire::decoder::Message;
 use crate::wire::frame::Violation;
@@ -143,16 +142,6 @@ fn patience(sockets: u64, repeat: u32, ready_timeout: Nanos) -> Nanos {
     Nanos(first.0.saturating_mul(u64::from(repeat)).min(ready_timeout.0 / 3))
 }
 
-/// The push sockets that send probes: as few as reach everybody.
-fn probers(plan: &Plan) -> u32 {
-    match plan.fan_out {
-        FanOut::All => 1,
-        // The first does not hear itself; the second tells it.
-        FanOut::Others => plan.push_sockets.min(2),
-        FanOut::Own => plan.push_sockets,
-    }
-}
-
 impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// Sends probes marked `run` until `conductor` ends the phase: every socket of every worker has
     /// seen one, or time is up. Returns the sockets that saw none.
@@ -220,10 +209,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     fn probe_script(&mut self, text: &TextShape, run: u32) -> Probe {
         let plan = self.plan;
         let shape = FrameShape::new(plan.dialect.clone(), text.clone(), run);
-        let probers = probers(plan);
-        let seen = |seat: SocketId| {
-            !(0..probers).any(|prober| plan.fan_out.must_hear(seat.socket, prober))
-        };
+        let probers = plan.audience.probers();
+        let seen = |seat: SocketId| !plan.audience.hears_any(seat.socket);
         let rng = &mut self.rng;
         let prober = |(slot, socket)| Prober {
             slot: slot as Slot,
@@ -232,7 +219,10 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             due: false,
         };
         let sockets = self.connections.iter().map(|connection| connection.seat.socket).enumerate();
-        let senders = sockets.filter(|&(_, socket)| socket < probers).map(prober).collect();
+        let senders = sockets
+            .filter(|(_, socket)| probers.binary_search(socket).is_ok())
+            .map(prober)
+            .collect();
         let ticked: Vec<_> = self
             .connections
             .iter()
@@ -248,7 +238,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             senders,
             heard: std::mem::take(&mut self.heard),
             hark: std::mem::take(&mut self.hark),
-            skips_sender: plan.fan_out == FanOut::Others,
+            skips_sender: plan.audience.fan_out() == FanOut::Others,
             hears_itself: false,
         }
     }

@@ -131,15 +131,15 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         },
         cluster: invocation.cluster.as_str().into(),
         nodes: plan.nodes.iter().map(|node| doc::Node { url: node.url.as_str().into() }).collect(),
-        push_node: plan.push_node as u64,
+        push_node: plan.push_node() as u64,
         dialect: plan.dialect.name.as_ref().into(),
-        fan_out: match plan.fan_out {
+        fan_out: match plan.audience.fan_out() {
             FanOut::All => doc::FanOut::All,
             FanOut::Others => doc::FanOut::Others,
             FanOut::Own => doc::FanOut::Own,
         },
-        push_sockets: plan.push_sockets.into(),
-        receivers_per_node: plan.receivers_per_node.into(),
+        push_sockets: plan.population().push_sockets().into(),
+        receivers_per_node: plan.population().receivers_per_node().into(),
         cores: numbers(plan.cores.clone()),
         placement: Some(invocation.placement.as_str().into()),
         cluster_cpus: numbers(invocation.cluster_cpus.clone()),
@@ -255,7 +255,7 @@ fn dialing(plan: &Plan) -> Dialing {
     let automatic = matches!(plan.origins, LocalAddrs::Ours { automatic: true, .. });
     let of_node = |node| plan.sources_to(node).map(|sources| (sources.count(), sources));
     // Nodes of both families have sources of their own: those of the busiest are told.
-    let sources = of_node(plan.push_node).map(|(addresses, sources)| SourceAddresses {
+    let sources = of_node(plan.push_node()).map(|(addresses, sources)| SourceAddresses {
         addresses,
         ranges: sources.to_string().into(),
         automatic,

@@ -36,7 +36,8 @@ impl Plan {
 
     /// What must come back for a row of `messages`.
     pub fn expected_copies(&self, messages: u64) -> u64 {
-        messages.saturating_mul(fan_out::FanOut::from(self.fan_out).copies_each(self.sockets()))
+        let fan_out = fan_out::FanOut::from(self.fan_out);
+        messages.saturating_mul(fan_out.copies_each(self.sockets(), true))
     }
 }
 

@@ -12,9 +12,10 @@ use crate::measure::outcome::{
     Caveat, Class, Delivery, Ending, Interval, LostSocket, Outcome, StreamGap, TrialOutcome, Trust,
     WarmUp,
 };
-use crate::measure::recorder::SocketId;
 use crate::plan::Plan;
+use crate::population::audience::Audience;
 use crate::population::fan_out::FanOut;
+use crate::population::sockets::SocketId;
 use crate::report::Invocation;
 use crate::report::fixture::{cell, invocation, plan, whole};
 use crate::report::sanitize::plain;
@@ -407,7 +408,9 @@ fn disorder_is_told_with_its_extent() {
 fn misdelivered_copies_are_told_with_the_flag_that_may_be_wrong() {
     let mut run = whole(1_000);
     (run.delivery.misdelivered, run.delivery.seen) = (40, run.delivery.seen + 40);
-    let plan = Plan { fan_out: FanOut::Others, ..plan(&[1_000]) };
+    let plan = plan(&[1_000]);
+    let audience = Audience::new(*plan.population(), FanOut::Others);
+    let plan = Plan { audience, ..plan };
     let report = report(&plan, &Outcome { runs: vec![run], ..Outcome::default() });
     let report = report.replace("\n  ", " ").replace("  ", " ");
     for words in ["corrupt misdelivered ", "--fan-out all may be right", "verdict: faulty: "] {

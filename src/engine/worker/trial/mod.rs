@@ -23,7 +23,7 @@ use crate::measure::interval::{Intervals, Sent};
 use crate::measure::late::{LateCopy, LateLog, Said};
 use crate::measure::outcome::{CoreUse, Opcodes};
 use crate::measure::recorder::Recorder;
-use crate::measure::sent::{SentTimes, share};
+use crate::measure::sent::SentTimes;
 use crate::measure::tally::Tally;
 use crate::plan::wait::WaitMode;
 use crate::units::Nanos;
@@ -372,15 +372,16 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let shape = FrameShape::new(dialect.clone(), plan.text.clone(), plan.run);
         let seats: Vec<_> = self.connections.iter().map(|connection| connection.seat).collect();
         let senders = self.senders(plan, &shape);
+        let absent = self.absent.iter().map(|&slot| seats[slot as usize].socket);
+        let audience = self.plan.audience.without(absent);
         let mut recorder = Recorder::new(
             seats,
             self.plan.nodes.len(),
             &plan.counts,
-            self.plan.fan_out,
+            &audience,
             dialect.correlates(),
             Arc::clone(&plan.sent),
         );
-        self.absent.iter().for_each(|&slot| recorder.leave_out(slot));
         let pace = Pace::new(self.plan, plan.schedule.as_ref(), &senders, &mut recorder);
         let mut row = Row {
             scanner: self.hark.scanner(dialect, &plan.text, plan.run).read_by(self.reading),
@@ -429,7 +430,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     /// The first message of each sender that is due after the warm-up.
     fn first_measured(&self, plan: &TrialPlan) -> Vec<u32> {
         let due = |schedule: &Arc<Schedule>| schedule.due_before(self.plan.warmup);
-        share(plan.schedule.as_ref().map_or(0, due), self.plan.push_sockets)
+        self.plan.population().turns().share(plan.schedule.as_ref().map_or(0, due))
     }
 
     fn before(&mut self, row: &Row<C>) -> Before {

@@ -44,12 +44,12 @@ impl Pace {
         recorder: &mut Recorder,
     ) -> Self {
         if let Some(schedule) = schedule {
-            let timetable = Timetable::new(Arc::clone(schedule), plan.push_sockets);
+            let timetable = Timetable::new(Arc::clone(schedule), plan.population().push_sockets());
             let warms_up = plan.warmup > Nanos::ZERO;
             recorder.follow(timetable.clone(), warms_up);
             let ours = senders.all.iter().map(|sender| sender.sender.into()).collect();
             return Self::Rate(Box::new(Due {
-                rounds: Rounds::new(ours, plan.push_sockets, schedule.messages()),
+                rounds: Rounds::new(ours, plan.population().push_sockets(), schedule.messages()),
                 timetable,
                 next_due: None,
                 measured_from: Nanos::ZERO,
