@@ -33,6 +33,7 @@ use fanstorm::dialect::{Dialect, Recognized, Scanner};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::{self, Progress, Stop, Surroundings, Watch};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::outcome::TrialOutcome;
 use fanstorm::measure::recorder::Recorder;
 use fanstorm::measure::sent::SentTimes;
@@ -130,7 +131,7 @@ fn plan(cluster: &Cluster, load: Load) -> Plan {
         dialect: Dialect::raw(),
         push_sockets: load.push_sockets,
         receivers_per_node: Some(load.receivers_per_node),
-        messages: vec![load.messages],
+        trials: Trial::bursts(&[load.messages]),
         payload_bytes: PAYLOAD as u64,
         ..Spec::default()
     };

@@ -28,7 +28,9 @@ use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Ring, RingConfig, Wait};
 use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
-use fanstorm::load::schedule::{InterArrival, Shape, Timetable};
+use fanstorm::load::profile::Profile;
+use fanstorm::load::schedule::{InterArrival, Timetable};
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::plan::Plan;
@@ -117,20 +119,20 @@ fn text() -> TextShape {
 
 fn plan(load: Load, sink: &Sink) -> Plan {
     let rate = Rate::per_second(load.per_second as f64);
+    let profile = Profile::Rate { rate, arrivals: InterArrival::Constant };
     let spec = Spec {
         dialect: Dialect::raw(),
         push_sockets: SOCKETS,
         receivers_per_node: Some(0),
-        messages: vec![load.messages],
-        shape: Shape::Rate { rate, arrivals: InterArrival::Constant },
+        trials: Trial::each(&[load.messages], profile, Nanos::ZERO),
         payload_bytes: PAYLOAD as u64,
         ..Spec::default()
     };
     plan::plan(&[format!("ws://{}/", sink.addr)], spec)
 }
 
-fn timetable(plan: &Plan, load: Load, start: Nanos) -> Timetable {
-    let schedule = plan.shape.schedule(load.messages).expect("an open loop");
+fn timetable(plan: &Plan, start: Nanos) -> Timetable {
+    let schedule = plan.trials[0].schedule().expect("an open loop");
     let mut timetable = Timetable::new(schedule, SOCKETS);
     timetable.begin(start);
     timetable
@@ -163,12 +165,13 @@ fn worker(load: Load, sink: &Sink) -> Run {
     let counts: Arc<[u32]> = Turns::new(SOCKETS).share(load.messages).into();
     let sent = Arc::new(SentTimes::new(&counts));
     let row = TrialPlan {
+        trial: plan.trials[0].clone(),
         run: RUN,
         text: text(),
         counts,
         lay_all: true,
         sent: Arc::clone(&sent),
-        schedule: plan.shape.schedule(load.messages),
+        schedule: plan.trials[0].schedule(),
     };
     let mut start = Nanos::ZERO;
     let begin = || {
@@ -177,7 +180,7 @@ fn worker(load: Load, sink: &Sink) -> Run {
     };
     let tally = worker.row(&row, begin, &mut UntilSent(load.messages)).expect("the ring works");
     assert_eq!(tally.sent, load.messages);
-    let timetable = timetable(&plan, load, start);
+    let timetable = timetable(&plan, start);
     for index in 0..load.messages as u32 {
         let (sender, sequence) = sent.message(index);
         let due = timetable.intended_of(sender, sequence);
@@ -195,7 +198,7 @@ fn loop_of(load: Load, sink: &Sink, wait_until: &mut dyn FnMut(Nanos)) -> Run {
     frames().write(0, 0, &mut fastrand::Rng::with_seed(1), &mut frame);
     let mut lag = Latencies::new();
     let (begin, cpu) = (Monotonic.now(), thread_cpu_time());
-    let timetable = timetable(&plan, load, begin.plus(LEAD));
+    let timetable = timetable(&plan, begin.plus(LEAD));
     let mut next = 0;
     while next < load.messages {
         wait_until(timetable.intended(next));

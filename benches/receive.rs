@@ -26,6 +26,7 @@ use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
 use fanstorm::engine::worker::{TrialPlan, Worker};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::recorder::Recorder;
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::plan::load::Spec;
@@ -120,7 +121,7 @@ fn worker<R: Ring>(ring: R, shape: Shape, mut blaster: Blaster) -> Nanos {
         dialect: Dialect::raw(),
         push_sockets: 1,
         receivers_per_node: Some(shape.sockets),
-        messages: vec![shape.frames],
+        trials: Trial::bursts(&[shape.frames]),
         payload_bytes: PAYLOAD as u64,
         // As the floor and the rivals do.
         wait: Some(WaitMode::Sleep),
@@ -131,6 +132,7 @@ fn worker<R: Ring>(ring: R, shape: Shape, mut blaster: Blaster) -> Nanos {
     let mut worker = Worker::new(&plan, ring, Monotonic, &seats(shape), rng);
     assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
     let row = TrialPlan {
+        trial: plan.trials[0].clone(),
         run: RUN,
         text: TextShape::new(PAYLOAD).expect("long enough"),
         counts: [shape.frames as u32].into(),

@@ -27,6 +27,7 @@ use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
 use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
@@ -180,7 +181,7 @@ fn plan(shape: Shape, sink: &Sink) -> Plan {
         dialect: Dialect::raw(),
         push_sockets: shape.sockets,
         receivers_per_node: Some(0),
-        messages: vec![shape.messages],
+        trials: Trial::bursts(&[shape.messages]),
         payload_bytes: PAYLOAD as u64,
         ..Spec::default()
     };
@@ -203,7 +204,9 @@ fn worker(shape: Shape, sink: &Sink) -> Nanos {
     assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
     let counts: Arc<[u32]> = Turns::new(shape.sockets).share(shape.messages).into();
     let sent = Arc::new(SentTimes::new(&counts));
-    let row = TrialPlan { run: RUN, text: text(), counts, lay_all: true, sent, schedule: None };
+    let trial = plan.trials[0].clone();
+    let row =
+        TrialPlan { trial, run: RUN, text: text(), counts, lay_all: true, sent, schedule: None };
     let tally = worker
         .row(&row, || Monotonic.now(), &mut UntilSent(shape.messages))
         .expect("the ring works");

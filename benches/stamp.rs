@@ -32,6 +32,7 @@ use fanstorm::engine::ring::{
 };
 use fanstorm::engine::worker::{TrialPlan, Worker};
 use fanstorm::host::clock::{Clock, Monotonic};
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::tally::Tally;
 use fanstorm::plan::load::Spec;
@@ -104,7 +105,7 @@ fn receive<R: Ring>(ring: R, mode: WaitMode, shape: Shape, mut blaster: Blaster)
         dialect: Dialect::raw(),
         push_sockets: 1,
         receivers_per_node: Some(shape.sockets),
-        messages: vec![shape.frames],
+        trials: Trial::bursts(&[shape.frames]),
         payload_bytes: PAYLOAD as u64,
         wait: Some(mode),
         ..Spec::default()
@@ -118,6 +119,7 @@ fn receive<R: Ring>(ring: R, mode: WaitMode, shape: Shape, mut blaster: Blaster)
     let sent = SentTimes::new(&[shape.frames as u32]);
     sent.stamp(0, 0, shape.frames as u32, Monotonic.now());
     let row = TrialPlan {
+        trial: plan.trials[0].clone(),
         run: RUN,
         text: TextShape::new(PAYLOAD).expect("long enough"),
         counts: [shape.frames as u32].into(),

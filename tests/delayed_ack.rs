@@ -15,7 +15,9 @@ use std::os::fd::{BorrowedFd, RawFd};
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::engine::{self, Phase, Progress, Stop, Surroundings, Watch};
-use fanstorm::load::schedule::{InterArrival, Shape};
+use fanstorm::load::profile::Profile;
+use fanstorm::load::schedule::InterArrival;
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::outcome::TrialOutcome;
 use fanstorm::plan::Plan;
 use fanstorm::plan::backend::Engine;
@@ -78,12 +80,11 @@ fn late_of(engine: Engine, delayed_ack: bool) -> (usize, usize) {
     };
     let cluster = Cluster::start(&config).unwrap();
     // Copies follow each other faster than an acknowledgement may be put off.
-    let shape = Shape::Rate { rate: Rate::per_second(200.0), arrivals: InterArrival::Constant };
+    let profile = Profile::Rate { rate: Rate::per_second(200.0), arrivals: InterArrival::Constant };
     let mut spec = Spec {
         push_sockets: 1,
         receivers_per_node: Some(RECEIVERS),
-        messages: vec![200],
-        shape,
+        trials: Trial::each(&[200], profile, Nanos::ZERO),
         ..Spec::default()
     };
     spec.dialing.delayed_ack = delayed_ack;

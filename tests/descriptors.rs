@@ -10,6 +10,7 @@ mod io_uring;
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::engine::{self, Phase, Progress, Stop, Surroundings, Watch};
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::outcome::TrialOutcome;
 use fanstorm::plan::Plan;
 use fanstorm::plan::connect_options::Descriptors;
@@ -57,7 +58,7 @@ fn a_plan_counts_each_descriptor_that_the_rings_of_its_workers_take() {
         let mut spec = Spec {
             receivers_per_node: Some(40),
             push_sockets: 2,
-            messages: vec![20],
+            trials: Trial::bursts(&[20]),
             ..Spec::default()
         };
         spec.dialing.descriptors = descriptors;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
 use fanstorm::engine::spread::spread;
-use fanstorm::load::schedule::{InterArrival, Shape, Timetable};
+use fanstorm::load::profile::Profile;
+use fanstorm::load::schedule::{InterArrival, Timetable};
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::correlate::Correlator;
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::recorder::{Copies, MessageTimes, Recorder, Records};
@@ -32,8 +34,8 @@ fn recorders(plan: &Plan) -> Vec<Recorder> {
         let (nodes, correlates) = (plan.nodes.len(), plan.dialect.correlates());
         let sent = Arc::clone(&sent);
         let mut recorder = Recorder::new(seats, nodes, &counts, &plan.audience, correlates, sent);
-        if let Some(schedule) = plan.shape.schedule(MESSAGES) {
-            let warms_up = plan.warmup > Nanos::ZERO;
+        if let Some(schedule) = plan.trials[0].schedule() {
+            let warms_up = plan.trials[0].warmup > Nanos::ZERO;
             recorder.follow(Timetable::new(schedule, plan.population().push_sockets()), warms_up);
         }
         recorder
@@ -49,25 +51,23 @@ fn histogram_bytes(copies: &Copies) -> usize {
 #[test]
 fn a_plan_names_the_bytes_that_its_workers_lay_out() {
     let rate =
-        |warmup_s| (Shape::Rate { rate: "100/s".parse().unwrap(), arrivals: POISSON }, warmup_s);
-    for (dialect, push_sockets, receivers, nodes, cores, (shape, warmup_s)) in [
-        (Dialect::dsatter(), 3, 1, 3, 1, (Shape::Burst, 0)),
+        |warmup_s| (Profile::Rate { rate: "100/s".parse().unwrap(), arrivals: POISSON }, warmup_s);
+    for (dialect, push_sockets, receivers, nodes, cores, (profile, warmup_s)) in [
+        (Dialect::dsatter(), 3, 1, 3, 1, (Profile::Burst, 0)),
         (Dialect::dsatter(), 5, 2, 2, 2, rate(0)),
         (Dialect::raw(), 1, 7, 3, 4, rate(1)),
-        (Dialect::raw(), 4, 1, 2, 2, (Shape::Window { in_flight: 3 }, 0)),
+        (Dialect::raw(), 4, 1, 2, 2, (Profile::Window { in_flight: 3 }, 0)),
     ] {
         let (receivers_per_node, warmup) = (Some(receivers), Nanos::from_secs(warmup_s));
         let spec = Spec {
             dialect,
             push_sockets,
             receivers_per_node,
-            shape,
-            warmup,
-            messages: vec![MESSAGES],
+            trials: vec![Trial::new(profile, MESSAGES, warmup)],
             ..Spec::default()
         };
         let plan = plan(spec, nodes, cores);
-        let (need, recorders) = (plan.memory(MESSAGES), recorders(&plan));
+        let (need, recorders) = (plan.memory(&plan.trials[0]), recorders(&plan));
         let sum = |of: &dyn Fn(&Recorder) -> usize| recorders.iter().map(of).sum::<usize>() as u64;
 
         assert_eq!(need.ledger_bytes, sum(&|r| r.ledger.bytes()));
@@ -75,7 +75,7 @@ fn a_plan_names_the_bytes_that_its_workers_lay_out() {
         let times = sum(&|r| size_of_val(r.times.as_slice()));
         assert_eq!(times, MESSAGES * size_of::<MessageTimes>() as u64 * cores as u64);
         assert_eq!(need.times_bytes, times + MESSAGES * size_of::<u64>() as u64);
-        let drawn = if shape.is_open_loop() { MESSAGES * size_of::<u64>() as u64 } else { 0 };
+        let drawn = if profile.is_open_loop() { MESSAGES * size_of::<u64>() as u64 } else { 0 };
         assert_eq!(need.schedule_bytes, drawn);
 
         // Workers record into one set and have handed over another; the collector has three, and
@@ -85,7 +85,7 @@ fn a_plan_names_the_bytes_that_its_workers_lay_out() {
             histogram_bytes(measured) + warmup.as_ref().map_or(0, histogram_bytes)
         });
         let one = Latencies::new().histogram().distinct_values() as u64 * 8;
-        let (open_loop, phases) = (u64::from(shape.is_open_loop()), 1 + warmup_s);
+        let (open_loop, phases) = (u64::from(profile.is_open_loop()), 1 + warmup_s);
         let lag_and_classes = (open_loop * cores as u64 + 3 + 3 * open_loop) * phases * one;
         let sets = 2 * recorded + 3 * recorded / cores as u64;
         assert_eq!(need.histograms_bytes, sets + lag_and_classes);

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
 use fanstorm::engine::spread::spread;
-use fanstorm::load::schedule::{InterArrival, Shape, Timetable};
+use fanstorm::load::profile::Profile;
+use fanstorm::load::schedule::{InterArrival, Timetable};
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::interval::Rest;
 use fanstorm::measure::late::LateLog;
 use fanstorm::measure::latencies::Latencies;
@@ -68,9 +70,9 @@ impl Arrival {
 impl Case {
     fn plan(&self, workers: usize) -> Plan {
         let arrivals = InterArrival::Poisson { seed: self.seed };
-        let shape = match self.open_loop {
-            true => Shape::Rate { rate: "20k".parse().unwrap(), arrivals },
-            false => Shape::Burst,
+        let profile = match self.open_loop {
+            true => Profile::Rate { rate: "20k".parse().unwrap(), arrivals },
+            false => Profile::Burst,
         };
         let plan = common::plan(
             &NODES,
@@ -78,8 +80,7 @@ impl Case {
                 dialect: if self.by_id { Dialect::dsatter() } else { Dialect::raw() },
                 push_sockets: self.push_sockets,
                 receivers_per_node: Some(self.receivers_per_node),
-                messages: vec![self.messages],
-                shape,
+                trials: vec![Trial::new(profile, self.messages, Nanos::ZERO)],
                 ..Spec::default()
             },
         );
@@ -87,7 +88,7 @@ impl Case {
     }
 
     fn timetable(&self, plan: &Plan) -> Option<Timetable> {
-        let mut timetable = Timetable::new(plan.shape.schedule(self.messages)?, self.push_sockets);
+        let mut timetable = Timetable::new(plan.trials[0].schedule()?, self.push_sockets);
         timetable.begin(START);
         Some(timetable)
     }
@@ -150,7 +151,7 @@ impl Case {
         let tallies: Vec<_> = spread(&plan).into_iter().map(tally).collect();
         assert_eq!(tallies.len(), workers, "{self:?}");
         let ending = Ending::Complete;
-        Row { plan: &plan, messages: self.messages, sent: &sent, ending }.merge(tallies)
+        Row { plan: &plan, trial: &plan.trials[0], sent: &sent, ending }.merge(tallies)
     }
 
     fn tally(

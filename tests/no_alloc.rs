@@ -26,7 +26,9 @@ use fanstorm::engine::ring::{Ring, RingConfig};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::{Clock, Monotonic};
-use fanstorm::load::schedule::{InterArrival, Shape};
+use fanstorm::load::profile::Profile;
+use fanstorm::load::schedule::InterArrival;
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::interval::IntervalSink;
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::series::Collector;
@@ -89,7 +91,7 @@ fn plan(cluster: &Cluster, dialect: Dialect, frame_memory_bytes: u64) -> Plan {
     let spec = Spec {
         dialect,
         receivers_per_node: Some(2),
-        messages: vec![MESSAGES],
+        trials: Trial::bursts(&[MESSAGES]),
         frame_memory_bytes,
         ..Spec::default()
     };
@@ -137,8 +139,9 @@ struct Came {
 
 /// One row, of which the intervals are fetched from another thread.
 fn row<R: Ring>(plan: &Plan, ring: R) -> Came {
-    let schedule = plan.shape.schedule(MESSAGES);
-    let (mut collector, mut ports) = Collector::new(plan, schedule, 1, INTERVAL);
+    let trial = &plan.trials[0];
+    let (mut collector, mut ports) =
+        Collector::with_intervals(INTERVAL, plan, trial, trial.schedule(), 1);
     let (over, port) = (AtomicBool::new(false), ports.remove(0));
     collector.begin(Monotonic.now());
     thread::scope(|scope| {
@@ -163,11 +166,12 @@ fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R, port: IntervalSink) -> u6
     assert!(worker.probe(&text, 1, &mut Watcher::new()).unwrap().is_empty());
     let counts: Arc<[u32]> = plan.population().turns().share(MESSAGES).into();
     let row = TrialPlan {
+        trial: plan.trials[0].clone(),
         run: 2,
         lay_all: plan.lays_all(MESSAGES, &text),
         text,
         sent: Arc::new(SentTimes::new(&counts)),
-        schedule: plan.shape.schedule(MESSAGES),
+        schedule: plan.trials[0].schedule(),
         counts,
     };
     worker.hand_over_to(port);
@@ -240,9 +244,10 @@ fn a_schedule_and_a_window_allocate_nothing_either() {
     let cluster = cluster(false);
     let rate = Rate { micro_per_s: 20_000_000_000 };
     let arrivals = InterArrival::Poisson { seed: 1 };
-    for shape in [Shape::Rate { rate, arrivals }, Shape::Window { in_flight: 8 }] {
-        let plan = Plan { shape, ..plan(&cluster, Dialect::dsatter(), 0) };
-        assert_eq!(row_as_granted(&plan).allocations, 0, "{shape:?}");
+    for profile in [Profile::Rate { rate, arrivals }, Profile::Window { in_flight: 8 }] {
+        let trials = vec![Trial::new(profile, MESSAGES, Nanos::ZERO)];
+        let plan = Plan { trials, ..plan(&cluster, Dialect::dsatter(), 0) };
+        assert_eq!(row_as_granted(&plan).allocations, 0, "{profile:?}");
     }
 }
 
@@ -250,10 +255,11 @@ fn a_schedule_and_a_window_allocate_nothing_either() {
 fn intervals_leave_the_worker_without_allocating() {
     let cluster = cluster(false);
     let rate = Rate { micro_per_s: 20_000_000_000 };
-    let shape = Shape::Rate { rate, arrivals: InterArrival::Constant };
+    let profile = Profile::Rate { rate, arrivals: InterArrival::Constant };
     // 5 000 messages take 250 ms: 25 intervals, where every one of them is fetched in time.
     let warmup = Nanos::from_millis(45);
-    let plan = Plan { shape, warmup, ..plan(&cluster, Dialect::dsatter(), 0) };
+    let trials = vec![Trial::new(profile, MESSAGES, warmup)];
+    let plan = Plan { trials, ..plan(&cluster, Dialect::dsatter(), 0) };
     let came = row_as_granted(&plan);
     assert_eq!(came.allocations, 0);
     assert!(came.intervals >= 5, "{} intervals", came.intervals);

@@ -14,7 +14,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::engine::{self, Progress, Stop, Surroundings, Watch};
-use fanstorm::load::schedule::{InterArrival, Shape};
+use fanstorm::load::profile::Profile;
+use fanstorm::load::schedule::InterArrival;
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::outcome::{Class, Ending, Interval, TrialOutcome, Trust};
 use fanstorm::measure::percentile::Percentile;
@@ -46,7 +48,7 @@ impl Watch for Quiet {
 }
 
 /// A row against two nodes, of which the first stops once for [`STALL_MS`].
-fn stalled(shape: Shape) -> TrialOutcome {
+fn stalled(profile: Profile) -> TrialOutcome {
     let _alone = alone();
     let cluster = Cluster::start(&ClusterConfig {
         nodes: 2,
@@ -56,8 +58,11 @@ fn stalled(shape: Shape) -> TrialOutcome {
         ..ClusterConfig::default()
     })
     .unwrap();
-    let spec =
-        Spec { push_sockets: PUSH as u32, messages: vec![MESSAGES], shape, ..Spec::default() };
+    let spec = Spec {
+        push_sockets: PUSH as u32,
+        trials: Trial::each(&[MESSAGES], profile, Nanos::ZERO),
+        ..Spec::default()
+    };
     let plan = common::plan(cluster.node_urls(), spec);
     let outcome = engine::run(&plan, Surroundings::default(), &Stop::default(), &mut Quiet);
     let mut runs = outcome.unwrap().runs;
@@ -67,9 +72,9 @@ fn stalled(shape: Shape) -> TrialOutcome {
 
 /// What may be had on any host, and more than that only on one that did not stop by itself meanwhile:
 /// looked for in up to three rows.
-fn stalled_alone(shape: Shape, was_quiet: impl Fn(&TrialOutcome) -> bool) -> TrialOutcome {
-    let run = stalled(shape);
-    let again = (0..2).map(|_| stalled(shape));
+fn stalled_alone(profile: Profile, was_quiet: impl Fn(&TrialOutcome) -> bool) -> TrialOutcome {
+    let run = stalled(profile);
+    let again = (0..2).map(|_| stalled(profile));
     std::iter::once(run).chain(again).find(was_quiet).expect("one row of three without more pauses")
 }
 
@@ -96,9 +101,9 @@ fn an_interrupted_row_keeps_its_series_and_its_end() {
     })
     .unwrap();
     let rate = Rate { micro_per_s: PER_S * 1_000_000 };
-    let shape = Shape::Rate { rate, arrivals: InterArrival::Constant };
+    let profile = Profile::Rate { rate, arrivals: InterArrival::Constant };
     // A minute's worth.
-    let spec = Spec { messages: vec![60 * PER_S], shape, ..Spec::default() };
+    let spec = Spec { trials: Trial::each(&[60 * PER_S], profile, Nanos::ZERO), ..Spec::default() };
     let plan = common::plan(cluster.node_urls(), spec);
     let (stop, surroundings) = (Stop::default(), Surroundings::default());
     let mut watch = Impatient(stop.clone());
@@ -128,7 +133,7 @@ fn at_a_rate_a_stall_is_seen_by_every_message_that_was_due_in_it() {
     let noise = 100 * PER_S / 1_000;
     let classes = [(Class::Response, COPIES), (Class::Completion, 1)];
     let rate = Rate { micro_per_s: PER_S * 1_000_000 };
-    let run = stalled_alone(Shape::Rate { rate, arrivals: InterArrival::Constant }, |run| {
+    let run = stalled_alone(Profile::Rate { rate, arrivals: InterArrival::Constant }, |run| {
         for (of, each) in classes {
             let long = long(run, of);
             // One less for what shares a bucket of the histogram with the limit itself.
@@ -153,7 +158,7 @@ fn at_a_rate_a_stall_is_seen_by_every_message_that_was_due_in_it() {
 #[test]
 fn in_closed_loop_a_stall_is_seen_only_by_the_few_messages_in_flight() {
     let in_flight = 4;
-    stalled_alone(Shape::Window { in_flight }, |run| {
+    stalled_alone(Profile::Window { in_flight }, |run| {
         let seen = long(run, Class::Completion);
         assert!(seen >= 1, "the stall is seen");
         let others = class(run, Class::Service).at_quantile(0.98);

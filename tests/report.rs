@@ -11,11 +11,13 @@ use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
 use fanstorm::host::facts::HostFacts;
-use fanstorm::load::schedule::{InterArrival, Shape};
+use fanstorm::load::profile::Profile;
+use fanstorm::load::schedule::InterArrival;
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::interval::{Rest, Sent};
 use fanstorm::measure::late::LateLog;
 use fanstorm::measure::outcome::{
-    Caveat, Class, CoreUse, Ending, LostSocket, Opcodes, Outcome, TrialOutcome, Trust,
+    Caveat, Class, CoreUse, Ending, LostSocket, Opcodes, Outcome, Skipped, TrialOutcome, Trust,
 };
 use fanstorm::measure::recorder::Recorder;
 use fanstorm::measure::sent::SentTimes;
@@ -32,11 +34,11 @@ use serde_json::Value;
 
 const SCHEMA_FILE: &str = "docs/schema/fanstorm.result-1.json";
 
-fn plan(push_sockets: u32, receivers_per_node: u32, nodes: usize, messages: Vec<u64>) -> Plan {
+fn plan(push_sockets: u32, receivers_per_node: u32, nodes: usize, trials: Vec<Trial>) -> Plan {
     let urls: Vec<_> = (0..nodes).map(|i| format!("ws://127.0.0.1:{}/", 7101 + i)).collect();
     let receivers_per_node = Some(receivers_per_node);
     let dialect = Dialect::raw();
-    let spec = Spec { dialect, push_sockets, receivers_per_node, messages, ..Spec::default() };
+    let spec = Spec { dialect, push_sockets, receivers_per_node, trials, ..Spec::default() };
     Plan { cores: vec![0, 1], ..common::plan(&urls, spec) }
 }
 
@@ -56,9 +58,9 @@ fn invocation() -> Invocation {
 type Fates = [u64; 4];
 
 /// A row through the real recorders and the real merge, every copy's fate drawn at random.
-fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> TrialOutcome {
+fn row(plan: &Plan, trial: &Trial, fates: Fates, seed: u64) -> TrialOutcome {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let counts = plan.population().turns().share(messages);
+    let counts = plan.population().turns().share(trial.messages);
     let sent = Arc::new(SentTimes::new(&counts));
     for (sender, &count) in counts.iter().enumerate() {
         sent.stamp(sender, 0, count, Nanos(1_000));
@@ -89,7 +91,7 @@ fn row(plan: &Plan, messages: u64, fates: Fates, seed: u64) -> TrialOutcome {
         }
     };
     let tallies = (0..workers).map(tally).collect();
-    Row { plan, messages, sent: &sent, ending: Ending::Drained }.merge(tallies)
+    Row { plan, trial, sent: &sent, ending: Ending::Drained }.merge(tallies)
 }
 
 /// A worker's share of the sockets: push sockets first, receive sockets node by node in turn.
@@ -134,7 +136,7 @@ fn produced(plan: &Plan, outcome: &Outcome) -> Value {
 
 /// All that can go wrong with a row, in one row.
 fn ruined(plan: &Plan) -> TrialOutcome {
-    let mut run = row(plan, 500, [20, 5, 5, 5], 7);
+    let mut run = row(plan, &Trial::bursts(&[500])[0], [20, 5, 5, 5], 7);
     run.saturated = 2;
     run.ending = Ending::Interrupted;
     run.lost = vec![
@@ -167,20 +169,30 @@ fn ruined(plan: &Plan) -> TrialOutcome {
 }
 
 fn edge_cases() -> Vec<(&'static str, Value)> {
-    let (small, large) = (plan(1, 0, 1, vec![1]), plan(3, 2, 3, vec![500, 1_000]));
+    let (small, large) =
+        (plan(1, 0, 1, Trial::bursts(&[1])), plan(3, 2, 3, Trial::bursts(&[500, 1_000])));
     let with =
         |runs, skipped, interrupted| Outcome { runs, skipped, interrupted, connecting: None };
-    let skipped = vec![(1_000, "interrupted".to_owned())];
-    let mut unsent = row(&small, 1, [100, 0, 0, 0], 1);
+    let skipped = vec![Skipped {
+        trial: Trial::bursts(&[1_000]).remove(0),
+        reason: "interrupted".to_owned(),
+    }];
+    let mut unsent = row(&small, &small.trials[0], [100, 0, 0, 0], 1);
     unsent.sent = 0;
     unsent.send_time = None;
     unsent.receive_time = None;
     vec![
         ("no rows", produced(&small, &Outcome::default())),
         ("nothing but skipped rows", produced(&large, &with(vec![], skipped.clone(), true))),
-        ("one message", produced(&small, &with(vec![row(&small, 1, [0; 4], 1)], vec![], false))),
+        (
+            "one message",
+            produced(&small, &with(vec![row(&small, &small.trials[0], [0; 4], 1)], vec![], false)),
+        ),
         ("nothing sent, nothing came", produced(&small, &with(vec![unsent], vec![], false))),
-        ("clean", produced(&large, &with(vec![row(&large, 500, [0; 4], 1)], vec![], false))),
+        (
+            "clean",
+            produced(&large, &with(vec![row(&large, &large.trials[0], [0; 4], 1)], vec![], false)),
+        ),
         ("ruined", produced(&large, &with(vec![ruined(&large)], skipped, true))),
     ]
 }
@@ -256,11 +268,11 @@ fn a_percentile_with_too_few_samples_is_null_and_never_the_maximum() {
 
 #[test]
 fn the_summary_takes_its_times_from_the_largest_complete_row_and_its_counts_from_all() {
-    let plan = plan(3, 1, 3, vec![2_000, 1_000, 4_000]);
+    let plan = plan(3, 1, 3, Trial::bursts(&[2_000, 1_000, 4_000]));
     let runs = vec![
-        row(&plan, 2_000, [0; 4], 1),
-        row(&plan, 1_000, [0; 4], 2),
-        row(&plan, 4_000, [10, 0, 0, 0], 3),
+        row(&plan, &plan.trials[0], [0; 4], 1),
+        row(&plan, &plan.trials[1], [0; 4], 2),
+        row(&plan, &plan.trials[2], [10, 0, 0, 0], 3),
     ];
     let result = produced(&plan, &Outcome { runs, ..Outcome::default() });
     let (summary, first, last) = (&result["summary"], &result["runs"][0], &result["runs"][2]);
@@ -275,8 +287,11 @@ fn the_summary_takes_its_times_from_the_largest_complete_row_and_its_counts_from
 
 #[test]
 fn a_text_report_never_breaks_on_what_json_can_tell() {
-    let (small, large) = (plan(1, 0, 1, vec![1]), plan(3, 2, 30, vec![500]));
-    for (plan, run) in [(&small, row(&small, 1, [100, 0, 0, 0], 1)), (&large, ruined(&large))] {
+    let (small, large) =
+        (plan(1, 0, 1, Trial::bursts(&[1])), plan(3, 2, 30, Trial::bursts(&[500])));
+    for (plan, run) in
+        [(&small, row(&small, &small.trials[0], [100, 0, 0, 0], 1)), (&large, ruined(&large))]
+    {
         let outcome = Outcome { runs: vec![run], ..Outcome::default() };
         let document = Document::begun(plan, &invocation()).ended(&outcome);
         let mut out = Vec::new();
@@ -310,13 +325,13 @@ fn rendered(plan: &Plan, outcome: &Outcome) -> String {
 }
 
 /// Every shape of load, with figures that do not divide.
-fn shape(which: u8, seed: u64) -> Shape {
+fn profile(which: u8, seed: u64) -> Profile {
     let rate = Rate { micro_per_s: 1 + seed % 1_000_000_000_000_000 };
     match which {
-        0 => Shape::Burst,
-        1 => Shape::Window { in_flight: 1 + (seed % 1_000) as u32 },
-        2 => Shape::Rate { rate, arrivals: InterArrival::Constant },
-        _ => Shape::Rate { rate, arrivals: InterArrival::Poisson { seed } },
+        0 => Profile::Burst,
+        1 => Profile::Window { in_flight: 1 + (seed % 1_000) as u32 },
+        2 => Profile::Rate { rate, arrivals: InterArrival::Constant },
+        _ => Profile::Rate { rate, arrivals: InterArrival::Poisson { seed } },
     }
 }
 
@@ -376,16 +391,18 @@ proptest! {
     ) {
         let messages: Vec<u64> = rows.iter().map(|(messages, _)| *messages).collect();
         let messages = if messages.is_empty() { vec![7] } else { messages };
-        let mut plan = plan(push_sockets, receivers_per_node, nodes, messages);
+        let trials = Trial::each(&messages, profile(which, seed), Nanos::ZERO);
+        let plan = plan(push_sockets, receivers_per_node, nodes, trials);
         let spoilt = Outcome { runs: vec![ruined(&plan)], ..Outcome::default() };
-        let runs = rows.iter().enumerate().map(|(index, (messages, fates))| {
-            let mut run = row(&plan, *messages, *fates, seed);
+        let runs = rows.iter().enumerate().map(|(index, (_, fates))| {
+            let mut run = row(&plan, &plan.trials[index], *fates, seed);
             spoil(&mut run, &spoilt, seed ^ index as u64);
             run
         });
         let runs = runs.collect();
-        plan.shape = shape(which, seed);
-        let skipped = if interrupted { vec![(u64::MAX, "a \"reason\"".to_owned())] } else { vec![] };
+        let trial = Trial { messages: u64::MAX, ..plan.trials[0].clone() };
+        let skipped = Skipped { trial, reason: "a \"reason\"".to_owned() };
+        let skipped = if interrupted { vec![skipped] } else { vec![] };
         let outcome = Outcome { runs, skipped, interrupted, connecting: None };
         prop_assert_eq!(rendered(&plan, &outcome), printed(&plan, &outcome));
     }
@@ -399,8 +416,8 @@ proptest! {
         fates in [0_u64..60, 0_u64..20, 0_u64..20, 0_u64..20],
         seed: u64,
     ) {
-        let plan = plan(push_sockets, receivers_per_node, nodes, vec![messages]);
-        let runs = vec![row(&plan, messages, fates, seed)];
+        let plan = plan(push_sockets, receivers_per_node, nodes, Trial::bursts(&[messages]));
+        let runs = vec![row(&plan, &plan.trials[0], fates, seed)];
         let result = produced(&plan, &Outcome { runs, ..Outcome::default() });
         let run = &result["runs"][0];
         let delivery = &run["delivery"];

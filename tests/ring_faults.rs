@@ -15,7 +15,9 @@ use fanstorm::engine::ring::fake::{Deeds, FakeRing, FaultKnobs, LateAcks, Simula
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::Clock;
-use fanstorm::load::schedule::{InterArrival, Shape};
+use fanstorm::load::profile::Profile;
+use fanstorm::load::schedule::InterArrival;
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::outcome::{Class, Ending, TrialOutcome};
 use fanstorm::measure::sent::SentTimes;
@@ -35,7 +37,7 @@ fn plan(frame_memory_bytes: u64) -> Plan {
         dialect: Dialect::raw(),
         push_sockets: PUSH,
         receivers_per_node: Some(RECEIVERS),
-        messages: vec![MESSAGES],
+        trials: Trial::bursts(&[MESSAGES]),
         payload_bytes: 64,
         frame_memory_bytes,
         ..Spec::default()
@@ -121,15 +123,17 @@ impl<'a> Fixture<'a> {
         self.worker.ring().dial(dials);
         let counts: Arc<[u32]> = Turns::new(PUSH).share(MESSAGES).into();
         let sent = Arc::new(SentTimes::new(&counts));
+        let trial = &self.plan.trials[0];
+        let schedule = trial.schedule();
         let row = TrialPlan {
+            trial: trial.clone(),
             run: 8,
             text: self.text.clone(),
             counts,
             lay_all: self.plan.lays_all(MESSAGES, &self.text),
             sent: Arc::clone(&sent),
-            schedule: self.plan.shape.schedule(MESSAGES),
+            schedule: schedule.clone(),
         };
-        let schedule = self.plan.shape.schedule(MESSAGES);
         let lead = if schedule.is_some() { Nanos::from_millis(2) } else { Nanos::ZERO };
         let start = self.clock.now().plus(lead);
         let last_due = start.plus(schedule.map_or(Nanos::ZERO, |schedule| schedule.last()));
@@ -138,8 +142,7 @@ impl<'a> Fixture<'a> {
         alone.linger = self.linger;
         let tally = self.worker.row(&row, || start, &mut alone).unwrap();
         let ending = alone.ending.expect("the row ended by itself");
-        let merged =
-            Row { plan: self.plan, messages: MESSAGES, sent: &sent, ending }.merge(vec![tally]);
+        let merged = Row { plan: self.plan, trial, sent: &sent, ending }.merge(vec![tally]);
         let after = self.worker.ring().deeds();
         let deeds = Deeds {
             lost: after.lost - before.lost,
@@ -223,7 +226,7 @@ fn frames_taken_by_vectors_make_the_same_run_as_messages_read_one_by_one() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut plan = plan(if rng.bool() { u64::MAX } else { 0 });
         if seed % 3 == 0 {
-            plan.shape = Shape::Window { in_flight: rng.u32(1..20) };
+            plan.trials[0].profile = Profile::Window { in_flight: rng.u32(1..20) };
         }
         let mut dials = rough_kernel(&mut rng);
         if seed % 2 == 0 {
@@ -348,8 +351,8 @@ fn a_schedule_on_a_rough_kernel_sends_everything_once_and_nothing_before_it_is_d
         } else {
             InterArrival::Poisson { seed: rng.u64(..) }
         };
-        plan.shape = Shape::Rate { rate, arrivals };
-        let schedule = plan.shape.schedule(MESSAGES).unwrap();
+        plan.trials[0].profile = Profile::Rate { rate, arrivals };
+        let schedule = plan.trials[0].schedule().unwrap();
         let dials = rough_kernel(&mut rng);
         let (run, deeds, sent) = Fixture::ready(&plan, dials, seed).row_with_times(dials);
         assert_conserved(&run, seed);
@@ -374,8 +377,9 @@ fn a_schedule_on_a_rough_kernel_sends_everything_once_and_nothing_before_it_is_d
 fn where_nothing_is_in_the_way_messages_leave_within_one_turn_of_their_due_time() {
     for rate in ["100/s", "1k/s", "7k/s"] {
         let mut plan = plan(u64::MAX);
-        plan.shape = Shape::Rate { rate: rate.parse().unwrap(), arrivals: InterArrival::Constant };
-        let schedule = plan.shape.schedule(MESSAGES).unwrap();
+        plan.trials[0].profile =
+            Profile::Rate { rate: rate.parse().unwrap(), arrivals: InterArrival::Constant };
+        let schedule = plan.trials[0].schedule().unwrap();
         let (run, _, sent) =
             Fixture::ready(&plan, FaultKnobs::default(), 1).row_with_times(FaultKnobs::default());
         for (i, at) in sent.iter().enumerate() {
@@ -391,7 +395,8 @@ fn where_nothing_is_in_the_way_messages_leave_within_one_turn_of_their_due_time(
 #[test]
 fn messages_that_wait_for_a_blocked_socket_are_late_by_no_fault_of_ours_and_move_no_other() {
     let mut plan = plan(u64::MAX);
-    plan.shape = Shape::Rate { rate: "200/s".parse().unwrap(), arrivals: InterArrival::Constant };
+    plan.trials[0].profile =
+        Profile::Rate { rate: "200/s".parse().unwrap(), arrivals: InterArrival::Constant };
     // An operation takes 50 turns, of up to 5 ms where the worker sleeps: longer than from one message
     // of a sender to the next.
     plan.wait = WaitMode::Sleep;
@@ -434,7 +439,7 @@ fn a_window_is_never_exceeded_and_everything_is_sent() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut plan = plan(if rng.bool() { u64::MAX } else { 0 });
         let in_flight = rng.u32(1..20);
-        plan.shape = Shape::Window { in_flight };
+        plan.trials[0].profile = Profile::Window { in_flight };
         let dials = rough_kernel(&mut rng);
         let duplicating = FaultKnobs { duplicate_copy: rng.f64() * 0.1, ..dials };
         let (run, deeds) = Fixture::ready(&plan, dials, seed).row(duplicating);
@@ -453,7 +458,7 @@ fn a_window_is_never_exceeded_and_everything_is_sent() {
 #[test]
 fn a_lost_answer_closes_its_place_in_the_window_and_the_drain_ends_the_row() {
     let mut plan = plan(u64::MAX);
-    plan.shape = Shape::Window { in_flight: 4 };
+    plan.trials[0].profile = Profile::Window { in_flight: 4 };
     let lossy = FaultKnobs { lose_copy: 0.2, ..FaultKnobs::default() };
     let (run, deeds) = Fixture::ready(&plan, FaultKnobs::default(), 9).row(lossy);
     assert_conserved(&run, 9);
@@ -508,6 +513,7 @@ fn a_row_that_is_called_off_while_it_is_laid_out_sends_nothing() {
     let counts: Arc<[u32]> = Turns::new(PUSH).share(MESSAGES).into();
     let sent = Arc::new(SentTimes::new(&counts));
     let row = TrialPlan {
+        trial: plan.trials[0].clone(),
         run: 8,
         lay_all: plan.lays_all(MESSAGES, &text),
         text,
@@ -519,6 +525,6 @@ fn a_row_that_is_called_off_while_it_is_laid_out_sends_nothing() {
     let start = clock.now();
     let tally = worker.row(&row, || start, &mut CalledOff).unwrap();
     let ending = Ending::Interrupted;
-    let run = Row { plan: &plan, messages: MESSAGES, sent: &sent, ending }.merge(vec![tally]);
+    let run = Row { plan: &plan, trial: &plan.trials[0], sent: &sent, ending }.merge(vec![tally]);
     assert_eq!((run.sent, worker.ring().deeds().messages), (0, messages));
 }

@@ -14,7 +14,9 @@ use fanstorm::engine::ring::fake::{FakeRing, FaultKnobs, SimulatedClock};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
 use fanstorm::host::clock::Clock;
-use fanstorm::load::schedule::{InterArrival, Shape};
+use fanstorm::load::profile::Profile;
+use fanstorm::load::schedule::InterArrival;
+use fanstorm::load::trial::Trial;
 use fanstorm::measure::late::Past;
 use fanstorm::measure::latencies::histogram;
 use fanstorm::measure::outcome::{Class, Ending, Interval, TrialOutcome};
@@ -34,14 +36,12 @@ const COPIES: u64 = (PUSH + RECEIVERS) as u64;
 const MESSAGES: u64 = 300;
 const LENGTH: Nanos = Nanos::from_millis(20);
 
-fn plan(shape: Shape, warmup: Nanos) -> Plan {
+fn plan(profile: Profile, warmup: Nanos) -> Plan {
     let spec = Spec {
         dialect: Dialect::raw(),
         push_sockets: PUSH,
         receivers_per_node: Some(RECEIVERS),
-        messages: vec![MESSAGES],
-        shape,
-        warmup,
+        trials: vec![Trial::new(profile, MESSAGES, warmup)],
         keep_intervals: true,
         payload_bytes: 64,
         ..Spec::default()
@@ -108,12 +108,15 @@ fn row(plan: &Plan, dials: FaultKnobs, seed: u64) -> (TrialOutcome, Vec<(Nanos, 
     worker.ring().dial(dials);
     let counts: Arc<[u32]> = Turns::new(PUSH).share(MESSAGES).into();
     let sent = Arc::new(SentTimes::new(&counts));
-    let schedule = plan.shape.schedule(MESSAGES);
-    let (mut collector, mut ports) = Collector::new(plan, schedule.clone(), 1, LENGTH);
+    let trial = &plan.trials[0];
+    let schedule = trial.schedule();
+    let (mut collector, mut ports) =
+        Collector::with_intervals(LENGTH, plan, trial, schedule.clone(), 1);
     worker.hand_over_to(ports.remove(0));
     let start = clock.now().plus(Nanos::from_millis(2));
     collector.begin(start);
     let row = TrialPlan {
+        trial: trial.clone(),
         run: 8,
         text: TextShape::new(plan.payload_bytes).unwrap(),
         counts,
@@ -124,7 +127,7 @@ fn row(plan: &Plan, dials: FaultKnobs, seed: u64) -> (TrialOutcome, Vec<(Nanos, 
     let mut fleet = Fleet::new(start, Some(collector), fastrand::Rng::with_seed(seed));
     fleet.watch = fleet.watch.not_before(start.plus(schedule.map_or(Nanos::ZERO, |s| s.last())));
     let tally = worker.row(&row, || start, &mut fleet).unwrap();
-    let row = Row { plan, messages: MESSAGES, sent: &sent, ending: fleet.ending.unwrap() };
+    let row = Row { plan, trial, sent: &sent, ending: fleet.ending.unwrap() };
     let run = row
         .merge_with(
             vec![tally],
@@ -144,7 +147,7 @@ fn random_plan(rng: &mut fastrand::Rng) -> Plan {
         InterArrival::Poisson { seed: rng.u64(..) }
     };
     let warmup = if rng.bool() { Nanos::from_millis(rng.u64(1..60)) } else { Nanos::ZERO };
-    plan(Shape::Rate { rate, arrivals }, warmup)
+    plan(Profile::Rate { rate, arrivals }, warmup)
 }
 
 fn rough(rng: &mut fastrand::Rng) -> FaultKnobs {
@@ -238,7 +241,8 @@ fn a_copy_belongs_to_the_interval_of_its_arrival() {
 #[test]
 fn what_is_missing_so_far_is_what_was_due_and_has_not_come() {
     let rate = Rate::per_second(1_000.0);
-    let plan = plan(Shape::Rate { rate, arrivals: InterArrival::Constant }, Nanos::from_millis(50));
+    let plan =
+        plan(Profile::Rate { rate, arrivals: InterArrival::Constant }, Nanos::from_millis(50));
     let lossy = FaultKnobs { lose_copy: 0.1, ..FaultKnobs::default() };
     let (run, _) = row(&plan, lossy, 3);
     assert_eq!(run.ending, Ending::Drained);
@@ -272,9 +276,8 @@ fn a_warm_up_is_what_was_due_in_it_whenever_it_came() {
         } else {
             InterArrival::Poisson { seed: rng.u64(..) }
         };
-        let shape = Shape::Rate { rate: Rate::per_second(1_000.0), arrivals };
-        let plan = plan(shape, warmup);
-        let schedule = shape.schedule(MESSAGES).unwrap();
+        let plan = plan(Profile::Rate { rate: Rate::per_second(1_000.0), arrivals }, warmup);
+        let schedule = plan.trials[0].schedule().unwrap();
         let due = (0..MESSAGES).filter(|&i| schedule.offset(i) < warmup).count() as u64;
         let dials = FaultKnobs { lose_copy: 0.0, duplicate_copy: 0.0, ..rough(&mut rng) };
         let (run, _) = row(&plan, dials, seed);
@@ -299,7 +302,7 @@ fn a_warm_up_is_what_was_due_in_it_whenever_it_came() {
 
 #[test]
 fn a_burst_that_is_over_at_once_has_one_interval() {
-    let (run, _) = row(&plan(Shape::Burst, Nanos::ZERO), FaultKnobs::default(), 5);
+    let (run, _) = row(&plan(Profile::Burst, Nanos::ZERO), FaultKnobs::default(), 5);
     assert_adds_up(&run, 5);
     let [only] = run.intervals.as_slice() else { panic!("{:?}", run.intervals) };
     assert_eq!((only.copies, only.missing_so_far), (MESSAGES * COPIES, 0));

@@ -16,7 +16,9 @@ use crate::cli::values::{ArrivalsArg, EngineArg, FanOutArg, Rows, WaitArg, diale
 use crate::cluster::{ClusterConfig, FaultSpec};
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
-use crate::load::schedule::{InterArrival, Shape, messages_within};
+use crate::load::profile::{Profile, messages_within};
+use crate::load::schedule::InterArrival;
+use crate::load::trial::Trial;
 use crate::notice::Notice;
 use crate::plan::backend::{BackendChoice, Engine};
 use crate::plan::load::Spec;
@@ -264,10 +266,8 @@ impl RunArgs {
             fan_out: self.fan_out.into(),
             push_sockets: self.push_sockets,
             receivers_per_node: self.receivers_per_node,
-            messages: self.rows(),
-            shape: self.shape(),
+            trials: Trial::each(&self.rows(), self.profile(), self.warmup()),
             wait: self.wait.into(),
-            warmup: self.warmup(),
             keep_intervals: self.hlog.is_some(),
             payload_bytes: self.payload_bytes.0,
             drain: self.drain,
@@ -307,7 +307,7 @@ impl RunArgs {
 
     fn rows(&self) -> Vec<u64> {
         match (self.messages.as_slice(), self.rate) {
-            ([], None) => Spec::default().messages,
+            ([], None) => Spec::default().trials.iter().map(|trial| trial.messages).collect(),
             // Whether there may be a rate of 0 is for the load to say.
             ([], Some(rate)) => {
                 let duration = self.duration.unwrap_or(DURATION);
@@ -340,11 +340,11 @@ impl RunArgs {
         self.warmup.unwrap_or_default()
     }
 
-    fn shape(&self) -> Shape {
+    fn profile(&self) -> Profile {
         match (self.rate, self.in_flight) {
-            (Some(rate), _) => Shape::Rate { rate, arrivals: self.arrivals() },
-            (None, Some(in_flight)) => Shape::Window { in_flight },
-            (None, None) => Shape::Burst,
+            (Some(rate), _) => Profile::Rate { rate, arrivals: self.arrivals() },
+            (None, Some(in_flight)) => Profile::Window { in_flight },
+            (None, None) => Profile::Burst,
         }
     }
 
@@ -525,10 +525,8 @@ mod tests {
             fan_out: FanOut::Others,
             push_sockets: 1_000,
             receivers_per_node: Some(2),
-            messages: vec![10, 1_500, 2_000_000],
-            shape: Shape::Burst,
+            trials: Trial::bursts(&[10, 1_500, 2_000_000]),
             wait: Some(WaitMode::Spin),
-            warmup: Nanos::ZERO,
             keep_intervals: true,
             payload_bytes: 4_096,
             drain: Nanos::from_secs(90),
@@ -565,12 +563,14 @@ mod tests {
             ),
         ] {
             let spec = args(words).spec().unwrap();
-            let shape = Shape::Rate { rate: per_s(micro_per_s), arrivals };
-            assert_eq!((spec.messages.as_slice(), spec.shape), (messages, shape), "{words}");
+            let profile = Profile::Rate { rate: per_s(micro_per_s), arrivals };
+            assert_eq!(spec.trials, Trial::each(messages, profile, Nanos::ZERO), "{words}");
         }
         let window = args("--in-flight 16").spec().unwrap();
-        assert_eq!(window.shape, Shape::Window { in_flight: 16 });
-        assert_eq!(window.messages, Spec::default().messages);
+        let as_many = |(given, default): (&Trial, &Trial)| given.messages == default.messages;
+        assert!(window.trials.iter().zip(&Spec::default().trials).all(as_many));
+        let profile = Profile::Window { in_flight: 16 };
+        assert!(window.trials.iter().all(|trial| trial.profile == profile), "{window:?}");
     }
 
     #[test]
@@ -580,7 +580,9 @@ mod tests {
             ("--rate 1k --warmup 500ms", &[10_500]),
             ("--rate 1k --warmup 2s --messages 10,20", &[2_010, 2_020]),
         ] {
-            assert_eq!(args(words).spec().unwrap().messages, messages, "{words}");
+            let trials = args(words).spec().unwrap().trials;
+            let found: Vec<_> = trials.iter().map(|trial| trial.messages).collect();
+            assert_eq!(found, messages, "{words}");
         }
     }
 

@@ -29,7 +29,9 @@ pub fn calibrate(plan: &Plan, stop: &Stop, view: &mut View<'_>) -> Baseline {
     let shares_cores = surroundings.beside != Beside::Nobody;
     let cluster = clause(plan.nodes.len(), &cpus);
     let (runs, failure) = match against_relays(plan, cpus, surroundings, stop, view) {
-        Ok(outcome) => (outcome.runs, outcome.skipped.into_iter().next().map(|(_, reason)| reason)),
+        Ok(outcome) => {
+            (outcome.runs, outcome.skipped.into_iter().next().map(|skipped| skipped.reason))
+        }
         Err(error) => (Vec::new(), Some(error.to_string().replace('\n', "; "))),
     };
     // Of an interruption in the last row nothing else tells.

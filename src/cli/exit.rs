@@ -80,7 +80,8 @@ pub fn exit_code(outcome: &Outcome) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::outcome::{Caveat, Delivery};
+    use crate::load::trial::Trial;
+    use crate::measure::outcome::{Caveat, Delivery, Skipped};
 
     fn run(delivery: Delivery, trust: Trust) -> TrialOutcome {
         let caveat =
@@ -148,7 +149,8 @@ mod tests {
     #[test]
     fn rows_that_did_not_run_are_no_success() {
         let mut outcome = outcome(&[(WHOLE, Trust::Ok)]);
-        outcome.skipped.push((8_000, "too little memory".to_owned()));
+        let trial = Trial::bursts(&[8_000]).remove(0);
+        outcome.skipped.push(Skipped { trial, reason: "too little memory".to_owned() });
         assert_eq!(exit_code(&outcome), Exit::Incomplete);
     }
 

@@ -228,7 +228,9 @@ mod tests {
     fn run_is_the_command_where_none_is_named() {
         for words in [&["--messages", "10"][..], &["run", "--messages", "10"]] {
             match command(words) {
-                Command::Run(args) => assert_eq!(args.spec().unwrap().messages, [10], "{words:?}"),
+                Command::Run(args) => {
+                    assert_eq!(args.spec().unwrap().trials[0].messages, 10, "{words:?}");
+                }
                 other => panic!("{words:?} became {other:?}"),
             }
         }

@@ -6,10 +6,10 @@ use crate::audit::requirements::{Place, PlanRequirements, UringDemand};
 use crate::dialect::text::TextShape;
 use crate::engine::worker::under_way_max;
 use crate::host::limits;
-use crate::load::schedule::Shape;
 use crate::plan::Plan;
 use crate::plan::backend::{BackendChoice, Engine};
 use crate::plan::source_ip::SourceIps;
+use crate::units::Rate;
 use crate::wire::encode;
 
 /// The plan in numbers. `embedded`: the cluster is ours.
@@ -24,10 +24,15 @@ pub fn of(plan: &Plan, embedded: bool, wish: BackendChoice) -> PlanRequirements 
         node_ports: if place == Place::Loopback { ports.collect() } else { Vec::new() },
         source_addresses: plan.sources_to(plan.push_node()).map_or(1, SourceIps::count),
         push_sockets: plan.population().push_sockets().into(),
-        messages: plan.messages.iter().copied().max().unwrap_or(0),
+        messages: plan.trials.iter().map(|trial| trial.messages).max().unwrap_or(0),
         copies_per_message: plan.audience.copies_of(0),
         copy_bytes: copy_bytes(plan),
-        rate_per_s: plan.shape.rate().map(|rate| rate.as_f64()),
+        rate_per_s: plan
+            .trials
+            .iter()
+            .filter_map(|trial| trial.profile.rate())
+            .map(Rate::as_f64)
+            .reduce(f64::max),
         window: window(plan),
         connects_at_once: connects_at_once(plan),
         workers: plan.cores.clone(),
@@ -77,12 +82,8 @@ fn copy_bytes(plan: &Plan) -> u64 {
 }
 
 fn window(plan: &Plan) -> Option<u64> {
-    match plan.shape {
-        Shape::Window { in_flight } => {
-            Some(u64::from(in_flight) * u64::from(plan.population().push_sockets()))
-        }
-        Shape::Burst | Shape::Rate { .. } => None,
-    }
+    let in_flight = plan.trials.iter().filter_map(|trial| trial.profile.in_flight()).max()?;
+    Some(u64::from(in_flight) * u64::from(plan.population().push_sockets()))
 }
 
 fn connects_at_once(plan: &Plan) -> u64 {

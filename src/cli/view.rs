@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::output::Pipe;
 use crate::engine::{self, Phase, Watch};
+use crate::load::trial::Trial;
 use crate::measure::outcome::{self, TrialOutcome};
 use crate::plan::Plan;
 use crate::report::document::Document;
@@ -134,14 +135,14 @@ impl Watch for View<'_> {
         self.progress.lately(text::glance(&Interval::of(interval)));
     }
 
-    fn reconnected(&mut self, messages: u64, sockets: u64) {
+    fn reconnected(&mut self, trial: &Trial, sockets: u64) {
         let sockets = match sockets {
             1 => "1 lost socket was".to_owned(),
             sockets => format!("{} lost sockets were", Count(sockets)),
         };
         let line = format!(
             "warning: {sockets} connected again before m = {} (--stop-on-loss ends the run)",
-            Count(messages)
+            Count(trial.messages)
         );
         // Where standard error is gone, the report says it, too.
         self.aside(|| drop(writeln!(io::stderr(), "{line}")));

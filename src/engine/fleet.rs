@@ -28,11 +28,12 @@ use crate::engine::min_connected;
 use crate::engine::progress_board::{Board, EndAll, WorkerHandle};
 use crate::host::clock::{self, Clock, Monotonic};
 use crate::host::facts::{HostCounters, WORKER_THREADS};
+use crate::load::trial::Trial;
 use crate::measure::connecting::{Connecting, Failure};
 use crate::measure::late::Past;
 use crate::measure::outcome::{Ending, Outcome, TrialOutcome};
 use crate::measure::sent::SentTimes;
-use crate::measure::series::{Collector, INTERVAL};
+use crate::measure::series::Collector;
 use crate::measure::tally::{Row, Tally};
 use crate::plan::Plan;
 use crate::plan::backend::Engine;
@@ -317,15 +318,17 @@ impl Coordinator<'_> {
 
     fn row(
         &mut self,
-        messages: u64,
+        trial: &Trial,
         text: &TextShape,
         run: u32,
         is_last: bool,
     ) -> Result<TrialOutcome, EngineError> {
+        let messages = trial.messages;
         let counts: Arc<[u32]> = self.plan.population().turns().share(messages).into();
         let sent = Arc::new(SentTimes::new(&counts));
-        let schedule = self.plan.shape.schedule(messages);
+        let schedule = trial.schedule();
         let plan = TrialPlan {
+            trial: trial.clone(),
             run,
             text: text.clone(),
             counts,
@@ -335,7 +338,7 @@ impl Coordinator<'_> {
         };
         self.board.reset();
         let workers = self.commands.len();
-        let (collector, ports) = Collector::new(self.plan, schedule.clone(), workers, INTERVAL);
+        let (collector, ports) = Collector::new(self.plan, trial, schedule.clone(), workers);
         let mut collector = collector.of(self.connecting.there(self.plan));
         for (worker, port) in self.commands.iter().zip(ports) {
             // As in `tell`.
@@ -359,9 +362,9 @@ impl Coordinator<'_> {
         collector.begin(start);
         let last_due = start.plus(schedule.map_or(Nanos::ZERO, |schedule| schedule.last()));
         let (tallies, ending) =
-            self.running(messages, (last_due, is_last), &mut collector, &mut host_before)?;
+            self.running(trial, (last_due, is_last), &mut collector, &mut host_before)?;
         let (host_after, ended) = (HostCounters::read(), Monotonic.now());
-        let row = Row { plan: self.plan, messages, sent: &sent, ending };
+        let row = Row { plan: self.plan, trial, sent: &sent, ending };
         let (mut outcome, recorders) = row.merge_with(tallies, collector, &mut self.past);
         if !is_last {
             self.past.keep(run, ended, recorders);
@@ -371,7 +374,7 @@ impl Coordinator<'_> {
         outcome.process_cpu = process_cpu.map(|(before, after)| after.since(before));
         outcome.caveats = verdict::judge(&verdict::Evidence {
             outcome: &outcome,
-            rate: self.plan.shape.rate(),
+            rate: trial.profile.rate(),
             host_before: &host_before,
             host_after: &host_after,
             cpus_allowed: self.surroundings.cpus_allowed,
@@ -394,13 +397,14 @@ impl Coordinator<'_> {
 
     fn running(
         &mut self,
-        messages: u64,
+        trial: &Trial,
         (last_due, is_last): (Nanos, bool),
         collector: &mut Collector,
         host_before: &mut HostCounters,
     ) -> Result<(Vec<Tally>, Ending), EngineError> {
+        let messages = trial.messages;
         let total = self.connecting.there(self.plan).expected(messages);
-        let mut warming = self.plan.warmup > Nanos::ZERO;
+        let mut warming = trial.warmup > Nanos::ZERO;
         let mut drain =
             DrainWatch::new(self.plan.drain, Monotonic.now()).not_before(last_due).last(is_last);
         let mut ending = None;

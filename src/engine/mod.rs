@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::audit::Shortfall;
+use crate::load::trial::Trial;
 use crate::measure::outcome::{Interval, TrialOutcome};
 use crate::plan::Plan;
 use crate::verdict::Beside;
@@ -96,8 +97,8 @@ pub trait Watch {
     fn progress(&mut self, progress: &Progress);
     /// An interval of the row that runs is over.
     fn interval(&mut self, _: &Interval) {}
-    /// Before the row of so many messages so many sockets were connected again that had been lost.
-    fn reconnected(&mut self, _messages: u64, _sockets: u64) {}
+    /// Before a trial this many sockets were connected again that had been lost.
+    fn reconnected(&mut self, _: &Trial, _sockets: u64) {}
     /// A row is over.
     fn row(&mut self, plan: &Plan, run: &TrialOutcome);
 }

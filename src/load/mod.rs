@@ -1,6 +1,8 @@
-//! When each message is due.
+//! What a measured load is, and when each of its messages is due.
 //!
-//! Belongs here: the shape of a load and its schedule, as pure functions of a message's number. Does
-//! not: who sends it (`population`), waiting for the time (`engine::pacing`).
+//! Belongs here: trials, the profiles of a load and their schedules, as pure functions of a message's
+//! number. Does not: who sends it (`population`), waiting for the time (`engine::pacing`).
 
+pub mod profile;
 pub mod schedule;
+pub mod trial;

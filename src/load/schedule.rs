@@ -1,6 +1,7 @@
-//! When each message is to leave: the shape of the load, and the schedule of an open loop.
+//! When each message is to leave: the schedule of an open loop.
 //!
-//! Belongs here: pure functions of a message's number. Does not: clocks and waiting (`engine`).
+//! Belongs here: pure functions of a message's number. Does not: which shape a load has (`profile`),
+//! clocks and waiting (`engine`).
 //!
 //! There is ONE schedule for all cores and sockets: message `i` belongs to sender `i % senders` and
 //! is its number `i / senders`. It is due at `start + i / rate`, each computed from `i` and not from
@@ -12,52 +13,7 @@ use std::sync::Arc;
 use crate::units::{Nanos, Rate};
 
 /// Nanoseconds of a second, in the millionths of an event that a [`Rate`] counts.
-const NS_PER_MICRO_EVENT: u64 = 1_000_000_000_000_000;
-
-/// When messages leave.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shape {
-    /// As fast as the sockets take them.
-    #[default]
-    Burst,
-    /// As fast as answers come: closed loop.
-    Window {
-        /// Messages of one push socket whose copy has not come back to that socket, at most.
-        in_flight: u32,
-    },
-    /// When they are due, whatever the cluster does: open loop.
-    Rate {
-        /// Messages in a second, over all push sockets.
-        rate: Rate,
-        /// How they are spread.
-        arrivals: InterArrival,
-    },
-}
-
-impl Shape {
-    /// Messages have a due time.
-    pub const fn is_open_loop(self) -> bool {
-        matches!(self, Self::Rate { .. })
-    }
-
-    /// Messages in a second, where that is fixed.
-    pub const fn rate(self) -> Option<Rate> {
-        match self {
-            Self::Rate { rate, .. } => Some(rate),
-            Self::Burst | Self::Window { .. } => None,
-        }
-    }
-
-    /// The schedule of `messages`, where there is one.
-    pub fn schedule(self, messages: u64) -> Option<Arc<Schedule>> {
-        match self {
-            Self::Rate { rate, arrivals } => {
-                Some(Arc::new(Schedule::new(rate, arrivals, messages)))
-            }
-            Self::Burst | Self::Window { .. } => None,
-        }
-    }
-}
+pub(super) const NS_PER_MICRO_EVENT: u64 = 1_000_000_000_000_000;
 
 /// How the messages of a rate are spread over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +25,6 @@ pub enum InterArrival {
         /// Of the generator.
         seed: u64,
     },
-}
-
-/// How many messages a rate makes due within `duration`: those with `i / rate < duration`.
-pub fn messages_within(rate: Rate, duration: Nanos) -> u64 {
-    let products = u128::from(rate.micro_per_s) * u128::from(duration.0);
-    u64::try_from(products.div_ceil(NS_PER_MICRO_EVENT.into())).unwrap_or(u64::MAX)
 }
 
 /// When each message of a row is due, counted from the start.
@@ -233,6 +183,7 @@ impl Timetable {
 mod tests {
     use proptest::prelude::*;
 
+    use crate::load::profile::messages_within;
     use crate::load::schedule::*;
     use crate::units::ScanError;
 

@@ -6,6 +6,9 @@ use super::connecting::Connecting;
 use super::late::Late;
 use super::latencies::Latencies;
 use super::reordering::Reordering;
+#[cfg(test)]
+use crate::load::profile::Profile;
+use crate::load::trial::{Trial, TrialId};
 use crate::units::Nanos;
 
 /// Where missing and foreign may be the same: copies came by an id in place of the text, and every copy
@@ -294,6 +297,8 @@ pub struct WarmUp {
 /// One row: one number of messages.
 #[derive(Clone, Debug)]
 pub struct TrialOutcome {
+    /// Which trial.
+    pub id: TrialId,
     /// Messages planned.
     pub messages: u64,
     /// Messages that the kernel took whole.
@@ -427,6 +432,7 @@ impl TrialOutcome {
     /// A row of one push socket in which nothing happened, for tests to fill in what they are about.
     pub(crate) fn nothing() -> Self {
         Self {
+            id: Trial::new(Profile::Burst, 0, Nanos::ZERO).id,
             messages: 0,
             sent: 0,
             sent_each: Vec::new(),
@@ -468,6 +474,15 @@ fn per_second(count: u64, time: Nanos) -> f64 {
     if time.0 == 0 { 0.0 } else { count as f64 / time.as_secs_f64() }
 }
 
+/// A trial that did not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Which.
+    pub trial: Trial,
+    /// Why.
+    pub reason: String,
+}
+
 /// All rows of one invocation.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
@@ -475,8 +490,8 @@ pub struct Outcome {
     pub connecting: Option<Connecting>,
     /// Rows that ran, in order.
     pub runs: Vec<TrialOutcome>,
-    /// Rows that did not run, and why.
-    pub skipped: Vec<(u64, String)>,
+    /// Trials that did not run, in order.
+    pub skipped: Vec<Skipped>,
     /// A signal ended it.
     pub interrupted: bool,
 }

@@ -18,6 +18,7 @@ use super::outcome::{Class, Interval, Track};
 use super::percentile::Percentile;
 use super::recorder::{Copies, Records};
 use crate::load::schedule::Schedule;
+use crate::load::trial::Trial;
 use crate::plan::Plan;
 use crate::population::audience::Audience;
 use crate::units::Nanos;
@@ -75,16 +76,26 @@ pub struct Series {
 }
 
 impl Collector {
-    /// A collector for a row of `plan`, and the port of each of its workers. Intervals are `length`
-    /// long.
+    /// A collector for a trial of `plan`, and the port of each of its workers.
     pub fn new(
         plan: &Plan,
+        trial: &Trial,
         schedule: Option<Arc<Schedule>>,
         workers: usize,
+    ) -> (Self, Vec<IntervalSink>) {
+        Self::with_intervals(INTERVAL, plan, trial, schedule, workers)
+    }
+
+    /// The same with intervals of another length.
+    pub fn with_intervals(
         length: Nanos,
+        plan: &Plan,
+        trial: &Trial,
+        schedule: Option<Arc<Schedule>>,
+        workers: usize,
     ) -> (Self, Vec<IntervalSink>) {
         let on_schedule = schedule.is_some();
-        let warmup = if on_schedule { plan.warmup } else { Nanos::ZERO };
+        let warmup = if on_schedule { trial.warmup } else { Nanos::ZERO };
         let empty = || Records::new(plan.nodes.len(), on_schedule, warmup > Nanos::ZERO);
         let (ports, links): (Vec<_>, Vec<_>) = (0..workers).map(|_| link(length, empty())).unzip();
         let collector = Self {
@@ -306,7 +317,8 @@ mod tests {
 
     use super::super::interval::Intervals;
     use super::*;
-    use crate::load::schedule::{InterArrival, Shape};
+    use crate::load::profile::Profile;
+    use crate::load::schedule::InterArrival;
     use crate::plan::fixture;
     use crate::units::Rate;
 
@@ -317,8 +329,8 @@ mod tests {
 
     fn warming_plan() -> Plan {
         let rate = Rate::per_second(1e9);
-        let shape = Shape::Rate { rate, arrivals: InterArrival::Constant };
-        Plan { shape, warmup: WARMUP, ..fixture::plan(&[1, 2], |_| {}) }
+        let profile = Profile::Rate { rate, arrivals: InterArrival::Constant };
+        fixture::plan(&[1, 2], |spec| spec.trials = vec![Trial::new(profile, 10_000, WARMUP)])
     }
 
     /// A copy of a message that was due at `due`, of one of two nodes, came to a worker at `at`.
@@ -348,8 +360,9 @@ mod tests {
     /// What three workers record of the events, through their ports.
     fn collected(events: &[(Event, bool)]) -> Series {
         let plan = warming_plan();
-        let schedule = plan.shape.schedule(10_000);
-        let (mut collector, ports) = Collector::new(&plan, schedule, 3, LENGTH);
+        let trial = &plan.trials[0];
+        let schedule = trial.schedule();
+        let (mut collector, ports) = Collector::with_intervals(LENGTH, &plan, trial, schedule, 3);
         collector.begin(START);
         let mut workers: Vec<_> = ports
             .into_iter()

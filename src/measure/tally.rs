@@ -17,8 +17,9 @@ use super::outcome::{
 use super::recorder::{Copies, Recorder};
 use super::reordering::Reordering;
 use super::sent::SentTimes;
-use super::series::{Collector, INTERVAL, Series};
+use super::series::{Collector, Series};
 use crate::load::schedule::{Schedule, Timetable};
+use crate::load::trial::Trial;
 use crate::plan::Plan;
 use crate::population::audience::Audience;
 use crate::units::Nanos;
@@ -66,8 +67,8 @@ pub struct Tally {
 pub struct Row<'a> {
     /// The plan that the row belongs to.
     pub plan: &'a Plan,
-    /// Messages planned.
-    pub messages: u64,
+    /// What was to be sent.
+    pub trial: &'a Trial,
     /// When each was sent.
     pub sent: &'a SentTimes,
     /// How it ended.
@@ -84,7 +85,7 @@ impl Row<'_> {
     pub fn merge(&self, tallies: Vec<Tally>) -> TrialOutcome {
         let schedule = timetable(&tallies).map(Timetable::schedule);
         let start = tallies.iter().map(|t| t.rest.began).min().unwrap_or(Nanos::ZERO);
-        let (mut collector, _) = Collector::new(self.plan, schedule, 0, INTERVAL);
+        let (mut collector, _) = Collector::new(self.plan, self.trial, schedule, 0);
         collector.begin(start);
         let collector = collector.of(self.audience(&tallies));
         self.merge_with(tallies, collector, &mut Past::new(self.plan.audience.clone())).0
@@ -124,7 +125,8 @@ impl Row<'_> {
             totals.warmup.map(|copies| self.warmup(&tallies, &audience, &copies, of_warmup));
         let (gaps, gaps_total) = gaps(&tallies);
         let outcome = TrialOutcome {
-            messages: self.messages,
+            id: self.trial.id.clone(),
+            messages: self.trial.messages,
             sent,
             sent_each: self.sent_each(&tallies),
             push_sockets: self.plan.population().push_sockets().into(),
@@ -165,12 +167,12 @@ impl Row<'_> {
     /// What the schedule asked for, as far as the row went.
     fn scheduled_per_s(&self, tallies: &[Tally], sent: u64) -> Option<f64> {
         let cut = self.ending == Ending::Interrupted;
-        timetable(tallies)?.schedule().per_second(if cut { sent } else { self.messages })
+        timetable(tallies)?.schedule().per_second(if cut { sent } else { self.trial.messages })
     }
 
     /// Empty where every message was sent.
     fn sent_each(&self, tallies: &[Tally]) -> Vec<u64> {
-        if tallies.iter().map(|t| t.sent).sum::<u64>() == self.messages {
+        if tallies.iter().map(|t| t.sent).sum::<u64>() == self.trial.messages {
             return Vec::new();
         }
         let mut each = vec![0; self.plan.population().push_sockets() as usize];
@@ -188,7 +190,7 @@ impl Row<'_> {
     fn delivery(&self, tallies: &[Tally], audience: &Audience) -> Delivery {
         let sum = |of: fn(&Recorder) -> u64| tallies.iter().map(|t| of(&t.recorder)).sum::<u64>();
         let delivery = Delivery {
-            expected: audience.expected(self.messages),
+            expected: audience.expected(self.trial.messages),
             delivered: sum(|r| r.counts.delivered),
             missing: sum(Recorder::missing),
             duplicate: sum(|r| r.counts.duplicate),
@@ -254,11 +256,11 @@ impl Row<'_> {
         copies: &Copies,
         messages: PerMessage,
     ) -> WarmUp {
-        let due = |schedule: Arc<Schedule>| schedule.due_before(self.plan.warmup);
+        let due = |schedule: Arc<Schedule>| schedule.due_before(self.trial.warmup);
         let due = timetable(tallies).map(Timetable::schedule).map_or(0, due);
         let lag = sum(tallies.iter().filter_map(|t| t.warmup_lag.as_ref())).unwrap_or_default();
         WarmUp {
-            duration: self.plan.warmup,
+            duration: self.trial.warmup,
             messages: due,
             expected: audience.expected(due),
             delivered: copies.count(),

@@ -8,7 +8,8 @@ use crate::dialect::text::TextShape;
 use crate::units::{Bytes, Count, Nanos};
 
 use super::wait::WaitMode;
-use crate::load::schedule::{Shape, messages_within};
+use crate::load::profile::{Profile, messages_within};
+use crate::load::trial::Trial;
 use crate::plan::connect_options::ConnectOptions;
 use crate::population::fan_out::FanOut;
 
@@ -29,14 +30,10 @@ pub struct Spec {
     pub push_sockets: u32,
     /// Receive sockets to each node; none where nobody said.
     pub receivers_per_node: Option<u32>,
-    /// The rows: messages of each run.
-    pub messages: Vec<u64>,
-    /// When messages leave.
-    pub shape: Shape,
+    /// What is measured, one after another. Trials of one name are told apart in the plan.
+    pub trials: Vec<Trial>,
     /// How workers wait while the clock runs; for latency where nobody said.
     pub wait: Option<WaitMode>,
-    /// What is due so early is sent and accounted for, but timed apart.
-    pub warmup: Nanos,
     /// See [`super::Plan::keep_intervals`].
     pub keep_intervals: bool,
     /// Length of each message's text.
@@ -143,7 +140,7 @@ pub enum LoadError {
     AllWarmUp {
         /// As asked.
         warmup: Nanos,
-        /// Of the smallest row.
+        /// Of the trial.
         messages: u64,
     },
     /// A window that never opens.
@@ -175,9 +172,7 @@ impl Load {
     pub fn new(spec: Spec) -> Result<Self, LoadError> {
         let receivers_per_node = receivers(&spec)?;
         push_sockets(&spec)?;
-        rows(&spec.messages)?;
-        shape(&spec)?;
-        warmup(&spec)?;
+        trials(&spec)?;
         payload(&spec)?;
         durations(&spec)?;
         Ok(Self { spec, receivers_per_node })
@@ -220,33 +215,41 @@ fn push_sockets(spec: &Spec) -> Result<(), LoadError> {
     }
 }
 
-fn rows(messages: &[u64]) -> Result<(), LoadError> {
-    if messages.is_empty() {
+fn trials(spec: &Spec) -> Result<(), LoadError> {
+    if spec.trials.is_empty() {
         return Err(LoadError::NoMessages);
     }
-    messages.iter().try_for_each(|&m| match m {
-        0 => Err(LoadError::ZeroMessages),
-        1..=MAX_MESSAGES => Ok(()),
-        more => Err(LoadError::TooManyMessages(more)),
+    spec.trials.iter().try_for_each(|trial| {
+        messages(trial)?;
+        profile(trial, spec.fan_out)?;
+        warmup(trial)
     })
 }
 
-fn shape(spec: &Spec) -> Result<(), LoadError> {
-    match spec.shape {
-        Shape::Rate { rate, .. } if rate.micro_per_s == 0 => Err(LoadError::ZeroRate),
-        Shape::Window { in_flight: 0 } => Err(LoadError::ZeroInFlight),
-        Shape::Window { .. } if spec.fan_out == FanOut::Others => Err(LoadError::NoAnswers),
-        Shape::Burst | Shape::Window { .. } | Shape::Rate { .. } => Ok(()),
+const fn messages(trial: &Trial) -> Result<(), LoadError> {
+    match trial.messages {
+        0 => Err(LoadError::ZeroMessages),
+        1..=MAX_MESSAGES => Ok(()),
+        more => Err(LoadError::TooManyMessages(more)),
     }
 }
 
-fn warmup(spec: &Spec) -> Result<(), LoadError> {
-    let (warmup, least) = (spec.warmup, spec.messages.iter().copied().min().unwrap_or(0));
-    match spec.shape.rate() {
+fn profile(trial: &Trial, fan_out: FanOut) -> Result<(), LoadError> {
+    match trial.profile {
+        Profile::Rate { rate, .. } if rate.micro_per_s == 0 => Err(LoadError::ZeroRate),
+        Profile::Window { in_flight: 0 } => Err(LoadError::ZeroInFlight),
+        Profile::Window { .. } if fan_out == FanOut::Others => Err(LoadError::NoAnswers),
+        Profile::Burst | Profile::Window { .. } | Profile::Rate { .. } => Ok(()),
+    }
+}
+
+fn warmup(trial: &Trial) -> Result<(), LoadError> {
+    let &Trial { warmup, messages, .. } = trial;
+    match trial.profile.rate() {
         _ if warmup == Nanos::ZERO => Ok(()),
         None => Err(LoadError::WarmUpWithoutSchedule),
-        Some(rate) if messages_within(rate, warmup) >= least => {
-            Err(LoadError::AllWarmUp { warmup, messages: least })
+        Some(rate) if messages_within(rate, warmup) >= messages => {
+            Err(LoadError::AllWarmUp { warmup, messages })
         }
         Some(_) => Ok(()),
     }
@@ -289,10 +292,8 @@ impl Default for Spec {
             fan_out: FanOut::All,
             push_sockets: 3,
             receivers_per_node: None,
-            messages: vec![10, 100, 1_000, 2_000, 4_000, 8_000],
-            shape: Shape::Burst,
+            trials: Trial::bursts(&[10, 100, 1_000, 2_000, 4_000, 8_000]),
             wait: None,
-            warmup: Nanos::ZERO,
             keep_intervals: false,
             payload_bytes: 128,
             drain: Nanos::from_secs(10),
@@ -321,17 +322,21 @@ mod tests {
         Load::new(spec).unwrap_err().to_string()
     }
 
+    fn alone(profile: Profile, messages: u64, warmup: Nanos) -> Vec<Trial> {
+        vec![Trial::new(profile, messages, warmup)]
+    }
+
     #[test]
     fn a_shape_that_sends_nothing_is_refused() {
-        let rate = |micro_per_s| Shape::Rate {
+        let rate = |micro_per_s| Profile::Rate {
             rate: Rate { micro_per_s },
             arrivals: InterArrival::Constant,
         };
-        assert!(refusal(|spec| spec.shape = rate(0)).contains("--rate 0"));
-        let window = Shape::Window { in_flight: 0 };
-        assert!(refusal(|spec| spec.shape = window).contains("--in-flight 0"));
+        let refused = |profile| refusal(|spec| spec.trials = alone(profile, 10, Nanos::ZERO));
+        assert!(refused(rate(0)).contains("--rate 0"));
+        assert!(refused(Profile::Window { in_flight: 0 }).contains("--in-flight 0"));
         let others = refusal(|spec| {
-            spec.shape = Shape::Window { in_flight: 1 };
+            spec.trials = alone(Profile::Window { in_flight: 1 }, 10, Nanos::ZERO);
             spec.fan_out = FanOut::Others;
         });
         assert!(others.contains("--in-flight and --fan-out others"), "{others}");
@@ -349,9 +354,12 @@ mod tests {
         let cases: &[(Change, &[&str])] = &[
             (|s| s.push_sockets = 0, &["--push-sockets 0"]),
             (|s| s.push_sockets = 65_535, &["--push-sockets 65 535", "at most 65 534"]),
-            (|s| s.messages.clear(), &["--messages"]),
-            (|s| s.messages = vec![10, 0], &["--messages 0"]),
-            (|s| s.messages = vec![1 << 32], &["--messages 4 294 967 296", "4 294 967 295"]),
+            (|s| s.trials.clear(), &["--messages"]),
+            (|s| s.trials = Trial::bursts(&[10, 0]), &["--messages 0"]),
+            (
+                |s| s.trials = Trial::bursts(&[1 << 32]),
+                &["--messages 4 294 967 296", "4 294 967 295"],
+            ),
             (|s| s.payload_bytes = 3, &["--payload-bytes 3"]),
             (|s| s.payload_bytes = 1 << 30, &["--payload-bytes 1073741824", "--max-message-bytes"]),
             (|s| s.max_message_bytes = 130, &["--payload-bytes 128", "--max-message-bytes 130"]),
@@ -360,12 +368,12 @@ mod tests {
                 &["--partial-memory 1", "--max-message-bytes 16"],
             ),
             (|s| s.drain = Nanos::ZERO, &["--drain"]),
-            (|s| s.warmup = Nanos(1), &["--warmup", "--rate"]),
+            (|s| s.trials = alone(Profile::Burst, 10, Nanos(1)), &["--warmup", "--rate"]),
             (
                 |s| {
                     let rate = Rate::per_second(1e3);
-                    s.shape = Shape::Rate { rate, arrivals: InterArrival::Constant };
-                    (s.messages, s.warmup) = (vec![5_000, 2_000], Nanos::from_secs(2));
+                    let profile = Profile::Rate { rate, arrivals: InterArrival::Constant };
+                    s.trials = Trial::each(&[5_000, 2_000], profile, Nanos::from_secs(2));
                 },
                 &["--warmup 2.00 s", "2 000 messages"],
             ),
@@ -409,7 +417,7 @@ mod tests {
         let spec = Spec {
             push_sockets: MAX_PUSH_SOCKETS,
             receivers_per_node: Some(u32::MAX),
-            messages: vec![MAX_MESSAGES],
+            trials: Trial::bursts(&[MAX_MESSAGES]),
             ..Spec::default()
         };
         let load = Load::new(spec).unwrap();

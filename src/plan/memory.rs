@@ -10,7 +10,9 @@ use super::Plan;
 use super::load::MAX_MESSAGES;
 use crate::dialect::text::TextShape;
 use crate::host::socket_cost::KERNEL_SOCKET;
-use crate::load::schedule::{InterArrival, Shape};
+use crate::load::profile::Profile;
+use crate::load::schedule::InterArrival;
+use crate::load::trial::Trial;
 use crate::units::Nanos;
 use crate::wire::encode;
 
@@ -99,14 +101,15 @@ impl MemoryNeed {
 }
 
 impl Plan {
-    /// What a row of `messages` takes at most. Saturates instead of wrapping.
-    pub fn memory(&self, messages: u64) -> MemoryNeed {
+    /// What a trial takes at most. Saturates instead of wrapping.
+    pub fn memory(&self, trial: &Trial) -> MemoryNeed {
+        let &Trial { profile, messages, warmup, .. } = trial;
         let (sockets, cores) = (self.sockets(), self.workers() as u64);
         let nodes = self.nodes.len() as u64;
         // An open loop has one more in each set (service), another on each core (lag), and three
         // more classes; a warm-up has everything a second time.
-        let open_loop = u64::from(self.shape.is_open_loop());
-        let phases = if self.warmup > Nanos::ZERO { 2 } else { 1 };
+        let open_loop = u64::from(profile.is_open_loop());
+        let phases = if warmup > Nanos::ZERO { 2 } else { 1 };
         let (set, classes) = (nodes + open_loop, 3 + 3 * open_loop);
         // A core records into one set while another is on its way. Collecting takes one for the sum,
         // and two for intervals that are open; merging takes one for each class again.
@@ -116,11 +119,11 @@ impl Plan {
             frames_bytes: self.frames_bytes(messages),
             ledger_bytes: ledger_bytes(messages, sockets, self.population().push_sockets().into()),
             times_bytes: messages.saturating_mul(SENT_BYTES + TIMES_BYTES_PER_CORE * cores),
-            schedule_bytes: messages.saturating_mul(self.drawn_bytes()),
+            schedule_bytes: messages.saturating_mul(drawn_bytes(profile)),
             ids_bytes: if self.dialect.correlates() { self.ids_bytes(messages) } else { 0 },
             histograms_bytes: histograms
                 .saturating_mul(HISTOGRAM_BYTES)
-                .saturating_add(self.kept_bytes(messages, (set + classes) * phases)),
+                .saturating_add(self.kept_bytes(trial, (set + classes) * phases)),
             partial_bytes: self.partial_bytes(),
         }
     }
@@ -171,7 +174,8 @@ impl Plan {
 
     /// The histograms of every second, where they are kept: `tracks` of them in each. How many seconds
     /// there will be is known of a schedule alone; of other rows each value is counted.
-    fn kept_bytes(&self, messages: u64, tracks: u64) -> u64 {
+    fn kept_bytes(&self, trial: &Trial, tracks: u64) -> u64 {
+        let messages = trial.messages;
         if !self.keep_intervals {
             return 0;
         }
@@ -179,7 +183,7 @@ impl Plan {
         let values = self.audience.expected(messages).saturating_mul(2);
         let values = values.saturating_add(messages.saturating_mul(3));
         let by_value = values.saturating_mul(KEPT_VALUE_BYTES);
-        let by_second = self.shape.rate().map_or(u64::MAX, |rate| {
+        let by_second = trial.profile.rate().map_or(u64::MAX, |rate| {
             // The drain has seconds, too.
             let seconds = messages as f64 / rate.as_f64() + self.drain.as_secs_f64();
             (seconds.ceil() as u64).saturating_mul(tracks).saturating_mul(KEPT_HISTOGRAM_BYTES)
@@ -189,16 +193,24 @@ impl Plan {
 
     /// What the largest row takes at most: rows run one after another.
     pub fn largest_memory(&self) -> MemoryNeed {
-        let needs = self.messages.iter().map(|&messages| self.memory(messages));
-        needs.max_by_key(MemoryNeed::total).unwrap_or_default()
+        self.memory(self.largest_trial())
     }
 
-    /// The most messages of a row that takes no more than so many bytes; 0 if none does.
+    /// The trial that takes the most memory.
+    pub fn largest_trial(&self) -> &Trial {
+        let by_need = |trial: &&Trial| self.memory(trial).total();
+        self.trials.iter().max_by_key(by_need).expect("a plan has a trial")
+    }
+
+    /// The most messages with which the largest trial takes no more than this many bytes; 0 if one alone
+    /// takes more.
     pub fn messages_within(&self, bytes: u64) -> u64 {
+        let largest = self.largest_trial();
+        let of = |messages| self.memory(&Trial { messages, ..largest.clone() });
         let (mut fits, mut too_many) = (0, MAX_MESSAGES + 1);
         while too_many - fits > 1 {
             let middle = fits + (too_many - fits) / 2;
-            let is_within = self.memory(middle).total() <= bytes;
+            let is_within = of(middle).total() <= bytes;
             *(if is_within { &mut fits } else { &mut too_many }) = middle;
         }
         fits
@@ -219,12 +231,6 @@ impl Plan {
         encode::frame_len(self.dialect.message_len(text)) as u64
     }
 
-    fn drawn_bytes(&self) -> u64 {
-        let drawn =
-            matches!(self.shape, Shape::Rate { arrivals: InterArrival::Poisson { .. }, .. });
-        if drawn { DRAWN_BYTES } else { 0 }
-    }
-
     fn ids_bytes(&self, messages: u64) -> u64 {
         // At most half full, and with room for other users' ids.
         let places = messages.saturating_mul(2).saturating_add(STRANGERS);
@@ -234,6 +240,11 @@ impl Plan {
         let waiting = self.audience.expected(messages).saturating_add(strangers);
         tables.saturating_add(waiting.saturating_mul(WAITING_COPY_BYTES))
     }
+}
+
+fn drawn_bytes(profile: Profile) -> u64 {
+    let drawn = matches!(profile, Profile::Rate { arrivals: InterArrival::Poisson { .. }, .. });
+    if drawn { DRAWN_BYTES } else { 0 }
 }
 
 /// A bit for each copy, in whole words for each stream, and each stream's ends.
@@ -253,6 +264,11 @@ mod tests {
     use crate::dialect::Dialect;
     use crate::units::Rate;
 
+    /// The need of the plan's first trial with another number of messages.
+    fn of(plan: &Plan, messages: u64) -> MemoryNeed {
+        plan.memory(&Trial { messages, ..plan.trials[0].clone() })
+    }
+
     #[test]
     fn a_histogram_takes_what_hdrhistogram_says() {
         let hour = Histogram::<u64>::new_with_bounds(1, 3_600_000_000_000, 3).unwrap();
@@ -261,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_million_messages_to_three_nodes_are_bounded_and_named() {
-        let need = plan(|spec| spec.messages = vec![1_000_000]).memory(1_000_000);
+        let need = of(&plan(|_| {}), 1_000_000);
         assert_eq!(need.ledger_bytes, 18 * (41_672 + 8), "18 streams of 333 334 bits");
         assert_eq!(need.times_bytes, 32_000_000);
         assert_eq!(need.ids_bytes, (1 << 21) * 24 + (6_000_000 + (1 << 16)) * 16);
@@ -274,42 +290,39 @@ mod tests {
     fn messages_that_never_end_are_counted_once_for_each_worker_or_socket_and_as_asked() {
         let partial = |spec: fn(&mut Spec), cores: usize| {
             let plan = Plan { cores: (0..cores).collect(), ..plan(spec) };
-            assert!(plan.partial_memory_each() * cores <= plan.memory(10).partial_bytes as usize);
-            plan.memory(10).partial_bytes
+            assert!(plan.partial_memory_each() * cores <= of(&plan, 10).partial_bytes as usize);
+            of(&plan, 10).partial_bytes
         };
         assert_eq!(partial(|_| {}, 1), 32 << 20);
         assert_eq!(partial(|_| {}, 3), 96 << 20);
         assert_eq!(partial(|spec| spec.partial_memory_bytes = Some(40 << 20), 4), 40 << 20);
         let mut all = plan(|spec| spec.partial_memory_bytes = Some(1 << 30));
         all.max_message_bytes = 1 << 20;
-        assert_eq!(all.memory(10).partial_bytes, 6 * (2 << 20), "no more than all sockets");
+        assert_eq!(of(&all, 10).partial_bytes, 6 * (2 << 20), "no more than all sockets");
     }
 
     #[test]
     fn frames_beyond_their_memory_are_a_window_for_each_push_socket() {
-        let plan = plan(|spec| {
-            spec.messages = vec![1_000_000];
-            spec.frame_memory_bytes = 1 << 20;
-        });
-        assert_eq!(plan.memory(1_000_000).frames_bytes, 3 * WINDOW_BYTES);
-        assert!(plan.memory(10).frames_bytes < 10 * 1_024, "a short row is laid out whole");
+        let plan = plan(|spec| spec.frame_memory_bytes = 1 << 20);
+        assert_eq!(of(&plan, 1_000_000).frames_bytes, 3 * WINDOW_BYTES);
+        assert!(of(&plan, 10).frames_bytes < 10 * 1_024, "a short row is laid out whole");
     }
 
     #[test]
     fn a_dialect_whose_copies_carry_their_text_needs_no_ids() {
-        assert_eq!(plan(|spec| spec.dialect = Dialect::raw()).memory(8_000).ids_bytes, 0);
+        assert_eq!(of(&plan(|spec| spec.dialect = Dialect::raw()), 8_000).ids_bytes, 0);
     }
 
     #[test]
     fn a_log_of_intervals_takes_memory_that_does_not_grow_with_the_copies_of_a_second() {
         let bytes = |per_s: u64, keep| {
             let rate = Rate::per_second(per_s as f64);
-            let shape = Shape::Rate { rate, arrivals: InterArrival::Constant };
+            let profile = Profile::Rate { rate, arrivals: InterArrival::Constant };
             let plan = plan(|spec| {
-                (spec.shape, spec.keep_intervals) = (shape, keep);
-                spec.messages = vec![100 * per_s];
+                spec.trials = vec![Trial::new(profile, 100 * per_s, Nanos::ZERO)];
+                spec.keep_intervals = keep;
             });
-            plan.memory(100 * per_s).histograms_bytes
+            plan.largest_memory().histograms_bytes
         };
         let kept = |per_s| bytes(per_s, true) - bytes(per_s, false);
         assert_eq!(kept(10), 1_000 * (6 * 2 + 3) * KEPT_VALUE_BYTES);
@@ -319,8 +332,9 @@ mod tests {
     #[test]
     fn only_arrivals_that_are_drawn_need_a_table() {
         let schedule_bytes = |arrivals| {
-            let shape = Shape::Rate { rate: Rate::per_second(1e3), arrivals };
-            plan(|spec| spec.shape = shape).memory(1_000_000).schedule_bytes
+            let profile = Profile::Rate { rate: Rate::per_second(1e3), arrivals };
+            let trials = vec![Trial::new(profile, 1_000_000, Nanos::ZERO)];
+            plan(|spec| spec.trials = trials).largest_memory().schedule_bytes
         };
         assert_eq!(schedule_bytes(InterArrival::Constant), 0);
         assert_eq!(schedule_bytes(InterArrival::Poisson { seed: 1 }), 8_000_000);
@@ -333,14 +347,15 @@ mod tests {
         let plan = plan(|spec| {
             let arrivals = InterArrival::Constant;
             (spec.dialect, spec.push_sockets) = (Dialect::raw(), 1);
-            spec.shape = Shape::Rate { rate: Rate::per_second(1e4), arrivals };
-            (spec.messages, spec.receivers_per_node) = (vec![1], Some(0));
+            let profile = Profile::Rate { rate: Rate::per_second(1e4), arrivals };
+            spec.trials = vec![Trial::new(profile, 1, Nanos::ZERO)];
+            spec.receivers_per_node = Some(0);
         });
         let (day, hour) = (86_400 * 10_000, 3_600 * 10_000);
-        let bytes_each = (plan.memory(day).total() - plan.memory(hour).total()) as f64;
+        let bytes_each = (of(&plan, day).total() - of(&plan, hour).total()) as f64;
         let bytes_each = bytes_each / (day - hour) as f64;
         assert!((32.0..32.2).contains(&bytes_each), "{bytes_each}: 32, and a bit in the ledger");
-        assert!(plan.memory(day).total() > 27_000_000_000);
+        assert!(of(&plan, day).total() > 27_000_000_000);
     }
 
     proptest! {
@@ -349,8 +364,8 @@ mod tests {
             let raw = |spec: &mut Spec| spec.dialect = Dialect::raw();
             let plan = if correlates { plan(|_| {}) } else { plan(raw) };
             let fits = plan.messages_within(bytes);
-            prop_assert!(fits == 0 || plan.memory(fits).total() <= bytes);
-            prop_assert!(fits == MAX_MESSAGES || plan.memory(fits + 1).total() > bytes);
+            prop_assert!(fits == 0 || of(&plan, fits).total() <= bytes);
+            prop_assert!(fits == MAX_MESSAGES || of(&plan, fits + 1).total() > bytes);
         }
     }
 
@@ -370,7 +385,7 @@ mod tests {
 
     #[test]
     fn the_largest_row_decides() {
-        let plan = plan(|spec| spec.messages = vec![10, 8_000, 100]);
-        assert_eq!(plan.largest_memory(), plan.memory(8_000));
+        let plan = plan(|spec| spec.trials = Trial::bursts(&[10, 8_000, 100]));
+        assert_eq!(plan.largest_memory(), of(&plan, 8_000));
     }
 }

@@ -23,7 +23,7 @@ use self::source_ip::LocalAddrs;
 use self::wait::WaitMode;
 use crate::dialect::Dialect;
 use crate::dialect::text::TextShape;
-use crate::load::schedule::Shape;
+use crate::load::trial::Trial;
 use crate::population::audience::Audience;
 pub use crate::population::nodes::Node;
 use crate::population::nodes::Targets;
@@ -48,15 +48,10 @@ pub struct Plan {
     pub direct: bool,
     /// What the workers ask the kernel through.
     pub engine: Engine,
-    /// The rows: the number of messages of each run, at least one row, each at least 1.
-    pub messages: Vec<u64>,
-    /// When messages leave.
-    pub shape: Shape,
+    /// What is measured, one after another; at least one, each with a name of its own.
+    pub trials: Vec<Trial>,
     /// How workers wait while the clock runs.
     pub wait: WaitMode,
-    /// Messages due so early are the warm-up: sent and accounted for, but timed apart. 0 without a
-    /// schedule.
-    pub warmup: Nanos,
     /// The histograms of every interval are kept, for a log of them.
     pub keep_intervals: bool,
     /// Length of each message's text, at least [`crate::dialect::tag::TAG_LEN`] and its lead-in.
@@ -123,7 +118,7 @@ impl Plan {
         let population =
             Population::new(nodes, targets.push_node, spec.push_sockets, receivers_per_node)
                 .map_err(|TooManySockets(sockets)| PlanError::TooManySockets { sockets, nodes })?;
-        let Spec { dialect, fan_out, messages, shape, drain, seed, .. } = spec;
+        let Spec { dialect, fan_out, trials, drain, seed, .. } = spec;
         // A limit beyond what can be addressed is no limit.
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Ok(Self {
@@ -134,10 +129,8 @@ impl Plan {
             rings_each: 1,
             direct: false,
             engine,
-            messages,
-            shape,
+            trials: Trial::distinct(trials),
             wait: spec.wait.unwrap_or_default(),
-            warmup: spec.warmup,
             keep_intervals: spec.keep_intervals,
             payload_bytes: size(spec.payload_bytes),
             drain,
@@ -238,7 +231,8 @@ mod tests {
     #[test]
     fn the_seeds_table_expects_the_seeds_copies() {
         let plan = plan(|_| {});
-        let copies: Vec<_> = plan.messages.iter().map(|&m| plan.audience.expected(m)).collect();
+        let copies: Vec<_> =
+            plan.trials.iter().map(|t| plan.audience.expected(t.messages)).collect();
         assert_eq!(copies, [60, 600, 6_000, 12_000, 24_000, 48_000]);
     }
 

@@ -3,6 +3,7 @@
 use super::Invocation;
 use super::document::Document;
 use crate::host::facts::HostFacts;
+use crate::load::trial::Trial;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{Class, CoreUse, Delivery, MatrixCell, Opcodes, TrialOutcome};
 use crate::plan::{Plan, fixture};
@@ -10,7 +11,7 @@ use crate::units::{Bytes, Nanos};
 
 pub(super) fn plan(messages: &[u64]) -> Plan {
     let plan = fixture::plan(&[7101, 7102, 7103], |spec| {
-        spec.messages = messages.to_vec();
+        spec.trials = Trial::bursts(messages);
         spec.payload_bytes = 150;
     });
     Plan { cores: vec![1], ..plan }
@@ -58,6 +59,7 @@ pub(super) fn cell(to: usize, expected: u64, delivered: u64) -> MatrixCell {
 pub(super) fn whole(messages: u64) -> TrialOutcome {
     let copies = 6 * messages;
     TrialOutcome {
+        id: Trial::bursts(&[messages]).remove(0).id,
         messages,
         sent: messages,
         push_sockets: 3,

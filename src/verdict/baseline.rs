@@ -7,6 +7,7 @@
 //! of what the tool adds to a figure, and tight only where the null cluster is fast. Hence a row is
 //! never void for it: the generator's own lateness has rules of its own (`verdict`).
 
+use crate::load::trial::TrialId;
 use crate::measure::outcome::{Caveat, TrialOutcome};
 use crate::measure::percentile::Percentile;
 use crate::units::Nanos;
@@ -37,10 +38,9 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// The row of the calibration that so many messages are held against. One of which copies are
-    /// missing bounds nothing.
-    pub fn of(&self, messages: u64) -> Option<&TrialOutcome> {
-        self.runs.iter().find(|floor| floor.messages == messages && floor.complete())
+    /// What the calibration measured of the same trial. Where copies are missing it bounds nothing.
+    pub fn of(&self, trial: &TrialId) -> Option<&TrialOutcome> {
+        self.runs.iter().find(|floor| floor.id == *trial && floor.complete())
     }
 
     /// Adds to a row the caveat that it has earned, if it has, in its place among the others.
@@ -52,7 +52,7 @@ impl Baseline {
     /// The 99th percentiles of the class that heads the report are compared; where one of the two has
     /// too few samples, the medians.
     fn near(&self, run: &TrialOutcome) -> Option<Caveat> {
-        let floor = self.of(run.messages)?;
+        let floor = self.of(&run.id)?;
         let of = |run: &TrialOutcome, p: Percentile| p.of(&run.latency_ns.first()?.1);
         let both = |p: Percentile| Some((p, of(floor, p)?, of(run, p)?));
         let (percentile, own, all) = both(Percentile::P99).or_else(|| both(Percentile::P50))?;
@@ -79,6 +79,8 @@ impl Baseline {
 
 #[cfg(test)]
 mod tests {
+    use crate::load::profile::Profile;
+    use crate::load::trial::Trial;
     use crate::measure::outcome::{Class, Delivery, Trust};
     use crate::verdict::baseline::*;
 
@@ -86,6 +88,7 @@ mod tests {
     fn run(copies: u64, latency_ns: u64) -> TrialOutcome {
         let ns = (0..copies).map(|_| Nanos(latency_ns)).collect();
         TrialOutcome {
+            id: Trial::new(Profile::Burst, 100, Nanos::ZERO).id,
             messages: 100,
             sent: 100,
             delivery: Delivery {
@@ -120,12 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn a_calibration_with_a_deficit_or_of_another_size_bounds_nothing() {
+    fn a_calibration_with_a_deficit_or_of_another_trial_bounds_nothing() {
         let mut short = run(2_000, 900_000);
         short.delivery.missing = 1;
         assert_eq!(held(short, run(2_000, 1_000_000)), [""; 0]);
         let mut other = run(2_000, 900_000);
-        other.messages = 99;
+        other.id = Trial::new(Profile::Window { in_flight: 4 }, 100, Nanos::ZERO).id;
         assert_eq!(held(other, run(2_000, 1_000_000)), [""; 0]);
     }
 

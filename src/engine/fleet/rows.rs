@@ -8,7 +8,8 @@ use crate::dialect::text::TextShape;
 use crate::engine::orders::{Command, Report};
 use crate::engine::worker::Directive;
 use crate::engine::{EngineError, Phase, Progress};
-use crate::measure::outcome::{Outcome, TrialOutcome};
+use crate::load::trial::Trial;
+use crate::measure::outcome::{Outcome, Skipped, TrialOutcome};
 
 /// The nonce of a row: those of all rows follow the probe's.
 const fn nonce_of(probe: u32, index: usize) -> u32 {
@@ -20,9 +21,9 @@ impl Coordinator<'_> {
         let mut outcome =
             Outcome { connecting: Some(self.connecting.clone()), ..Outcome::default() };
         let (plan, mut nonces) = (self.plan, Vec::new());
-        for (index, &messages) in plan.messages.iter().enumerate() {
+        for (index, trial) in plan.trials.iter().enumerate() {
             if let Some(reason) = self.reason_to_skip(&outcome) {
-                outcome.skipped.push((messages, reason));
+                outcome.skipped.push(Skipped { trial: trial.clone(), reason });
                 continue;
             }
             match self.mended_row(&mut outcome, index, text, nonce) {
@@ -39,8 +40,9 @@ impl Coordinator<'_> {
                         true => "interrupted".to_owned(),
                         false => error.to_string().replace('\n', "; "),
                     };
-                    let rest = plan.messages[index..].iter();
-                    outcome.skipped.extend(rest.map(|&messages| (messages, reason.clone())));
+                    let rest = plan.trials[index..].iter().cloned();
+                    let skipped = rest.map(|trial| Skipped { trial, reason: reason.clone() });
+                    outcome.skipped.extend(skipped);
                     break;
                 }
             }
@@ -72,24 +74,24 @@ impl Coordinator<'_> {
         text: &TextShape,
         nonce: u32,
     ) -> Result<TrialOutcome, EngineError> {
-        let rows = self.plan.messages.len() as u32;
-        let messages = self.plan.messages[index];
+        let rows = self.plan.trials.len() as u32;
+        let trial = &self.plan.trials[index];
         let mut again = 0;
         if index > 0 && !self.plan.dialing.stop_on_loss {
-            again = self.reconnect(outcome, messages)?;
+            again = self.reconnect(outcome, trial)?;
         }
         if again > 0 {
             // The path that was broken must be shown to be whole, by probes that are not another row's.
             self.probe(text, nonce.wrapping_add(1 + rows + index as u32))?;
         }
-        let is_last = index + 1 == self.plan.messages.len();
-        let mut run = self.row(messages, text, nonce_of(nonce, index), is_last)?;
+        let is_last = index + 1 == self.plan.trials.len();
+        let mut run = self.row(trial, text, nonce_of(nonce, index), is_last)?;
         run.reconnected = again;
         Ok(run)
     }
 
     /// Connects lost sockets again; how many. What was lost since the last row is that row's.
-    fn reconnect(&mut self, outcome: &mut Outcome, messages: u64) -> Result<u64, EngineError> {
+    fn reconnect(&mut self, outcome: &mut Outcome, trial: &Trial) -> Result<u64, EngineError> {
         self.board.reset();
         self.tell(|| Command::Reconnect);
         let look = |this: &mut Self, _| {
@@ -108,7 +110,7 @@ impl Coordinator<'_> {
         let again = answers.iter().map(|answer| answer.again).sum();
         let failures: Vec<_> = answers.into_iter().map(|answer| answer.failures).collect();
         if again > 0 {
-            self.watch.reconnected(messages, again);
+            self.watch.reconnected(trial, again);
         }
         self.enough(&failures)?;
         Ok(again)

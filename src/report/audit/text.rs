@@ -12,7 +12,7 @@ use crate::audit::Audit;
 use crate::audit::finding::{Finding, Remedy, Severity};
 use crate::audit::requirements::{Place, PlanRequirements};
 use crate::audit::rules::{Group, Rule};
-use crate::load::schedule::Shape;
+use crate::load::profile::Profile;
 use crate::report::VERSION;
 use crate::report::format::{
     Cell, Column, INDENT, Ink, Paint, counted, headings, line, wants_colour, width, wrapped,
@@ -83,12 +83,12 @@ fn load(audited: &Audited<'_>) -> String {
     let copies = counted(need.copies_per_message, "copy", "copies");
     let each = format!("{copies} of {} each", Bytes(need.copy_bytes));
     let messages = counted(need.messages, "message", "messages");
-    match audited.plan.shape {
-        Shape::Burst => format!("a burst of up to {messages}, {each}"),
-        Shape::Window { .. } => {
+    match audited.plan.largest_trial().profile {
+        Profile::Burst => format!("a burst of up to {messages}, {each}"),
+        Profile::Window { .. } => {
             format!("{messages}, at most {} under way, {each}", Count(need.outstanding()))
         }
-        Shape::Rate { rate, .. } => format!("{messages} at {rate}, {each}"),
+        Profile::Rate { rate, .. } => format!("{messages} at {rate}, {each}"),
     }
 }
 

@@ -6,13 +6,14 @@ use super::connecting::{ConnectFailure, Connecting, Dialing, SourceAddresses};
 use super::missing::{gap, lost_socket};
 use super::{histogram, series};
 use crate::host::facts::HostFacts;
-use crate::load::schedule::{InterArrival, Shape};
+use crate::load::profile::Profile;
+use crate::load::schedule::InterArrival;
 use crate::measure::connecting as measured;
 use crate::measure::late::Late;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
-    Caveat, Class, CoreUse, Delivery, Ending, Interval, MatrixCell, Opcodes, Outcome, TrialOutcome,
-    Trust, WarmUp,
+    Caveat, Class, CoreUse, Delivery, Ending, Interval, MatrixCell, Opcodes, Outcome, Skipped,
+    TrialOutcome, Trust, WarmUp,
 };
 use crate::measure::percentile::Percentile;
 use crate::measure::reordering::Reordering;
@@ -59,9 +60,9 @@ impl doc::Document {
 
     /// With everything that came of it.
     pub fn ended(self, outcome: &Outcome) -> Self {
-        let skipped = |(messages, reason): &(u64, String)| doc::Skipped {
-            messages: *messages,
-            reason: reason.as_str().into(),
+        let skipped = |skipped: &Skipped| doc::Skipped {
+            messages: skipped.trial.messages,
+            reason: skipped.reason.as_str().into(),
         };
         Self {
             connecting: outcome.connecting.as_ref().map(self::connecting),
@@ -109,10 +110,11 @@ fn numbers(cpus: Vec<usize>) -> Vec<u64> {
 }
 
 fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
-    let (mode, rate, in_flight) = match plan.shape {
-        Shape::Burst => (doc::Mode::Burst, None, None),
-        Shape::Window { in_flight } => (doc::Mode::Window, None, Some(in_flight.into())),
-        Shape::Rate { rate, arrivals } => (doc::Mode::Rate, Some((rate, arrivals)), None),
+    let first = &plan.trials[0];
+    let (mode, rate, in_flight) = match first.profile {
+        Profile::Burst => (doc::Mode::Burst, None, None),
+        Profile::Window { in_flight } => (doc::Mode::Window, None, Some(in_flight.into())),
+        Profile::Rate { rate, arrivals } => (doc::Mode::Rate, Some((rate, arrivals)), None),
     };
     let arrivals = rate.map(|(_, arrivals)| match arrivals {
         InterArrival::Constant => (doc::InterArrival::Constant, None),
@@ -124,7 +126,7 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         arrivals: arrivals.map(|(arrivals, _)| arrivals),
         arrivals_seed: arrivals.and_then(|(_, seed)| seed),
         in_flight,
-        warmup_s: (plan.warmup > Nanos::ZERO).then(|| plan.warmup.as_secs_f64()),
+        warmup_s: (first.warmup > Nanos::ZERO).then(|| first.warmup.as_secs_f64()),
         headline_latency: match mode {
             doc::Mode::Rate => trial::LatencyClass::Response,
             doc::Mode::Burst | doc::Mode::Window => trial::LatencyClass::Service,
@@ -153,7 +155,7 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
             WaitMode::Sleep => doc::Wait::Sleep,
             WaitMode::Throughput => doc::Wait::Throughput,
         }),
-        messages: plan.messages.clone(),
+        messages: plan.trials.iter().map(|trial| trial.messages).collect(),
         payload_bytes: plan.payload_bytes as u64,
         drain_s: plan.drain.as_secs_f64(),
         connect_timeout_s: plan.connect_timeout.as_secs_f64(),

@@ -5,12 +5,14 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
-use crate::load::schedule::{InterArrival, Shape};
+use crate::load::profile::Profile;
+use crate::load::schedule::InterArrival;
+use crate::load::trial::Trial;
 use crate::measure::connecting::{Connecting, Failure};
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
-    Caveat, Class, Delivery, Ending, Interval, LostSocket, Outcome, StreamGap, TrialOutcome, Trust,
-    WarmUp,
+    Caveat, Class, Delivery, Ending, Interval, LostSocket, Outcome, Skipped, StreamGap,
+    TrialOutcome, Trust, WarmUp,
 };
 use crate::plan::Plan;
 use crate::population::audience::Audience;
@@ -148,10 +150,15 @@ pub(super) fn interrupted() -> Outcome {
     }];
     Outcome {
         runs: vec![whole(3_000), run],
-        skipped: vec![(8_000, "interrupted".to_owned())],
+        skipped: skipped(8_000),
         interrupted: true,
         connecting: None,
     }
+}
+
+fn skipped(messages: u64) -> Vec<Skipped> {
+    let trial = Trial::bursts(&[messages]).remove(0);
+    vec![Skipped { trial, reason: "interrupted".to_owned() }]
 }
 
 /// What follows the header, which is the same for all.
@@ -163,7 +170,7 @@ fn after_header(plan: &Plan, outcome: &Outcome) -> String {
 #[test]
 fn a_clean_run_says_what_was_run_what_came_and_that_it_can_be_believed() {
     let plan = plan(&[10, 100, 1_000, 8_000]);
-    let runs = plan.messages.iter().map(|&messages| whole(messages)).collect();
+    let runs = plan.trials.iter().map(|trial| whole(trial.messages)).collect();
     assert_eq!(report(&plan, &outcome(runs)), CLEAN);
 }
 
@@ -210,7 +217,8 @@ fn colour_adds_nothing_but_colour() {
 fn an_open_loop_leads_with_response_and_says_from_when_it_counts() {
     let mut plan = plan(&[1_000]);
     let rate = "50k/s".parse().unwrap();
-    plan.shape = Shape::Rate { rate, arrivals: InterArrival::Poisson { seed: 42 } };
+    let profile = Profile::Rate { rate, arrivals: InterArrival::Poisson { seed: 42 } };
+    plan.trials = Trial::each(&[1_000], profile, Nanos::ZERO);
     let mut run = whole(1_000);
     run.latency_ns.insert(0, (Class::Response, run.latency_ns[0].1.clone()));
     run.latency_ns.insert(2, (Class::Wait, run.latency_ns[2].1.clone()));
@@ -224,7 +232,7 @@ fn an_open_loop_leads_with_response_and_says_from_when_it_counts() {
     ] {
         assert!(report.contains(line), "{line}{report}");
     }
-    plan.shape = Shape::Window { in_flight: 16 };
+    plan.trials = Trial::each(&[1_000], Profile::Window { in_flight: 16 }, Nanos::ZERO);
     let report = self::report(&plan, &outcome(vec![whole(1_000)]));
     assert!(report.contains("1 000 messages, at most 16 under way on a push socket\n"), "{report}");
     assert!(
@@ -258,7 +266,7 @@ fn section<'a>(report: &'a str, heading: &str) -> &'a str {
 #[test]
 fn a_row_of_a_few_seconds_is_told_second_by_second_and_the_warm_up_apart() {
     let mut plan = plan(&[3_000]);
-    plan.warmup = Nanos::from_secs(1);
+    plan.trials[0].warmup = Nanos::from_secs(1);
     let mut run = whole(3_000);
     run.intervals = vec![second(0, 7, 0), second(1, 2, 40), second(2, 3, 0)];
     run.intervals[0].warmup = true;
@@ -574,7 +582,7 @@ fn an_interruption_before_the_last_copy_of_what_was_sent_blames_nobody() {
 #[test]
 fn nothing_measured_is_said_and_not_tabulated() {
     let mut nothing = outcome(Vec::new());
-    nothing.skipped = vec![(1_000, "interrupted".to_owned())];
+    nothing.skipped = skipped(1_000);
     let report = report(&plan(&[1_000]), &nothing);
     assert!(report.ends_with("\nverdict: nothing was measured\n"), "{report}");
     assert!(!report.contains("Copies"), "{report}");

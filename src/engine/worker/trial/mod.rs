@@ -19,6 +19,7 @@ use crate::engine::worker::control::{Control, Directive, WorkerProgress};
 use crate::engine::worker::{Counters, SOON, STAMP_EVERY, Script, TICK, Worker};
 use crate::host::clock::{Clock, thread_cpu_time};
 use crate::load::schedule::Schedule;
+use crate::load::trial::Trial;
 use crate::measure::interval::{Intervals, Sent};
 use crate::measure::late::{LateCopy, LateLog, Said};
 use crate::measure::outcome::{CoreUse, Opcodes};
@@ -37,6 +38,8 @@ const POLL_MAX: Nanos = Nanos::from_micros(2);
 /// What all workers need to know of a row.
 #[derive(Clone, Debug)]
 pub struct TrialPlan {
+    /// What is to be sent when.
+    pub trial: Trial,
     /// The nonce in its tags.
     pub run: u32,
     /// The text around them.
@@ -368,7 +371,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
     }
 
     fn lay_out(&mut self, plan: &TrialPlan) -> Row<C> {
-        let dialect = &self.plan.dialect;
+        let (dialect, schedule) = (&self.plan.dialect, plan.schedule.as_ref());
         let shape = FrameShape::new(dialect.clone(), plan.text.clone(), plan.run);
         let seats: Vec<_> = self.connections.iter().map(|connection| connection.seat).collect();
         let senders = self.senders(plan, &shape);
@@ -382,7 +385,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             dialect.correlates(),
             Arc::clone(&plan.sent),
         );
-        let pace = Pace::new(self.plan, plan.schedule.as_ref(), &senders, &mut recorder);
+        let pace = Pace::new(&plan.trial, schedule, plan.counts.len(), &senders, &mut recorder);
         let mut row = Row {
             scanner: self.hark.scanner(dialect, &plan.text, plan.run).read_by(self.reading),
             late: self.hark.take_log(),
@@ -392,7 +395,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             senders,
             pace,
             intervals: Intervals::new(self.port.take()),
-            warmup: if plan.schedule.is_some() { self.plan.warmup } else { Nanos::ZERO },
+            warmup: plan.trial.warmup,
             began: Nanos::ZERO,
             measured_from: Nanos::ZERO,
             times: Arc::clone(&plan.sent),
@@ -421,7 +424,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             let (socket, sender) = (seat.socket as usize, seat.socket as u16);
             let Some(&count) = plan.counts.get(socket) else { continue };
             let frames = SenderFrames::new(shape, sender, count, plan.lay_all, &mut self.rng);
-            let limit = Pace::first_limit(self.plan.shape);
+            let limit = Pace::first_limit(plan.trial.profile);
             senders.push(Sender::new(sender, frames, limit, measured[socket]));
         }
         Senders::new(senders)
@@ -429,8 +432,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
 
     /// The first message of each sender that is due after the warm-up.
     fn first_measured(&self, plan: &TrialPlan) -> Vec<u32> {
-        let due = |schedule: &Arc<Schedule>| schedule.due_before(self.plan.warmup);
-        self.plan.population().turns().share(plan.schedule.as_ref().map_or(0, due))
+        let due = plan.schedule.as_ref().map_or(0, |all| all.due_before(plan.trial.warmup));
+        self.plan.population().turns().share(due)
     }
 
     fn before(&mut self, row: &Row<C>) -> Before {

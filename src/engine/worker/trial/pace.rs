@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use crate::engine::pacing::Rounds;
 use crate::engine::worker::trial::sender::Senders;
-use crate::load::schedule::{Schedule, Shape, Timetable};
+use crate::load::profile::Profile;
+use crate::load::schedule::{Schedule, Timetable};
+use crate::load::trial::Trial;
 use crate::measure::latencies::Latencies;
 use crate::measure::recorder::Recorder;
-use crate::plan::Plan;
 use crate::units::Nanos;
 
 /// What lets messages leave.
@@ -38,18 +39,20 @@ pub(super) struct Due {
 impl Pace {
     /// For these senders; what is recorded for it is laid out in `recorder`.
     pub(super) fn new(
-        plan: &Plan,
+        trial: &Trial,
         schedule: Option<&Arc<Schedule>>,
+        push_sockets: usize,
         senders: &Senders,
         recorder: &mut Recorder,
     ) -> Self {
         if let Some(schedule) = schedule {
-            let timetable = Timetable::new(Arc::clone(schedule), plan.population().push_sockets());
-            let warms_up = plan.warmup > Nanos::ZERO;
+            let push_sockets = push_sockets as u32;
+            let timetable = Timetable::new(Arc::clone(schedule), push_sockets);
+            let warms_up = trial.warmup > Nanos::ZERO;
             recorder.follow(timetable.clone(), warms_up);
             let ours = senders.all.iter().map(|sender| sender.sender.into()).collect();
             return Self::Rate(Box::new(Due {
-                rounds: Rounds::new(ours, plan.population().push_sockets(), schedule.messages()),
+                rounds: Rounds::new(ours, push_sockets, schedule.messages()),
                 timetable,
                 next_due: None,
                 measured_from: Nanos::ZERO,
@@ -57,22 +60,18 @@ impl Pace {
                 warmup_lag: warms_up.then(Latencies::new),
             }));
         }
-        match plan.shape {
-            Shape::Window { in_flight } => {
+        match trial.profile.in_flight() {
+            Some(in_flight) => {
                 recorder.note_answers();
                 Self::Window(in_flight)
             }
-            Shape::Burst | Shape::Rate { .. } => Self::Burst,
+            None => Self::Burst,
         }
     }
 
     /// How many messages of each sender may leave before anything has happened.
-    pub(super) const fn first_limit(shape: Shape) -> u32 {
-        match shape {
-            Shape::Burst => u32::MAX,
-            Shape::Window { in_flight } => in_flight,
-            Shape::Rate { .. } => 0,
-        }
+    pub(super) fn first_limit(profile: Profile) -> u32 {
+        if profile.is_open_loop() { 0 } else { profile.in_flight().unwrap_or(u32::MAX) }
     }
 
     /// The schedule starts at `start`.
