@@ -87,11 +87,6 @@ impl PlanRequirements {
         self.limits.sockets_to_busiest.div_ceil(sources)
     }
 
-    /// Sockets of both ends that are on this host.
-    pub const fn sockets_here(&self) -> u64 {
-        self.limits.sockets.saturating_mul(if self.place.is_here() { 2 } else { 1 })
-    }
-
     /// Messages that may be under way at once: all of a burst, the windows of a closed loop, what an
     /// open loop sends during a stall.
     pub fn outstanding(&self) -> u64 {

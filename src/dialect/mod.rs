@@ -24,7 +24,7 @@ pub use correlation::CorrelationId;
 pub use recognized::Recognized;
 pub use scan::Scanner;
 pub use stencil::Reading;
-pub use tag::{PROBE_SENDER, TAG_LEN, Tag};
+pub use tag::{TAG_LEN, Tag};
 pub use template::{Template, TemplateError};
 pub use text::TextShape;
 

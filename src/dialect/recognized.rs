@@ -9,7 +9,7 @@ use crate::dialect::correlation::CorrelationId;
 pub enum Recognized {
     /// A message of this run, text and all.
     Copy {
-        /// The push socket, or [`crate::dialect::PROBE_SENDER`].
+        /// The push socket.
         sender: u16,
         /// Its number in that socket's stream.
         sequence: u64,

@@ -198,7 +198,7 @@ mod tests {
     use super::*;
     use crate::dialect::Correlation;
     use crate::dialect::naive;
-    use crate::dialect::tag::{PROBE_SENDER, Tag};
+    use crate::dialect::tag::Tag;
 
     const RUN: u32 = 0x1b2c_3d4e;
 
@@ -856,9 +856,9 @@ mod tests {
     #[test]
     fn a_probe_is_an_ordinary_copy() {
         let shape = shape(26);
-        let probe = text(&shape, RUN, PROBE_SENDER, 0);
+        let probe = text(&shape, RUN, u16::MAX, 0);
         let mut scanner = Scanner::new(&Dialect::raw(), &shape, RUN);
-        let copy = Recognized::Copy { sender: PROBE_SENDER, sequence: 0, id: None };
+        let copy = Recognized::Copy { sender: u16::MAX, sequence: 0, id: None };
         assert_eq!(collect(&mut scanner, probe.as_bytes()), [copy]);
     }
 

@@ -21,9 +21,6 @@
 /// Bytes of a tag.
 pub const TAG_LEN: usize = 26;
 
-/// The sender of probe messages; no push socket has this number.
-pub const PROBE_SENDER: u16 = 0xffff;
-
 /// The largest sequence number that a tag can carry: 2^40 - 1.
 pub const SEQUENCE_MAX: u64 = (1 << 40) - 1;
 
@@ -46,7 +43,7 @@ const ABOVE_SEQUENCE: u64 = (1 << 40) % CHECK_MODULUS;
 pub struct Tag {
     /// The nonce of the run that sent it.
     pub run: u32,
-    /// The push socket, or [`PROBE_SENDER`].
+    /// The push socket.
     pub sender: u16,
     /// The message's number in its push socket's stream; at most [`SEQUENCE_MAX`].
     pub sequence: u64,

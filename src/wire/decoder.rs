@@ -196,12 +196,6 @@ impl Decoder {
         self.ended = true;
     }
 
-    /// Whether a frame or a fragmented message has begun and not ended: the end of the socket now
-    /// would lose it.
-    pub const fn mid_message(&self) -> bool {
-        self.cut_off().is_some()
-    }
-
     /// What the end of the socket now would cut off.
     pub const fn cut_off(&self) -> Option<CutOff> {
         match (self.carry.len(), self.fragmented) {
@@ -476,7 +470,7 @@ mod tests {
         let end = match violation {
             Some(violation) => End::Violation(violation.code.0),
             None if matches!(items.last(), Some(OwnedItem::Close(..))) => End::Closed,
-            None if decoder.mid_message() => End::Cut,
+            None if decoder.cut_off().is_some() => End::Cut,
             None => End::Clean,
         };
         decoder.release(&mut pool);
@@ -735,7 +729,7 @@ mod tests {
         let fed =
             decoder.feed(&head, &mut pool, &mut FrameCounts::default(), &mut |_: Item<'_>| Ok(()));
         assert_eq!((fed, pool.grown()), (Ok(()), 0));
-        assert!(decoder.mid_message());
+        assert!(decoder.cut_off().is_some());
     }
 
     #[test]

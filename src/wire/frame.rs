@@ -8,9 +8,6 @@ use std::fmt;
 /// Longest payload of a control frame (RFC 6455 section 5.5).
 pub const CONTROL_PAYLOAD_MAX: u64 = 125;
 
-/// Longest header of a frame from a server: two bytes and a 64-bit length, never a mask.
-pub const HEADER_MAX: usize = 10;
-
 const FIN: u8 = 0x80;
 const RESERVED_BITS: u8 = 0x70;
 const OPCODE_BITS: u8 = 0x0f;

@@ -9,6 +9,7 @@ mod owners;
 mod size;
 mod source;
 mod text;
+mod unused;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +19,7 @@ use modules::{Modules, blank_test_modules};
 use source::Source;
 
 /// Ends of the names of files that are text.
-const TEXTS: [&str; 13] = [
+const TEXTS: [&str; 14] = [
     ".rs",
     ".md",
     ".toml",
@@ -32,6 +33,7 @@ const TEXTS: [&str; 13] = [
     "run",
     ".conf",
     ".service",
+    ".svg",
 ];
 
 /// Folders of others: tools put them there, git does not keep them.
@@ -104,6 +106,11 @@ fn each_capability_has_one_owner() {
 #[test]
 fn unsafe_stays_at_home_and_gives_its_reason() {
     none(owners::careless_unsafe(&tree()));
+}
+
+#[test]
+fn every_public_item_is_used() {
+    none(unused::unused(&tree(), unused::WAITING));
 }
 
 #[test]
