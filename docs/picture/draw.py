@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Draws docs/picture/report.svg: what fanstorm prints of a real run on this machine.
+
+    cargo build --release && python3 docs/picture/draw.py
+
+The run is against the embedded cluster, with a link between two nodes that goes dead half-way. Sections of
+the report that the picture leaves out are drawn as one line with an ellipsis.
+"""
+
+import html
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = "fanstorm --rate 2k --duration 3s --drain 1s --fault cut=0-2@3000"
+LEFT_OUT = ("Connections", "Latency", "The worst", "Our own cost", "Second by second")
+COLUMNS, CHAR, LINE, PAD = 102, 7.83, 18, 18
+INK = {"": "#c9d1d9", "1": "#f0f6fc", "31": "#ff7b72", "32": "#7ee787", "33": "#e3b341", "2": "#8b949e"}
+
+
+def run() -> str:
+    """What the terminal shows: standard output alone, so that no progress line is in it."""
+    main, side = pty.openpty()
+    argv = [str(ROOT / "target/release/fanstorm"), *COMMAND.split()[1:]]
+    size = dict(os.environ, COLUMNS=str(COLUMNS), TERM="xterm-256color")
+    child = subprocess.Popen(argv, stdout=side, stderr=subprocess.DEVNULL, env=size)
+    os.close(side)
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(main, 1 << 16)
+        except OSError:  # the other end is closed: EIO on Linux
+            break
+        if not chunk:
+            break
+        shown += chunk
+    if child.wait() != 1:
+        sys.exit(f"exit code {child.returncode}, and a deficit (1) was wanted")
+    return shown.decode().replace("\r\n", "\n")
+
+
+def plain(line: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", line)
+
+
+def chosen(text: str) -> list[str]:
+    lines, keep = [], True
+    for line in text.rstrip("\n").split("\n"):
+        if plain(line)[:1] not in ("", " "):
+            keep = not plain(line).startswith(LEFT_OUT)
+            if not keep:
+                lines.append(f"\x1b[2m{plain(line).split(',')[0]} …\x1b[0m")
+                continue
+        if keep:
+            lines.append(line)
+        elif not plain(line):
+            lines.append("")
+    joined = []
+    for line in lines:
+        if line or (joined and joined[-1]):
+            joined.append(line)
+    return joined
+
+
+def spans(line: str) -> str:
+    """Colours of the terminal as colours of the picture, each stretch at its own column."""
+    drawn, column, style = [], 0, ""
+    for part in re.split(r"(\x1b\[[0-9;]*m)", line):
+        code = re.fullmatch(r"\x1b\[([0-9;]*)m", part)
+        if code:
+            style = "" if code[1] in ("", "0") else code[1]
+        elif part:
+            weight = ' font-weight="bold"' if style == "1" else ""
+            fill = INK.get(style, INK[""])
+            x = PAD + column * CHAR
+            drawn.append(f'<tspan x="{x:.1f}" fill="{fill}"{weight}>{html.escape(part)}</tspan>')
+            column += len(part)
+    return "".join(drawn)
+
+
+def draw(lines: list[str]) -> str:
+    width, height = 2 * PAD + COLUMNS * CHAR, 2 * PAD + (len(lines) + 1) * LINE
+    rows = []
+    for number, line in enumerate(lines):
+        y = PAD + (number + 1) * LINE
+        rows.append(f'<text xml:space="preserve" y="{y}">{spans(line)}</text>')
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" role="img"',
+        '  aria-label="A run of fanstorm: a report that names the node that fell silent">',
+        f'<rect width="100%" height="100%" rx="8" fill="#0d1117"/>',
+        "<g font-family=\"ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace\" font-size=\"13\">",
+        *rows,
+        "</g>",
+        "</svg>",
+        "",
+    ])
+
+
+if __name__ == "__main__":
+    lines = [f"\x1b[1m$ {COMMAND}\x1b[0m", *chosen(run())]
+    (ROOT / "docs/picture/report.svg").write_text(draw(lines))
