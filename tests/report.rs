@@ -26,6 +26,7 @@ use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::population::sockets::SocketId;
 use fanstorm::report::document::trial::Run;
+use fanstorm::report::story::{self, Story};
 use fanstorm::report::text::Text;
 use fanstorm::report::{Invocation, document::Document, json};
 use fanstorm::units::{Bytes, Nanos, Rate};
@@ -295,7 +296,7 @@ fn a_text_report_never_breaks_on_what_json_can_tell() {
         let outcome = Outcome { runs: vec![run], ..Outcome::default() };
         let document = Document::begun(plan, &invocation()).ended(&outcome);
         let mut out = Vec::new();
-        Text::new(&document, true, None).all(&mut out).unwrap();
+        Text::new(true, None).all(&mut out, &Story::of(&document)).unwrap();
         let report = String::from_utf8(out).unwrap();
         assert!(report.contains("verdict: \x1b["), "{report}");
     }
@@ -304,12 +305,13 @@ fn a_text_report_never_breaks_on_what_json_can_tell() {
 /// As the run prints it: piece by piece, from what it measured.
 fn printed(plan: &Plan, outcome: &Outcome) -> String {
     let begun = Document::begun(plan, &invocation());
-    let mut out = Vec::new();
-    Text::new(&begun, true, None).header(&mut out).unwrap();
+    let (mut out, text, story) = (Vec::new(), Text::new(true, None), Story::of(&begun));
+    text.header(&mut out, &story).unwrap();
     for run in &outcome.runs {
-        Text::new(&begun, true, None).row(&mut out, &Run::of(run)).unwrap();
+        let row = story::trial_row(&Run::of(run), begun.plan.headline_latency);
+        text.row(&mut out, &story.trials, &row).unwrap();
     }
-    Text::new(&begun.clone().ended(outcome), true, None).end(&mut out).unwrap();
+    text.end(&mut out, &Story::of(&begun.clone().ended(outcome))).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -320,7 +322,7 @@ fn rendered(plan: &Plan, outcome: &Outcome) -> String {
     let read: Document = simd_json::from_slice(&mut bytes).unwrap();
     assert_eq!(read, document, "to the last digit");
     let mut out = Vec::new();
-    Text::new(&read, true, None).all(&mut out).unwrap();
+    Text::new(true, None).all(&mut out, &Story::of(&read)).unwrap();
     String::from_utf8(out).unwrap()
 }
 

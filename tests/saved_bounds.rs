@@ -17,6 +17,7 @@ use std::sync::LazyLock;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use fanstorm::report::saved::{self, Saved};
+use fanstorm::report::story::Story;
 use fanstorm::report::text::Text;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
@@ -98,7 +99,7 @@ static SAVED: LazyLock<String> = LazyLock::new(|| {
 fn told(bytes: &[u8]) -> Result<(), String> {
     for saved in saved::read(bytes).map_err(|fault| fault.to_string())? {
         let Saved::Result(document) = saved else { continue };
-        Text::new(&document, true, None).all(&mut Vec::new()).unwrap();
+        Text::new(true, None).all(&mut Vec::new(), &Story::of(&document)).unwrap();
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ use crate::report::document::trial::LatencyClass;
 use crate::report::sanitize::plain;
 use crate::report::saved::{self, Saved, Unreadable};
 use crate::report::selection::{self, NotThere};
+use crate::report::story::Story;
 use crate::report::{hgrm, json};
 use crate::units::{Bytes, Count};
 
@@ -188,7 +189,7 @@ impl ReportArgs {
         let written = match self.format {
             Format::Text => {
                 let class = selection::class(&document, class)?;
-                Output::Stdout.text(&document).of_class(class).all(out)
+                Output::Stdout.text().all(out, &Story::of_class(&document, class))
             }
             Format::Hgrm => {
                 let (ns, what) = selection::histogram(&document, class)?;

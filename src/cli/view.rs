@@ -12,8 +12,9 @@ use crate::measure::outcome::{self, TrialOutcome};
 use crate::plan::Plan;
 use crate::report::document::Document;
 use crate::report::document::series::Interval;
-use crate::report::document::trial::Run;
+use crate::report::document::trial::{LatencyClass, Run};
 use crate::report::progress::{Progress, is_dumb};
+use crate::report::story::{self, Story};
 use crate::report::text::{self, Text};
 use crate::units::Count;
 use crate::verdict::baseline::Baseline;
@@ -39,9 +40,9 @@ impl Output {
         }
     }
 
-    /// The report on a document, in colour where it suits the place.
-    pub fn text(self, document: &Document) -> Text<'_> {
-        Text::new(document, self.obeys_escapes(), env::var_os("NO_COLOR").as_deref())
+    /// A report as text, in colour where it suits the place.
+    pub fn text(self) -> Text {
+        Text::new(self.obeys_escapes(), env::var_os("NO_COLOR").as_deref())
     }
 
     /// Whether what it writes to is a terminal that knows escape sequences.
@@ -57,8 +58,11 @@ impl Output {
 
 /// Report and progress of one run.
 pub struct View<'a> {
-    sheet: Output,
-    text: Text<'a>,
+    text: Text,
+    /// What was told before the first row; rows go on in its table.
+    begun: Story,
+    /// The class of the latencies in rows.
+    class: LatencyClass,
     out: Box<dyn Write>,
     progress: Progress,
     /// What rows are held against before they are shown.
@@ -71,12 +75,18 @@ pub struct View<'a> {
 
 impl<'a> View<'a> {
     /// Begins the report: what is about to be run.
-    pub fn begin(begun: &'a Document, sheet: Output) -> Self {
-        let (out, text) = (sheet.open(), sheet.text(begun));
-        let progress = Progress::new(sheet == Output::Quiet);
-        let mut view =
-            Self { sheet, text, out, progress, floor: None, failed: None, phase: "connect" };
-        view.write(|text, out| text.header(out));
+    pub fn begin(begun: &Document, sheet: Output) -> Self {
+        let mut view = Self {
+            text: sheet.text(),
+            begun: Story::of(begun),
+            class: begun.plan.headline_latency,
+            out: sheet.open(),
+            progress: Progress::new(sheet == Output::Quiet),
+            floor: None,
+            failed: None,
+            phase: "connect",
+        };
+        view.write(|text, begun, out| text.header(out, begun));
         view
     }
 
@@ -106,16 +116,16 @@ impl<'a> View<'a> {
     /// The first of the stream, in this or in what was written before.
     pub fn end(mut self, ended: &Document) -> io::Result<()> {
         self.progress.finish();
-        let text = self.sheet.text(ended);
-        self.write(|_, out| text.end(out));
+        let story = Story::of(ended);
+        self.write(|text, _, out| text.end(out, &story));
         self.failed.map_or(Ok(()), Err)
     }
 
-    fn write(&mut self, piece: impl FnOnce(&Text<'_>, &mut dyn Write) -> io::Result<()>) {
+    fn write(&mut self, piece: impl FnOnce(Text, &Story, &mut dyn Write) -> io::Result<()>) {
         if self.failed.is_none() {
-            let (text, out) = (&self.text, &mut *self.out);
-            self.failed =
-                self.progress.suspend(|| piece(text, out).and_then(|()| out.flush())).err();
+            let (text, begun, out) = (self.text, &self.begun, &mut *self.out);
+            let write = || piece(text, begun, out).and_then(|()| out.flush());
+            self.failed = self.progress.suspend(write).err();
         }
     }
 }
@@ -132,7 +142,8 @@ impl Watch for View<'_> {
     }
 
     fn interval(&mut self, interval: &outcome::Interval) {
-        self.progress.lately(text::glance(&Interval::of(interval)));
+        let glance = story::glance(&Interval::of(interval));
+        self.progress.lately(text::one_line(&glance));
     }
 
     fn reconnected(&mut self, trial: &Trial, sockets: u64) {
@@ -157,7 +168,8 @@ impl Watch for View<'_> {
                 Run::of(&held)
             }
         };
-        self.write(|text, out| text.row(out, &row));
+        let row = story::trial_row(&row, self.class);
+        self.write(|text, begun, out| text.row(out, &begun.trials, &row));
     }
 }
 

@@ -1,12 +1,12 @@
 //! Cells, columns and ink: how text reports are laid out.
 //!
-//! Belongs here: alignment, colour, small words. Does not: units (`units` prints them), and what a
-//! report says.
+//! Belongs here: alignment, colour, how each kind of figure is written. Does not: units (`units` prints
+//! them), and what a report says (`story`).
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
 
-use crate::report::document::trial::Trust;
+use crate::report::story::{Phrase, Value};
 use crate::units::{Count, Nanos};
 
 /// Between two columns.
@@ -26,14 +26,6 @@ pub(super) enum Ink {
 }
 
 impl Ink {
-    pub(super) const fn of(trust: Trust) -> Self {
-        match trust {
-            Trust::Ok => Self::Good,
-            Trust::Degraded => Self::Warning,
-            Trust::Void => Self::Bad,
-        }
-    }
-
     const fn code(self) -> Option<&'static str> {
         match self {
             Self::Plain => None,
@@ -77,11 +69,6 @@ impl Cell {
     pub(super) fn inked(text: impl Into<String>, ink: Ink) -> Self {
         Self { text: text.into(), ink }
     }
-
-    /// A count that ought to be zero.
-    pub(super) fn fault(count: u64) -> Self {
-        Self::inked(Count(count).to_string(), if count == 0 { Ink::Plain } else { Ink::Bad })
-    }
 }
 
 impl<T: ToString> From<T> for Cell {
@@ -106,10 +93,6 @@ pub(super) struct Column {
 }
 
 impl Column {
-    pub(super) const fn right(heading: &'static str, width: usize) -> Self {
-        Self { heading, lean: Align::Right, width }
-    }
-
     pub(super) const fn left(heading: &'static str, width: usize) -> Self {
         Self { heading, lean: Align::Left, width }
     }
@@ -209,38 +192,38 @@ fn visible(text: &str) -> usize {
         .count()
 }
 
-/// What was not measured, or of too few samples to say.
-pub(super) const NA: &str = "n/a";
-
-/// A duration, or that there is none.
-pub(super) fn or_na(duration: Option<Nanos>) -> String {
-    duration.map_or_else(|| NA.to_owned(), |duration| duration.to_string())
-}
-
-/// A limit that somebody set reads better as they wrote it: `10 s`, not `10.0 s`.
-pub(super) fn whole_seconds(duration: Nanos) -> String {
-    match duration.0 % 1_000_000_000 {
-        0 => format!("{} s", Count(duration.0 / 1_000_000_000)),
-        _ => duration.to_string(),
-    }
-}
-
 /// `1 socket`, `2 sockets`.
 pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", Count(count), if count == 1 { one } else { many })
 }
 
-/// `41.3 %`.
-pub(super) fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
+/// Words and figures as one line of text.
+pub(super) fn phrase(phrase: &Phrase) -> String {
+    phrase.values().iter().map(value).collect()
 }
 
-/// The word for how far a row can be trusted.
-pub(super) const fn trust_word(trust: Trust) -> &'static str {
-    match trust {
-        Trust::Ok => "ok",
-        Trust::Degraded => "degraded",
-        Trust::Void => "void",
+fn value(value: &Value) -> String {
+    match value {
+        Value::Words(words) => words.to_string(),
+        Value::Untrusted(text) => text.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::Count(count) => Count(*count).to_string(),
+        Value::Duration(duration) => duration.to_string(),
+        Value::Limit(duration) => whole_seconds(*duration),
+        Value::Bytes(bytes) => bytes.to_string(),
+        Value::Rate(rate) => rate.to_string(),
+        Value::PerSecond(rate) => Count(rate.round() as u64).to_string(),
+        Value::Share(share) => format!("{:.1} %", share * 100.0),
+        Value::Average(average) => format!("{average:.1}"),
+        Value::Unknown => "n/a".to_owned(),
+    }
+}
+
+/// A limit that somebody set reads better as they wrote it: `10 s`, not `10.0 s`.
+fn whole_seconds(duration: Nanos) -> String {
+    match duration.0 % 1_000_000_000 {
+        0 => format!("{} s", Count(duration.0 / 1_000_000_000)),
+        _ => duration.to_string(),
     }
 }
 
@@ -262,7 +245,8 @@ mod tests {
 
     #[test]
     fn ink_does_not_move_a_column() {
-        let columns = [Column::right("a", 6), Column::left("b", 4)];
+        let right = Column { lean: Align::Right, ..Column::left("a", 6) };
+        let columns = [right, Column::left("b", 4)];
         let cells = [Cell::inked("µ", Ink::Bad), Cell::from("x")];
         let written = |colour| {
             let mut out = Vec::new();

@@ -1,5 +1,6 @@
-//! What is told: a plan and its outcome become a [`document`], and a document is told in one file per
-//! output format, each pure over what it is given and writes to.
+//! What is told: a plan and its outcome become a [`document`], and a document a [`story`]: what a report
+//! says, in words and figures. Each format for people writes the story, each for machines the document; all
+//! are pure over what they are given and write to.
 //!
 //! Belongs here: the result as it is kept, and its renderings. Does not: measuring, judging (`measure`), and
 //! deciding where output goes (`cli`). [`progress`] alone owns a terminal, because a line that moves
@@ -18,7 +19,10 @@ pub mod sanitize;
 pub mod saved;
 pub mod selection;
 mod silent_nodes;
+#[cfg(test)]
+mod situations;
 pub mod sniff;
+pub mod story;
 pub mod text;
 
 use crate::host::facts::HostFacts;

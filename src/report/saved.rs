@@ -348,7 +348,8 @@ mod tests {
                 for saved in documents {
                     let Saved::Result(document) = saved else { continue };
                     let mut out = Vec::new();
-                    crate::report::text::Text::new(&document, true, None).all(&mut out).unwrap();
+                    let story = crate::report::story::Story::of(&document);
+                    crate::report::text::Text::new(true, None).all(&mut out, &story).unwrap();
                 }
             }
         }

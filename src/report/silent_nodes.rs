@@ -1,7 +1,7 @@
 //! What the missing copies of a row have in common: nodes that stopped delivering, and messages that a
 //! whole node never had. A total hides both.
 //!
-//! Belongs here: deciding it from the shape of what is missing. Does not: the words for it (`text`).
+//! Belongs here: deciding it from the shape of what is missing. Does not: the words for it (`story`).
 
 use crate::population::turns::Turns;
 use crate::report::document::trial::{Ending, Gap, Run};

@@ -31,6 +31,20 @@ const LAYERS: [&[&str]; 10] = [
 /// but the units, and only those who start it may name it.
 const APART: (&str, &[&str], &[&str]) = ("cluster", &["units"], &["cli", "main"]);
 
+/// Within a room: files of the first path may not use those of the second.
+const CLOSED: [(&str, &str, &str); 2] = [
+    (
+        "report::text",
+        "report::document",
+        "let `report::story` say it: formats for people write a story alone",
+    ),
+    (
+        "report::format",
+        "report::document",
+        "let `report::story` say it: formats for people write a story alone",
+    ),
+];
+
 type Path = Vec<String>;
 
 /// One path of the code: where it stands and what it names.
@@ -92,6 +106,7 @@ impl Modules {
         let mut found: Vec<String> = self.all.iter().filter_map(unknown_room).collect();
         for edge in self.uses(true) {
             let (from, to) = (&self.all[edge.from], &self.all[edge.to]);
+            found.extend(closed(from, to, edge.line));
             if to.path.is_empty() || may_use(room(&from.path), room(&to.path)) {
                 continue;
             }
@@ -224,6 +239,15 @@ fn room(path: &[String]) -> &str {
 
 fn layer(room: &str) -> Option<usize> {
     LAYERS.iter().position(|row| row.contains(&room))
+}
+
+fn closed(from: &Module, to: &Module, line: usize) -> Option<String> {
+    let is_in = |module: &Module, room: &str| {
+        let names: Vec<_> = room.split("::").collect();
+        module.path.len() >= names.len() && module.path.iter().zip(names).all(|(a, b)| a == b)
+    };
+    let (_, to, instead) = CLOSED.iter().find(|(a, b, _)| is_in(from, a) && is_in(to, b))?;
+    Some(format!("{}:{line}: uses `{to}`, which is closed to it: {instead}", from.file))
 }
 
 fn unknown_room(module: &Module) -> Option<String> {
@@ -447,6 +471,18 @@ mod tests {
     fn neighbours_of_one_row_are_closed_to_each_other() {
         let found = direction(&[ENGINE, ("src/report/mod.rs", "use crate::engine::Worker;")]);
         assert!(found.contains("`report` uses `engine`"), "{found}");
+    }
+
+    #[test]
+    fn a_format_for_people_uses_no_document() {
+        let document = ("src/report/document/mod.rs", "pub struct Document;");
+        let uses = "use crate::report::document::Document;";
+        for format in ["src/report/text/mod.rs", "src/report/text/page.rs", "src/report/format.rs"]
+        {
+            let found = direction(&[document, (format, uses)]);
+            assert!(found.starts_with(format) && found.contains("closed to it"), "{found}");
+        }
+        assert_eq!(direction(&[document, ("src/report/story/mod.rs", uses)]), "");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What follows from the figures of a document: the sums, shares and units that reports speak in.
 //!
-//! Belongs here: arithmetic on what a document holds. Does not: words and layout (`text`).
+//! Belongs here: arithmetic on what a document holds. Does not: words (`story`) and layout (`text`).
 
 use hdrhistogram::Histogram;
 
@@ -188,11 +188,6 @@ impl Core {
     /// Copies that a receive brought, on average.
     pub fn copies_per_read(&self) -> f64 {
         self.copies as f64 / self.reads.max(1) as f64
-    }
-
-    /// Working time for each copy; `None` without copies.
-    pub fn work_per_copy(&self) -> Option<Nanos> {
-        self.cpu_ns_per_copy.map(|ns| Nanos(ns.round() as u64))
     }
 
     /// Of the wall time, the share in which the worker used its CPU, and that in which it polled.

@@ -2,7 +2,7 @@
 //!
 //! Belongs here: the keys and their meaning, which are the published schema, comments included; every
 //! unit is in its key, or in the key above. Does not: how a document is made of what was measured
-//! (`build`), its bytes (`json`), its words (`text`).
+//! (`build`), its bytes (`json`), what a report says of it (`story`).
 //!
 //! Measuring and presenting meet here and nowhere else: a report knows no plan and no histogram, so
 //! that a result that was saved is presented as the run presented it. Within version 1 keys are added,

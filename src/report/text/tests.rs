@@ -8,157 +8,38 @@ use super::*;
 use crate::load::profile::Profile;
 use crate::load::schedule::InterArrival;
 use crate::load::trial::Trial;
-use crate::measure::connecting::{Connecting, Failure};
 use crate::measure::latencies::Latencies;
-use crate::measure::outcome::{
-    Caveat, Class, Delivery, Ending, Interval, LostSocket, Outcome, Skipped, StreamGap,
-    TrialOutcome, Trust, WarmUp,
-};
+use crate::measure::outcome::{Class, Delivery, Ending, Interval, Outcome, TrialOutcome, WarmUp};
 use crate::plan::Plan;
 use crate::population::audience::Audience;
 use crate::population::fan_out::FanOut;
-use crate::population::sockets::SocketId;
-use crate::report::Invocation;
-use crate::report::fixture::{cell, invocation, plan, whole};
+use crate::report::document::Document;
+use crate::report::document::trial::Run;
+use crate::report::fixture::{invocation, plan, whole};
 use crate::report::sanitize::plain;
+use crate::report::situations::*;
+use crate::report::story::trial_row;
 use crate::units::Nanos;
 use crate::verdict::baseline::Baseline;
 
 /// As it is written while the rows run: piece by piece, each as soon as it is known.
 fn report(plan: &Plan, outcome: &Outcome) -> String {
     let begun = Document::begun(plan, &invocation());
-    let mut out = Vec::new();
-    let text = Text::new(&begun, false, None);
-    text.header(&mut out).unwrap();
+    let (mut out, text, story) = (Vec::new(), Text::new(false, None), Story::of(&begun));
+    text.header(&mut out, &story).unwrap();
     for run in &outcome.runs {
-        text.row(&mut out, &Run::of(run)).unwrap();
+        let row = trial_row(&Run::of(run), begun.plan.headline_latency);
+        text.row(&mut out, &story.trials, &row).unwrap();
     }
-    let ended = begun.clone().ended(outcome);
-    Text::new(&ended, false, None).end(&mut out).unwrap();
+    text.end(&mut out, &Story::of(&begun.clone().ended(outcome))).unwrap();
     String::from_utf8(out).unwrap()
-}
-
-pub(super) fn outcome(runs: Vec<TrialOutcome>) -> Outcome {
-    Outcome { runs, ..Outcome::default() }
-}
-
-/// A whole result.
-pub(super) fn ended(messages: &[u64], outcome: Outcome) -> Document {
-    Document::begun(&plan(messages), &invocation()).ended(&outcome)
 }
 
 /// The whole report on it.
-pub(super) fn rendered(document: &Document, class: Option<LatencyClass>, colour: bool) -> String {
-    let text = Text::new(document, colour, None);
+pub(super) fn rendered(story: &Story, colour: bool) -> String {
     let mut out = Vec::new();
-    class.map_or(text, |class| text.of_class(class)).all(&mut out).unwrap();
+    Text::new(colour, None).all(&mut out, story).unwrap();
     String::from_utf8(out).unwrap()
-}
-
-/// The link to node 2 is cut after a third of the messages; node 1 drops a few.
-pub(super) fn cut_link() -> TrialOutcome {
-    let mut run = whole(3_000);
-    run.delivery = Delivery {
-        expected: 18_000,
-        delivered: 15_997,
-        missing: 2_003,
-        out_of_order: 214,
-        foreign: 2,
-        seen: 15_999,
-        ..Delivery::default()
-    };
-    run.matrix[1] = cell(1, 3_000, 2_997);
-    run.matrix[2] = cell(2, 3_000, 1_000);
-    let gap = |sender, socket, node, missing, ranges| StreamGap {
-        sender,
-        socket,
-        node,
-        missing,
-        ranges,
-        truncated: false,
-    };
-    run.gaps = vec![
-        gap(0, 5, 2, 667, vec![(12, 12), (334, 999)]),
-        gap(1, 5, 2, 667, vec![(333, 999)]),
-        gap(2, 5, 2, 666, vec![(334, 999)]),
-        gap(1, 4, 1, 3, vec![(5, 5), (411, 412)]),
-    ];
-    run.gaps_total = 4;
-    run.ending = Ending::Drained;
-    run
-}
-
-fn caveat(code: &'static str, severity: Trust, text: &str, remedy: &str) -> Caveat {
-    Caveat { code, severity, text: text.to_owned(), remedy: remedy.to_owned() }
-}
-
-pub(super) fn busy(messages: u64) -> TrialOutcome {
-    let mut run = whole(messages);
-    run.caveats = vec![caveat(
-        "core-busy",
-        Trust::Degraded,
-        "CPU 1 was 97.2 % busy with our own work: the receive time may be the generator's own, and \
-         a faster cluster would not show",
-        "give the generator more --cores",
-    )];
-    run
-}
-
-pub(super) fn overflowing() -> TrialOutcome {
-    let mut run = busy(8_000);
-    run.saturated = 3;
-    run.cores[0].cq_overflow = 17;
-    run.cores[0].enobufs = 4;
-    run.caveats
-        .insert(0, caveat("cq-overflow", Trust::Void, "17 completions came late", "more --cores"));
-    run
-}
-
-/// Ctrl-C in the second row, after the push socket's node had closed a socket.
-pub(super) fn interrupted() -> Outcome {
-    let mut run = whole(4_000);
-    run.sent = 1_500;
-    run.delivery = Delivery {
-        expected: 24_000,
-        delivered: 8_500,
-        missing: 15_500,
-        duplicate: 4,
-        corrupt: 1,
-        seen: 8_505,
-        ..Delivery::default()
-    };
-    run.matrix = vec![cell(0, 16_000, 5_500), cell(1, 4_000, 1_500), cell(2, 4_000, 1_500)];
-    let gap = |sender, socket| StreamGap {
-        sender,
-        socket,
-        node: 0,
-        missing: 834,
-        ranges: (0..6).map(|i| (i * 100, i * 100 + 9)).collect(),
-        truncated: true,
-    };
-    run.gaps = (0..18).map(|i| gap(i % 3, i / 3)).collect();
-    run.gaps_total = 18;
-    run.ending = Ending::Interrupted;
-    run.lost = vec![LostSocket {
-        socket: 3,
-        node: 0,
-        at: Nanos::from_millis(31),
-        idle: Some(Nanos::from_millis(1_500)),
-        close_code: Some(1001),
-        our_close_code: None,
-        reason: "closed by the node: 1001 going away".to_owned(),
-    }];
-    Outcome {
-        runs: vec![whole(3_000), run],
-        skipped: skipped(8_000),
-        interrupted: true,
-        connecting: None,
-    }
-}
-
-fn skipped(messages: u64) -> Vec<Skipped> {
-    let trial = Trial::bursts(&[messages]).remove(0);
-    vec![Skipped { trial, reason: "interrupted".to_owned() }]
 }
 
 /// What follows the header, which is the same for all.
@@ -201,10 +82,11 @@ fn colour_adds_nothing_but_colour() {
     let plan = plan(&[3_000, 4_000, 8_000]);
     let outcome = interrupted();
     let document = Document::begun(&plan, &invocation()).ended(&outcome);
-    let text = Text::new(&document, true, None);
-    let mut out = Vec::new();
-    document.runs.iter().for_each(|run| text.row(&mut out, run).unwrap());
-    text.end(&mut out).unwrap();
+    let (mut out, text, story) = (Vec::new(), Text::new(true, None), Story::of(&document));
+    for row in &story.trials.rows {
+        text.row(&mut out, &story.trials, row).unwrap();
+    }
+    text.end(&mut out, &story).unwrap();
     let mut coloured = String::from_utf8(out).unwrap();
     assert!(coloured.contains("verdict: \x1b[31minterrupted\x1b[0m"), "{coloured}");
     for code in ["\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"] {
@@ -432,27 +314,13 @@ fn misdelivered_copies_are_told_with_the_flag_that_may_be_wrong() {
 fn a_report_at_once_is_the_report_that_was_written_piece_by_piece() {
     let plan = plan(&[3_000, 4_000, 8_000]);
     let document = Document::begun(&plan, &invocation()).ended(&interrupted());
-    let mut out = Vec::new();
-    Text::new(&document, false, None).all(&mut out).unwrap();
-    assert_eq!(String::from_utf8(out).unwrap(), report(&plan, &interrupted()));
-}
-
-/// The row of `busy` in a third of its time.
-pub(super) fn calibration(failure: Option<&str>) -> Baseline {
-    let mut floor = whole(1_000);
-    floor.receive_time = Some(Nanos::from_millis(5));
-    floor.latency_ns[0].1 = whole(333).latency_ns[0].1.clone();
-    let cluster = "3 relays on CPU 0".to_owned();
-    let failure = failure.map(str::to_owned);
-    Baseline { cluster, shares_cores: failure.is_some(), runs: vec![floor], failure }
+    assert_eq!(rendered(&Story::of(&document), false), report(&plan, &interrupted()));
 }
 
 fn calibrated(plan: &Plan, floor: &Baseline, mut outcome: Outcome) -> String {
     outcome.runs.iter_mut().for_each(|run| floor.hold(run));
     let document = Document::begun(plan, &invocation()).calibrated(Some(floor)).ended(&outcome);
-    let mut out = Vec::new();
-    Text::new(&document, false, None).all(&mut out).unwrap();
-    let report = String::from_utf8(out).unwrap();
+    let report = rendered(&Story::of(&document), false);
     report[report.find("\nOur own floor").unwrap()..].to_owned()
 }
 
@@ -462,19 +330,6 @@ fn the_floor_stands_beside_the_row_and_too_near_to_it_is_a_caveat() {
     assert_eq!(calibrated(&plan, &calibration(None), outcome(vec![whole(1_000)])), FLOOR);
     let report = calibrated(&plan, &calibration(Some("interrupted")), outcome(vec![whole(2_000)]));
     assert!(report.starts_with("\nOur own floor, m = 2 000 (the same plan against 3 relays on CPU 0)\n  not whole: interrupted\n\nverdict: ok"), "{report}");
-}
-
-/// A result that has something to say in every section, as a file holds it.
-pub(super) fn talkative() -> serde_json::Value {
-    let mut outcome = interrupted();
-    outcome.runs[0].caveats = busy(3_000).caveats;
-    let failed =
-        Failure { seat: SocketId { socket: 4, node: 1 }, phase: "connect", reason: "x".into() };
-    outcome.connecting = Some(Connecting::merge(&plan(&[1]), Nanos(1), &[], &[failed]));
-    let invocation = Invocation { args: vec!["--messages".into()], ..invocation() };
-    let floor = calibration(Some("interrupted"));
-    let document = Document::begun(&plan(&[3_000, 4_000, 8_000]), &invocation);
-    serde_json::to_value(document.calibrated(Some(&floor)).ended(&outcome)).unwrap()
 }
 
 /// All texts in it, in order, but histograms and the name of the schema.
@@ -531,9 +386,7 @@ proptest! {
             *texts[*place] = text.as_str().into();
         }
         let document = read(&value).expect("texts are free");
-        let mut out = Vec::new();
-        Text::new(&document, false, None).all(&mut out).unwrap();
-        let report = String::from_utf8(out).unwrap();
+        let report = rendered(&Story::of(&document), false);
         let unseen = |c: char| c.is_control() && c != '\n' || ('\u{202a}'..='\u{202e}').contains(&c);
         prop_assert!(!report.contains(unseen), "{:?}", report);
         prop_assert!(report.lines().all(|line| line == plain(line)));

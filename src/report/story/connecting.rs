@@ -1,0 +1,63 @@
+//! How the sockets came to be there, and why some did not.
+
+use super::content::{Block, Emphasis, Section, Sentence};
+use super::names;
+use super::phrase::{Phrase, Value, counted, phrase};
+use crate::report::document::connecting::{ConnectFailure, Connecting};
+use crate::report::document::trial::Latency;
+use crate::report::document::{Document, Plan};
+use crate::units::Count;
+
+/// Reasons that a person reads; the result file has all.
+const REASONS_MAX: usize = 8;
+
+/// One line, and more only where something went wrong.
+pub(super) fn section(document: &Document) -> Option<Section> {
+    let connecting = document.connecting.as_ref()?;
+    let mut blocks = vec![Block::Sentence(line(connecting))];
+    if connecting.failed > 0 {
+        let failed = counted(connecting.failed, "socket is", "sockets are");
+        let rest = ", and nothing is expected of them (--min-connected):";
+        let lead = phrase![failed, " not there"];
+        blocks.push(Block::Sentence(Sentence::about(lead, Emphasis::Bad, rest.into())));
+    }
+    let failures = &connecting.failures;
+    let told = failures.iter().take(REASONS_MAX).map(|failure| reason(&document.plan, failure));
+    blocks.push(Block::List(told.collect()));
+    let more = failures.len().saturating_sub(REASONS_MAX) as u64;
+    if more > 0 {
+        blocks.push(phrase!["and ", Count(more), " more reasons (--json has them)"].into());
+    }
+    Some(Section { key: "connections", heading: Some("Connections".into()), blocks })
+}
+
+fn line(connecting: &Connecting) -> Sentence {
+    let rate = connecting.rate_per_s.map(|rate| phrase![" (", Value::PerSecond(rate), "/s)"]);
+    let passed_over = match connecting.ports_passed_over {
+        0 => Phrase::default(),
+        ports => phrase!["; ", counted(ports, "port was", "ports were"), " held by others"],
+    };
+    let sockets = counted(connecting.connected, "socket", "sockets");
+    let lead = phrase![sockets, " in ", Value::seconds(Some(connecting.wall_s)), rate, ":"];
+    let times = phrase![
+        " connect ",
+        latency(&connecting.connect_us),
+        ", upgrade ",
+        latency(&connecting.upgrade_us),
+        passed_over
+    ];
+    Sentence::about(lead, Emphasis::Plain, times)
+}
+
+fn latency(us: &Latency) -> Phrase {
+    // Of a handful of sockets only the largest can be told.
+    let known = [("p50 ", us.p50), ("p99 ", us.p99), ("max ", us.max)].into_iter();
+    let known = known.filter(|(_, us)| us.is_some());
+    Phrase::joined(known.map(|(name, us)| phrase![name, Value::micros(us)]), ", ")
+}
+
+fn reason(plan: &Plan, failure: &ConnectFailure) -> Phrase {
+    let ConnectFailure { node, phase, reason, sockets } = failure;
+    let sockets = counted(*sockets, "socket", "sockets");
+    phrase![sockets, " to ", names::node(plan, *node), ": ", phase, ": ", reason]
+}

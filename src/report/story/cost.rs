@@ -1,0 +1,91 @@
+//! What measuring cost the machine of the generator, and how late it was itself.
+//!
+//! Belongs here: the section of our own cost. Does not: what follows from it (the caveats).
+
+use super::content::{Block, Cell, Column, Row, Section, Table};
+use super::names::trial;
+use super::phrase::{Phrase, Value, counted, phrase};
+use crate::report::document::figures::seconds;
+use crate::report::document::trial::{Core, Latency, Run};
+use crate::units::{Count, Nanos};
+
+/// The section of a trial. Polling is shown beside work: it takes the same CPU.
+pub(super) fn section(run: &Run) -> Section {
+    let columns = vec![
+        Column::words(""),
+        Column::figures("CPU used"),
+        Column::figures("polling"),
+        Column::figures("busy"),
+        Column::durations("per copy"),
+        Column::figures("copies/read"),
+        Column::durations("longest turn"),
+        Column::figures("no buffer"),
+        Column::figures("overflow"),
+    ];
+    let rows = run.generator.cores.iter().map(row).collect();
+    let mut blocks = vec![Block::Table(Table { key: "cores", caption: None, columns, rows })];
+    blocks.extend([process(run), lag(run), stamps(run)].into_iter().flatten().map(Block::from));
+    Section { key: "cost", heading: Some(phrase!["Our own cost, ", trial(run)]), blocks }
+}
+
+fn row(core: &Core) -> Row {
+    let (used, polling) = core.used_and_polling();
+    vec![
+        phrase!["CPU ", Value::Number(core.cpu)].into(),
+        Value::Share(used).into(),
+        Value::Share(polling).into(),
+        Value::Share(core.busy).into(),
+        Value::nanos(core.cpu_ns_per_copy).into(),
+        Value::Average(core.copies_per_read()).into(),
+        Value::micros(Some(core.longest_turn_us)).into(),
+        Cell::fault(core.enobufs),
+        Cell::fault(core.cq_overflow),
+    ]
+}
+
+/// All of it, with what a worker's own account leaves out.
+fn process(run: &Run) -> Option<Phrase> {
+    let cpu = seconds(run.generator.process_cpu_s?);
+    let each = run.generator.process_cpu_ns_per_copy;
+    let each = each.map(|each| phrase![", ", Value::nanos(Some(each)), " for each copy"]);
+    let polled: u64 = run.generator.cores.iter().map(|core| seconds(core.spun_s).0).sum();
+    let polled = match polled {
+        0 => "none of it".into(),
+        ns => phrase![Nanos(ns), " of it"],
+    };
+    Some(phrase![
+        "the whole process used ",
+        cpu,
+        " of CPU time",
+        each,
+        "; ",
+        polled,
+        " polling (--wait)"
+    ])
+}
+
+/// What the schedule contains of ourselves.
+fn lag(run: &Run) -> Option<Phrase> {
+    let lag = run.generator.schedule_lag_us.as_ref().filter(|lag| lag.count > 0)?;
+    let messages = counted(lag.count, "message", "messages");
+    Some(phrase!["we turned to due messages late by ", figures(lag), ", in ", messages])
+}
+
+/// What every latency contains of ourselves.
+fn stamps(run: &Run) -> Option<Phrase> {
+    let late = run.generator.stamp_lateness_us.as_ref()?;
+    Some(phrase![
+        "stamps are late by ",
+        figures(late),
+        ": from a copy's arrival at this host to our look at it, in ",
+        Count(late.count),
+        " sampled reads"
+    ])
+}
+
+/// Those of which there are samples enough.
+fn figures(latency: &Latency) -> Phrase {
+    let known = [(latency.p50, " (p50)"), (latency.p99, " (p99)"), (latency.max, " (max)")];
+    let known = known.into_iter().filter(|(us, _)| us.is_some());
+    Phrase::joined(known.map(|(us, name)| phrase![Value::micros(us), name]), ", ")
+}

@@ -1,0 +1,88 @@
+//! What a report says, made once from a document: tables, facts, series, sentences and remedies, each
+//! figure a value of its kind. Formats write a [`Story`] and know no document.
+//!
+//! Belongs here: what is said, in which words and which order, for a reader who has never seen this program;
+//! how many of many things a reader is told. Does not: how it looks (`text`), and anything that is
+//! not in the document: a saved result is told as the run told it.
+//!
+//! Sections appear only when they have something to say.
+
+mod baseline;
+mod caveats;
+mod connecting;
+mod content;
+mod cost;
+mod deficit;
+mod delivery;
+mod header;
+mod latency;
+mod names;
+mod nodes;
+mod phrase;
+mod series;
+#[cfg(test)]
+mod tests;
+mod trials;
+mod verdict;
+
+pub use self::content::{
+    Block, Caption, Caveat, Cell, Column, Emphasis, Fact, Kind, Row, Section, Sentence, Series,
+    Table, Verdict,
+};
+pub use self::phrase::{Phrase, Value};
+pub use self::series::glance;
+pub use self::trials::row as trial_row;
+
+use crate::report::document::Document;
+use crate::report::document::trial::LatencyClass;
+
+/// All that a report says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Story {
+    /// Who measured, and which load.
+    pub title: Phrase,
+    /// What is about to be run.
+    pub facts: Vec<Fact>,
+    /// The trials, a row each.
+    pub trials: Table,
+    /// What came of them.
+    pub sections: Vec<Section>,
+    /// What it all comes to.
+    pub verdict: Verdict,
+}
+
+impl Story {
+    /// Of a whole result, or of one that has only begun: without trials, and nothing came of them.
+    pub fn of(document: &Document) -> Self {
+        Self::of_class(document, document.plan.headline_latency)
+    }
+
+    /// The same with another latency class in the rows of the trials.
+    pub fn of_class(document: &Document, class: LatencyClass) -> Self {
+        Self {
+            title: header::title(document),
+            facts: header::facts(document),
+            trials: trials::table(document, class),
+            sections: sections(document, class),
+            verdict: verdict::verdict(document),
+        }
+    }
+}
+
+fn sections(document: &Document, class: LatencyClass) -> Vec<Section> {
+    let plan = &document.plan;
+    let mut sections = Vec::from_iter(connecting::section(document));
+    if let Some(run) = document.detailed() {
+        sections.push(delivery::section(document));
+        let deficits = document.runs.iter().filter_map(|run| deficit::section(plan, class, run));
+        sections.extend(deficits);
+        sections.push(latency::section(plan, run));
+        sections.extend(latency::by_node(plan, class, run));
+        sections.extend(series::section(run));
+        sections.push(cost::section(run));
+        sections.extend(baseline::section(document, class, run));
+    }
+    sections.extend(caveats::section(&document.runs));
+    sections.extend(caveats::skipped(document));
+    sections
+}

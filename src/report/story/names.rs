@@ -1,0 +1,80 @@
+//! What nodes, sockets, trials, latencies and trust are called throughout a story.
+//!
+//! Belongs here: names that several sections use. Does not: the sections.
+
+use super::content::{Cell, Column, Emphasis};
+use super::phrase::{Phrase, Value, phrase};
+use crate::report::document::Plan;
+use crate::report::document::trial::{Latency, LatencyClass, Run, Trust};
+use crate::units::Count;
+
+/// `node 2 ws://…`.
+pub(super) fn node(plan: &Plan, index: u64) -> Phrase {
+    let node = usize::try_from(index).ok().and_then(|at| plan.nodes.get(at));
+    phrase!["node ", Value::Number(index), " ", node.map(|node| Phrase::from(&node.url))]
+}
+
+/// `push socket 0`, `receive socket 3`: numbers run on over both.
+pub(super) fn socket(plan: &Plan, socket: u64) -> Phrase {
+    let role = if socket < plan.push_sockets { "push socket " } else { "receive socket " };
+    phrase![role, Value::Number(socket)]
+}
+
+/// `m = 8 000`.
+pub(super) fn trial(run: &Run) -> Phrase {
+    trials([run])
+}
+
+/// `m = 1 000, 8 000`.
+pub(super) fn trials<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Phrase {
+    let counts = runs.into_iter().map(|run| Count(run.messages).into());
+    phrase!["m = ", Phrase::joined(counts, ", ")]
+}
+
+/// The same, where they may be all that there are.
+pub(super) fn which_trials(runs: &[&Run], all: usize) -> Phrase {
+    match runs.len() == all && all > 1 {
+        true => "all rows".into(),
+        false => trials(runs.iter().copied()),
+    }
+}
+
+/// The word for how far a trial can be trusted.
+pub(super) const fn trust(trust: Trust) -> &'static str {
+    match trust {
+        Trust::Ok => "ok",
+        Trust::Degraded => "degraded",
+        Trust::Void => "void",
+    }
+}
+
+/// How to take that word.
+pub(super) const fn emphasis(trust: Trust) -> Emphasis {
+    match trust {
+        Trust::Ok => Emphasis::Good,
+        Trust::Degraded => Emphasis::Warn,
+        Trust::Void => Emphasis::Bad,
+    }
+}
+
+/// What each class means stands beside its figures: most readers meet these words here.
+pub(super) const fn meaning(class: LatencyClass) -> &'static str {
+    match class {
+        LatencyClass::Service => "from the send to each copy",
+        LatencyClass::Response => "from the due time to each copy",
+        LatencyClass::Wait => "from the due time to the send",
+        LatencyClass::Completion => "until everyone has it: to the last copy",
+        LatencyClass::Spread => "from the first copy to the last",
+    }
+}
+
+/// The columns of [`latency_cells`].
+pub(super) fn latency_columns() -> [Column; 4] {
+    ["p50", "p99", "p99.9", "max"].map(Column::durations)
+}
+
+/// The percentiles of a class and its maximum.
+pub(super) fn latency_cells(class: Option<&Latency>) -> [Cell; 4] {
+    let figures: [fn(&Latency) -> Option<f64>; 4] = [|l| l.p50, |l| l.p99, |l| l.p99_9, |l| l.max];
+    figures.map(|of| Value::micros(class.and_then(of)).into())
+}
