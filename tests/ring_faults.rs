@@ -320,7 +320,7 @@ fn resets_are_named_and_what_they_cost_is_missing() {
         assert_conserved(&run, seed);
         assert_eq!(run.lost.len() as u64, deeds.resets, "seed {seed}: {:?}", run.lost);
         assert!(run.delivery.missing > 0 || deeds.resets == 0 || run.complete(), "seed {seed}");
-        assert!(run.sent <= MESSAGES, "seed {seed}");
+        assert_eq!(run.sent, deeds.messages, "seed {seed}: whole messages that the far end has");
         let each: u64 = run.sent_each.iter().sum();
         assert_eq!(each, if run.sent == MESSAGES { 0 } else { run.sent }, "seed {seed}");
         resets += deeds.resets;

@@ -5,33 +5,23 @@
 //!
 //! - [`state`]: where a connection is in its life, and what may follow
 //! - [`upgrade`]: the opening handshake of RFC 6455
+//! - [`in_flight`]: how much of its send the kernel has taken
 //! - [`outbox`]: control frames that wait for the send in flight
 //!
 //! A connection owns no memory while it is idle: half frames live in buffers of the worker's pool, the
 //! upgrade's state goes when it is done. What stays is [`Connection`], once for each.
 
+pub(super) mod in_flight;
 pub(super) mod outbox;
 pub(super) mod state;
 pub(super) mod upgrade;
 
-use std::ops::Range;
-
+use self::in_flight::InFlightSend;
 use self::state::{Event, State};
 use self::upgrade::Upgrade;
 use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 use crate::wire::decoder::Decoder;
-
-/// What the kernel is sending for a socket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum InFlightSend {
-    /// Nothing.
-    None,
-    /// Upgrade request or control frame, in a buffer of the outbox.
-    Control(Range<usize>),
-    /// Messages, in a buffer of the script.
-    Messages(Range<usize>),
-}
 
 /// One of our sockets.
 #[derive(Debug)]
@@ -56,7 +46,7 @@ impl Connection {
         Self {
             seat,
             state: State::Idle,
-            in_flight: InFlightSend::None,
+            in_flight: InFlightSend::NONE,
             decoder: Decoder::new(max_message_bytes),
             upgrade: None,
             since: Nanos::ZERO,

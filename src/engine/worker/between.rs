@@ -25,7 +25,7 @@ impl Script for Hark {
 
     fn on_sent(&mut self, _: Slot, _: SendBuf, _: Nanos) {}
 
-    fn lost(&mut self, _: Slot) {}
+    fn lost(&mut self, _: Slot, _: usize) {}
 }
 
 /// Nothing to say, and whatever is heard was not asked for.
@@ -41,7 +41,7 @@ impl Script for ListenOnly {
         None
     }
     fn on_sent(&mut self, _: Slot, _: SendBuf, _: Nanos) {}
-    fn lost(&mut self, _: Slot) {}
+    fn lost(&mut self, _: Slot, _: usize) {}
 }
 
 impl<R: Ring, C: Clock> Worker<'_, R, C> {

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use super::between::ListenOnly;
 use super::{Control, Directive, Script, Stamps, State, TICK, Worker, WorkerProgress, describe};
 use crate::engine::connection::Loss;
+use crate::engine::connection::in_flight::Cargo;
 use crate::engine::connection::state::Event;
 use crate::engine::connection::upgrade::{Answer, Upgrade};
 use crate::engine::ring::{Completion, Filled, Ring, SendBuf, Slot, Wait};
@@ -193,7 +194,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         }
         self.ring.receive(slot);
         let range = 0..request.len();
-        self.launch(slot, SendBuf::Owned(request), range, true);
+        self.launch(slot, (SendBuf::Owned(request), range), Cargo::Control);
     }
 
     /// Takes a read that belongs to the answer to the upgrade; what follows it belongs to frames.

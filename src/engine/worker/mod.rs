@@ -39,9 +39,10 @@ pub use self::reconnect::Reconnected;
 use self::script::Script;
 use self::timestamp_lag::Stamps;
 pub use self::trial::TrialPlan;
+use super::connection::in_flight::{Cargo, InFlightSend, Left};
 use super::connection::outbox::Outbox;
 use super::connection::state::{Event, State};
-use super::connection::{Connection, InFlightSend, Loss};
+use super::connection::{Connection, Loss};
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
 use crate::dialect::Reading;
 use crate::host::clock::Clock;
@@ -306,31 +307,23 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             self.counters.stale += 1;
             return;
         }
-        let flight = std::mem::replace(&mut connection.in_flight, InFlightSend::None);
         let Some(buf) = self.ring.take_sent(slot) else { return };
-        let (InFlightSend::Control(ref range) | InFlightSend::Messages(ref range)) = flight else {
-            return;
-        };
         if completion.result < 0 {
             let errno = Errno::from_raw_os_error(-completion.result);
             let reason = self.cut(slot, describe("send", errno));
             self.lose(script, slot, Loss::plain(reason), now);
             return;
         }
-        self.connections[slot as usize].moved(now);
-        let taken = completion.result as usize;
-        if taken < range.len() {
-            let rest = range.start + taken..range.end;
-            self.counters.short_sends += 1;
-            if let InFlightSend::Messages(_) = flight {
-                script.on_partial_send(slot, taken);
+        connection.moved(now);
+        match (connection.in_flight.took(completion.result as usize), buf) {
+            (None, _) => return,
+            (Some(Left::Part(part)), buf) => {
+                self.counters.short_sends += 1;
+                self.counters.launched += 1;
+                return self.ring.send(slot, buf, part);
             }
-            self.launch(slot, buf, rest, matches!(flight, InFlightSend::Control(_)));
-            return;
-        }
-        match (flight, buf) {
-            (InFlightSend::Messages(_), buf) => script.on_sent(slot, buf, now),
-            (_, SendBuf::Owned(frame)) => {
+            (Some(Left::Nothing(Cargo::Messages)), buf) => script.on_sent(slot, buf, now),
+            (Some(Left::Nothing(Cargo::Control)), SendBuf::Owned(frame)) => {
                 self.outbox.give_back(frame);
                 // Whoever pings without end does not silence us: messages and Pongs take turns.
                 if self.connections[slot as usize].state().is_open()
@@ -339,7 +332,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
                     return;
                 }
             }
-            (_, SendBuf::Arena(_)) => {}
+            (Some(Left::Nothing(Cargo::Control)), SendBuf::Arena(_)) => {}
         }
         self.send_next(script, slot, now);
     }
@@ -351,7 +344,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             connection.owed = false;
             if let Some(frames) = self.outbox.take(slot) {
                 let range = 0..frames.len();
-                return self.launch(slot, SendBuf::Owned(frames), range, true);
+                return self.launch(slot, (SendBuf::Owned(frames), range), Cargo::Control);
             }
         }
         match connection.state() {
@@ -363,16 +356,15 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
 
     /// Sends what the script has to say on a socket with nothing in flight, if anything.
     fn next_send<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) -> bool {
-        let Some((buf, range)) = script.next_send(slot, now) else { return false };
-        self.launch(slot, buf, range, false);
+        let Some(messages) = script.next_send(slot, now) else { return false };
+        self.launch(slot, messages, Cargo::Messages);
         true
     }
 
-    fn launch(&mut self, slot: Slot, buf: SendBuf, range: Range<usize>, control: bool) {
-        let flight = if control { InFlightSend::Control } else { InFlightSend::Messages };
-        self.connections[slot as usize].in_flight = flight(range.clone());
+    fn launch(&mut self, slot: Slot, (buf, part): (SendBuf, Range<usize>), cargo: Cargo) {
+        self.connections[slot as usize].in_flight = InFlightSend::new(cargo, &part);
         self.counters.launched += 1;
-        self.ring.send(slot, buf, range);
+        self.ring.send(slot, buf, part);
     }
 
     /// Sends waiting control frames on sockets with nothing in flight.
@@ -385,20 +377,20 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             } else if let Some(frames) = self.outbox.remove(place) {
                 self.connections[slot as usize].owed = false;
                 let range = 0..frames.len();
-                self.launch(slot, SendBuf::Owned(frames), range, true);
+                self.launch(slot, (SendBuf::Owned(frames), range), Cargo::Control);
             }
         }
     }
 
     fn may_answer(&self, slot: Slot) -> bool {
         let connection = &self.connections[slot as usize];
-        connection.in_flight == InFlightSend::None && connection.state() != State::Closed
+        connection.in_flight.is_none() && connection.state() != State::Closed
     }
 
     /// Lets a script speak on a socket that may be idle.
     fn prompt<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
         let connection = &self.connections[slot as usize];
-        if connection.state().is_open() && connection.in_flight == InFlightSend::None {
+        if connection.state().is_open() && connection.in_flight.is_none() {
             self.send_next(script, slot, now);
         }
     }
@@ -419,7 +411,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     fn lose_politely<S: Script>(&mut self, script: &mut S, slot: Slot, loss: Loss, now: Nanos) {
         self.note_loss(script, slot, loss, now);
         self.connections[slot as usize].advance(Event::Close);
-        if self.connections[slot as usize].in_flight == InFlightSend::None {
+        if self.connections[slot as usize].in_flight.is_none() {
             self.send_next(script, slot, now);
         }
     }
@@ -442,7 +434,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         let state = connection.state();
         let idle = connection.state().is_open().then(|| now.since(since));
         self.lost.push(Lost { loss, slot, seat, at: now, state, idle });
-        script.lost(slot);
+        script.lost(slot, connection.in_flight.messages_taken());
     }
 
     fn shut(&mut self, slot: Slot) {

@@ -129,7 +129,7 @@ impl Script for Probe {
         }
     }
 
-    fn lost(&mut self, slot: Slot) {
+    fn lost(&mut self, slot: Slot, _: usize) {
         self.tick_off(slot);
     }
 }

@@ -28,8 +28,6 @@ pub(super) trait Script {
     fn next_send(&mut self, slot: Slot, now: Nanos) -> Option<(SendBuf, Range<usize>)>;
     /// All of them were taken by the kernel.
     fn on_sent(&mut self, slot: Slot, buf: SendBuf, now: Nanos);
-    /// More of the bytes of a send were taken, but not all.
-    fn on_partial_send(&mut self, _slot: Slot, _bytes: usize) {}
-    /// A socket is gone.
-    fn lost(&mut self, slot: Slot);
+    /// A socket is gone, while the kernel had taken so many bytes of its send of messages, and not all.
+    fn lost(&mut self, slot: Slot, taken_bytes: usize);
 }

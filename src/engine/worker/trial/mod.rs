@@ -219,12 +219,6 @@ impl<C: Clock> Script for Row<C> {
         Some((flight.buf, flight.bytes))
     }
 
-    fn on_partial_send(&mut self, slot: Slot, bytes: usize) {
-        if let Some(sender) = self.senders.get_mut(slot) {
-            sender.took(bytes);
-        }
-    }
-
     fn on_sent(&mut self, slot: Slot, buf: SendBuf, now: Nanos) {
         let landed = self.senders.get_mut(slot).and_then(|sender| sender.landed(buf));
         let Some(sent) = landed else { return };
@@ -233,9 +227,10 @@ impl<C: Clock> Script for Row<C> {
         self.last_send = now;
     }
 
-    fn lost(&mut self, slot: Slot) {
+    fn lost(&mut self, slot: Slot, taken_bytes: usize) {
         self.dead.push(slot);
-        if let Some(sent) = self.senders.get_mut(slot).map(Sender::lose) {
+        if let Some(sender) = self.senders.get_mut(slot) {
+            let sent = sender.lose(taken_bytes);
             self.note_sent(sent);
         }
     }
@@ -411,7 +406,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         // Sockets that an earlier row lost cannot deliver anything in this one.
         for slot in 0..self.connections.len() as Slot {
             if !self.connections[slot as usize].state().is_open() {
-                row.lost(slot);
+                row.lost(slot, 0);
             }
         }
         row

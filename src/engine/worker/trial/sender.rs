@@ -21,8 +21,6 @@ pub(super) struct Sender {
     /// Waits in [`Senders::ready`].
     is_ready: bool,
     in_flight: Range<u32>,
-    /// Bytes of the flight that the kernel has taken.
-    taken_bytes: usize,
     lost: bool,
     /// Messages that the kernel took whole: the first ones.
     pub(super) sent: u32,
@@ -47,7 +45,6 @@ impl Sender {
             measured,
             is_ready: true,
             in_flight: 0..0,
-            taken_bytes: 0,
             lost: false,
             sent: 0,
         }
@@ -58,18 +55,12 @@ impl Sender {
         let chunk = self.frames.take(self.next, self.limit)?;
         self.next = chunk.sequence.end;
         self.in_flight = chunk.sequence.clone();
-        self.taken_bytes = 0;
         Some(Departure {
             sender: self.sender,
             sequence: chunk.sequence,
             buf: chunk.buf,
             bytes: chunk.bytes,
         })
-    }
-
-    /// The kernel took more of the flight, but not all.
-    pub(super) fn took(&mut self, bytes: usize) {
-        self.taken_bytes += bytes;
     }
 
     /// The kernel has taken the whole flight: its messages; `None` of a flight that is not ours.
@@ -79,18 +70,18 @@ impl Sender {
         if self.in_flight.is_empty() {
             return None;
         }
-        self.taken_bytes = 0;
         self.frames.give_back(buf);
         let flight = std::mem::replace(&mut self.in_flight, 0..0);
         Some(self.split(&flight))
     }
 
-    /// The socket is gone: the messages of its flight that the kernel took whole.
-    pub(super) fn lose(&mut self) -> Sent {
+    /// The socket is gone, and of the flight the kernel has so many bytes: the messages that it took whole.
+    pub(super) fn lose(&mut self, taken_bytes: usize) -> Sent {
         self.lost = true;
         let flight = std::mem::replace(&mut self.in_flight, 0..0);
-        let whole = (self.taken_bytes / self.frames.frame_len()) as u32;
-        self.split(&(flight.start..flight.start + whole))
+        // As in `landed`: what is in flight may be an earlier row's.
+        let whole = (taken_bytes / self.frames.frame_len()).min(flight.len());
+        self.split(&(flight.start..flight.start + whole as u32))
     }
 
     fn split(&mut self, flight: &Range<u32>) -> Sent {
@@ -147,5 +138,39 @@ impl Senders {
         let slot = *self.ready.get(place)?;
         self.all[slot as usize].is_ready = false;
         Some(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::{Dialect, TextShape};
+    use crate::engine::frames::FrameShape;
+
+    fn sender() -> Sender {
+        let shape = FrameShape::new(Dialect::raw(), TextShape::new(64).unwrap(), 1);
+        let frames = SenderFrames::new(&shape, 0, 10, true, &mut fastrand::Rng::with_seed(1));
+        Sender::new(0, frames, 10, 3)
+    }
+
+    #[test]
+    fn of_a_lost_socket_the_messages_that_left_whole_are_counted() {
+        let frame_len = sender().frames.frame_len();
+        for taken_bytes in 0..10 * frame_len {
+            let mut sender = sender();
+            sender.take().unwrap();
+            let whole = (taken_bytes / frame_len) as u64;
+            let Sent { warmup, measured } = sender.lose(taken_bytes);
+            assert_eq!((warmup, measured), (whole.min(3), whole.saturating_sub(3)));
+            assert_eq!((u64::from(sender.sent), sender.is_done(false)), (whole, true));
+        }
+    }
+
+    /// A send of the row before, to a stalled node, whose socket is lost before anything else left.
+    #[test]
+    fn bytes_of_an_earlier_rows_send_are_no_messages_of_this_one() {
+        let mut sender = sender();
+        assert_eq!(sender.lose(5 * sender.frames.frame_len()).all(), 0);
+        assert_eq!(sender.sent, 0);
     }
 }
