@@ -10,6 +10,7 @@ mod json_objects;
 mod layout;
 #[cfg(test)]
 mod naive;
+pub mod opening;
 mod payload_search;
 pub mod recognized;
 pub mod scan;
@@ -21,6 +22,7 @@ pub mod text;
 use std::borrow::Cow;
 
 pub use correlation::CorrelationId;
+pub use opening::Opening;
 pub use recognized::Recognized;
 pub use scan::Scanner;
 pub use stencil::Reading;
@@ -33,7 +35,7 @@ pub use text::TextShape;
 pub struct Dialect {
     /// What a person calls it: `--dialect NAME`.
     pub name: Cow<'static, str>,
-    /// What is said before the socket is ready.
+    /// What passes before the socket is ready.
     pub opening: Opening,
     /// One pushed message.
     pub template: Template,
@@ -52,15 +54,6 @@ pub enum MessageKind {
     Text,
     /// Bytes.
     Binary,
-}
-
-/// What passes between the upgrade and readiness.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Opening {
-    /// Messages to send, in order.
-    pub send: Vec<Vec<u8>>,
-    /// What must come back before the socket is ready: one message containing each, in order.
-    pub expect: Vec<Vec<u8>>,
 }
 
 /// How to read a cluster's own ids: JSON objects that hold `id_key` directly are copies.

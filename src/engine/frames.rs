@@ -60,7 +60,8 @@ impl FrameShape {
     }
 }
 
-const fn opcode(kind: MessageKind) -> Opcode {
+/// The type of frame in which messages of a kind travel.
+pub(super) const fn opcode(kind: MessageKind) -> Opcode {
     match kind {
         MessageKind::Text => Opcode::Text,
         MessageKind::Binary => Opcode::Binary,

@@ -5,23 +5,35 @@
 //!
 //! - [`state`]: where a connection is in its life, and what may follow
 //! - [`upgrade`]: the opening handshake of RFC 6455
+//! - [`opening`]: how far it is in what its dialect says first
 //! - [`in_flight`]: how much of its send the kernel has taken
 //! - [`outbox`]: control frames that wait for the send in flight
 //!
 //! A connection owns no memory while it is idle: half frames live in buffers of the worker's pool, the
-//! upgrade's state goes when it is done. What stays is [`Connection`], once for each.
+//! setup's state goes when it is done. What stays is [`Connection`], once for each.
 
 pub(super) mod in_flight;
+pub(super) mod opening;
 pub(super) mod outbox;
 pub(super) mod state;
 pub(super) mod upgrade;
 
 use self::in_flight::InFlightSend;
+use self::opening::OpeningProgress;
 use self::state::{Event, State};
 use self::upgrade::Upgrade;
 use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 use crate::wire::decoder::Decoder;
+
+/// What must be remembered of a connection that is not open yet.
+#[derive(Debug)]
+pub(super) enum Setup {
+    /// While it is upgraded.
+    Upgrade(Upgrade),
+    /// While the dialect's opening runs.
+    Opening(OpeningProgress),
+}
 
 /// One of our sockets.
 #[derive(Debug)]
@@ -30,8 +42,10 @@ pub(super) struct Connection {
     state: State,
     pub(super) in_flight: InFlightSend,
     pub(super) decoder: Decoder,
-    pub(super) upgrade: Option<Box<Upgrade>>,
-    /// When the connect began; of an open socket, when bytes last came or left.
+    /// What is remembered until it is open.
+    pub(super) setup: Option<Box<Setup>>,
+    /// When the connect began, which all of the setup is timed from; of an open socket, when bytes last
+    /// came or left.
     pub(super) since: Nanos,
     /// Control frames of it wait in the outbox.
     pub(super) owed: bool,
@@ -48,7 +62,7 @@ impl Connection {
             state: State::Idle,
             in_flight: InFlightSend::NONE,
             decoder: Decoder::new(max_message_bytes),
-            upgrade: None,
+            setup: None,
             since: Nanos::ZERO,
             owed: false,
             ports_tried: 0,

@@ -8,10 +8,10 @@ use std::net::IpAddr;
 
 use super::between::ListenOnly;
 use super::{Control, Directive, Script, Stamps, State, TICK, Worker, WorkerProgress, describe};
-use crate::engine::connection::Loss;
 use crate::engine::connection::in_flight::Cargo;
 use crate::engine::connection::state::Event;
 use crate::engine::connection::upgrade::{Answer, Upgrade};
+use crate::engine::connection::{Loss, Setup};
 use crate::engine::ring::{Completion, Filled, Ring, SendBuf, Slot, Wait};
 use crate::engine::worker::connect_pacing::{BLACK_HOLE, Ramp, WorkerShard};
 use crate::host::clock::Clock;
@@ -81,7 +81,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let failure = |lost: super::Lost| Failure {
             seat: lost.seat,
             phase: lost.state.name(),
-            reason: match heard.of(lost.slot) {
+            reason: match heard.of(lost.slot).filter(|_| lost.state != State::Opening) {
                 Some(said) => format!("{}; before that it said {said}", lost.loss.reason),
                 None => lost.loss.reason,
             },
@@ -185,7 +185,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let (upgrade, request) = Upgrade::ask((&node.host, &node.target), &mut self.rng, now);
         connection.advance(Event::Connected);
         self.dial.dialled.connect.record(now.since(connection.since));
-        connection.upgrade = Some(Box::new(upgrade));
+        connection.setup = Some(Box::new(Setup::Upgrade(upgrade)));
         if Stamps::samples(slot, self.connections.len() as u32) {
             self.ring.time_arrivals(slot);
         }
@@ -206,17 +206,13 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         now: Nanos,
     ) {
         let connection = &mut self.connections[slot as usize];
-        let Some(mut upgrade) = connection.upgrade.take() else { return };
+        let Some(mut setup) = connection.setup.take() else { return };
+        let Setup::Upgrade(upgrade) = &mut *setup else { return };
         match upgrade.take(self.ring.received(filled, len)) {
-            Answer::Partial => connection.upgrade = Some(upgrade),
+            Answer::Partial => connection.setup = Some(setup),
             Answer::Accepted { consumed } => {
-                connection.advance(Event::Upgraded);
-                connection.since = now;
-                self.dial.note_open(connection.seat.node, now.since(upgrade.since), now);
-                let rest = upgrade.rest(consumed);
-                let memory = (&mut self.pool, &mut self.opcodes, &mut self.outbox);
-                let fed = super::ear::feed(connection, (slot, rest), memory, script, now);
-                self.after_read(script, slot, fed, now);
+                self.dial.dialled.upgrade.record(now.since(upgrade.since));
+                self.upgraded(script, slot, upgrade.rest(consumed), now);
             }
             Answer::Refused(reason) => self.lose(script, slot, Loss::plain(reason), now),
         }
@@ -224,7 +220,10 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
 
     /// Why the node does not take the socket, as far as its answer came; `None` before any of it.
     pub(super) fn refused(&self, slot: Slot) -> Option<String> {
-        self.connections[slot as usize].upgrade.as_deref()?.refused()
+        match self.connections[slot as usize].setup.as_deref()? {
+            Setup::Upgrade(upgrade) => upgrade.refused(),
+            Setup::Opening(_) => None,
+        }
     }
 
     /// A socket was read: with `--delayed-ack` it may have to be asked again.
@@ -253,14 +252,20 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             if now.since(connection.since) <= limit {
                 return;
             }
-            let waited = limit.as_secs_f64();
+            let (node, waited) = (connection.seat.node, limit.as_secs_f64());
             let reason = match connection.state() {
                 State::Connecting => format!("no answer to the TCP connect within {waited} s"),
-                _ => self.refused(slot).unwrap_or_else(|| {
-                    format!("no answer to the upgrade request within {waited} s")
-                }),
+                _ => match connection.setup.as_deref() {
+                    Some(Setup::Opening(progress)) => {
+                        progress.timed_out(&self.plan.dialect.opening, waited)
+                    }
+                    _ => self.refused(slot).unwrap_or_else(|| {
+                        format!("no answer to the upgrade request within {waited} s")
+                    }),
+                },
             };
-            self.dial.note_timeout(connection.seat.node);
+            self.connections[slot as usize].setup = None;
+            self.dial.note_timeout(node);
             self.lose(&mut ListenOnly::default(), slot, Loss::plain(reason), now);
         }
     }

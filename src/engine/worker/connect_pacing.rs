@@ -79,10 +79,9 @@ impl ConnectTurn {
         self.dialled.settled_at = at;
     }
 
-    /// A socket to `node` was accepted so long after it asked.
-    pub(super) fn note_open(&mut self, node: u32, waited: Nanos, at: Nanos) {
+    /// A socket to `node` is open.
+    pub(super) fn note_open(&mut self, node: u32, at: Nanos) {
         self.settle(at);
-        self.dialled.upgrade.record(waited);
         self.nodes[node as usize].has_opened = true;
     }
 
@@ -228,7 +227,7 @@ mod tests {
     #[test]
     fn a_node_that_never_answers_is_a_black_hole_and_one_that_has_answered_is_not() {
         let mut dial = ConnectTurn::new(2);
-        dial.note_open(1, Nanos(3), Nanos(9));
+        dial.note_open(1, Nanos(9));
         for _ in 0..BLACK_HOLE {
             assert!(!dial.is_black_hole(0));
             (0..2).for_each(|node| dial.note_timeout(node));

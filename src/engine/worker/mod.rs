@@ -16,6 +16,7 @@ mod errno;
 mod heard;
 mod late_arrivals;
 mod losses;
+mod opening;
 mod probe;
 mod reconnect;
 mod script;
@@ -42,7 +43,7 @@ pub use self::trial::TrialPlan;
 use super::connection::in_flight::{Cargo, InFlightSend, Left};
 use super::connection::outbox::Outbox;
 use super::connection::state::{Event, State};
-use super::connection::{Connection, Loss};
+use super::connection::{Connection, Loss, Setup};
 use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
 use crate::dialect::Reading;
 use crate::host::clock::Clock;
@@ -207,6 +208,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             match state {
                 State::Open => self.read(script, completion, len, now),
                 State::Upgrading => self.read_upgrade(script, slot, (buffer, len), now),
+                State::Opening => self.read_opening(script, slot, (buffer, len), now),
                 State::Idle | State::Connecting | State::Closing | State::Closed => {}
             }
             self.ring.recycle(buffer);
@@ -339,6 +341,14 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
 
     /// What follows on a socket with nothing in flight: a control frame, the end, or messages.
     fn send_next<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
+        if self.connections[slot as usize].state() == State::Opening {
+            // Before Pongs: its messages have an end, Pings may have none.
+            self.proceed_opening(script, slot, now);
+            let connection = &self.connections[slot as usize];
+            if connection.state() == State::Closed || !connection.in_flight.is_none() {
+                return;
+            }
+        }
         let connection = &mut self.connections[slot as usize];
         if connection.owed {
             connection.owed = false;
@@ -350,7 +360,8 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         match connection.state() {
             State::Closing => self.shut(slot),
             State::Open => _ = self.next_send(script, slot, now),
-            State::Idle | State::Connecting | State::Upgrading | State::Closed => {}
+            State::Idle | State::Connecting | State::Upgrading | State::Opening | State::Closed => {
+            }
         }
     }
 
@@ -432,6 +443,11 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         }
         let Connection { seat, since, .. } = *connection;
         let state = connection.state();
+        let mut loss = loss;
+        if let Some(Setup::Opening(progress)) = connection.setup.as_deref() {
+            loss.reason = progress.ended(&self.plan.dialect.opening, &loss.reason);
+        }
+        connection.setup = None;
         let idle = connection.state().is_open().then(|| now.since(since));
         self.lost.push(Lost { loss, slot, seat, at: now, state, idle });
         script.lost(slot, connection.in_flight.messages_taken());
@@ -440,7 +456,6 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     fn shut(&mut self, slot: Slot) {
         let connection = &mut self.connections[slot as usize];
         connection.advance(Event::Gone);
-        connection.upgrade = None;
         if std::mem::take(&mut connection.owed) {
             self.outbox.discard(slot);
         }
