@@ -5,11 +5,15 @@
 
 #[path = "common/plan.rs"]
 mod common;
+#[path = "common/records.rs"]
+mod records;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use fanstorm::dialect::text::TextShape;
 use fanstorm::dialect::{Dialect, Reading};
+use fanstorm::engine::connection::transport::{Plain, Transport};
 use fanstorm::engine::drain::DrainWatch;
 use fanstorm::engine::ring::fake::{Deeds, FakeRing, FaultKnobs, LateAcks, SimulatedClock};
 use fanstorm::engine::spread::spread;
@@ -18,6 +22,7 @@ use fanstorm::host::clock::Clock;
 use fanstorm::load::profile::Profile;
 use fanstorm::load::schedule::InterArrival;
 use fanstorm::load::trial::Trial;
+use fanstorm::measure::connecting::Failure;
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::outcome::{Class, Ending, TrialOutcome};
 use fanstorm::measure::sent::SentTimes;
@@ -27,6 +32,7 @@ use fanstorm::plan::load::Spec;
 use fanstorm::plan::wait::WaitMode;
 use fanstorm::population::turns::Turns;
 use fanstorm::units::{Nanos, Rate};
+use records::Records;
 
 const PUSH: u32 = 3;
 const RECEIVERS: u32 = 5;
@@ -81,9 +87,9 @@ impl Control for Patient {
     }
 }
 
-struct Fixture<'a> {
+struct Fixture<'a, T: Transport = Plain> {
     plan: &'a Plan,
-    worker: Worker<'a, FakeRing, SimulatedClock>,
+    worker: Worker<'a, FakeRing, SimulatedClock, T>,
     clock: SimulatedClock,
     text: TextShape,
     linger: Nanos,
@@ -92,12 +98,20 @@ struct Fixture<'a> {
 impl<'a> Fixture<'a> {
     /// A worker that is connected and has seen its probe, under the kernel's faults in `dials`.
     fn ready(plan: &'a Plan, dials: FaultKnobs, seed: u64) -> Self {
-        let sockets = plan.sockets() as u32;
-        let ring = FakeRing::new(sockets, 4, 256, dials, seed);
-        let clock = ring.clock();
-        let seats = &spread(plan)[0];
-        let mut worker =
-            Worker::new(plan, ring, clock.clone(), seats, fastrand::Rng::with_seed(seed));
+        Self::over(plan, ring(plan, dials, seed), seed)
+    }
+}
+
+fn ring(plan: &Plan, dials: FaultKnobs, seed: u64) -> FakeRing {
+    FakeRing::new(plan.sockets() as u32, 4, 256, dials, seed)
+}
+
+impl<'a, T: Transport<Config = ()>> Fixture<'a, T> {
+    /// The same over a transport, of which the ring has the other end.
+    fn over(plan: &'a Plan, ring: FakeRing, seed: u64) -> Self {
+        let (clock, seats) = (ring.clock(), &spread(plan)[0]);
+        let rng = fastrand::Rng::with_seed(seed);
+        let mut worker = Worker::<_, _, T>::over((), plan, (ring, clock.clone()), seats, rng);
         assert_eq!(worker.connect(&mut Patient).unwrap(), [], "seed {seed}");
         let text = TextShape::new(plan.payload_bytes).unwrap();
         let unseen = worker.probe(&text, 7, &mut Alone::new(clock.now())).unwrap();
@@ -527,4 +541,63 @@ fn a_row_that_is_called_off_while_it_is_laid_out_sends_nothing() {
     let ending = Ending::Interrupted;
     let run = Row { plan: &plan, trial: &plan.trials[0], sent: &sent, ending }.merge(vec![tally]);
     assert_eq!((run.sent, worker.ring().deeds().messages), (0, messages));
+}
+
+#[test]
+fn over_a_transport_with_records_of_its_own_a_rough_kernel_loses_and_doubles_nothing() {
+    for seed in 2_000..2_100 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let plan = plan(if rng.bool() { u64::MAX } else { 0 });
+        let kernel = rough_kernel(&mut rng);
+        let ring = ring(&plan, kernel, seed).through(records::far_end);
+        let dials = FaultKnobs { ping: 0.05, ..kernel };
+        let (run, deeds) = Fixture::<Records>::over(&plan, ring, seed).row(dials);
+        assert_conserved(&run, seed);
+        let d = run.delivery;
+        assert_eq!((d.missing, d.duplicate, d.foreign, d.corrupt), (0, 0, 0, 0), "seed {seed}");
+        assert_eq!((run.sent, deeds.messages), (MESSAGES, MESSAGES), "seed {seed}");
+        assert_eq!(deeds.pongs, deeds.pings, "seed {seed}");
+    }
+    let [asked, given] = [&records::WORDS_ASKED, &records::WORDS_GIVEN].map(|n| n.load(Relaxed));
+    assert!(asked > 1_000 && given > asked / 2, "{given} of {asked} words of the transport itself");
+}
+
+/// Of a send that was cut, only whole records count, and of those whole messages.
+#[test]
+fn over_a_transport_the_sent_messages_of_a_lost_socket_are_those_that_the_far_end_has() {
+    let (mut resets, mut cut_short) = (0, 0);
+    for seed in 2_100..2_250 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let plan = plan(if rng.bool() { u64::MAX } else { 0 });
+        let kernel = rough_kernel(&mut rng);
+        let ring = ring(&plan, kernel, seed).through(records::far_end);
+        let mut fixture = Fixture::<Records>::over(&plan, ring, seed);
+        let (run, deeds) = fixture.row(FaultKnobs { reset: 0.02, ..kernel });
+        assert_conserved(&run, seed);
+        assert_eq!(run.sent, deeds.messages, "seed {seed}");
+        resets += deeds.resets;
+        cut_short += u64::from(run.sent < MESSAGES);
+        // Connected again, each with a handshake of its own.
+        fixture.worker.ring().dial(kernel);
+        let reconnected = fixture.worker.reconnect(&mut Patient).unwrap();
+        assert_eq!((reconnected.again, reconnected.failures), (deeds.resets, Vec::new()));
+    }
+    assert!(resets > 100 && cut_short > 3, "{resets} resets, {cut_short} trials cut short");
+}
+
+#[test]
+fn a_handshake_of_the_transport_that_fails_is_named_as_such() {
+    for (far, reason) in [
+        (records::wrong_far_end as fn() -> _, "answered the handshake with nope"),
+        (records::silent_far_end, "the records handshake did not end within 5 s"),
+    ] {
+        let plan = plan(u64::MAX);
+        let ring = ring(&plan, FaultKnobs::default(), 1).through(far);
+        let (clock, seats, rng) = (ring.clock(), &spread(&plan)[0], fastrand::Rng::with_seed(1));
+        let mut worker = Worker::<_, _, Records>::over((), &plan, (ring, clock), seats, rng);
+        let failures = worker.connect(&mut Patient).unwrap();
+        assert_eq!(failures.len() as u64, plan.sockets());
+        let told = |failure: &Failure| (failure.phase, failure.reason.clone());
+        assert!(failures.iter().all(|f| told(f) == ("handshake", reason.into())), "{failures:?}");
+    }
 }

@@ -5,7 +5,7 @@
 //!
 //! - [`frames`]: every message as finished bytes, before the clock
 //! - [`ring`]: the kernel's queue pair, real and fake
-//! - `connection`: one socket, from connect to close and again
+//! - [`connection`]: one socket, from connect to close and again
 //! - [`worker`]: one core, one loop
 //! - `pacing`: how to be in time
 //! - [`drain`]: when a row is over
@@ -25,7 +25,7 @@ use crate::measure::outcome::{Interval, TrialOutcome};
 use crate::plan::Plan;
 use crate::verdict::Beside;
 
-mod connection;
+pub mod connection;
 pub mod drain;
 pub mod fleet;
 pub mod frames;

@@ -16,7 +16,7 @@ use crate::units::Nanos;
 pub struct Failure {
     /// Which socket, to which node.
     pub seat: SocketId,
-    /// `open`, `connect`, `upgrade`, `opening`, `session`.
+    /// `open`, `connect`, `handshake`, `upgrade`, `opening`, `session`.
     pub phase: &'static str,
     /// One clause.
     pub reason: String,

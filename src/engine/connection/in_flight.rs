@@ -10,6 +10,8 @@ use std::ops::Range;
 pub(in crate::engine) enum Cargo {
     /// Upgrade request or control frame, in a buffer of the outbox.
     Control,
+    /// Bytes of the transport itself.
+    Transport,
     /// Messages, in a buffer of the script.
     Messages,
 }
@@ -64,11 +66,11 @@ impl InFlightSend {
         Some(Left::Part(self.start + self.taken as usize..end))
     }
 
-    /// Bytes that the kernel has taken of messages whose send is not over.
+    /// Bytes on the wire that the kernel has taken of messages whose send is not over.
     pub(in crate::engine) const fn messages_taken(&self) -> usize {
         match self.cargo {
             Some(Cargo::Messages) => self.taken as usize,
-            Some(Cargo::Control) | None => 0,
+            Some(Cargo::Control | Cargo::Transport) | None => 0,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! and the clock (`worker`), the meaning of messages (`dialect`, `measure`). Data flows down this list:
 //!
 //! - [`state`]: where a connection is in its life, and what may follow
+//! - [`transport`]: what lies between the wire and WebSocket
 //! - [`upgrade`]: the opening handshake of RFC 6455
 //! - [`opening`]: how far it is in what its dialect says first
 //! - [`in_flight`]: how much of its send the kernel has taken
@@ -16,11 +17,13 @@ pub(super) mod in_flight;
 pub(super) mod opening;
 pub(super) mod outbox;
 pub(super) mod state;
+pub mod transport;
 pub(super) mod upgrade;
 
 use self::in_flight::InFlightSend;
 use self::opening::OpeningProgress;
 use self::state::{Event, State};
+use self::transport::Transport;
 use self::upgrade::Upgrade;
 use crate::population::sockets::SocketId;
 use crate::units::Nanos;
@@ -37,10 +40,11 @@ pub(super) enum Setup {
 
 /// One of our sockets.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct Connection<T> {
     pub(super) seat: SocketId,
     state: State,
     pub(super) in_flight: InFlightSend,
+    pub(super) transport: T,
     pub(super) decoder: Decoder,
     /// What is remembered until it is open.
     pub(super) setup: Option<Box<Setup>>,
@@ -55,12 +59,13 @@ pub(super) struct Connection {
     pub(super) reads: u8,
 }
 
-impl Connection {
-    pub(super) fn new(seat: SocketId, max_message_bytes: usize) -> Self {
+impl<T: Transport> Connection<T> {
+    pub(super) fn new(seat: SocketId, transport: T, max_message_bytes: usize) -> Self {
         Self {
             seat,
             state: State::Idle,
             in_flight: InFlightSend::NONE,
+            transport,
             decoder: Decoder::new(max_message_bytes),
             setup: None,
             since: Nanos::ZERO,
@@ -91,9 +96,15 @@ impl Connection {
     ///
     /// # Panics
     /// It is not closed.
-    pub(super) fn reset(&mut self, max_message_bytes: usize) {
+    pub(super) fn reset(&mut self, transport: T, max_message_bytes: usize) {
         self.advance(Event::Reset);
-        *self = Self::new(self.seat, max_message_bytes);
+        *self = Self::new(self.seat, transport, max_message_bytes);
+    }
+
+    /// Bytes of the transport wait, and nothing is in flight.
+    #[inline]
+    pub(super) fn owes_transport(&self) -> bool {
+        self.transport.has_outgoing() && self.in_flight.is_none()
     }
 
     /// Bytes have left, or come.

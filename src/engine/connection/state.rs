@@ -4,7 +4,7 @@
 //! (`worker`).
 //!
 //! ```text
-//! Idle -> Connecting -> Upgrading -> Opening -> Open -> Closing -> Closed -> Idle
+//! Idle -> Connecting -> TransportHandshake -> Upgrading -> Opening -> Open -> Closing -> Closed -> Idle
 //! ```
 //!
 //! Every state between `Idle` and `Closed` may also end at once.
@@ -16,6 +16,8 @@ pub(in crate::engine) enum State {
     Idle,
     /// TCP connect is under way.
     Connecting,
+    /// The transport makes itself ready: no plaintext may be sent yet.
+    TransportHandshake,
     /// The upgrade request is on its way, or its response.
     Upgrading,
     /// What the dialect says before a socket is ready is on its way.
@@ -35,6 +37,8 @@ pub(in crate::engine) enum Event {
     Connect,
     /// The TCP connection is there.
     Connected,
+    /// The transport is ready.
+    Secured,
     /// The node took the upgrade.
     Upgraded,
     /// All that the dialect says first was said and answered.
@@ -52,7 +56,8 @@ impl State {
     pub(in crate::engine) const fn after(self, event: Event) -> Option<Self> {
         Some(match (self, event) {
             (Self::Idle, Event::Connect) => Self::Connecting,
-            (Self::Connecting, Event::Connected) => Self::Upgrading,
+            (Self::Connecting, Event::Connected) => Self::TransportHandshake,
+            (Self::TransportHandshake, Event::Secured) => Self::Upgrading,
             (Self::Upgrading, Event::Upgraded) => Self::Opening,
             (Self::Opening, Event::Opened) => Self::Open,
             (Self::Opening | Self::Open, Event::Close) => Self::Closing,
@@ -67,6 +72,7 @@ impl State {
         match self {
             Self::Idle => "open",
             Self::Connecting => "connect",
+            Self::TransportHandshake => "handshake",
             Self::Upgrading => "upgrade",
             Self::Opening => "opening",
             Self::Open | Self::Closing | Self::Closed => "session",
@@ -75,7 +81,10 @@ impl State {
 
     /// Neither ready nor given up.
     pub(in crate::engine) const fn is_under_way(self) -> bool {
-        matches!(self, Self::Connecting | Self::Upgrading | Self::Opening)
+        matches!(
+            self,
+            Self::Connecting | Self::TransportHandshake | Self::Upgrading | Self::Opening
+        )
     }
 
     /// Messages may be sent and are read.
@@ -91,9 +100,10 @@ mod tests {
 
     use super::*;
 
-    const EVENTS: [Event; 7] = [
+    const EVENTS: [Event; 8] = [
         Event::Connect,
         Event::Connected,
+        Event::Secured,
         Event::Upgraded,
         Event::Opened,
         Event::Close,
@@ -101,7 +111,8 @@ mod tests {
         Event::Reset,
     ];
     /// What a connection passes through before it is open.
-    const SETUP: [Event; 4] = [Event::Connect, Event::Connected, Event::Upgraded, Event::Opened];
+    const SETUP: [Event; 5] =
+        [Event::Connect, Event::Connected, Event::Secured, Event::Upgraded, Event::Opened];
 
     /// What is known of a life from its events alone: a twin that has no states.
     fn may_follow(life: &[Event], event: Event) -> bool {
@@ -111,14 +122,14 @@ mod tests {
             Event::Reset => ended,
             Event::Gone => began && !ended,
             // Frames may be sent from the upgrade on.
-            Event::Close => life == SETUP || life == &SETUP[..3],
+            Event::Close => life == SETUP || life == &SETUP[..4],
             step => SETUP.get(life.len()) == Some(&step) && life == &SETUP[..life.len()],
         }
     }
 
     proptest! {
         #[test]
-        fn any_order_of_events_keeps_a_life_in_order(picks in prop::collection::vec(0_usize..7, 0..200)) {
+        fn any_order_of_events_keeps_a_life_in_order(picks in prop::collection::vec(0_usize..8, 0..200)) {
             let (mut state, mut life) = (State::Idle, Vec::new());
             for event in picks.into_iter().map(|pick| EVENTS[pick]) {
                 let next = state.after(event);

@@ -6,6 +6,8 @@
 //! The far end is a cluster of one node that sends every text to every client. It reads frames with
 //! tungstenite's parser, not ours, so that a mistake of our framing cannot cancel out.
 
+mod far;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
@@ -18,6 +20,8 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
+pub use self::far::FarTransport;
+use self::far::FarWire;
 use super::{Completion, Filled, Op, Ring, RingCounters, SendBuf, Slot, Wait};
 use crate::host::clock::Clock;
 use crate::units::Nanos;
@@ -111,6 +115,7 @@ struct Link {
     /// Bytes that the far end has not understood yet.
     far: Vec<u8>,
     upgraded: bool,
+    wire: FarWire,
     /// Bytes that we have read, and up to which of them the copies of its own messages reach that
     /// are not read yet: what is unanswered.
     read: u64,
@@ -133,6 +138,8 @@ pub struct FakeRing {
     clock: SimulatedClock,
     counters: RingCounters,
     deeds: Deeds,
+    /// Makes the other end of the client's transport.
+    far: Option<fn() -> Box<dyn FarTransport>>,
 }
 
 impl FakeRing {
@@ -154,7 +161,14 @@ impl FakeRing {
             clock: SimulatedClock::default(),
             counters: RingCounters::default(),
             deeds: Deeds::default(),
+            far: None,
         }
+    }
+
+    /// The far end of every connection speaks through such a transport.
+    pub fn through(mut self, far: fn() -> Box<dyn FarTransport>) -> Self {
+        self.far = Some(far);
+        self
     }
 
     /// The clock that this ring moves.
@@ -212,7 +226,8 @@ impl FakeRing {
             true => self.rng.usize(1..=part.len()),
             false => part.len(),
         };
-        self.links[slot as usize].far.extend_from_slice(&buf.as_slice()[part][..taken]);
+        let link = &mut self.links[slot as usize];
+        link.wire.open(&buf.as_slice()[part][..taken], &mut link.far);
         self.links[slot as usize].sent = Some(buf);
         self.complete(Op::Send, slot, taken as i32);
         self.far_end(slot);
@@ -226,7 +241,8 @@ impl FakeRing {
             self.links[slot as usize].armed = false;
             return self.complete(Op::Receive, slot, errno(Errno::CONNRESET));
         }
-        if self.links[slot as usize].inbound.is_empty() {
+        let link = &mut self.links[slot as usize];
+        if link.wire.seal(&mut link.inbound).is_empty() {
             return;
         }
         let refused = self.chance(self.dials.enobufs);
@@ -237,9 +253,10 @@ impl FakeRing {
         let split = self.chance(self.dials.split_receive);
         let cancel = self.chance(self.dials.cancel_multishot);
         let (link, buffer) = (&mut self.links[slot as usize], &mut self.buffers[usize::from(id)]);
-        let most = link.inbound.len().min(buffer.len());
+        let inbound = link.wire.seal(&mut link.inbound);
+        let most = inbound.len().min(buffer.len());
         let len = if split { self.rng.usize(1..=most.min(40)) } else { most };
-        for (to, from) in buffer.iter_mut().zip(link.inbound.drain(..len)) {
+        for (to, from) in buffer.iter_mut().zip(inbound.drain(..len)) {
             *to = from;
         }
         link.armed = !cancel;
@@ -342,6 +359,7 @@ impl FakeRing {
             let victim = living[self.rng.usize(..living.len())];
             self.links[victim].reset = true;
             self.links[victim].inbound.clear();
+            self.links[victim].wire.clear();
             self.deeds.resets += 1;
         }
     }
@@ -364,6 +382,7 @@ impl Ring for FakeRing {
             let late_acks = self.links[slot as usize].late_acks;
             self.links[slot as usize] = Link { late_acks, ..Link::default() };
         }
+        self.links[slot as usize].wire = FarWire::new(self.far);
         self.links[slot as usize].connecting = true;
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use super::heard::Heard;
 use super::{SOON, Script, Worker};
+use crate::engine::connection::transport::Transport;
 use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
 use crate::engine::worker::late_arrivals::Hark;
 use crate::host::clock::Clock;
@@ -44,7 +45,7 @@ impl Script for ListenOnly {
     fn lost(&mut self, _: Slot, _: usize) {}
 }
 
-impl<R: Ring, C: Clock> Worker<'_, R, C> {
+impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     /// Serves Pings and losses while there is nothing to do.
     ///
     /// # Errors

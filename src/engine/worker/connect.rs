@@ -8,11 +8,11 @@ use std::net::IpAddr;
 
 use super::between::ListenOnly;
 use super::{Control, Directive, Script, Stamps, State, TICK, Worker, WorkerProgress, describe};
-use crate::engine::connection::in_flight::Cargo;
 use crate::engine::connection::state::Event;
-use crate::engine::connection::upgrade::{Answer, Upgrade};
+use crate::engine::connection::transport::Transport;
+use crate::engine::connection::upgrade::Answer;
 use crate::engine::connection::{Loss, Setup};
-use crate::engine::ring::{Completion, Filled, Ring, SendBuf, Slot, Wait};
+use crate::engine::ring::{Completion, Filled, Ring, Slot, Wait};
 use crate::engine::worker::connect_pacing::{BLACK_HOLE, Ramp, WorkerShard};
 use crate::host::clock::Clock;
 use crate::measure::connecting::{ConnectRecord, Failure};
@@ -27,7 +27,7 @@ const PORTS_TRIED: u8 = 200;
 /// so at once whenever nothing followed for 40 ms (tcp(7): the option is not permanent).
 const ASK_AGAIN: u8 = 16;
 
-impl<R: Ring, C: Clock> Worker<'_, R, C> {
+impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     /// Tells which of how many workers this is: they share `--connect-rate`.
     pub fn in_lane(mut self, lane: WorkerShard) -> Self {
         self.dial.lane = lane;
@@ -181,11 +181,8 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             return self.lose(script, slot, Loss::plain(describe("connect", errno)), now);
         }
         let connection = &mut self.connections[slot as usize];
-        let node = &self.plan.nodes[connection.seat.node as usize];
-        let (upgrade, request) = Upgrade::ask((&node.host, &node.target), &mut self.rng, now);
         connection.advance(Event::Connected);
         self.dial.dialled.connect.record(now.since(connection.since));
-        connection.setup = Some(Box::new(Setup::Upgrade(upgrade)));
         if Stamps::samples(slot, self.connections.len() as u32) {
             self.ring.time_arrivals(slot);
         }
@@ -193,8 +190,7 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             self.ring.delay_acks(slot);
         }
         self.ring.receive(slot);
-        let range = 0..request.len();
-        self.launch(slot, (SendBuf::Owned(request), range), Cargo::Control);
+        self.proceed_handshake(slot, now);
     }
 
     /// Takes a read that belongs to the answer to the upgrade; what follows it belongs to frames.
@@ -208,7 +204,11 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         let connection = &mut self.connections[slot as usize];
         let Some(mut setup) = connection.setup.take() else { return };
         let Setup::Upgrade(upgrade) = &mut *setup else { return };
-        match upgrade.take(self.ring.received(filled, len)) {
+        let plain = match connection.transport.open(self.ring.received(filled, len)) {
+            Ok(plain) => plain,
+            Err(error) => return self.lose(script, slot, Loss::plain(error.0), now),
+        };
+        match upgrade.take(plain) {
             Answer::Partial => connection.setup = Some(setup),
             Answer::Accepted { consumed } => {
                 self.dial.dialled.upgrade.record(now.since(upgrade.since));
@@ -255,6 +255,9 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             let (node, waited) = (connection.seat.node, limit.as_secs_f64());
             let reason = match connection.state() {
                 State::Connecting => format!("no answer to the TCP connect within {waited} s"),
+                State::TransportHandshake => {
+                    format!("the {} handshake did not end within {waited} s", T::NAME)
+                }
                 _ => match connection.setup.as_deref() {
                     Some(Setup::Opening(progress)) => {
                         progress.timed_out(&self.plan.dialect.opening, waited)

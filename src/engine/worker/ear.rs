@@ -6,6 +6,7 @@
 use super::script::Script;
 use crate::engine::connection::Connection;
 use crate::engine::connection::outbox::Outbox;
+use crate::engine::connection::transport::{Transport, TransportError};
 use crate::engine::ring::Slot;
 use crate::units::Nanos;
 use crate::wire::decoder::{BufferPool, FrameCounts, Hearer, Item};
@@ -17,18 +18,39 @@ pub(super) struct Closed {
     pub(super) reason: String,
 }
 
-/// Feeds a read to a connection's decoder; the one place where messages are heard.
+/// Why a node cannot be read any further.
+pub(super) enum Unreadable {
+    Transport(TransportError),
+    Protocol(Violation),
+}
+
+/// Feeds a read to a connection's transport, and its plaintext to the decoder.
 #[inline]
-pub(super) fn feed<S: Script>(
-    connection: &mut Connection,
+pub(super) fn feed_wire<S: Script, T: Transport>(
+    connection: &mut Connection<T>,
+    (slot, wire): (Slot, &[u8]),
+    (pool, opcodes, outbox): (&mut BufferPool, &mut FrameCounts, &mut Outbox),
+    script: &mut S,
+    now: Nanos,
+) -> Result<Option<Closed>, Unreadable> {
+    let Connection { transport, decoder, owed, .. } = connection;
+    let plain = transport.open(wire).map_err(Unreadable::Transport)?;
+    let mut ear = Ear { script, slot, now, outbox, owed, closed: None };
+    decoder.feed(plain, pool, opcodes, &mut ear).map_err(Unreadable::Protocol)?;
+    Ok(ear.closed)
+}
+
+/// Feeds plaintext to a connection's decoder.
+pub(super) fn feed<S: Script, T: Transport>(
+    connection: &mut Connection<T>,
     (slot, bytes): (Slot, &[u8]),
     (pool, opcodes, outbox): (&mut BufferPool, &mut FrameCounts, &mut Outbox),
     script: &mut S,
     now: Nanos,
-) -> Result<Option<Closed>, Violation> {
+) -> Result<Option<Closed>, Unreadable> {
     let Connection { decoder, owed, .. } = connection;
     let mut ear = Ear { script, slot, now, outbox, owed, closed: None };
-    decoder.feed(bytes, pool, opcodes, &mut ear)?;
+    decoder.feed(bytes, pool, opcodes, &mut ear).map_err(Unreadable::Protocol)?;
     Ok(ear.closed)
 }
 

@@ -13,6 +13,7 @@ mod connect_pacing;
 mod control;
 mod ear;
 mod errno;
+mod handshake;
 mod heard;
 mod late_arrivals;
 mod losses;
@@ -20,18 +21,16 @@ mod opening;
 mod probe;
 mod reconnect;
 mod script;
+mod sending;
 mod timestamp_lag;
 mod trial;
 
 use std::io;
-use std::ops::Range;
-
-use rustix::io::Errno;
 
 use self::connect_pacing::ConnectTurn;
 pub use self::connect_pacing::{WorkerShard, under_way_max};
 pub use self::control::{Control, Directive, WorkerProgress};
-use self::ear::{Closed, feed};
+use self::ear::{Closed, Unreadable, feed_wire};
 use self::errno::{Received, describe, receive_outcome};
 use self::heard::Heard;
 use self::late_arrivals::Hark;
@@ -40,11 +39,11 @@ pub use self::reconnect::Reconnected;
 use self::script::Script;
 use self::timestamp_lag::Stamps;
 pub use self::trial::TrialPlan;
-use super::connection::in_flight::{Cargo, InFlightSend, Left};
 use super::connection::outbox::Outbox;
 use super::connection::state::{Event, State};
+use super::connection::transport::{Plain, Transport};
 use super::connection::{Connection, Loss, Setup};
-use super::ring::{Completion, Op, Ring, SendBuf, Slot, Wait};
+use super::ring::{Completion, Op, Ring, Slot, Wait};
 use crate::dialect::Reading;
 use crate::host::clock::Clock;
 use crate::measure::interval::IntervalSink;
@@ -86,11 +85,13 @@ struct Counters {
 }
 
 /// One core's share of the run.
-pub struct Worker<'a, R, C> {
+pub struct Worker<'a, R, C, T: Transport = Plain> {
     plan: &'a Plan,
     ring: R,
     clock: C,
-    connections: Vec<Connection>,
+    connections: Vec<Connection<T>>,
+    /// What their transports share.
+    transport: T::Config,
     pool: BufferPool,
     outbox: Outbox,
     opcodes: FrameCounts,
@@ -117,7 +118,23 @@ pub struct Worker<'a, R, C> {
 impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     /// A worker for the sockets of `seats`, on a ring with at least as many slots.
     pub fn new(plan: &'a Plan, ring: R, clock: C, seats: &[SocketId], rng: fastrand::Rng) -> Self {
-        let connection = |&seat| Connection::new(seat, plan.max_message_bytes);
+        Self::over((), plan, (ring, clock), seats, rng)
+    }
+}
+
+impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
+    /// The same, over another transport.
+    pub fn over(
+        transport: T::Config,
+        plan: &'a Plan,
+        (ring, clock): (R, C),
+        seats: &[SocketId],
+        rng: fastrand::Rng,
+    ) -> Self {
+        let connection = |&seat: &SocketId| {
+            let host = &plan.nodes[seat.node as usize].host;
+            Connection::new(seat, T::new(&transport, host), plan.max_message_bytes)
+        };
         let mut rng = rng;
         let buffer_bytes = (plan.payload_bytes + 512).next_power_of_two();
         Self {
@@ -125,6 +142,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             ring,
             clock,
             connections: seats.iter().map(connection).collect(),
+            transport,
             pool: BufferPool::new(seats.len().min(POOL_BUFFERS) * 2, buffer_bytes)
                 .within(plan.partial_memory_each()),
             outbox: Outbox::new(rng.fork()),
@@ -207,11 +225,17 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         if let (Some(buffer), Ok(len)) = (completion.buffer, usize::try_from(result)) {
             match state {
                 State::Open => self.read(script, completion, len, now),
+                State::TransportHandshake => {
+                    self.read_handshake(script, slot, (buffer, len), now);
+                }
                 State::Upgrading => self.read_upgrade(script, slot, (buffer, len), now),
                 State::Opening => self.read_opening(script, slot, (buffer, len), now),
                 State::Idle | State::Connecting | State::Closing | State::Closed => {}
             }
             self.ring.recycle(buffer);
+            if self.connections[slot as usize].owes_transport() {
+                self.send_next(script, slot, now);
+            }
         }
         if stale {
             self.counters.stale += 1;
@@ -245,7 +269,7 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         if len > 0 {
             connection.since = now;
         }
-        let fed = feed(
+        let fed = feed_wire(
             connection,
             (completion.slot, bytes),
             (&mut self.pool, &mut self.opcodes, &mut self.outbox),
@@ -259,13 +283,17 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         &mut self,
         script: &mut S,
         slot: Slot,
-        fed: Result<Option<Closed>, Violation>,
+        fed: Result<Option<Closed>, Unreadable>,
         now: Nanos,
     ) {
         match fed {
             Ok(None) => {}
             Ok(Some(closed)) => self.closed_by_node(script, slot, closed, now),
-            Err(violation) => self.violated(script, slot, violation, now),
+            Err(Unreadable::Protocol(violation)) => self.violated(script, slot, violation, now),
+            Err(Unreadable::Transport(error)) => {
+                let reason = self.cut(slot, error.0);
+                self.lose(script, slot, Loss::plain(reason), now);
+            }
         }
     }
 
@@ -300,110 +328,6 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
             _ => self.cut(slot, "the node closed the connection without a Close frame".to_owned()),
         };
         self.lose(script, slot, Loss::plain(reason), now);
-    }
-
-    fn sent<S: Script>(&mut self, script: &mut S, completion: Completion, now: Nanos) {
-        let slot = completion.slot;
-        let connection = &mut self.connections[slot as usize];
-        if connection.state() == State::Closed {
-            self.counters.stale += 1;
-            return;
-        }
-        let Some(buf) = self.ring.take_sent(slot) else { return };
-        if completion.result < 0 {
-            let errno = Errno::from_raw_os_error(-completion.result);
-            let reason = self.cut(slot, describe("send", errno));
-            self.lose(script, slot, Loss::plain(reason), now);
-            return;
-        }
-        connection.moved(now);
-        match (connection.in_flight.took(completion.result as usize), buf) {
-            (None, _) => return,
-            (Some(Left::Part(part)), buf) => {
-                self.counters.short_sends += 1;
-                self.counters.launched += 1;
-                return self.ring.send(slot, buf, part);
-            }
-            (Some(Left::Nothing(Cargo::Messages)), buf) => script.on_sent(slot, buf, now),
-            (Some(Left::Nothing(Cargo::Control)), SendBuf::Owned(frame)) => {
-                self.outbox.give_back(frame);
-                // Whoever pings without end does not silence us: messages and Pongs take turns.
-                if self.connections[slot as usize].state().is_open()
-                    && self.next_send(script, slot, now)
-                {
-                    return;
-                }
-            }
-            (Some(Left::Nothing(Cargo::Control)), SendBuf::Arena(_)) => {}
-        }
-        self.send_next(script, slot, now);
-    }
-
-    /// What follows on a socket with nothing in flight: a control frame, the end, or messages.
-    fn send_next<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
-        if self.connections[slot as usize].state() == State::Opening {
-            // Before Pongs: its messages have an end, Pings may have none.
-            self.proceed_opening(script, slot, now);
-            let connection = &self.connections[slot as usize];
-            if connection.state() == State::Closed || !connection.in_flight.is_none() {
-                return;
-            }
-        }
-        let connection = &mut self.connections[slot as usize];
-        if connection.owed {
-            connection.owed = false;
-            if let Some(frames) = self.outbox.take(slot) {
-                let range = 0..frames.len();
-                return self.launch(slot, (SendBuf::Owned(frames), range), Cargo::Control);
-            }
-        }
-        match connection.state() {
-            State::Closing => self.shut(slot),
-            State::Open => _ = self.next_send(script, slot, now),
-            State::Idle | State::Connecting | State::Upgrading | State::Opening | State::Closed => {
-            }
-        }
-    }
-
-    /// Sends what the script has to say on a socket with nothing in flight, if anything.
-    fn next_send<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) -> bool {
-        let Some(messages) = script.next_send(slot, now) else { return false };
-        self.launch(slot, messages, Cargo::Messages);
-        true
-    }
-
-    fn launch(&mut self, slot: Slot, (buf, part): (SendBuf, Range<usize>), cargo: Cargo) {
-        self.connections[slot as usize].in_flight = InFlightSend::new(cargo, &part);
-        self.counters.launched += 1;
-        self.ring.send(slot, buf, part);
-    }
-
-    /// Sends waiting control frames on sockets with nothing in flight.
-    fn answer(&mut self) {
-        let mut place = 0;
-        while let Some(slot) = self.outbox.owner(place) {
-            if !self.may_answer(slot) {
-                // It goes when the send in flight is done.
-                place += 1;
-            } else if let Some(frames) = self.outbox.remove(place) {
-                self.connections[slot as usize].owed = false;
-                let range = 0..frames.len();
-                self.launch(slot, (SendBuf::Owned(frames), range), Cargo::Control);
-            }
-        }
-    }
-
-    fn may_answer(&self, slot: Slot) -> bool {
-        let connection = &self.connections[slot as usize];
-        connection.in_flight.is_none() && connection.state() != State::Closed
-    }
-
-    /// Lets a script speak on a socket that may be idle.
-    fn prompt<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
-        let connection = &self.connections[slot as usize];
-        if connection.state().is_open() && connection.in_flight.is_none() {
-            self.send_next(script, slot, now);
-        }
     }
 
     /// Closes a socket because the run is over.
@@ -450,7 +374,8 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
         connection.setup = None;
         let idle = connection.state().is_open().then(|| now.since(since));
         self.lost.push(Lost { loss, slot, seat, at: now, state, idle });
-        script.lost(slot, connection.in_flight.messages_taken());
+        let taken = connection.transport.plain_len(connection.in_flight.messages_taken());
+        script.lost(slot, taken);
     }
 
     fn shut(&mut self, slot: Slot) {
@@ -484,11 +409,11 @@ mod tests {
     /// recorder (seat, expected, delivered), and the fleet's list of seats.
     #[test]
     fn an_idle_connection_takes_less_of_ours_than_the_plan_says() {
-        assert_eq!(size_of::<Connection>(), 120);
+        assert_eq!(size_of::<Connection<Plain>>(), 120);
         let lists = size_of::<Lost>() + 2 * size_of::<Slot>() + size_of::<bool>();
         let recorder = 2 * size_of::<SocketId>() + 2 * size_of::<u64>();
         for slots in [10_000, 16_384, 20_000] {
-            let all = size_of::<Connection>() + bytes_per_slot(slots) + lists + recorder;
+            let all = size_of::<Connection<Plain>>() + bytes_per_slot(slots) + lists + recorder;
             assert!(all as u64 <= CONNECTION_BYTES, "{all} bytes at {slots} sockets");
         }
     }

@@ -12,6 +12,7 @@ use crate::engine::connection::Setup;
 use crate::engine::connection::in_flight::Cargo;
 use crate::engine::connection::opening::{Next, OpeningProgress};
 use crate::engine::connection::state::Event;
+use crate::engine::connection::transport::Transport;
 use crate::engine::frames::opcode;
 use crate::engine::ring::{Filled, Ring, SendBuf, Slot};
 use crate::host::clock::Clock;
@@ -49,7 +50,7 @@ impl<S: Script> Script for Opener<'_, S> {
     }
 }
 
-impl<R: Ring, C: Clock> Worker<'_, R, C> {
+impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     /// The node took the upgrade, and `rest` came behind its answer.
     pub(super) fn upgraded<S: Script>(
         &mut self,
@@ -80,9 +81,12 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
         (filled, len): (Filled, usize),
         now: Nanos,
     ) {
-        // Before the clock, and short: a copy lets go of the ring.
-        let bytes = self.ring.received(filled, len).to_vec();
-        self.hear_opening(script, slot, &bytes, now);
+        let connection = &mut self.connections[slot as usize];
+        // Before the clock, and short: a copy lets go of ring and transport.
+        match connection.transport.open(self.ring.received(filled, len)).map(<[u8]>::to_vec) {
+            Ok(plain) => self.hear_opening(script, slot, &plain, now),
+            Err(error) => self.lose(script, slot, Loss::plain(error.0), now),
+        }
     }
 
     fn hear_opening<S: Script>(&mut self, script: &mut S, slot: Slot, bytes: &[u8], now: Nanos) {

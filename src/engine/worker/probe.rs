@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::heard::Heard;
 use super::{Control, Directive, SOON, Script, TICK, Worker, WorkerProgress};
 use crate::dialect::{CorrelationId, Dialect, MessageKind, Recognized, Scanner, TextShape};
+use crate::engine::connection::transport::Transport;
 use crate::engine::frames::{FrameShape, SenderFrames};
 use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
 use crate::engine::worker::late_arrivals::Hark;
@@ -142,7 +143,7 @@ fn patience(sockets: u64, repeat: u32, ready_timeout: Nanos) -> Nanos {
     Nanos(first.0.saturating_mul(u64::from(repeat)).min(ready_timeout.0 / 3))
 }
 
-impl<R: Ring, C: Clock> Worker<'_, R, C> {
+impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     /// Sends probes marked `run` until `conductor` ends the phase: every socket of every worker has
     /// seen one, or time is up. Returns the sockets that saw none.
     ///

@@ -8,6 +8,7 @@ use std::io;
 use super::between::ListenOnly;
 use super::{Control, State, TICK, Worker};
 use crate::engine::connection::Loss;
+use crate::engine::connection::transport::Transport;
 use crate::engine::ring::{Ring, Slot, Wait};
 use crate::host::clock::Clock;
 use crate::measure::connecting::Failure;
@@ -28,7 +29,7 @@ pub struct Reconnected {
     pub failures: Vec<Failure>,
 }
 
-impl<R: Ring, C: Clock> Worker<'_, R, C> {
+impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     /// Connects every socket again that was lost since the first row began.
     ///
     /// # Errors
@@ -48,7 +49,9 @@ impl<R: Ring, C: Clock> Worker<'_, R, C> {
             self.note_loss(&mut ListenOnly::default(), slot, loss, now);
         }
         for &slot in &free {
-            self.connections[slot as usize].reset(self.plan.max_message_bytes);
+            let node = self.connections[slot as usize].seat.node;
+            let transport = T::new(&self.transport, &self.plan.nodes[node as usize].host);
+            self.connections[slot as usize].reset(transport, self.plan.max_message_bytes);
         }
         self.dial_all(free.len(), |place| free[place as usize], conductor)?;
         self.take_dialled();

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use self::pace::Pace;
 use self::sender::{Sender, Senders};
 use crate::dialect::{MessageKind, Recognized, Scanner, TextShape};
+use crate::engine::connection::transport::Transport;
 use crate::engine::frames::{FrameShape, SenderFrames};
 use crate::engine::pacing::{self, Moment};
 use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot};
@@ -254,7 +255,7 @@ struct Before {
     ring: RingCounters,
 }
 
-impl<R: Ring, C: Clock> Worker<'_, R, C> {
+impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     /// Runs one row. `ready` is called when all is laid out: it returns when every worker is, and
     /// says at which instant the schedule starts.
     ///
