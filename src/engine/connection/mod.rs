@@ -3,15 +3,15 @@
 //! Belongs here: everything between the ring and the decoder that is one socket's own. Does not: the ring
 //! and the clock (`worker`), the meaning of messages (`dialect`, `measure`). Data flows down this list:
 //!
-//! - [`state`]: where a connection is in its life, and what may follow
+//! - `state`: where a connection is in its life, and what may follow
 //! - [`transport`]: what lies between the wire and WebSocket
-//! - [`upgrade`]: the opening handshake of RFC 6455
-//! - [`opening`]: how far it is in what its dialect says first
-//! - [`in_flight`]: how much of its send the kernel has taken
-//! - [`outbox`]: control frames that wait for the send in flight
+//! - `upgrade`: the opening handshake of RFC 6455
+//! - `opening`: how far it is in what its dialect says first
+//! - `in_flight`: how much of its send the kernel has taken
+//! - `outbox`: control frames that wait for the send in flight
 //!
 //! A connection owns no memory while it is idle: half frames live in buffers of the worker's pool, the
-//! setup's state goes when it is done. What stays is [`Connection`], once for each.
+//! setup's state goes when it is done. What stays is `Connection`, once for each.
 
 pub(super) mod in_flight;
 pub(super) mod opening;
