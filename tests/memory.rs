@@ -16,6 +16,8 @@ use fanstorm::measure::recorder::{Copies, MessageTimes, Recorder, Records};
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
+use fanstorm::population::audience::Audience;
+use fanstorm::population::fan_out::FanOut;
 use fanstorm::units::Nanos;
 
 const MESSAGES: u64 = 1_003;
@@ -43,6 +45,28 @@ fn recorders(plan: &Plan) -> Vec<Recorder> {
     spread(plan).into_iter().map(recorder).collect()
 }
 
+/// Who hears whom.
+#[derive(Clone, Copy)]
+enum Hear {
+    By(FanOut),
+    /// Sockets go round so many rooms.
+    InRooms(u32, FanOut),
+}
+
+impl Hear {
+    fn of(self, plan: Plan) -> Plan {
+        let population = *plan.population();
+        let audience = match self {
+            Self::By(fan_out) => Audience::new(population, fan_out),
+            Self::InRooms(count, fan_out) => {
+                let rooms: Vec<_> = (0..population.sockets()).map(|k| k % count).collect();
+                Audience::in_rooms(population, fan_out, &rooms)
+            }
+        };
+        Plan { audience, ..plan }
+    }
+}
+
 fn histogram_bytes(copies: &Copies) -> usize {
     let all = copies.headline.iter().chain(&copies.service);
     all.map(|latencies| latencies.histogram().distinct_values() * 8).sum()
@@ -52,11 +76,23 @@ fn histogram_bytes(copies: &Copies) -> usize {
 fn a_plan_names_the_bytes_that_its_workers_lay_out() {
     let rate =
         |warmup_s| (Profile::Rate { rate: "100/s".parse().unwrap(), arrivals: POISSON }, warmup_s);
-    for (dialect, push_sockets, receivers, nodes, cores, (profile, warmup_s)) in [
-        (Dialect::dsatter(), 3, 1, 3, 1, (Profile::Burst, 0)),
-        (Dialect::dsatter(), 5, 2, 2, 2, rate(0)),
-        (Dialect::raw(), 1, 7, 3, 4, rate(1)),
-        (Dialect::raw(), 4, 1, 2, 2, (Profile::Window { in_flight: 3 }, 0)),
+    let burst = (Profile::Burst, 0);
+    for (dialect, (push_sockets, receivers), nodes, cores, (profile, warmup_s), hear) in [
+        (Dialect::dsatter(), (3, 1), 3, 1, burst, Hear::By(FanOut::All)),
+        (Dialect::dsatter(), (5, 2), 2, 2, rate(0), Hear::By(FanOut::Others)),
+        (Dialect::raw(), (1, 7), 3, 4, rate(1), Hear::By(FanOut::All)),
+        (
+            Dialect::raw(),
+            (4, 1),
+            2,
+            2,
+            (Profile::Window { in_flight: 3 }, 0),
+            Hear::By(FanOut::All),
+        ),
+        (Dialect::raw(), (70, 0), 1, 2, burst, Hear::By(FanOut::Own)),
+        (Dialect::raw(), (6, 9), 2, 3, burst, Hear::InRooms(3, FanOut::All)),
+        // Rooms that nobody publishes into, too.
+        (Dialect::dsatter(), (2, 9), 2, 3, burst, Hear::InRooms(5, FanOut::Others)),
     ] {
         let (receivers_per_node, warmup) = (Some(receivers), Nanos::from_secs(warmup_s));
         let spec = Spec {
@@ -66,7 +102,7 @@ fn a_plan_names_the_bytes_that_its_workers_lay_out() {
             trials: vec![Trial::new(profile, MESSAGES, warmup)],
             ..Spec::default()
         };
-        let plan = plan(spec, nodes, cores);
+        let plan = hear.of(plan(spec, nodes, cores));
         let (need, recorders) = (plan.memory(&plan.trials[0]), recorders(&plan));
         let sum = |of: &dyn Fn(&Recorder) -> usize| recorders.iter().map(of).sum::<usize>() as u64;
 

@@ -9,6 +9,7 @@
 //! gap is filled. All bitmaps are laid out before the clock starts, in zeroed memory that the kernel
 //! backs only where it is touched, so that an ordered run pays nothing for them.
 
+use crate::measure::layout::Layout;
 use crate::population::audience::{Audience, Hearing};
 use crate::population::sockets::SocketId;
 
@@ -38,12 +39,26 @@ struct Stream {
     next: u32,
 }
 
+impl Stream {
+    /// Notes `many` copies from `sequence` on if they are next and no gap is open; else says no.
+    #[inline(always)]
+    fn takes(&mut self, sequence: u32, many: u32) -> bool {
+        let next = sequence == self.next && self.floor == self.next;
+        if next {
+            self.floor += many;
+            self.next += many;
+        }
+        next
+    }
+}
+
 /// The floor of a stream that must not be there: above every number, so that nothing is missing.
 const UNHEARD: u32 = u32::MAX;
 
-/// All streams of one worker: sockets times senders.
+/// All streams of one worker: those of its sockets and the senders that each can hear.
 #[derive(Debug)]
 pub struct Ledger {
+    layout: Layout,
     streams: Vec<Stream>,
     bitmaps: Vec<u64>,
     /// Number of messages of each sender.
@@ -64,17 +79,22 @@ impl Ledger {
             };
             Stream { floor: start, next: start }
         };
-        let streams: Vec<_> = seats
-            .iter()
-            .flat_map(|seat| (0..counts.len()).map(|sender| stream(seat.socket, sender)))
-            .collect();
-        let bitmaps = vec![0; streams.len() * words];
-        Self { streams, bitmaps, counts: counts.to_vec(), words }
+        let layout = Layout::new(audience, seats);
+        let pairs = layout.nowhere().unwrap_or(seats.len() * counts.len());
+        let mut streams = Vec::with_capacity(pairs + 1);
+        for (local, seat) in seats.iter().enumerate() {
+            streams.extend(layout.heard(local).map(|sender| stream(seat.socket, sender)));
+        }
+        let bitmaps = vec![0; pairs * words];
+        // All pairs that cannot exist are one stream without a bitmap.
+        let nowhere = Stream { floor: UNHEARD, next: UNHEARD };
+        streams.extend(layout.nowhere().map(|_| nowhere));
+        Self { layout, streams, bitmaps, counts: counts.to_vec(), words }
     }
 
     /// Bytes that the ledger takes at most.
     pub fn bytes(&self) -> usize {
-        size_of_val(&*self.streams) + size_of_val(&*self.bitmaps)
+        self.layout.bytes() + size_of_val(&*self.streams) + size_of_val(&*self.bitmaps)
     }
 
     /// Notes the arrival of a copy.
@@ -83,14 +103,12 @@ impl Ledger {
     /// `sequence` must be below the sender's count.
     #[inline]
     pub fn arrive(&mut self, socket: usize, sender: usize, sequence: u32) -> Classification {
-        let index = socket * self.counts.len() + sender;
-        let stream = &mut self.streams[index];
-        if sequence == stream.next && stream.floor == stream.next {
-            stream.floor += 1;
-            stream.next += 1;
+        if let Some(stream) = self.streams.get_mut(self.layout.full_place(socket, sender))
+            && stream.takes(sequence, 1)
+        {
             return Classification::InOrder;
         }
-        self.arrive_displaced(index, sequence)
+        self.arrive_displaced(self.layout.place(socket, sender), sequence)
     }
 
     /// Notes the arrival of `many` copies from `sequence` on, all below the sender's count, if they are the
@@ -103,18 +121,17 @@ impl Ledger {
         sequence: u32,
         many: u32,
     ) -> bool {
-        let stream = &mut self.streams[socket * self.counts.len() + sender];
-        let next = sequence == stream.next && stream.floor == stream.next;
-        if next {
-            stream.floor += many;
-            stream.next += many;
-        }
-        next
+        let place = self.layout.place(socket, sender);
+        self.streams[place].takes(sequence, many)
     }
 
-    /// The path of streams with a gap, of duplicates, and of streams that must not be there.
+    /// The path of streams with a gap, of duplicates, of streams that must not be there, and of all where
+    /// not every socket hears every sender.
     fn arrive_displaced(&mut self, index: usize, sequence: u32) -> Classification {
         let stream = &mut self.streams[index];
+        if stream.takes(sequence, 1) {
+            return Classification::InOrder;
+        }
         if stream.floor == UNHEARD {
             return Classification::Misdelivered;
         }
@@ -136,21 +153,20 @@ impl Ledger {
     }
 
     /// The senders of which a socket has a stream, ascending.
-    pub fn heard(&self, _socket: usize) -> impl Iterator<Item = usize> + use<> {
-        0..self.counts.len()
+    pub fn heard(&self, socket: usize) -> impl Iterator<Item = usize> + '_ {
+        self.layout.heard(socket)
     }
 
     /// Whether a copy of this number has come (or was never expected).
     pub fn has(&self, socket: usize, sender: usize, sequence: u32) -> bool {
-        let index = socket * self.counts.len() + sender;
-        let bits = &self.bitmaps[index * self.words..][..self.words];
-        sequence < self.streams[index].floor
-            || bits[sequence as usize / 64] >> (sequence % 64) & 1 == 1
+        let index = self.layout.place(socket, sender);
+        let word = || self.bitmaps[index * self.words + sequence as usize / 64];
+        sequence < self.streams[index].floor || word() >> (sequence % 64) & 1 == 1
     }
 
     /// The missing numbers of a stream, ascending. Nothing for a stream that has everything.
     pub fn missing(&self, socket: usize, sender: usize) -> impl Iterator<Item = u32> + '_ {
-        let floor = self.streams[socket * self.counts.len() + sender].floor;
+        let floor = self.streams[self.layout.place(socket, sender)].floor;
         (floor..self.counts[sender]).filter(move |&n| !self.has(socket, sender, n))
     }
 }
@@ -171,11 +187,12 @@ fn first_unset(bits: &[u64], from: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{HashMap, HashSet};
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::population::audience::tests::{Naive as NaiveAudience, audiences};
     use crate::population::fan_out::FanOut;
     use crate::population::sockets::Population;
 
@@ -270,6 +287,90 @@ mod tests {
                 prop_assert!(at_once.missing(0, 0).eq(singly.missing(0, 0)));
             }
         }
+    }
+
+    /// What a trial of `messages` comes to when `arrivals` are drawn from all copies that there could be.
+    fn account(
+        (audience, naive): (Audience, NaiveAudience),
+        messages: u64,
+        arrivals: Vec<(u32, u64)>,
+    ) -> Result<(), TestCaseError> {
+        let (population, turns) = (*audience.population(), audience.population().turns());
+        // Every second socket is another worker's.
+        let seats: Vec<_> =
+            (0..population.sockets()).step_by(2).map(|k| population.id(k)).collect();
+        let counts = turns.share(messages);
+        let mut ledger = Ledger::new(&audience, &seats, &counts);
+        let mut streams: HashMap<(usize, u32), Naive> = HashMap::new();
+        for (raw, message) in arrivals {
+            let (local, (sender, sequence)) =
+                (raw as usize % seats.len(), turns.of(message % messages));
+            let hears = naive.hears(seats[local].socket, sender);
+            let expected = match hears {
+                Hearing::Must => {
+                    streams.entry((local, sender)).or_default().arrive(sequence as u32)
+                }
+                Hearing::May => Classification::Duplicate,
+                Hearing::MustNot => Classification::Misdelivered,
+            };
+            prop_assert_eq!(ledger.arrive(local, sender as usize, sequence as u32), expected);
+            let again = ledger.arrive(local, sender as usize, sequence as u32);
+            prop_assert_ne!(again, Classification::InOrder);
+            prop_assert_eq!(again == Classification::Misdelivered, hears == Hearing::MustNot);
+        }
+        let mut missing = 0;
+        for (local, seat) in seats.iter().enumerate() {
+            let heard: Vec<_> = ledger.heard(local).collect();
+            prop_assert!(heard.is_sorted());
+            for (sender, &count) in (0..).zip(&counts) {
+                let must = naive.hears(seat.socket, sender) == Hearing::Must;
+                let seen = |n| streams.get(&(local, sender)).is_some_and(|s| s.seen.contains(&n));
+                let lost: Vec<_> = (0..count).filter(|&n| must && !seen(n)).collect();
+                let found: Vec<_> = ledger.missing(local, sender as usize).collect();
+                prop_assert_eq!(&found, &lost);
+                prop_assert!(heard.contains(&(sender as usize)) || !must);
+                missing += lost.len();
+            }
+        }
+        let left = (0..population.sockets()).filter(|k| k % 2 == 1);
+        let expected = audience.without(left).expected(messages);
+        let delivered: usize = streams.values().map(|stream| stream.seen.len()).sum();
+        prop_assert_eq!(expected, (delivered + missing) as u64, "expected = delivered + missing");
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn the_ledger_of_any_audience_agrees_with_sets_and_a_look_at_every_pair(
+            audience in audiences(),
+            messages in 1_u64..200,
+            arrivals in prop::collection::vec((any::<u32>(), any::<u64>()), 0..400),
+        ) {
+            account(audience, messages, arrivals)?;
+        }
+    }
+
+    #[test]
+    fn a_million_sockets_and_a_thousand_senders_in_rooms_cost_what_can_exist() {
+        const ROOMS: u32 = 1_000;
+        let population = Population::new(2, 0, ROOMS, (1_000_000 - ROOMS) / 2).unwrap();
+        let rooms: Vec<_> = (0..population.sockets()).map(|socket| socket % ROOMS).collect();
+        let audience = Audience::in_rooms(population, FanOut::All, &rooms);
+        assert_eq!((population.sockets(), audience.streams()), (1_000_000, 1_000_000));
+        let seats: Vec<_> = (0..population.sockets()).map(|socket| population.id(socket)).collect();
+        let counts = population.turns().share(64_000);
+        let mut ledger = Ledger::new(&audience, &seats, &counts);
+        // 16 bytes for each pair that can exist, ends and bits, and as many for each socket's place.
+        let bytes = ledger.bytes() as u64;
+        assert!((32_000_000..32_100_000).contains(&bytes), "{bytes}");
+        assert_eq!(audience.expected(64_000), 64_000 * 1_000);
+        for sequence in 0..64 {
+            assert_eq!(ledger.arrive(999_999, 999, sequence), Classification::InOrder);
+            assert_eq!(ledger.arrive(999_999, 998, sequence), Classification::Misdelivered);
+        }
+        assert_eq!(ledger.missing(999_999, 999).count(), 0);
+        assert_eq!(ledger.missing(999_998, 998).count(), 64);
+        assert!(ledger.heard(999_998).eq([998]));
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod credits;
 pub mod interval;
 pub mod late;
 pub mod latencies;
+mod layout;
 pub mod ledger;
 pub mod messages;
 pub mod outcome;

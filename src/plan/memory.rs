@@ -38,6 +38,12 @@ const DRAWN_BYTES: u64 = 8;
 /// The two ends of a stream in the ledger.
 const STREAM_BYTES: u64 = 8;
 
+/// Where not every socket can hear every sender: the place of a socket's streams, and of a sender among
+/// those of its group, with the group's list of them; and where each group begins in that list.
+const SOCKET_PLACE_BYTES: u64 = 16;
+const SENDER_PLACE_BYTES: u64 = 8 + 4;
+const GROUP_BYTES: u64 = 4;
+
 /// Places for other users' ids and for copies of theirs, a place in the table of ids, and a copy that waits for its id; as
 /// `measure::correlate` lays them out (`tests/memory.rs` holds them together).
 const STRANGERS: u64 = 1 << 16;
@@ -104,8 +110,7 @@ impl Plan {
     /// What a trial takes at most. Saturates instead of wrapping.
     pub fn memory(&self, trial: &Trial) -> MemoryNeed {
         let &Trial { profile, messages, warmup, .. } = trial;
-        let (sockets, cores) = (self.sockets(), self.workers() as u64);
-        let nodes = self.nodes.len() as u64;
+        let (nodes, cores) = (self.nodes.len() as u64, self.workers() as u64);
         // An open loop has one more in each set (service), another on each core (lag), and three
         // more classes; a warm-up has everything a second time.
         let open_loop = u64::from(profile.is_open_loop());
@@ -117,7 +122,7 @@ impl Plan {
         let histograms = on_cores.saturating_add(collecting + classes).saturating_mul(phases);
         MemoryNeed {
             frames_bytes: self.frames_bytes(messages),
-            ledger_bytes: ledger_bytes(messages, sockets, self.population().push_sockets().into()),
+            ledger_bytes: self.ledger_bytes(messages),
             times_bytes: messages.saturating_mul(SENT_BYTES + TIMES_BYTES_PER_CORE * cores),
             schedule_bytes: messages.saturating_mul(drawn_bytes(profile)),
             ids_bytes: if self.dialect.correlates() { self.ids_bytes(messages) } else { 0 },
@@ -231,6 +236,22 @@ impl Plan {
         encode::frame_len(self.dialect.message_len(text)) as u64
     }
 
+    /// A bit for each copy, in whole words for each stream, and each stream's ends; where not all hear
+    /// all, on each core a table of places, and the ends of a stream that stands for all that cannot be.
+    fn ledger_bytes(&self, messages: u64) -> u64 {
+        let senders = u64::from(self.population().push_sockets());
+        let stream = messages.div_ceil(senders).div_ceil(64) * 8 + STREAM_BYTES;
+        let streams = self.audience.streams().saturating_mul(stream);
+        if self.audience.is_undivided() {
+            return streams;
+        }
+        let groups = u64::from(self.audience.groups());
+        let table = senders * SENDER_PLACE_BYTES + (groups + 1) * GROUP_BYTES + STREAM_BYTES;
+        streams
+            .saturating_add(self.sockets() * SOCKET_PLACE_BYTES)
+            .saturating_add(table * self.workers() as u64)
+    }
+
     fn ids_bytes(&self, messages: u64) -> u64 {
         // At most half full, and with room for other users' ids.
         let places = messages.saturating_mul(2).saturating_add(STRANGERS);
@@ -245,12 +266,6 @@ impl Plan {
 fn drawn_bytes(profile: Profile) -> u64 {
     let drawn = matches!(profile, Profile::Rate { arrivals: InterArrival::Poisson { .. }, .. });
     if drawn { DRAWN_BYTES } else { 0 }
-}
-
-/// A bit for each copy, in whole words for each stream, and each stream's ends.
-fn ledger_bytes(messages: u64, sockets: u64, push_sockets: u64) -> u64 {
-    let stream = messages.div_ceil(push_sockets).div_ceil(64) * 8 + STREAM_BYTES;
-    sockets.saturating_mul(push_sockets).saturating_mul(stream)
 }
 
 #[cfg(test)]

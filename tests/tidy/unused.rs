@@ -13,10 +13,7 @@ use crate::source::{Source, Token, tokens};
 const KINDS: [&str; 7] = ["fn", "struct", "enum", "const", "static", "trait", "type"];
 
 /// What waits for its first use, and why it is there already. An entry goes when it is used.
-pub(crate) const WAITING: &[(&str, &str)] = &[
-    ("in_rooms", "no flag makes rooms yet; tests of audience and ledger lay them out"),
-    ("is_undivided", "the ledger chooses its layout by it, in the next change"),
-];
+pub(crate) const WAITING: &[(&str, &str)] = &[];
 
 /// Where an item is defined.
 struct Item {
