@@ -31,10 +31,9 @@ use fanstorm::dialect::tag::Tag;
 use fanstorm::dialect::text::TextShape;
 use fanstorm::dialect::{Dialect, Recognized, Scanner};
 use fanstorm::engine::spread::spread;
-use fanstorm::engine::{self, Progress, Stop, Surroundings, Watch};
+use fanstorm::engine::{Fleet, Progress, Stop, Watch};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::load::trial::Trial;
-use fanstorm::measure::outcome::TrialOutcome;
 use fanstorm::measure::recorder::Recorder;
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::plan::Plan;
@@ -142,13 +141,14 @@ struct Quiet;
 
 impl Watch for Quiet {
     fn progress(&mut self, _: &Progress) {}
-    fn row(&mut self, _: &Plan, _: &TrialOutcome) {}
 }
 
 /// The program as it is.
 fn fanstorm(plan: &Plan, load: Load) -> Run {
-    let outcome = engine::run(plan, Surroundings::default(), &Stop::default(), &mut Quiet);
-    let run = outcome.unwrap_or_else(|error| panic!("{error}")).runs.remove(0);
+    let fleet = Fleet::connect(Arc::new(plan.clone()), &Stop::default(), &mut Quiet);
+    let mut fleet = fleet.unwrap_or_else(|error| panic!("{error}"));
+    let measured = fleet.trial(&plan.trials[0], true, &mut Quiet);
+    let run = measured.unwrap_or_else(|error| panic!("{error}")).outcome;
     assert!(run.complete() && run.delivery.foreign == 0, "{:?}", run.delivery);
     assert_eq!(run.delivery.delivered, load.copies());
     Run { cpu: run.cores[0].cpu_time, wall: run.receive_time.expect("copies came") }

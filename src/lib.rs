@@ -14,6 +14,7 @@
 //! - [`measure`]: ledger, recorder, tally, outcome
 //! - [`verdict`]: how far a trial can be trusted: its caveats, and the calibration's baseline
 //! - [`engine`]: frames, rings, sessions, the worker and the fleet
+//! - [`experiment`]: which trial is next, and the calibration
 //! - [`report`]: one file per output format
 //! - [`cluster`]: the reference cluster, which shares no code with the client
 //! - [`cli`]: clap, and nothing else knows it
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod cluster;
 pub mod dialect;
 pub mod engine;
+pub mod experiment;
 pub mod host;
 pub mod load;
 pub mod measure;

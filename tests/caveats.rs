@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::{env, fs};
 
-use fanstorm::measure::outcome::Trust;
 use fanstorm::verdict;
+use fanstorm::verdict::Trust;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/verdict.md");
 

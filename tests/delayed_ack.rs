@@ -13,12 +13,13 @@ mod io_uring;
 use std::fs::DirEntry;
 use std::os::fd::{BorrowedFd, RawFd};
 
+use std::sync::Arc;
+
 use fanstorm::cluster::{Cluster, ClusterConfig};
-use fanstorm::engine::{self, Phase, Progress, Stop, Surroundings, Watch};
+use fanstorm::engine::{Fleet, Phase, Progress, Stop, Watch};
 use fanstorm::load::profile::Profile;
 use fanstorm::load::schedule::InterArrival;
 use fanstorm::load::trial::Trial;
-use fanstorm::measure::outcome::TrialOutcome;
 use fanstorm::plan::Plan;
 use fanstorm::plan::backend::Engine;
 use fanstorm::plan::load::Spec;
@@ -48,7 +49,6 @@ impl Watch for Look {
             self.late = self.late.max(Some((late, sockets.len())));
         }
     }
-    fn row(&mut self, _: &Plan, _: &TrialOutcome) {}
 }
 
 /// The sockets of this process that are connected to `node`.
@@ -90,8 +90,10 @@ fn late_of(engine: Engine, delayed_ack: bool) -> (usize, usize) {
     spec.dialing.delayed_ack = delayed_ack;
     let plan = Plan { engine, ..common::plan(cluster.node_urls(), spec) };
     let mut look = Look { node: plan.nodes[0].addr, copies: 40 * plan.sockets(), late: None };
-    let outcome = engine::run(&plan, Surroundings::default(), &Stop::default(), &mut look).unwrap();
-    assert_eq!(outcome.runs[0].delivery.missing, 0);
+    let trial = plan.trials[0].clone();
+    let mut fleet = Fleet::connect(Arc::new(plan), &Stop::default(), &mut look).unwrap();
+    let measured = fleet.trial(&trial, true, &mut look).unwrap();
+    assert_eq!(measured.outcome.delivery.missing, 0);
     look.late.expect("a look at the sockets")
 }
 

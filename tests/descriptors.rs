@@ -8,10 +8,11 @@ mod common;
 #[path = "common/io_uring.rs"]
 mod io_uring;
 
+use std::sync::Arc;
+
 use fanstorm::cluster::{Cluster, ClusterConfig};
-use fanstorm::engine::{self, Phase, Progress, Stop, Surroundings, Watch};
+use fanstorm::engine::{Fleet, Phase, Progress, Stop, Watch};
 use fanstorm::load::trial::Trial;
-use fanstorm::measure::outcome::TrialOutcome;
 use fanstorm::plan::Plan;
 use fanstorm::plan::connect_options::Descriptors;
 use fanstorm::plan::load::Spec;
@@ -26,7 +27,6 @@ impl Watch for Look {
             self.0 = Some(open());
         }
     }
-    fn row(&mut self, _: &Plan, _: &TrialOutcome) {}
 }
 
 /// Rings and eventfds of this process, by what the kernel calls them.
@@ -41,8 +41,9 @@ fn open() -> usize {
 fn taken(plan: &Plan) -> usize {
     let before = open();
     let mut look = Look::default();
-    let outcome = engine::run(plan, Surroundings::default(), &Stop::default(), &mut look).unwrap();
-    assert_eq!(outcome.runs[0].delivery.missing, 0);
+    let mut fleet = Fleet::connect(Arc::new(plan.clone()), &Stop::default(), &mut look).unwrap();
+    let measured = fleet.trial(&plan.trials[0], true, &mut look).unwrap();
+    assert_eq!(measured.outcome.delivery.missing, 0);
     look.0.expect("a look") - before
 }
 

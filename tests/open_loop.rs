@@ -13,16 +13,18 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
-use fanstorm::engine::{self, Progress, Stop, Surroundings, Watch};
+use fanstorm::engine::{self, Progress, Stop};
+use fanstorm::experiment::{self, Experiment};
 use fanstorm::load::profile::Profile;
 use fanstorm::load::schedule::InterArrival;
 use fanstorm::load::trial::Trial;
 use fanstorm::measure::latencies::Latencies;
-use fanstorm::measure::outcome::{Class, Ending, Interval, TrialOutcome, Trust};
+use fanstorm::measure::outcome::{Class, Ending, Interval, TrialOutcome};
 use fanstorm::measure::percentile::Percentile;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::units::{Nanos, Rate};
+use fanstorm::verdict::{Judged, Surroundings, Trust};
 use serde_json::Value;
 
 const PER_S: u64 = 500;
@@ -42,13 +44,22 @@ fn alone() -> MutexGuard<'static, ()> {
 
 struct Quiet;
 
-impl Watch for Quiet {
+impl engine::Watch for Quiet {
     fn progress(&mut self, _: &Progress) {}
-    fn row(&mut self, _: &Plan, _: &TrialOutcome) {}
+}
+
+impl experiment::Watch for Quiet {
+    fn trial(&mut self, _: &Judged) {}
+}
+
+fn run(plan: &Plan, stop: &Stop, watch: &mut dyn experiment::Watch) -> Judged {
+    let surroundings = &Surroundings::default();
+    let experiment = Experiment { plan, surroundings, baseline: None, stop };
+    experiment.run(watch).unwrap().runs.remove(0)
 }
 
 /// A row against two nodes, of which the first stops once for [`STALL_MS`].
-fn stalled(profile: Profile) -> TrialOutcome {
+fn stalled(profile: Profile) -> Judged {
     let _alone = alone();
     let cluster = Cluster::start(&ClusterConfig {
         nodes: 2,
@@ -64,15 +75,14 @@ fn stalled(profile: Profile) -> TrialOutcome {
         ..Spec::default()
     };
     let plan = common::plan(cluster.node_urls(), spec);
-    let outcome = engine::run(&plan, Surroundings::default(), &Stop::default(), &mut Quiet);
-    let mut runs = outcome.unwrap().runs;
-    assert!(runs[0].complete(), "{:?}", runs[0].delivery);
-    runs.remove(0)
+    let run = run(&plan, &Stop::default(), &mut Quiet);
+    assert!(run.complete(), "{:?}", run.delivery);
+    run
 }
 
 /// What may be had on any host, and more than that only on one that did not stop by itself meanwhile:
 /// looked for in up to three rows.
-fn stalled_alone(profile: Profile, was_quiet: impl Fn(&TrialOutcome) -> bool) -> TrialOutcome {
+fn stalled_alone(profile: Profile, was_quiet: impl Fn(&Judged) -> bool) -> Judged {
     let run = stalled(profile);
     let again = (0..2).map(|_| stalled(profile));
     std::iter::once(run).chain(again).find(was_quiet).expect("one row of three without more pauses")
@@ -81,13 +91,16 @@ fn stalled_alone(profile: Profile, was_quiet: impl Fn(&TrialOutcome) -> bool) ->
 /// Asks for the end as soon as an interval is over.
 struct Impatient(Stop);
 
-impl Watch for Impatient {
+impl engine::Watch for Impatient {
     fn progress(&mut self, _: &Progress) {}
-    fn row(&mut self, _: &Plan, _: &TrialOutcome) {}
 
     fn interval(&mut self, _: &Interval) {
         self.0.request();
     }
+}
+
+impl experiment::Watch for Impatient {
+    fn trial(&mut self, _: &Judged) {}
 }
 
 #[test]
@@ -105,9 +118,8 @@ fn an_interrupted_row_keeps_its_series_and_its_end() {
     // A minute's worth.
     let spec = Spec { trials: Trial::each(&[60 * PER_S], profile, Nanos::ZERO), ..Spec::default() };
     let plan = common::plan(cluster.node_urls(), spec);
-    let (stop, surroundings) = (Stop::default(), Surroundings::default());
-    let mut watch = Impatient(stop.clone());
-    let run = engine::run(&plan, surroundings, &stop, &mut watch).unwrap().runs.remove(0);
+    let stop = Stop::default();
+    let run = run(&plan, &stop, &mut Impatient(stop.clone()));
     assert_eq!(run.ending, Ending::Interrupted);
     let sum = |of: fn(&Interval) -> u64| run.intervals.iter().map(of).sum::<u64>();
     assert_eq!((sum(|i| i.sent), sum(|i| i.copies)), (run.sent, run.delivery.delivered));

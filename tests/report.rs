@@ -10,15 +10,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
+use fanstorm::experiment::{Outcome, Skipped};
 use fanstorm::host::facts::HostFacts;
 use fanstorm::load::profile::Profile;
 use fanstorm::load::schedule::InterArrival;
 use fanstorm::load::trial::Trial;
 use fanstorm::measure::interval::{Rest, Sent};
 use fanstorm::measure::late::LateLog;
-use fanstorm::measure::outcome::{
-    Caveat, Class, CoreUse, Ending, LostSocket, Opcodes, Outcome, Skipped, TrialOutcome, Trust,
-};
+use fanstorm::measure::outcome::{Class, CoreUse, Ending, LostSocket, Opcodes};
 use fanstorm::measure::recorder::Recorder;
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::tally::{Row, Tally};
@@ -30,6 +29,7 @@ use fanstorm::report::story::{self, Story};
 use fanstorm::report::text::Text;
 use fanstorm::report::{Invocation, document::Document, json};
 use fanstorm::units::{Bytes, Nanos, Rate};
+use fanstorm::verdict::{Caveat, Judged, Trust};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ fn invocation() -> Invocation {
 type Fates = [u64; 4];
 
 /// A row through the real recorders and the real merge, every copy's fate drawn at random.
-fn row(plan: &Plan, trial: &Trial, fates: Fates, seed: u64) -> TrialOutcome {
+fn row(plan: &Plan, trial: &Trial, fates: Fates, seed: u64) -> Judged {
     let mut rng = fastrand::Rng::with_seed(seed);
     let counts = plan.population().turns().share(trial.messages);
     let sent = Arc::new(SentTimes::new(&counts));
@@ -92,7 +92,8 @@ fn row(plan: &Plan, trial: &Trial, fates: Fates, seed: u64) -> TrialOutcome {
         }
     };
     let tallies = (0..workers).map(tally).collect();
-    Row { plan, trial, sent: &sent, ending: Ending::Drained }.merge(tallies)
+    let row = Row { plan, trial, sent: &sent, ending: Ending::Drained };
+    Judged { outcome: row.merge(tallies), caveats: Vec::new() }
 }
 
 /// A worker's share of the sockets: push sockets first, receive sockets node by node in turn.
@@ -136,11 +137,11 @@ fn produced(plan: &Plan, outcome: &Outcome) -> Value {
 }
 
 /// All that can go wrong with a row, in one row.
-fn ruined(plan: &Plan) -> TrialOutcome {
+fn ruined(plan: &Plan) -> Judged {
     let mut run = row(plan, &Trial::bursts(&[500])[0], [20, 5, 5, 5], 7);
-    run.saturated = 2;
-    run.ending = Ending::Interrupted;
-    run.lost = vec![
+    run.outcome.saturated = 2;
+    run.outcome.ending = Ending::Interrupted;
+    run.outcome.lost = vec![
         LostSocket {
             socket: 1,
             node: 0,
@@ -179,9 +180,9 @@ fn edge_cases() -> Vec<(&'static str, Value)> {
         reason: "interrupted".to_owned(),
     }];
     let mut unsent = row(&small, &small.trials[0], [100, 0, 0, 0], 1);
-    unsent.sent = 0;
-    unsent.send_time = None;
-    unsent.receive_time = None;
+    unsent.outcome.sent = 0;
+    unsent.outcome.send_time = None;
+    unsent.outcome.receive_time = None;
     vec![
         ("no rows", produced(&small, &Outcome::default())),
         ("nothing but skipped rows", produced(&large, &with(vec![], skipped.clone(), true))),
@@ -338,8 +339,9 @@ fn profile(which: u8, seed: u64) -> Profile {
 }
 
 /// What a run may add to a row besides copies that are late or do not come.
-fn spoil(run: &mut TrialOutcome, spoilt: &Outcome, seed: u64) {
+fn spoil(judged: &mut Judged, spoilt: &Outcome, seed: u64) {
     let other = &spoilt.runs[0];
+    let run = &mut judged.outcome;
     let mut rng = fastrand::Rng::with_seed(seed);
     run.saturated = u64::from(rng.bool()) * rng.u64(..1_000);
     let time = |rng: &mut fastrand::Rng| rng.bool().then(|| Nanos(rng.u64(..1 << 42)));
@@ -358,7 +360,7 @@ fn spoil(run: &mut TrialOutcome, spoilt: &Outcome, seed: u64) {
     }
     if rng.bool() {
         run.lost.clone_from(&other.lost);
-        run.caveats.clone_from(&other.caveats);
+        judged.caveats.clone_from(&other.caveats);
     }
     if rng.bool() {
         run.sent = run.messages / 2;

@@ -22,7 +22,7 @@ use fanstorm::measure::latencies::histogram;
 use fanstorm::measure::outcome::{Class, Ending, Interval, TrialOutcome};
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::series::Collector;
-use fanstorm::measure::tally::Row;
+use fanstorm::measure::tally::{Row, TrialContext};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::population::turns::Turns;
@@ -128,13 +128,9 @@ fn row(plan: &Plan, dials: FaultKnobs, seed: u64) -> (TrialOutcome, Vec<(Nanos, 
     fleet.watch = fleet.watch.not_before(start.plus(schedule.map_or(Nanos::ZERO, |s| s.last())));
     let tally = worker.row(&row, || start, &mut fleet).unwrap();
     let row = Row { plan, trial, sent: &sent, ending: fleet.ending.unwrap() };
-    let run = row
-        .merge_with(
-            vec![tally],
-            fleet.collector.take().unwrap(),
-            &mut Past::new(plan.audience.clone()),
-        )
-        .0;
+    let (collector, context) = (fleet.collector.take().unwrap(), TrialContext::default());
+    let past = &mut Past::new(plan.audience.clone());
+    let run = row.merge_with(vec![tally], collector, context, past).0;
     (run, fleet.copies.into_iter().map(|(at, copies)| (at.since(start), copies)).collect())
 }
 

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use crate::measure::outcome::{Outcome, TrialOutcome, Trust};
+use crate::experiment::Outcome;
+use crate::verdict::{Judged, Trust};
 
 /// How the program ends. The numbers are a contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub fn exit_code(outcome: &Outcome) -> Exit {
     if outcome.interrupted {
         return Exit::Interrupted;
     }
-    let incomplete = |run: &TrialOutcome| !run.complete();
+    let incomplete = |run: &Judged| !run.complete();
     if outcome.runs.is_empty() || !outcome.skipped.is_empty() || outcome.runs.iter().any(incomplete)
     {
         return Exit::Incomplete;
@@ -80,19 +81,16 @@ pub fn exit_code(outcome: &Outcome) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::Skipped;
     use crate::load::trial::Trial;
-    use crate::measure::outcome::{Caveat, Delivery, Skipped};
+    use crate::measure::outcome::{Delivery, TrialOutcome};
+    use crate::verdict::Caveat;
 
-    fn run(delivery: Delivery, trust: Trust) -> TrialOutcome {
+    fn run(delivery: Delivery, trust: Trust) -> Judged {
         let caveat =
             Caveat { code: "test", severity: trust, text: String::new(), remedy: String::new() };
-        TrialOutcome {
-            messages: 10,
-            sent: 10,
-            delivery,
-            caveats: vec![caveat],
-            ..TrialOutcome::nothing()
-        }
+        let outcome = TrialOutcome { messages: 10, sent: 10, delivery, ..TrialOutcome::nothing() };
+        Judged { outcome, caveats: vec![caveat] }
     }
 
     fn outcome(runs: &[(Delivery, Trust)]) -> Outcome {

@@ -12,7 +12,7 @@ use super::claims::{Claims, OutputError};
 use super::output::{JsonTarget, Pipe, ResultFile, UnwritableError, limit, warn};
 use super::signals::Signals;
 use crate::cli::hgrm_files::Plots;
-use crate::measure::outcome::Outcome;
+use crate::experiment::Outcome;
 use crate::plan::Plan;
 use crate::report::document::failed::{Failed, FailedDocument};
 use crate::report::document::{Document, Tool};

@@ -20,7 +20,8 @@ use super::signals::Signals;
 use super::view::View;
 use crate::audit;
 use crate::cluster::{Cluster, ClusterError, fault_log};
-use crate::engine::{self, EngineError, Stop, Surroundings};
+use crate::engine::{EngineError, Stop};
+use crate::experiment::Experiment;
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
 use crate::host::limits::LimitError;
@@ -40,8 +41,8 @@ use crate::report::document::failed::Failed;
 use crate::report::document::{Document, Tool};
 use crate::report::sanitize::plain_lines;
 use crate::units::Bytes;
-use crate::verdict::Beside;
 use crate::verdict::baseline::Baseline;
+use crate::verdict::{Beside, Surroundings};
 
 /// Runs what the flags ask for. Whatever happens, the answer is an exit code and, if it is no
 /// success, at least one line that says what is wrong, where, and what to do.
@@ -135,16 +136,12 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
     outputs.open_plots(args, &begun)?;
     let mut view = View::begin(&begun, args.sheet());
     let floor = floor(args, &plan, &stop, outputs, &mut view)?;
-    if let Some(floor) = &floor {
-        view.hold_against(floor);
-    }
     outputs.entering("run");
-    let outcome = engine::run(&plan, surroundings, &stop, &mut view);
+    let (surroundings, baseline) = (&surroundings, floor.as_ref());
+    let experiment = Experiment { plan: &plan, surroundings, baseline, stop: &stop };
+    let outcome = experiment.run(&mut view);
     outputs.entering(view.phase());
-    let mut outcome = outcome?;
-    if let Some(floor) = &floor {
-        outcome.runs.iter_mut().for_each(|run| floor.hold(run));
-    }
+    let outcome = outcome?;
     // Its processes are gone before the report says that all is over.
     let logged = end(cluster);
     let document = begun.clone().calibrated(floor.as_ref()).ended(&outcome);
@@ -192,7 +189,7 @@ fn floor(
     plan: &Plan,
     stop: &Stop,
     outputs: &mut Outputs,
-    view: &mut View<'_>,
+    view: &mut View,
 ) -> Result<Option<Baseline>, RunError> {
     outputs.entering("calibrate");
     let signals = outputs.signals.as_ref().expect("a run has its handlers before it begins");

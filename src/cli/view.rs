@@ -6,10 +6,10 @@ use std::env;
 use std::io::{self, IsTerminal, Write};
 
 use super::output::Pipe;
-use crate::engine::{self, Phase, Watch};
+use crate::engine::{self, Phase};
+use crate::experiment;
 use crate::load::trial::Trial;
-use crate::measure::outcome::{self, TrialOutcome};
-use crate::plan::Plan;
+use crate::measure::outcome;
 use crate::report::document::Document;
 use crate::report::document::series::Interval;
 use crate::report::document::trial::{LatencyClass, Run};
@@ -17,7 +17,7 @@ use crate::report::progress::{Progress, is_dumb};
 use crate::report::story::{self, Story};
 use crate::report::text::{self, Text};
 use crate::units::Count;
-use crate::verdict::baseline::Baseline;
+use crate::verdict::Judged;
 
 /// Where the report goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Output {
 }
 
 /// Report and progress of one run.
-pub struct View<'a> {
+pub struct View {
     text: Text,
     /// What was told before the first row; rows go on in its table.
     begun: Story,
@@ -65,15 +65,13 @@ pub struct View<'a> {
     class: LatencyClass,
     out: Box<dyn Write>,
     progress: Progress,
-    /// What rows are held against before they are shown.
-    floor: Option<&'a Baseline>,
     /// The first failure of `out`; nothing is written after it.
     failed: Option<io::Error>,
     /// What the engine did last.
     phase: &'static str,
 }
 
-impl<'a> View<'a> {
+impl View {
     /// Begins the report: what is about to be run.
     pub fn begin(begun: &Document, sheet: Output) -> Self {
         let mut view = Self {
@@ -82,17 +80,11 @@ impl<'a> View<'a> {
             class: begun.plan.headline_latency,
             out: sheet.open(),
             progress: Progress::new(sheet == Output::Quiet),
-            floor: None,
             failed: None,
             phase: "connect",
         };
         view.write(|text, begun, out| text.header(out, begun));
         view
-    }
-
-    /// Holds every row against `floor` from now on.
-    pub const fn hold_against(&mut self, floor: &'a Baseline) {
-        self.floor = Some(floor);
     }
 
     /// Runs `print` while the progress line is out of its way.
@@ -130,7 +122,7 @@ impl<'a> View<'a> {
     }
 }
 
-impl Watch for View<'_> {
+impl engine::Watch for View {
     fn progress(&mut self, progress: &engine::Progress) {
         self.phase = match progress.phase {
             Phase::Connecting => "connect",
@@ -145,7 +137,9 @@ impl Watch for View<'_> {
         let glance = story::glance(&Interval::of(interval));
         self.progress.lately(text::one_line(&glance));
     }
+}
 
+impl experiment::Watch for View {
     fn reconnected(&mut self, trial: &Trial, sockets: u64) {
         let sockets = match sockets {
             1 => "1 lost socket was".to_owned(),
@@ -159,16 +153,8 @@ impl Watch for View<'_> {
         self.aside(|| drop(writeln!(io::stderr(), "{line}")));
     }
 
-    fn row(&mut self, _: &Plan, run: &TrialOutcome) {
-        let row = match self.floor {
-            None => Run::of(run),
-            Some(floor) => {
-                let mut held = run.clone();
-                floor.hold(&mut held);
-                Run::of(&held)
-            }
-        };
-        let row = story::trial_row(&row, self.class);
+    fn trial(&mut self, trial: &Judged) {
+        let row = story::trial_row(&Run::of(trial), self.class);
         self.write(|text, begun, out| text.row(out, &begun.trials, &row));
     }
 }
@@ -176,13 +162,15 @@ impl Watch for View<'_> {
 /// The progress of a calibration, and nothing else of it.
 pub struct Calibrating<'a>(&'a mut Progress);
 
-impl Watch for Calibrating<'_> {
+impl engine::Watch for Calibrating<'_> {
     fn progress(&mut self, progress: &engine::Progress) {
         let phase = format!("calibrating: {}", phase(progress.phase));
         self.0.update(&phase, progress.done, progress.total);
     }
+}
 
-    fn row(&mut self, _: &Plan, _: &TrialOutcome) {}
+impl experiment::Watch for Calibrating<'_> {
+    fn trial(&mut self, _: &Judged) {}
 }
 
 /// What is under way, with the noun of what is counted last: `connecting sockets  50 %  3 of 6`.

@@ -1,33 +1,30 @@
 //! The engine: frames, rings, connections, the worker and the fleet.
 //!
-//! Belongs here: driving a plan to an outcome ([`run`]). Does not: choosing what to
-//! run (`plan`), saying how it went (`report`). Data flows down this list:
+//! Belongs here: connecting, running one trial, closing ([`Fleet`]). Does not: choosing which trial is next
+//! (`experiment`), saying how far it can be trusted (`verdict`) or how it went (`report`). Data flows down
+//! this list:
 //!
 //! - [`frames`]: every message as finished bytes, before the clock
 //! - [`ring`]: the kernel's queue pair, real and fake
 //! - [`connection`]: one socket, from connect to close and again
 //! - [`worker`]: one core, one loop
 //! - `pacing`: how to be in time
-//! - [`drain`]: when a row is over
+//! - [`drain`]: when a trial is over
 //! - `settle`: how long the line must be quiet then
 //! - [`spread`]: which socket lives on which core
 //! - `min_connected`: whether enough sockets are there
 //! - `orders`: what workers are told and answer
 //! - `progress_board`: what workers tell and are told while they run
-//! - [`fleet`]: all cores, the phases of a run
+//! - `fleet`: all cores, the phases that they go through together
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::audit::Shortfall;
-use crate::load::trial::Trial;
-use crate::measure::outcome::{Interval, TrialOutcome};
-use crate::plan::Plan;
-use crate::verdict::Beside;
+use crate::measure::outcome::Interval;
 
 pub mod connection;
 pub mod drain;
-pub mod fleet;
+mod fleet;
 pub mod frames;
 mod min_connected;
 mod orders;
@@ -38,7 +35,7 @@ mod settle;
 pub mod spread;
 pub mod worker;
 
-pub use self::fleet::run;
+pub use self::fleet::{Fleet, Measurement, Reconnected};
 
 /// A request to end early, from a signal handler or another thread.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +58,7 @@ impl Stop {
     }
 }
 
-/// What a run is doing.
+/// What the fleet is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Connects, upgrades, openings; in sockets.
@@ -70,12 +67,12 @@ pub enum Phase {
     Probing,
     /// Laying out frames; nothing is counted.
     Preparing {
-        /// Messages of the row.
+        /// Messages of the trial.
         messages: u64,
     },
     /// The clock runs; in copies.
     Running {
-        /// Messages of the row.
+        /// Messages of the trial.
         messages: u64,
     },
 }
@@ -91,16 +88,12 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// Who looks on while a plan runs.
+/// Who looks on while the fleet is at work.
 pub trait Watch {
     /// Called several times a second.
     fn progress(&mut self, progress: &Progress);
-    /// An interval of the row that runs is over.
+    /// An interval of the trial that runs is over.
     fn interval(&mut self, _: &Interval) {}
-    /// Before a trial this many sockets were connected again that had been lost.
-    fn reconnected(&mut self, _: &Trial, _sockets: u64) {}
-    /// A row is over.
-    fn row(&mut self, plan: &Plan, run: &TrialOutcome);
 }
 
 /// Why a plan could not be run to a report.
@@ -206,17 +199,4 @@ fn not_ready_text(nodes: &[DeafNode], waited_s: f64) -> String {
         )
     };
     nodes.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// What a verdict must know of where the run takes place.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    /// CPUs that this process may use, where known.
-    pub cpus_allowed: Option<usize>,
-    /// Who may use the CPUs that carry workers.
-    pub beside: Beside,
-    /// Settings of this host that this plan needs otherwise.
-    pub shortfalls: Vec<Shortfall>,
-    /// CPUs of workers that are two threads of one core.
-    pub smt_siblings: Vec<(usize, usize)>,
 }

@@ -130,16 +130,6 @@ impl<F: FnMut()> Control for WorkerHandle<'_, F> {
     }
 }
 
-/// Ends the phase that workers are in, also when the coordinator panics: the scope of the threads waits
-/// for every one of them, and would wait for ever.
-pub(super) struct EndAll<'a>(pub(super) &'a Board);
-
-impl Drop for EndAll<'_> {
-    fn drop(&mut self) {
-        self.0.direct(Directive::End);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::engine::progress_board::*;

@@ -2,13 +2,12 @@
 //!
 //! Belongs here: the types that `report` renders. Does not: how they were recorded (`tally`).
 
-use super::connecting::Connecting;
 use super::late::Late;
 use super::latencies::Latencies;
 use super::reordering::Reordering;
+use crate::load::trial::TrialId;
 #[cfg(test)]
-use crate::load::profile::Profile;
-use crate::load::trial::{Trial, TrialId};
+use crate::load::{profile::Profile, trial::Trial};
 use crate::units::Nanos;
 
 /// Where missing and foreign may be the same: copies came by an id in place of the text, and every copy
@@ -193,30 +192,6 @@ impl CoreUse {
     }
 }
 
-/// How far to trust a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Trust {
-    /// The numbers describe the cluster.
-    Ok,
-    /// They do, with the caveats named.
-    Degraded,
-    /// They describe the generator; do not use them.
-    Void,
-}
-
-/// A reason not to trust a row as it is: a code, a sentence with figures, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caveat {
-    /// Stable, `kebab-case`.
-    pub code: &'static str,
-    /// How bad it is.
-    pub severity: Trust,
-    /// What happened, with its figures.
-    pub text: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
 /// How a row ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -366,16 +341,9 @@ pub struct TrialOutcome {
     pub cores: Vec<CoreUse>,
     /// How it ended.
     pub ending: Ending,
-    /// Sorted, worst first.
-    pub caveats: Vec<Caveat>,
 }
 
 impl TrialOutcome {
-    /// The worst severity of the caveats.
-    pub fn trust(&self) -> Trust {
-        self.caveats.iter().map(|c| c.severity).max().unwrap_or(Trust::Ok)
-    }
-
     /// True when every copy came once and unaltered, and none to a socket that must not hear it.
     pub fn complete(&self) -> bool {
         let d = &self.delivery;
@@ -465,35 +433,12 @@ impl TrialOutcome {
             opcodes: Opcodes::default(),
             cores: Vec::new(),
             ending: Ending::Complete,
-            caveats: Vec::new(),
         }
     }
 }
 
 fn per_second(count: u64, time: Nanos) -> f64 {
     if time.0 == 0 { 0.0 } else { count as f64 / time.as_secs_f64() }
-}
-
-/// A trial that did not run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Skipped {
-    /// Which.
-    pub trial: Trial,
-    /// Why.
-    pub reason: String,
-}
-
-/// All rows of one invocation.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// How the sockets were connected; none where that was not to be told.
-    pub connecting: Option<Connecting>,
-    /// Rows that ran, in order.
-    pub runs: Vec<TrialOutcome>,
-    /// Trials that did not run, in order.
-    pub skipped: Vec<Skipped>,
-    /// A signal ended it.
-    pub interrupted: bool,
 }
 
 #[cfg(test)]

@@ -75,9 +75,19 @@ pub struct Row<'a> {
     pub ending: Ending,
 }
 
+/// What no worker knows of a trial.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TrialContext {
+    /// Wall-clock start, milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// CPU time of all threads of this process meanwhile; `None` where it is not known.
+    pub process_cpu: Option<Nanos>,
+    /// Sockets that had been lost and were connected again before it.
+    pub reconnected: u64,
+}
+
 impl Row<'_> {
-    /// Merges the tallies of workers that handed over nothing while the clock ran. Caveats are left
-    /// empty: they need the host's view too.
+    /// Merges the tallies of workers that handed over nothing while the clock ran, led by nobody.
     ///
     /// # Panics
     /// When the account does not add up: that would be a defect of ours, and no number of such a run
@@ -88,7 +98,8 @@ impl Row<'_> {
         let (mut collector, _) = Collector::new(self.plan, self.trial, schedule, 0);
         collector.begin(start);
         let collector = collector.of(self.audience(&tallies));
-        self.merge_with(tallies, collector, &mut Past::new(self.plan.audience.clone())).0
+        let past = &mut Past::new(self.plan.audience.clone());
+        self.merge_with(tallies, collector, TrialContext::default(), past).0
     }
 
     /// The same, of workers that handed over intervals to `collector`, after the trials of `past`. Their
@@ -100,6 +111,7 @@ impl Row<'_> {
         &self,
         mut tallies: Vec<Tally>,
         collector: Collector,
+        context: TrialContext,
         past: &mut Past,
     ) -> (TrialOutcome, Vec<Recorder>) {
         past.credit_all(tallies.iter().map(|t| (&t.recorder.seats[..], &t.late)));
@@ -134,7 +146,7 @@ impl Row<'_> {
                 - audience.left_out().len() as u64,
             nodes: self.plan.nodes.len(),
             late: Late::default(),
-            started_unix_ms: 0,
+            started_unix_ms: context.started_unix_ms,
             untaught: self.untaught(&tallies),
             send_time: (sent > 0).then_some(send_time),
             receive_time: (delivery.delivered > 0).then_some(receive_time),
@@ -150,16 +162,15 @@ impl Row<'_> {
             stamps_ns: sum(tallies.iter().filter_map(|t| t.stamps.as_ref())),
             clock_was_set: tallies.iter().any(|t| t.clock_was_set),
             stamp_resolution: self.plan.wait.resolution(),
-            process_cpu: None,
+            process_cpu: context.process_cpu,
             lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())),
             gaps,
             gaps_total,
             opcodes: tallies.iter().fold(Opcodes::default(), |sum, t| sum.plus(&t.opcodes)),
-            reconnected: 0,
+            reconnected: context.reconnected,
             lost: tallies.iter().flat_map(|t| t.lost.iter().cloned()).collect(),
             cores: by_cpu(tallies.iter().map(|t| &t.core)),
             ending: self.ending,
-            caveats: Vec::new(),
         };
         (outcome, tallies.into_iter().map(|t| t.recorder).collect())
     }

@@ -8,6 +8,7 @@ use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{Class, CoreUse, Delivery, MatrixCell, Opcodes, TrialOutcome};
 use crate::plan::{Plan, fixture};
 use crate::units::{Bytes, Nanos};
+use crate::verdict::Judged;
 
 pub(super) fn plan(messages: &[u64]) -> Plan {
     let plan = fixture::plan(&[7101, 7102, 7103], |spec| {
@@ -53,6 +54,11 @@ fn ramp(count: u64, step_ns: u64) -> Latencies {
 
 pub(super) fn cell(to: usize, expected: u64, delivered: u64) -> MatrixCell {
     MatrixCell { from: 0, to, expected, delivered, latency_ns: ramp(delivered, 200) }
+}
+
+/// With nothing to say against it.
+pub(super) fn trusted(outcome: TrialOutcome) -> Judged {
+    Judged { outcome, caveats: Vec::new() }
 }
 
 /// A row of which every copy came: 3 push sockets and one receive socket to each of 3 nodes.

@@ -21,8 +21,9 @@ use hdrhistogram::serialization::interval_log::{
 use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
 
 use super::VERSION;
+use crate::experiment::Outcome;
 use crate::measure::connecting::Connecting;
-use crate::measure::outcome::{Class, Interval, Outcome, Track, TrialOutcome};
+use crate::measure::outcome::{Class, Interval, Track, TrialOutcome};
 use crate::plan::Plan;
 
 /// The Java original counts in nanoseconds and shows milliseconds.
@@ -209,7 +210,7 @@ mod tests {
         let mut run = fixture::whole(10);
         run.started_unix_ms = 1_441_812_279_474 + 2_000;
         run.intervals = intervals;
-        let outcome = Outcome { runs: vec![run], ..Outcome::default() };
+        let outcome = Outcome { runs: vec![fixture::trusted(run)], ..Outcome::default() };
         let mut out = Vec::new();
         write(&mut out, &fixture::plan(&[10]), 1_441_812_279_474, &outcome).unwrap();
         String::from_utf8(out).unwrap()

@@ -221,15 +221,16 @@ fn words(error: &simd_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::outcome::Outcome;
+    use crate::experiment::Outcome;
     use crate::report::document::Tool;
     use crate::report::document::failed::Failed;
-    use crate::report::fixture::{begun, whole};
+    use crate::report::fixture::{begun, trusted, whole};
     use crate::report::json;
     use proptest::prelude::*;
 
     fn saved() -> Vec<u8> {
-        let outcome = Outcome { runs: vec![whole(1_000), whole(3_000)], ..Outcome::default() };
+        let runs = [1_000, 3_000].map(|messages| trusted(whole(messages))).to_vec();
+        let outcome = Outcome { runs, ..Outcome::default() };
         json::to_bytes(&begun(&[1_000, 3_000]).ended(&outcome)).unwrap()
     }
 

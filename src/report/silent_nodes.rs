@@ -228,7 +228,7 @@ impl Row<'_> {
 mod tests {
     use crate::measure::outcome::{StreamGap, TrialOutcome};
     use crate::report::document::trial::MatrixCell;
-    use crate::report::fixture::{begun, cell, whole};
+    use crate::report::fixture::{begun, cell, trusted, whole};
     use crate::report::silent_nodes::*;
     use proptest::prelude::*;
 
@@ -262,7 +262,7 @@ mod tests {
     }
 
     fn row(messages: u64, missed: impl Fn(u64) -> bool) -> Run {
-        Run::of(&missing(messages, missed))
+        Run::of(&trusted(missing(messages, missed)))
     }
 
     fn silent_nodes(plan: &Plan, run: &Run) -> Vec<SilentNode> {

@@ -5,15 +5,17 @@ use serde_json::{Value, json};
 use super::Invocation;
 use super::document::Document;
 use super::document::trial::LatencyClass;
-use super::fixture::{begun, cell, invocation, plan, whole};
+use super::fixture::{begun, cell, invocation, plan, trusted, whole};
+use crate::experiment::{Outcome, Skipped};
+use crate::host::facts::HostCounters;
 use crate::load::trial::Trial;
 use crate::measure::connecting::{Connecting, Failure};
-use crate::measure::outcome::{
-    Caveat, Delivery, Ending, LostSocket, Outcome, Skipped, StreamGap, TrialOutcome, Trust,
-};
+use crate::measure::outcome::{Delivery, Ending, LostSocket, StreamGap, TrialOutcome};
+use crate::plan::connect_options::MinConnected;
 use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 use crate::verdict::baseline::Baseline;
+use crate::verdict::{self, Caveat, Evidence, Judged, Surroundings, Trust};
 
 /// Looks at a situation: its name, its result, and the class of the rows where that is not the headline.
 type Look<'a> = &'a mut dyn FnMut(&str, &Document, Option<LatencyClass>);
@@ -28,6 +30,10 @@ pub(super) fn each(look: Look<'_>) {
 }
 
 pub(super) fn outcome(runs: Vec<TrialOutcome>) -> Outcome {
+    judged(runs.into_iter().map(trusted).collect())
+}
+
+pub(super) fn judged(runs: Vec<Judged>) -> Outcome {
     Outcome { runs, ..Outcome::default() }
 }
 
@@ -73,23 +79,22 @@ fn caveat(code: &'static str, severity: Trust, text: &str, remedy: &str) -> Cave
     Caveat { code, severity, text: text.to_owned(), remedy: remedy.to_owned() }
 }
 
-pub(super) fn busy(messages: u64) -> TrialOutcome {
-    let mut run = whole(messages);
-    run.caveats = vec![caveat(
+pub(super) fn busy(messages: u64) -> Judged {
+    let caveats = vec![caveat(
         "core-busy",
         Trust::Degraded,
         "CPU 1 was 97.2 % busy with our own work: the receive time may be the generator's own, and \
          a faster cluster would not show",
         "give the generator more --cores",
     )];
-    run
+    Judged { outcome: whole(messages), caveats }
 }
 
-pub(super) fn overflowing() -> TrialOutcome {
+pub(super) fn overflowing() -> Judged {
     let mut run = busy(8_000);
-    run.saturated = 3;
-    run.cores[0].cq_overflow = 17;
-    run.cores[0].enobufs = 4;
+    run.outcome.saturated = 3;
+    run.outcome.cores[0].cq_overflow = 17;
+    run.outcome.cores[0].enobufs = 4;
     run.caveats
         .insert(0, caveat("cq-overflow", Trust::Void, "17 completions came late", "more --cores"));
     run
@@ -130,7 +135,7 @@ pub(super) fn interrupted() -> Outcome {
         reason: "closed by the node: 1001 going away".to_owned(),
     }];
     Outcome {
-        runs: vec![whole(3_000), run],
+        runs: vec![trusted(whole(3_000)), trusted(run)],
         skipped: skipped(8_000),
         interrupted: true,
         connecting: None,
@@ -143,6 +148,23 @@ pub(super) fn skipped(messages: u64) -> Vec<Skipped> {
     vec![Skipped { trial, reason: "interrupted".to_owned() }]
 }
 
+/// As an experiment judges that has a calibration.
+pub(super) fn held(floor: &Baseline, mut outcome: Outcome) -> Outcome {
+    for run in &mut outcome.runs {
+        run.caveats = verdict::judge(&Evidence {
+            outcome: &run.outcome,
+            rate: None,
+            host_before: &HostCounters::default(),
+            host_after: &HostCounters::default(),
+            connecting: &Connecting::default(),
+            least: MinConnected::All,
+            baseline: Some(floor),
+            surroundings: &Surroundings::default(),
+        });
+    }
+    outcome
+}
+
 /// The row of `busy` in a third of its time.
 pub(super) fn calibration(failure: Option<&str>) -> Baseline {
     let mut floor = whole(1_000);
@@ -150,7 +172,7 @@ pub(super) fn calibration(failure: Option<&str>) -> Baseline {
     floor.latency_ns[0].1 = whole(333).latency_ns[0].1.clone();
     let cluster = "3 relays on CPU 0".to_owned();
     let failure = failure.map(str::to_owned);
-    Baseline { cluster, shares_cores: failure.is_some(), runs: vec![floor], failure }
+    Baseline { cluster, shares_cores: failure.is_some(), runs: vec![trusted(floor)], failure }
 }
 
 /// A result that has something to say in every section, as a file holds it.
@@ -236,7 +258,7 @@ fn intervals(count: u64) -> Value {
 
 fn everything_that_can_go_wrong(look: Look<'_>) {
     look("deficit", &ended(&[1_000, 3_000], outcome(vec![whole(1_000), cut_link()])), None);
-    look("void", &ended(&[1_000, 8_000], outcome(vec![busy(1_000), overflowing()])), None);
+    look("void", &ended(&[1_000, 8_000], judged(vec![busy(1_000), overflowing()])), None);
     look("interrupted", &ended(&[3_000, 4_000, 8_000], interrupted()), None);
     let connected = ["connect", "upgrade"].map(|what| format!("/connecting/{what}_us/max"));
     let connected = connected.each_ref().map(|place| (place.as_str(), json!(84.0)));
@@ -377,8 +399,7 @@ fn every_host_and_connection(look: Look<'_>) {
 fn every_floor(look: Look<'_>) {
     let with = |failure| {
         let floor = calibration(failure);
-        let mut outcome = outcome(vec![whole(1_000)]);
-        outcome.runs.iter_mut().for_each(|run| floor.hold(run));
+        let outcome = held(&floor, outcome(vec![whole(1_000)]));
         begun(&[1_000]).calibrated(Some(&floor)).ended(&outcome)
     };
     look("floor", &with(None), None);

@@ -8,10 +8,11 @@
 //! never void for it: the generator's own lateness has rules of its own (`verdict`).
 
 use crate::load::trial::TrialId;
-use crate::measure::outcome::{Caveat, TrialOutcome};
+use crate::measure::outcome::TrialOutcome;
 use crate::measure::percentile::Percentile;
 use crate::units::Nanos;
-use crate::verdict::facts::{DEGRADED, Kind, degraded};
+use crate::verdict::judged::Judged;
+use crate::verdict::kind::{DEGRADED, Finding, Kind, degraded};
 
 /// Of a row's percentile, the share that may stand in the floor before it has to be said: below it
 /// the bound is within what percentiles vary by from run to run.
@@ -32,7 +33,7 @@ pub struct Baseline {
     /// The null cluster had no CPU of its own: the floor is higher than it need be.
     pub shares_cores: bool,
     /// Its rows, in order; fewer than the plan's after a failure.
-    pub runs: Vec<TrialOutcome>,
+    pub runs: Vec<Judged>,
     /// Why it did not come to its end.
     pub failure: Option<String>,
 }
@@ -40,27 +41,22 @@ pub struct Baseline {
 impl Baseline {
     /// What the calibration measured of the same trial. Where copies are missing it bounds nothing.
     pub fn of(&self, trial: &TrialId) -> Option<&TrialOutcome> {
-        self.runs.iter().find(|floor| floor.id == *trial && floor.complete())
-    }
-
-    /// Adds to a row the caveat that it has earned, if it has, in its place among the others.
-    pub fn hold(&self, run: &mut TrialOutcome) {
-        run.caveats.extend(self.near(run));
-        run.caveats.sort_by_key(|caveat| std::cmp::Reverse(caveat.severity));
+        let mut runs = self.runs.iter().map(|floor| &floor.outcome);
+        runs.find(|floor| floor.id == *trial && floor.complete())
     }
 
     /// The 99th percentiles of the class that heads the report are compared; where one of the two has
     /// too few samples, the medians.
-    fn near(&self, run: &TrialOutcome) -> Option<Caveat> {
+    pub(super) fn near(&self, run: &TrialOutcome) -> Option<Finding> {
         let floor = self.of(&run.id)?;
         let of = |run: &TrialOutcome, p: Percentile| p.of(&run.latency_ns.first()?.1);
         let both = |p: Percentile| Some((p, of(floor, p)?, of(run, p)?));
         let (percentile, own, all) = both(Percentile::P99).or_else(|| both(Percentile::P50))?;
         let share = own.0 as f64 / all.0.max(1) as f64;
-        (share > SHARE_MAX).then(|| self.caveat(percentile, own, all, share))
+        (share > SHARE_MAX).then(|| self.finding(percentile, own, all, share))
     }
 
-    fn caveat(&self, percentile: Percentile, own: Nanos, all: Nanos, share: f64) -> Caveat {
+    fn finding(&self, percentile: Percentile, own: Nanos, all: Nanos, share: f64) -> Finding {
         let (label, percent) = (percentile.label(), share * 100.0);
         let crowded = match self.shares_cores {
             true => "; on CPUs that they shared, which makes it higher than it need be",
@@ -73,7 +69,7 @@ impl Baseline {
         );
         let remedy = "compare such figures with the floor and not with 0; more --cores, or more CPUs \
                       beside them, lower it";
-        NEAR_OWN_FLOOR.caveat(degraded(text, remedy))
+        degraded(text, remedy)
     }
 }
 
@@ -81,7 +77,7 @@ impl Baseline {
 mod tests {
     use crate::load::profile::Profile;
     use crate::load::trial::Trial;
-    use crate::measure::outcome::{Class, Delivery, Trust};
+    use crate::measure::outcome::{Class, Delivery};
     use crate::verdict::baseline::*;
 
     /// A row of so many copies that all took as long.
@@ -102,41 +98,33 @@ mod tests {
         }
     }
 
-    fn held(floor: TrialOutcome, mut run: TrialOutcome) -> Vec<&'static str> {
-        let floor = Baseline { runs: vec![floor], ..Baseline::default() };
-        floor.hold(&mut run);
-        run.caveats.iter().map(|caveat| caveat.code).collect()
+    /// Whether the second is near to the first.
+    fn is_near(floor: TrialOutcome, run: &TrialOutcome) -> bool {
+        let floor = Judged { outcome: floor, caveats: Vec::new() };
+        Baseline { runs: vec![floor], ..Baseline::default() }.near(run).is_some()
     }
 
     #[test]
     fn a_tenth_is_said_and_less_is_not() {
-        assert_eq!(held(run(2_000, 90_000), run(2_000, 1_000_000)), [""; 0]);
-        assert_eq!(held(run(2_000, 110_000), run(2_000, 1_000_000)), ["near-own-floor"]);
+        assert!(!is_near(run(2_000, 90_000), &run(2_000, 1_000_000)));
+        assert!(is_near(run(2_000, 110_000), &run(2_000, 1_000_000)));
         // Faster than the null cluster: nothing of it is the target's.
-        assert_eq!(held(run(2_000, 2_000_000), run(2_000, 1_000_000)), ["near-own-floor"]);
+        assert!(is_near(run(2_000, 2_000_000), &run(2_000, 1_000_000)));
     }
 
     #[test]
     fn with_few_samples_the_medians_are_compared_and_with_fewer_nothing() {
-        assert_eq!(held(run(50, 500_000), run(2_000, 1_000_000)), ["near-own-floor"]);
-        assert_eq!(held(run(10, 500_000), run(10, 1_000_000)), [""; 0]);
+        assert!(is_near(run(50, 500_000), &run(2_000, 1_000_000)));
+        assert!(!is_near(run(10, 500_000), &run(10, 1_000_000)));
     }
 
     #[test]
     fn a_calibration_with_a_deficit_or_of_another_trial_bounds_nothing() {
         let mut short = run(2_000, 900_000);
         short.delivery.missing = 1;
-        assert_eq!(held(short, run(2_000, 1_000_000)), [""; 0]);
+        assert!(!is_near(short, &run(2_000, 1_000_000)));
         let mut other = run(2_000, 900_000);
         other.id = Trial::new(Profile::Window { in_flight: 4 }, 100, Nanos::ZERO).id;
-        assert_eq!(held(other, run(2_000, 1_000_000)), [""; 0]);
-    }
-
-    #[test]
-    fn what_is_void_stays_first() {
-        let mut void = run(2_000, 1_000_000);
-        let (text, remedy) = (String::new(), String::new());
-        void.caveats = vec![Caveat { code: "void", severity: Trust::Void, text, remedy }];
-        assert_eq!(held(run(2_000, 900_000), void), ["void", "near-own-floor"]);
+        assert!(!is_near(other, &run(2_000, 1_000_000)));
     }
 }

@@ -123,7 +123,7 @@ fn run_queue_wait(facts: &Evidence<'_>) -> Option<Finding> {
     let share = waiting.0 as f64 / wanted.0.max(1) as f64;
     // Behind whom is not counted anywhere, but a worker has its CPU to itself as far as it is up to us:
     // either our own cluster is there too, which was asked for, or strangers are.
-    let (behind, remedy) = match facts.beside {
+    let (behind, remedy) = match facts.surroundings.beside {
         Beside::Nobody => {
             (String::new(), "keep other processes off the CPUs of --cores (taskset, isolcpus)")
         }
@@ -141,8 +141,8 @@ fn run_queue_wait(facts: &Evidence<'_>) -> Option<Finding> {
 }
 
 fn single_cpu(facts: &Evidence<'_>) -> Option<Finding> {
-    (facts.cpus_allowed == Some(1)).then(|| {
-        let others = match facts.beside {
+    (facts.surroundings.cpus_allowed == Some(1)).then(|| {
+        let others = match facts.surroundings.beside {
             Beside::Nobody => "generator and kernel",
             Beside::Embedded | Beside::Nodes => "generator, cluster and kernel",
         };
@@ -156,10 +156,10 @@ fn single_cpu(facts: &Evidence<'_>) -> Option<Finding> {
 fn shared_cores(facts: &Evidence<'_>) -> Option<Finding> {
     let cpus: Vec<_> = facts.outcome.cores.iter().map(|core| core.cpu.to_string()).collect();
     let cpus = cpus.join(", ");
-    let (text, remedy) = match facts.beside {
+    let (text, remedy) = match facts.surroundings.beside {
         Beside::Nobody => return None,
         // Said already.
-        _ if facts.cpus_allowed == Some(1) => return None,
+        _ if facts.surroundings.cpus_allowed == Some(1) => return None,
         Beside::Embedded => (
             format!(
                 "cluster and generator share CPU {cpus}: latencies include the wait for each other"
@@ -179,15 +179,16 @@ fn shared_cores(facts: &Evidence<'_>) -> Option<Finding> {
 
 /// The audit's own warnings, and only those that figures may suffer by.
 fn host_untuned(facts: &Evidence<'_>) -> Option<Finding> {
-    let texts: Vec<_> = facts.shortfalls.iter().map(|s| s.text.as_str()).collect();
-    let remedies: Vec<_> = facts.shortfalls.iter().map(|s| s.remedy.as_str()).collect();
+    let texts: Vec<_> = facts.surroundings.shortfalls.iter().map(|s| s.text.as_str()).collect();
+    let remedies: Vec<_> =
+        facts.surroundings.shortfalls.iter().map(|s| s.remedy.as_str()).collect();
     let all = "`fanstorm audit` with the same flags shows all of it";
     (!texts.is_empty())
         .then(|| degraded(texts.join("; "), &format!("{}; {all}", remedies.join("; "))))
 }
 
 fn smt_siblings(facts: &Evidence<'_>) -> Option<Finding> {
-    let pairs = facts.smt_siblings.iter().map(|(a, b)| format!("{a} and {b}"));
+    let pairs = facts.surroundings.smt_siblings.iter().map(|(a, b)| format!("{a} and {b}"));
     let pairs: Vec<_> = pairs.collect();
     (!pairs.is_empty()).then(|| {
         degraded(format!(

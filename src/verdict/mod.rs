@@ -12,44 +12,57 @@ mod cpus;
 mod drops;
 mod facts;
 mod generator;
+mod judged;
+mod kind;
 mod schedule;
 
-pub use self::facts::{Beside, Evidence, Kind};
-use self::facts::{DEGRADED, Rule, degraded};
-use crate::measure::connecting::Connecting;
-use crate::measure::outcome::Caveat;
-use crate::plan::connect_options::MinConnected;
+pub use self::facts::{Beside, Evidence, Kind, Surroundings};
+use self::facts::{DEGRADED, Finding, Rule, degraded};
+pub use self::judged::{Caveat, Judged, Trust};
 use crate::units::Count;
 
-const LEFT_OUT: Kind = Kind {
-    code: "sockets-left-out",
-    severities: DEGRADED,
-    meaning: "Sockets could not be connected, and --min-connected allowed that: nothing is expected of them.",
-};
+/// Rules about what the trial was to be, and what it is held against.
+const RULES: &[Rule] = &[
+    Rule {
+        kind: Kind {
+            code: "sockets-left-out",
+            severities: DEGRADED,
+            meaning: "Sockets could not be connected, and --min-connected allowed that: nothing is expected of them.",
+        },
+        judge: sockets_left_out,
+    },
+    Rule { kind: baseline::NEAR_OWN_FLOOR, judge: near_own_floor },
+];
 
 /// Every kind of caveat that a result can hold.
 pub fn kinds() -> impl Iterator<Item = &'static Kind> {
-    rules().map(|rule| &rule.kind).chain([&LEFT_OUT, &baseline::NEAR_OWN_FLOOR])
+    rules().map(|rule| &rule.kind)
 }
 
 fn rules() -> impl Iterator<Item = &'static Rule> {
-    [generator::RULES, schedule::RULES, cpus::RULES, drops::RULES].into_iter().flatten()
+    [generator::RULES, schedule::RULES, cpus::RULES, drops::RULES, RULES].into_iter().flatten()
 }
 
-/// What a row without some of its sockets is not: the load that was planned.
-pub fn left_out(connecting: &Connecting, least: MinConnected) -> Option<Caveat> {
-    let failed = connecting.failed();
-    let text = format!(
-        "{} of {} sockets could not be connected and are left out of what is expected \
-         (--min-connected {least})",
-        Count(failed),
-        Count(connecting.sockets)
-    );
-    let found = degraded(text, "see the reasons beside the connections");
-    (failed > 0).then(|| LEFT_OUT.caveat(found))
+/// What a trial without some of its sockets is not: the load that was planned.
+fn sockets_left_out(facts: &Evidence<'_>) -> Option<Finding> {
+    let failed = facts.connecting.failed();
+    (failed > 0).then(|| {
+        let text = format!(
+            "{} of {} sockets could not be connected and are left out of what is expected \
+             (--min-connected {})",
+            Count(failed),
+            Count(facts.connecting.sockets),
+            facts.least
+        );
+        degraded(text, "see the reasons beside the connections")
+    })
 }
 
-/// The caveats of a row, worst first.
+fn near_own_floor(facts: &Evidence<'_>) -> Option<Finding> {
+    facts.baseline?.near(facts.outcome)
+}
+
+/// The caveats of a trial, worst first. There is no other way to one.
 pub fn judge(facts: &Evidence<'_>) -> Vec<Caveat> {
     let found = |rule: &Rule| Some(rule.kind.caveat((rule.judge)(facts)?));
     let mut caveats: Vec<Caveat> = rules().filter_map(found).collect();
@@ -65,8 +78,11 @@ mod tests {
 
     use crate::audit::Shortfall;
     use crate::host::facts::{CpuTicks, HostCounters, SchedTime, TCP_DROPS, Throttle};
-    use crate::measure::outcome::{Class, CoreUse, TrialOutcome, Trust, Untaught};
+    use crate::measure::connecting::Connecting;
+    use crate::measure::outcome::{Class, CoreUse, TrialOutcome, Untaught};
+    use crate::plan::connect_options::MinConnected;
     use crate::units::{Nanos, Rate};
+    use crate::verdict::baseline::Baseline;
     use crate::verdict::*;
 
     /// A row of 200 ms on CPU 1 with a p99 of 990 µs, and a host that did nothing to it.
@@ -76,10 +92,9 @@ mod tests {
         before: HostCounters,
         after: HostCounters,
         rate: Option<Rate>,
-        cpus_allowed: Option<usize>,
-        beside: Beside,
-        shortfalls: Vec<Shortfall>,
-        smt_siblings: Vec<(usize, usize)>,
+        connecting: Connecting,
+        baseline: Option<Baseline>,
+        surroundings: Surroundings,
     }
 
     type Change = fn(&mut Case);
@@ -132,10 +147,9 @@ mod tests {
             before,
             after,
             rate: None,
-            cpus_allowed: Some(2),
-            beside: Beside::Nobody,
-            shortfalls: Vec::new(),
-            smt_siblings: Vec::new(),
+            connecting: Connecting { sockets: 6, connected: 6, ..Connecting::default() },
+            baseline: None,
+            surroundings: Surroundings { cpus_allowed: Some(2), ..Surroundings::default() },
         }
     }
 
@@ -192,10 +206,10 @@ mod tests {
             rate: case.rate,
             host_before: &case.before,
             host_after: &case.after,
-            cpus_allowed: case.cpus_allowed,
-            beside: case.beside,
-            shortfalls: &case.shortfalls,
-            smt_siblings: &case.smt_siblings,
+            connecting: &case.connecting,
+            least: MinConnected::All,
+            baseline: case.baseline.as_ref(),
+            surroundings: &case.surroundings,
         })
     }
 
@@ -223,8 +237,14 @@ mod tests {
         }
     }
 
+    /// A null cluster that was as slow.
+    fn own_floor(run: &TrialOutcome) -> Baseline {
+        let floor = Judged { outcome: run.clone(), caveats: Vec::new() };
+        Baseline { runs: vec![floor], ..Baseline::default() }
+    }
+
     fn untuned(case: &mut Case) {
-        case.shortfalls = ["net.ipv4.tcp_mem", "swap"]
+        case.surroundings.shortfalls = ["net.ipv4.tcp_mem", "swap"]
             .map(|knob| Shortfall { text: format!("{knob} is 1"), remedy: format!("set {knob}") })
             .to_vec();
     }
@@ -233,7 +253,7 @@ mod tests {
     fn each_cause_alone_makes_its_own_caveat_and_no_other() {
         use Trust::{Degraded, Void};
         let busy = |case: &mut Case| case.run.cores[1].cpu_time = Nanos::from_millis(191);
-        let table: [(Change, &str, Trust); 26] = [
+        let table: [(Change, &str, Trust); 28] = [
             (|c| c.run.cores[0].cq_overflow = 1, "cq-overflow", Void),
             (|c| c.run.saturated = 1, "histogram-saturated", Void),
             (|c| c.run.unattributable = 1, "ids-overflowed", Void),
@@ -275,11 +295,13 @@ mod tests {
             (pruned_under_pressure, "kernel-drops", Degraded),
             (|c| c.after.tcp_drops.as_mut().unwrap()[5] += 1, "receive-buffer-full", Degraded),
             (|c| c.after.softnet_dropped = Some(6), "softnet-drops", Degraded),
-            (|c| c.cpus_allowed = Some(1), "single-cpu", Degraded),
-            (|c| c.beside = Beside::Nodes, "shared-cores", Degraded),
+            (|c| c.surroundings.cpus_allowed = Some(1), "single-cpu", Degraded),
+            (|c| c.surroundings.beside = Beside::Nodes, "shared-cores", Degraded),
             (untuned, "host-untuned", Degraded),
-            (|c| c.smt_siblings = vec![(0, 8)], "smt-siblings", Degraded),
+            (|c| c.surroundings.smt_siblings = vec![(0, 8)], "smt-siblings", Degraded),
             (|c| c.run.delivery.earlier = 1, "late-arrivals", Degraded),
+            (|c| c.connecting.connected -= 1, "sockets-left-out", Degraded),
+            (|c| c.baseline = Some(own_floor(&c.run)), "near-own-floor", Degraded),
         ];
         for (change, code, severity) in table {
             assert_eq!(codes(change), [(code, severity)]);
@@ -329,7 +351,7 @@ mod tests {
     fn is_void(beside: Beside, lag_us: u64, service_us: &[u64]) -> bool {
         let mut case = quiet();
         lagging(&mut case, lag_us);
-        case.beside = beside;
+        case.surroundings.beside = beside;
         case.run.latency_ns[0].1 = service_us.iter().copied().map(Nanos::from_micros).collect();
         judged(&case).iter().any(|caveat| caveat.code == "schedule-lag")
     }
@@ -381,7 +403,7 @@ mod tests {
             let mut case = quiet();
             lagging(&mut case, lag_us);
             case.rate = Some(Rate::per_second(200.0));
-            case.beside = beside;
+            case.surroundings.beside = beside;
             case.run.latency_ns[0].1 = row(p99_us).into_iter().map(Nanos::from_micros).collect();
             judged(&case).iter().any(|caveat| caveat.code == "schedule-lag")
         };
@@ -440,7 +462,7 @@ mod tests {
             case.after.softnet_dropped = Some(6);
             case.after.throttle.as_mut().unwrap().periods += 1;
             case.before = HostCounters::default();
-            case.cpus_allowed = None;
+            case.surroundings.cpus_allowed = None;
         });
         assert_eq!(hidden, []);
     }
@@ -450,7 +472,7 @@ mod tests {
         let told = |beside| {
             let mut case = quiet();
             // As with --cores 2 beside eleven nodes on two CPUs.
-            case.beside = beside;
+            case.surroundings.beside = beside;
             case.after.sched.as_mut().unwrap().waiting = Nanos::from_secs(19);
             let caveats = judged(&case);
             let caveat = caveats.into_iter().find(|caveat| caveat.code == "run-queue-wait");
@@ -466,8 +488,8 @@ mod tests {
     #[test]
     fn on_one_cpu_sharing_is_said_once() {
         let one = codes(|case| {
-            case.cpus_allowed = Some(1);
-            case.beside = Beside::Embedded;
+            case.surroundings.cpus_allowed = Some(1);
+            case.surroundings.beside = Beside::Embedded;
         });
         assert_eq!(one, [("single-cpu", Trust::Degraded)]);
     }
@@ -475,7 +497,7 @@ mod tests {
     #[test]
     fn the_worst_comes_first_and_each_has_its_figures_and_a_remedy() {
         let mut case = quiet();
-        case.beside = Beside::Embedded;
+        case.surroundings.beside = Beside::Embedded;
         case.run.saturated = 1_200;
         stamped(&mut case, 120, 2_000);
         untuned(&mut case);

@@ -77,10 +77,10 @@ fn schedule_lag(facts: &Evidence<'_>) -> Option<Finding> {
 /// lengthen it, we would have to be in the way of every single one.
 fn unspoilt(facts: &Evidence<'_>, lag: Nanos) -> Option<(Nanos, String)> {
     let outcome = facts.outcome;
-    if facts.beside != Beside::Nobody {
+    if facts.surroundings.beside != Beside::Nobody {
         let service = outcome.latency_ns.iter().find(|(class, _)| *class == Class::Service);
         let least = service.and_then(|(_, ns)| ns.min()).unwrap_or_default();
-        let who = facts.beside.who();
+        let who = facts.surroundings.beside.who();
         let what = format!(
             "a service time of {least} at the least ({who} may use our CPUs: larger ones may be our \
              doing)"

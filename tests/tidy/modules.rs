@@ -13,7 +13,7 @@ use crate::source::{Source, Token, closing, tokens};
 
 /// The rooms from the bottom up. A room may use the rows above its own, never its own row's
 /// neighbours and never a row below.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     &["units"],
     &["wire", "host"],
     // Above `wire`: a dialect says whether its messages are text or binary, an opcode's name.
@@ -21,8 +21,10 @@ const LAYERS: [&[&str]; 10] = [
     &["load", "population"],
     &["plan"],
     &["measure"],
-    &["verdict"],
-    &["engine", "report"],
+    // Side by side: the engine measures and does not judge, a verdict knows no rings.
+    &["engine", "verdict"],
+    &["experiment"],
+    &["report"],
     &["cli"],
     &["main"],
 ];
@@ -44,6 +46,10 @@ const CLOSED: [(&str, &str, &str); 2] = [
         "let `report::story` say it: formats for people write a story alone",
     ),
 ];
+
+/// Uses that the rows would allow: a report is made of what an experiment came to, and must be as good
+/// from a file.
+const NEVER: [(&str, &str); 1] = [("report", "engine")];
 
 type Path = Vec<String>;
 
@@ -265,6 +271,8 @@ fn may_use(from: &str, to: &str) -> bool {
     let (apart, its_uses, its_users) = APART;
     if from == to || from == "lib" {
         true
+    } else if NEVER.contains(&(from, to)) {
+        false
     } else if from == apart {
         its_uses.contains(&to)
     } else if to == apart {

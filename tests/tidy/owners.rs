@@ -38,7 +38,7 @@ const OWNED: &[Owned] = &[
         what: "starting threads",
         marks: &["std::thread"],
         except: &["std::thread::available_parallelism"],
-        owners: &["src/engine/fleet.rs", "src/cluster/", "src/cli/resolve.rs"],
+        owners: &["src/engine/fleet/crew.rs", "src/cluster/", "src/cli/resolve.rs"],
         instead: "let `engine::fleet` run it, or do it on the thread at hand",
     },
     Owned {
@@ -236,7 +236,7 @@ mod tests {
             ("use std::time as t; fn f() { t::SystemTime::now(); }", "src/host/clock.rs"),
             ("use rustix::time::clock_gettime;", "src/host/clock.rs"),
             ("use io_uring::IoUring;", "src/engine/ring/uring.rs"),
-            ("use std::thread; fn f() { thread::spawn(g); }", "src/engine/fleet.rs"),
+            ("use std::thread; fn f() { thread::spawn(g); }", "src/engine/fleet/crew.rs"),
             ("fn f() { std::thread::sleep(d) }", "src/cluster/node.rs"),
             ("use std::process::{self, Command};", "src/cluster/children.rs"),
             ("fn f() { std::process::exit(1) }", "src/main.rs"),

@@ -1,41 +1,142 @@
-//! Whether every socket hears what is sent: probes over all workers.
+//! Which sockets are there, and whether every one hears what is sent: connecting and probes over all
+//! workers.
 //!
-//! Belongs here: waiting for the probes. Does not: a worker's
-//! part of it (`worker::probe`), what it means where one is not seen (`quorum`).
+//! Belongs here: waiting for both, and for sockets that are connected again. Does not: a worker's part of
+//! it (`worker`), what it means where one is missing (`min_connected`).
 
-use super::Coordinator;
+use super::crew::Crew;
 use crate::dialect::text::TextShape;
 use crate::engine::drain::DrainWatch;
 use crate::engine::orders::{Command, Report};
 use crate::engine::worker::Directive;
-use crate::engine::{EngineError, Phase, Progress, min_connected};
+use crate::engine::{EngineError, Phase, Progress, Watch, min_connected};
 use crate::host::clock::{Clock, Monotonic};
+use crate::measure::connecting::{Connecting, Failure};
+use crate::measure::outcome::LostSocket;
 use crate::plan::connect_options::MinConnected;
+use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 
-impl Coordinator<'_> {
-    pub(super) fn probe(&mut self, text: &TextShape, nonce: u32) -> Result<(), EngineError> {
-        self.board.reset();
-        self.tell(|| Command::Probe { text: text.clone(), run: nonce });
+/// What became of sockets that were lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconnected {
+    /// Lost since the last trial ended.
+    pub lost_since: Vec<LostSocket>,
+    /// Sockets that are there again.
+    pub again: u64,
+}
+
+/// The sockets that are there.
+pub(super) struct Attendance {
+    pub(super) connecting: Connecting,
+    /// Sockets of each worker that hear the text of every message.
+    hearing: Vec<usize>,
+}
+
+impl Attendance {
+    /// Connects all sockets.
+    pub(super) fn connect(
+        crew: &Crew,
+        slices: &[Vec<SocketId>],
+        watch: &mut dyn Watch,
+    ) -> Result<Self, EngineError> {
+        crew.board.reset();
         let start = Monotonic.now();
-        let total = self.plan.sockets();
-        let all = self.plan.dialing.least == MinConnected::All;
-        let mut settle = DrainWatch::new(Nanos::MAX, start);
-        let look = |this: &mut Self, now: Nanos| {
-            let progress = this.board.progress();
-            let phase = Phase::Probing;
-            this.watch.progress(&Progress { phase, done: progress.seen, total });
-            let late = now.since(start) >= this.plan.ready_timeout;
-            let over = settle.look(progress, now).is_some() || (progress.lost && all) || late;
-            (over || this.stop.requested()).then_some(Directive::End)
+        crew.tell(|| Command::Connect);
+        let total = crew.plan.sockets();
+        let look = |_| {
+            let done = crew.board.progress().seen;
+            watch.progress(&Progress { phase: Phase::Connecting, done, total });
+            crew.stop.requested().then_some(Directive::End)
         };
-        let answers = self.await_all(look, |report| match report {
+        let answers = crew.await_all(look, |report| match report {
+            Report::Connected(failures, dialled) => Some((failures, *dialled)),
+            _ => None,
+        })?;
+        crew.interrupted()?;
+        let (failures, dialled): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+        let at_push_node = |seat: &&SocketId| seat.node as usize == crew.plan.push_node();
+        let hears = |seats: &Vec<SocketId>| seats.iter().filter(at_push_node).count();
+        let hearing = slices.iter().map(hears).collect();
+        let connecting = Connecting::merge(&crew.plan, start, &dialled, &[]);
+        let mut attendance = Self { connecting, hearing };
+        attendance.lose(crew, &failures);
+        attendance.enough(crew)?;
+        Ok(attendance)
+    }
+
+    /// Whether the sockets that are there are as many as there must be.
+    pub(super) fn enough(&self, crew: &Crew) -> Result<(), EngineError> {
+        min_connected::reached(&crew.plan, &self.connecting, &self.hearing)
+    }
+
+    /// Further sockets are not there; `failures` by worker.
+    fn lose(&mut self, crew: &Crew, failures: &[Vec<Failure>]) {
+        self.connecting.lose(&crew.plan, &failures.concat());
+        for (worker, failures) in failures.iter().enumerate() {
+            let hears = |failure: &&Failure| failure.seat.node as usize == crew.plan.push_node();
+            self.hearing[worker] -= failures.iter().filter(hears).count();
+        }
+    }
+
+    /// Waits until every socket has heard a probe.
+    pub(super) fn probe(
+        &mut self,
+        crew: &Crew,
+        text: &TextShape,
+        nonce: u32,
+        watch: &mut dyn Watch,
+    ) -> Result<(), EngineError> {
+        crew.board.reset();
+        crew.tell(|| Command::Probe { text: text.clone(), run: nonce });
+        let start = Monotonic.now();
+        let total = crew.plan.sockets();
+        let all = crew.plan.dialing.least == MinConnected::All;
+        let mut settle = DrainWatch::new(Nanos::MAX, start);
+        let look = |now: Nanos| {
+            let progress = crew.board.progress();
+            let phase = Phase::Probing;
+            watch.progress(&Progress { phase, done: progress.seen, total });
+            let late = now.since(start) >= crew.plan.ready_timeout;
+            let over = settle.look(progress, now).is_some() || (progress.lost && all) || late;
+            (over || crew.stop.requested()).then_some(Directive::End)
+        };
+        let answers = crew.await_all(look, |report| match report {
             Report::Probed(probed) => Some(*probed),
             _ => None,
         })?;
-        self.interrupted()?;
+        crew.interrupted()?;
         let failures: Vec<_> = answers.iter().map(|probed| probed.failures.clone()).collect();
-        self.enough(&failures)?;
-        min_connected::heard(self.plan, &answers)
+        self.lose(crew, &failures);
+        self.enough(crew)?;
+        min_connected::heard(&crew.plan, &answers)
+    }
+
+    /// Connects the sockets again that were lost.
+    pub(super) fn reconnect(
+        &mut self,
+        crew: &Crew,
+        watch: &mut dyn Watch,
+    ) -> Result<Reconnected, EngineError> {
+        crew.board.reset();
+        crew.tell(|| Command::Reconnect);
+        let look = |_| {
+            watch.progress(&Progress { phase: Phase::Connecting, done: 0, total: 0 });
+            crew.stop.requested().then_some(Directive::End)
+        };
+        let answers = crew.await_all(look, |report| match report {
+            Report::Reconnected(reconnected) => Some(*reconnected),
+            _ => None,
+        })?;
+        crew.interrupted()?;
+        let mut all = Reconnected { lost_since: Vec::new(), again: 0 };
+        let mut failures = Vec::new();
+        for answer in answers {
+            all.again += answer.again;
+            all.lost_since.extend(answer.lost_since);
+            failures.push(answer.failures);
+        }
+        self.lose(crew, &failures);
+        Ok(all)
     }
 }

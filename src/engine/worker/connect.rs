@@ -34,6 +34,11 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         self
     }
 
+    /// The CPU that it is to run on.
+    pub(super) fn cpu(&self) -> usize {
+        self.plan.cores[self.dial.lane.index]
+    }
+
     /// Connects, upgrades and opens every socket. Returns those that failed.
     ///
     /// # Errors

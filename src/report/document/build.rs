@@ -5,6 +5,7 @@ use super as doc;
 use super::connecting::{ConnectFailure, Connecting, Dialing, SourceAddresses};
 use super::missing::{gap, lost_socket};
 use super::{histogram, series};
+use crate::experiment::{Outcome, Skipped};
 use crate::host::facts::HostFacts;
 use crate::load::profile::Profile;
 use crate::load::schedule::InterArrival;
@@ -12,8 +13,7 @@ use crate::measure::connecting as measured;
 use crate::measure::late::Late;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
-    Caveat, Class, CoreUse, Delivery, Ending, Interval, MatrixCell, Opcodes, Outcome, Skipped,
-    TrialOutcome, Trust, WarmUp,
+    Class, CoreUse, Delivery, Ending, Interval, MatrixCell, Opcodes, TrialOutcome, WarmUp,
 };
 use crate::measure::percentile::Percentile;
 use crate::measure::reordering::Reordering;
@@ -27,6 +27,7 @@ use crate::report::sanitize::UntrustedText;
 use crate::report::{Invocation, VERSION};
 use crate::units::{Nanos, Rate};
 use crate::verdict::baseline::Baseline;
+use crate::verdict::{Caveat, Judged, Trust};
 
 impl doc::Document {
     /// What is known before the first row: who runs what on which machine.
@@ -167,7 +168,7 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
 
 impl trial::Run {
     /// One row.
-    pub fn of(run: &TrialOutcome) -> Self {
+    pub fn of(run: &Judged) -> Self {
         Self {
             messages: run.messages,
             sent: run.sent,

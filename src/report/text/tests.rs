@@ -5,21 +5,23 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
+use crate::experiment::Outcome;
 use crate::load::profile::Profile;
 use crate::load::schedule::InterArrival;
 use crate::load::trial::Trial;
 use crate::measure::latencies::Latencies;
-use crate::measure::outcome::{Class, Delivery, Ending, Interval, Outcome, TrialOutcome, WarmUp};
+use crate::measure::outcome::{Class, Delivery, Ending, Interval, TrialOutcome, WarmUp};
 use crate::plan::Plan;
 use crate::population::audience::Audience;
 use crate::population::fan_out::FanOut;
 use crate::report::document::Document;
 use crate::report::document::trial::Run;
-use crate::report::fixture::{invocation, plan, whole};
+use crate::report::fixture::{invocation, plan, trusted, whole};
 use crate::report::sanitize::plain;
 use crate::report::situations::*;
 use crate::report::story::trial_row;
 use crate::units::Nanos;
+use crate::verdict::Judged;
 use crate::verdict::baseline::Baseline;
 
 /// As it is written while the rows run: piece by piece, each as soon as it is known.
@@ -63,7 +65,7 @@ fn a_deficit_names_the_node_that_fell_silent_and_the_messages_that_others_miss()
 
 #[test]
 fn a_void_row_says_so_in_its_line_and_at_the_end_with_what_to_do() {
-    let report = after_header(&plan(&[1_000, 8_000]), &outcome(vec![busy(1_000), overflowing()]));
+    let report = after_header(&plan(&[1_000, 8_000]), &judged(vec![busy(1_000), overflowing()]));
     assert_eq!(report, VOID);
 }
 
@@ -249,17 +251,17 @@ fn a_spread_that_stamps_cannot_tell_is_not_available_and_that_is_said() {
 
 #[test]
 fn the_row_that_failed_is_the_one_whose_details_are_told() {
-    let told = |runs: Vec<TrialOutcome>| {
-        let report = report(&plan(&[1_000, 3_000, 8_000]), &outcome(runs));
+    let told = |runs: Vec<Judged>| {
+        let report = report(&plan(&[1_000, 3_000, 8_000]), &judged(runs));
         let cost = report.find("\nOur own cost, m = ").unwrap();
         let latency = report.find("\nLatency, m = ").unwrap();
         [latency + 14, cost + 19].map(|at| report[at..at + 5].to_owned())
     };
-    assert_eq!(told(vec![whole(1_000), cut_link(), whole(8_000)]), ["3 000"; 2]);
-    let mut void = whole(1_000);
-    void.caveats = overflowing().caveats;
+    let (cut, whole) = (|| trusted(cut_link()), |messages| trusted(whole(messages)));
+    assert_eq!(told(vec![whole(1_000), cut(), whole(8_000)]), ["3 000"; 2]);
+    let void = Judged { caveats: overflowing().caveats, ..whole(1_000) };
     assert_eq!(told(vec![void.clone(), whole(8_000)]), ["1 000"; 2]);
-    assert_eq!(told(vec![cut_link(), void]), ["3 000"; 2], "a deficit before a void row");
+    assert_eq!(told(vec![cut(), void]), ["3 000"; 2], "a deficit before a void row");
 }
 
 #[test]
@@ -301,7 +303,7 @@ fn misdelivered_copies_are_told_with_the_flag_that_may_be_wrong() {
     let plan = plan(&[1_000]);
     let audience = Audience::new(*plan.population(), FanOut::Others);
     let plan = Plan { audience, ..plan };
-    let report = report(&plan, &Outcome { runs: vec![run], ..Outcome::default() });
+    let report = report(&plan, &outcome(vec![run]));
     let report = report.replace("\n  ", " ").replace("  ", " ");
     for words in ["corrupt misdelivered ", "--fan-out all may be right", "verdict: faulty: "] {
         assert!(report.contains(words), "{words} in {report}");
@@ -317,8 +319,8 @@ fn a_report_at_once_is_the_report_that_was_written_piece_by_piece() {
     assert_eq!(rendered(&Story::of(&document), false), report(&plan, &interrupted()));
 }
 
-fn calibrated(plan: &Plan, floor: &Baseline, mut outcome: Outcome) -> String {
-    outcome.runs.iter_mut().for_each(|run| floor.hold(run));
+fn calibrated(plan: &Plan, floor: &Baseline, outcome: Outcome) -> String {
+    let outcome = held(floor, outcome);
     let document = Document::begun(plan, &invocation()).calibrated(Some(floor)).ended(&outcome);
     let report = rendered(&Story::of(&document), false);
     report[report.find("\nOur own floor").unwrap()..].to_owned()
@@ -420,10 +422,7 @@ fn an_interruption_before_the_last_copy_of_what_was_sent_blames_nobody() {
         ..Delivery::default()
     };
     run.ending = Ending::Interrupted;
-    let report = report(
-        &plan(&[1_000]),
-        &Outcome { runs: vec![run], interrupted: true, ..Outcome::default() },
-    );
+    let report = report(&plan(&[1_000]), &Outcome { interrupted: true, ..outcome(vec![run]) });
     for line in [
         "m = 1 000: interrupted; 600 of 1 000 messages were sent, and every copy of them has come\n",
         "verdict: interrupted: all 3 600 copies came (2 400 more belong to messages that were not sent);",

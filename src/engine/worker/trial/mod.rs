@@ -447,7 +447,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     fn tally(&mut self, row: Row<C>, before: &Before, used: Used, opcodes: Opcodes) -> Tally {
         let (counters, ring) = (self.counters, self.ring.counters());
         let core = CoreUse {
-            cpu: 0,
+            cpu: self.cpu(),
             sockets: self.connections.len() as u64,
             copies: row.recorder.seen() - before.seen,
             cpu_time: used.cpu.since(before.cpu),
