@@ -349,7 +349,7 @@ def check_verdict(binary):
         command = [binary, "--messages", "2000", "--quiet", "--json", "-"]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
         need(ran.returncode in (0, 5), f"a run: {ran.returncode} {ran.stderr}")
-        verdict = json.loads(ran.stdout)["runs"][0]["verdict"]
+        verdict = json.loads(ran.stdout)["trials"][0]["verdict"]
         return {caveat["code"]: caveat for caveat in verdict["caveats"]}
 
     with showing({NET + "tcp_rmem": TINY}):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks a result file of the default table with nothing but `std`: `check_result.py FILE`.
 
-An independent reader of `fanstorm.result/1`: it knows the seed's table and the conservation laws,
+An independent reader of `fanstorm.result/2`: it knows the seed's table and the conservation laws,
 and takes no sum from the file that it can form itself. `--no-process BINARY` checks that no process
 of the binary is left.
 """
@@ -25,8 +25,8 @@ def need(condition, text):
 
 
 def check(result):
-    need(result["schema"] == "fanstorm.result/1", f"schema: {result['schema']}")
-    runs = result["runs"]
+    need(result["schema"] == "fanstorm.result/2", f"schema: {result['schema']}")
+    runs = result["trials"]
     need([row["messages"] for row in runs] == ROWS, f"rows: {[row['messages'] for row in runs]}")
     for row in runs:
         check_row(row)

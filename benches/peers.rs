@@ -211,7 +211,7 @@ fn fanstorm(shape: Shape, port: u16, cpu: usize) -> Run {
     command.args(["--payload-bytes", &PAYLOAD.to_string(), "--cores", &format!("{cpu}-{cpu}")]);
     let (text, process_cpu_s) = output(command.args(["--quiet", "--json", "-"]), None);
     let result: Value = serde_json::from_str(&text).expect("a result");
-    let run = &result["runs"][0];
+    let run = &result["trials"][0];
     let delivered = run["delivery"]["delivered"].as_u64();
     assert_eq!(delivered, Some(shape.messages), "every message came back once: {text}");
     let messages = shape.messages as f64;

@@ -33,7 +33,7 @@ fn measured(words: &str) -> (Value, String) {
 }
 
 fn caveats(result: &Value) -> Vec<&str> {
-    let caveats = result["runs"][0]["verdict"]["caveats"].as_array().unwrap();
+    let caveats = result["trials"][0]["verdict"]["caveats"].as_array().unwrap();
     caveats.iter().map(|caveat| caveat["code"].as_str().unwrap()).collect()
 }
 
@@ -44,8 +44,8 @@ fn the_floor_of_an_embedded_cluster_is_told_for_each_row() {
     assert_eq!(floor["failure"], Value::Null);
     assert!(floor["cluster"].as_str().unwrap().starts_with("2 relays on CPU "), "{floor}");
     for (row, messages) in [20, 400].into_iter().enumerate() {
-        assert_eq!(floor["runs"][row]["messages"], messages);
-        let delivery = |of: &Value| of["runs"][row]["delivery"]["delivered"].clone();
+        assert_eq!(floor["trials"][row]["messages"], messages);
+        let delivery = |of: &Value| of["trials"][row]["delivery"]["delivered"].clone();
         assert_eq!(delivery(floor), delivery(&result), "the same copies");
     }
     assert!(
@@ -79,7 +79,7 @@ fn the_null_cluster_sends_to_whom_the_target_does() {
         let (_cluster, nodes) = others(audience);
         let (result, report) = measured(&format!("{nodes} --dialect raw --messages 300 {words}"));
         assert_eq!(result["calibration"]["failure"], Value::Null, "{report}");
-        for of in [&result["runs"][0], &result["calibration"]["runs"][0]] {
+        for of in [&result["trials"][0], &result["calibration"]["trials"][0]] {
             let delivery = &of["delivery"];
             assert_eq!(delivery["delivered"], 300 * copies_each, "{words}: {delivery}");
             assert_eq!(delivery["seen"], delivery["delivered"], "nobody else hears it: {delivery}");
@@ -92,9 +92,9 @@ fn the_floor_of_a_cluster_that_others_run_is_that_of_as_many_nodes() {
     let (_cluster, nodes) = others(Audience::All);
     let words = "--push-node 1 --dialect raw --rate 2k --messages 400 --receivers-per-node 2";
     let (result, _) = measured(&format!("{nodes} {words}"));
-    let floor = &result["calibration"]["runs"][0];
+    let floor = &result["calibration"]["trials"][0];
     assert_eq!(floor["delivery"]["missing"], 0);
-    assert_eq!(floor["delivery"]["expected"], result["runs"][0]["delivery"]["expected"]);
+    assert_eq!(floor["delivery"]["expected"], result["trials"][0]["delivery"]["expected"]);
     assert!(floor["generator"]["schedule_lag_us"]["p50"].is_f64(), "{floor}");
 }
 
@@ -134,7 +134,7 @@ fn an_interruption_ends_the_calibration_and_not_the_measurement() {
     assert!(matches!(output.status.code(), Some(0 | 5)), "{rest}");
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(result["interrupted"], false);
-    assert_eq!(result["runs"][0]["sent"], 300);
+    assert_eq!(result["trials"][0]["sent"], 300);
     assert_eq!(result["summary"]["missing"], 0);
     let failure = result["calibration"]["failure"].as_str().unwrap();
     assert!(failure.contains("interrupted"), "{failure}");

@@ -380,7 +380,7 @@ fn comes_back(ran: &Ran) {
         "complete, whatever the verdict on the timing: {ran:?}"
     );
     let result: serde_json::Value = serde_json::from_str(&ran.out).expect("only JSON on stdout");
-    let delivered: Vec<_> = result["runs"].as_array().unwrap().iter().map(delivered).collect();
+    let delivered: Vec<_> = result["trials"].as_array().unwrap().iter().map(delivered).collect();
     assert_eq!(delivered, [(10, 10), (200, 200)]);
     assert!(ran.err.contains("200"), "the report goes to standard error: {ran:?}");
 }
@@ -405,7 +405,7 @@ fn nodes_on_this_host_are_not_polled_beside_unless_the_user_says_so() {
         assert_eq!(notices.count(), told, "{wait}: {ran:?}");
         assert_eq!(result["plan"]["cluster_cpus"], serde_json::json!([]), "it is not ours");
         // Whoever polls, latencies may include the wait for each other; on one CPU that is said once.
-        let caveats = result["runs"][0]["verdict"]["caveats"].as_array().unwrap();
+        let caveats = result["trials"][0]["verdict"]["caveats"].as_array().unwrap();
         let shared = caveats.iter().any(|caveat| {
             ["shared-cores", "single-cpu"].contains(&caveat["code"].as_str().unwrap())
         });
@@ -425,7 +425,7 @@ fn quiet_says_nothing_when_nothing_is_wrong() {
     ));
     assert!(matches!(ran.code, Some(0 | 5)), "{ran:?}");
     assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
-    assert_eq!(delivered(&read_result(&path)["runs"][0]), (50, 50));
+    assert_eq!(delivered(&read_result(&path)["trials"][0]), (50, 50));
 }
 
 fn read_result(path: &Path) -> serde_json::Value {
@@ -440,7 +440,7 @@ fn a_result_that_does_not_fit_on_the_disk_goes_to_standard_output() {
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert!(ran.err.contains("warning: --json /dev/full: "), "{ran:?}");
     let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(delivered(&result["runs"][0]), (5, 5));
+    assert_eq!(delivered(&result["trials"][0]), (5, 5));
 }
 
 const ECHO: &str = "--dialect raw --fan-out own --push-sockets 1 --messages 5 --quiet --json -";
@@ -451,7 +451,7 @@ fn an_interval_log_that_does_not_fit_on_the_disk_costs_no_result() {
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert!(ran.err.contains("warning: --hlog /dev/full: "), "{ran:?}");
     let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(delivered(&result["runs"][0]), (5, 5));
+    assert_eq!(delivered(&result["trials"][0]), (5, 5));
 }
 
 #[test]
@@ -465,7 +465,7 @@ fn a_row_that_is_over_at_once_is_one_interval_of_the_log_and_none_of_the_result(
     let tags: Vec<_> = tags.iter().map(|row| row.split(',').next().unwrap()).collect();
     assert_eq!(tags, ["connect", "upgrade", "e2e-st.0-0", "done-st"], "{log}");
     let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(result["runs"][0].get("intervals"), None);
+    assert_eq!(result["trials"][0].get("intervals"), None);
 }
 
 #[test]
@@ -485,7 +485,7 @@ fn without_a_target_the_embedded_cluster_is_the_target() {
     let words = format!("--nodes 2 --messages 30 --quiet --json {}", path.display());
     let ran = run(&words);
     assert!(matches!(ran.code, Some(0 | 5)), "{ran:?}");
-    assert_eq!(delivered(&read_result(&path)["runs"][0]), (150, 150), "30 * (3 + 2)");
+    assert_eq!(delivered(&read_result(&path)["trials"][0]), (150, 150), "30 * (3 + 2)");
 }
 
 #[test]
@@ -519,7 +519,7 @@ fn an_interrupted_run_reports_what_was_measured_and_leaves_no_process_behind() {
     let ran = finish(child);
     assert_eq!(ran.code, Some(130), "{ran:?}");
     assert!(ran.out.contains("interrupted"), "{ran:?}");
-    let runs = read_result(&result)["runs"].clone();
+    let runs = read_result(&result)["trials"].clone();
     assert_eq!(runs.as_array().unwrap().len(), 1, "the second row never began");
     let (delivered, expected) = delivered(&runs[0]);
     assert!(0 < delivered && delivered < expected, "{delivered} of {expected}");

@@ -195,7 +195,7 @@ fn a_row_without_some_sockets_expects_the_copies_of_the_others() {
     assert_eq!(failures.len(), 1);
     assert_eq!((&failures[0]["node"], &failures[0]["sockets"]), (&1.into(), &40.into()));
     assert_eq!(failures[0]["phase"], "upgrade");
-    let row = &result["runs"][0];
+    let row = &result["trials"][0];
     assert_eq!(row["delivery"]["expected"], 5 * 43, "push sockets and those of the living node");
     assert_eq!(row["delivery"]["missing"], 0);
     assert_eq!(row["receive_sockets"], 40);

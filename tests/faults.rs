@@ -62,7 +62,7 @@ fn lines(path: PathBuf) -> Vec<Value> {
 
 /// Every result of every run is what the published schema says.
 fn assert_published(result: &Value) {
-    let schema = include_str!("../docs/schema/fanstorm.result-1.json");
+    let schema = include_str!("../docs/schema/fanstorm.result-2.json");
     let schema: Value = serde_json::from_str(schema).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let errors: Vec<_> = validator.iter_errors(result).map(|error| error.to_string()).collect();
@@ -86,7 +86,7 @@ impl Run {
     }
 
     fn row(&self) -> &Value {
-        let row = &self.result["runs"][0];
+        let row = &self.result["trials"][0];
         assert!(row.is_object(), "no row: {}{}", self.stdout, self.stderr);
         row
     }

@@ -63,7 +63,7 @@ def run(binary, folder):
     # The times of a busy machine are void, but are written all the same.
     need(done.returncode in (0, 5), f"exit {done.returncode}: {done.stderr.strip()}")
     result = json.loads(done.stdout)
-    return {**result["runs"][0], "connecting": result["connecting"]}, log
+    return {**result["trials"][0], "connecting": result["connecting"]}, log
 
 
 def processor(log, *options):

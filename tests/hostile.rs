@@ -65,7 +65,7 @@ fn run_with(words: &str) -> Ran {
 
 impl Ran {
     fn count(&self, row: usize, what: &str) -> u64 {
-        let count = self.result["runs"][row]["delivery"][what].as_u64();
+        let count = self.result["trials"][row]["delivery"][what].as_u64();
         count.unwrap_or_else(|| panic!("no row {row}: {self:?}"))
     }
 
@@ -146,7 +146,7 @@ fn a_row_with_a_loss_ends_although_others_never_stop_talking() {
     let ran = run(node, "--messages 20");
     assert_eq!((ran.code, ran.count(0, "missing")), (Some(1), 1), "{ran:?}");
     assert!(ran.count(0, "foreign") > 0, "{ran:?}");
-    assert_eq!(ran.result["runs"][0]["ending"], "drained");
+    assert_eq!(ran.result["trials"][0]["ending"], "drained");
 }
 
 /// What the two nodes of a cluster share: the texts that were pushed, and where to write to the clients
@@ -233,7 +233,7 @@ fn copies_that_come_keep_a_row_open_however_many_ids_of_strangers_wait() {
     // All of them take twice as long as the drain time.
     let ran = run_two(nodes, "--messages 20 --drain 1500ms");
     assert_eq!((ran.count(0, "delivered"), ran.count(0, "missing")), (60, 0), "{ran:?}");
-    assert_eq!(ran.result["runs"][0]["ending"], "complete");
+    assert_eq!(ran.result["trials"][0]["ending"], "complete");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn ids_of_strangers_put_the_end_of_a_row_off_by_no_more_than_the_drain_time() {
     });
     let ran = run_two(nodes, "--messages 80 --drain 500ms");
     assert_eq!((ran.code, ran.count(0, "missing")), (Some(1), 80), "{ran:?}");
-    assert_eq!(ran.result["runs"][0]["ending"], "drained");
+    assert_eq!(ran.result["trials"][0]["ending"], "drained");
     // Twice the drain time is 20 of them; they were as many as what is missing.
     assert!((1..80).contains(&ran.count(0, "foreign")), "{ran:?}");
 }
@@ -280,7 +280,7 @@ fn a_copy_that_comes_twice_is_a_duplicate_of_its_own_row_also_when_that_is_over(
     assert_eq!((ran.code, ran.count(0, "duplicate")), (Some(1), 20), "{ran:?}");
 
     let ran = run(node, "--messages 20,30");
-    let (first, second) = (&ran.result["runs"][0], &ran.result["runs"][1]);
+    let (first, second) = (&ran.result["trials"][0], &ran.result["trials"][1]);
     // However many of them the end of the first row made late.
     let late = first["late"]["duplicates"].as_u64().unwrap();
     assert_eq!((ran.code, ran.count(0, "duplicate")), (Some(1), 20), "{ran:?}");
@@ -311,12 +311,12 @@ fn what_a_stalled_row_left_behind_comes_late_in_that_row_and_is_nobody_elses() {
         }
     });
     let ran = run_two(nodes, "--messages 20,10 --drain 500ms");
-    let late = &ran.result["runs"][0]["late"];
+    let late = &ran.result["trials"][0]["late"];
     assert_eq!((ran.code, ran.count(0, "missing")), (Some(1), 20), "{ran:?}");
     assert_eq!((&late["copies"], &late["duplicates"]), (&20.into(), &0.into()), "{ran:?}");
     let counts = ["delivered", "earlier", "foreign"].map(|what| ran.count(1, what));
     assert_eq!(counts, [30, 20, 0], "{ran:?}");
-    let caveats = ran.result["runs"][1]["verdict"]["caveats"].to_string();
+    let caveats = ran.result["trials"][1]["verdict"]["caveats"].to_string();
     assert!(caveats.contains("late-arrivals"), "{ran:?}");
 }
 
@@ -336,7 +336,7 @@ fn a_flood_of_pings_from_a_node_that_reads_nothing_meanwhile_is_survived() {
     });
     let ran = run(node, "--messages 50");
     assert!(ran.is_complete(0), "{ran:?}");
-    assert_eq!(ran.result["runs"][0]["opcodes"]["ping"], 300_000);
+    assert_eq!(ran.result["trials"][0]["opcodes"]["ping"], 300_000);
 }
 
 #[test]
@@ -419,7 +419,7 @@ fn a_node_that_closes_between_two_rows_is_lost_and_later_rows_are_not_run_agains
     });
     let ran = run(node, "--messages 10,20,30 --stop-on-loss");
     assert_eq!((ran.code, ran.count(0, "missing")), (Some(1), 0), "{ran:?}");
-    let rows = ran.result["runs"].as_array().unwrap();
+    let rows = ran.result["trials"].as_array().unwrap();
     let lost: usize = rows.iter().map(|r| r["lost_sockets"].as_array().unwrap().len()).sum();
     assert_eq!(lost, 1, "{ran:?}");
     assert!(rows.len() < 3, "{ran:?}");
@@ -468,7 +468,7 @@ fn a_socket_that_ends_between_two_rows_is_lost_once_and_connected_again() {
         });
     });
     let ran = run(node, "--messages 10,20,30");
-    let rows = ran.result["runs"].as_array().unwrap();
+    let rows = ran.result["trials"].as_array().unwrap();
     assert_eq!(rows.len(), 3, "{ran:?}");
     for row in 0..3 {
         assert!(ran.is_complete(row), "{ran:?}");
@@ -485,7 +485,7 @@ fn a_server_that_sends_back_bytes_as_binary_messages_is_an_echo_all_the_same() {
     });
     let ran = run(node, "--messages 50");
     assert!(ran.is_complete(0), "{ran:?}");
-    assert_eq!(ran.result["runs"][0]["opcodes"]["binary"], 50);
+    assert_eq!(ran.result["trials"][0]["opcodes"]["binary"], 50);
 }
 
 /// Echoes `before` messages on the first connection and then does `harm`; echoes all on the others.
@@ -513,7 +513,7 @@ fn a_lost_socket_is_connected_again_before_the_next_row_and_the_row_is_whole() {
         let node = harmed(4, |_| {});
         let run = run(node, format!("--in-flight 1 --messages 10,11,12 {flags}").trim());
         assert_eq!(run.code, Some(1), "{run:?}");
-        let runs = run.result["runs"].as_array().unwrap();
+        let runs = run.result["trials"].as_array().unwrap();
         assert_eq!(runs.len(), rows, "{run:?}");
         assert_eq!(run.result["skipped"].as_array().unwrap().len(), 3 - rows, "{run:?}");
         assert_eq!((run.count(0, "delivered"), run.count(0, "missing")), (3, 7));
@@ -554,7 +554,7 @@ fn the_end_of_a_connection_inside_a_frame_is_told_as_such() {
     // Text of 5 bytes, of which 2 come.
     let node = harmed(4, |raw| raw.write_all(b"\x81\x05he").unwrap());
     let run = run(node, "--in-flight 1 --messages 10");
-    let reason = run.result["runs"][0]["lost_sockets"][0]["reason"].as_str().unwrap();
+    let reason = run.result["trials"][0]["lost_sockets"][0]["reason"].as_str().unwrap();
     assert!(
         reason.ends_with("without a Close frame, inside a frame, after 4 bytes of it"),
         "{reason}"
@@ -565,7 +565,7 @@ fn the_end_of_a_connection_inside_a_frame_is_told_as_such() {
 fn a_socket_that_is_closed_while_idle_says_how_long_it_was() {
     let node = harmed(4, |_| thread::sleep(Duration::from_millis(1_100)));
     let run = run(node, "--messages 10 --in-flight 1");
-    let lost = &run.result["runs"][0]["lost_sockets"][0];
+    let lost = &run.result["trials"][0]["lost_sockets"][0];
     assert!(lost["idle_s"].as_f64().unwrap() >= 1.0, "{lost}");
 }
 

@@ -199,8 +199,8 @@ def check(case, done, url):
         return
     result = json.loads(done.stdout)
     rows = [int(count) for count in case.options[case.options.index("--messages") + 1].split(",")]
-    need(len(result["runs"]) == len(rows), f"{len(result['runs'])} rows of {len(rows)}")
-    for row, count in zip(result["runs"], rows):
+    need(len(result["trials"]) == len(rows), f"{len(result['trials'])} rows of {len(rows)}")
+    for row, count in zip(result["trials"], rows):
         check_row(case, row, count)
 
 

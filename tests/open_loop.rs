@@ -195,7 +195,7 @@ fn a_generator_that_is_slow_itself_makes_the_row_void() {
     let (code, result) =
         fanstorm(&["--rate", "1k", "--messages", "1000", "--test-turn-delay", "5ms"]);
     assert_eq!(code, Some(5), "{result}");
-    let run = &result["runs"][0];
+    let run = &result["trials"][0];
     let caveats = run["verdict"]["caveats"].as_array().unwrap();
     let lag = caveats.iter().find(|caveat| caveat["code"] == "schedule-lag");
     assert_eq!(lag.expect("lag is named")["severity"], "void");
@@ -206,32 +206,33 @@ fn a_generator_that_is_slow_itself_makes_the_row_void() {
 #[test]
 fn a_result_says_which_shape_it_has_and_leads_with_what_that_makes_meaningful() {
     let (_, rate) = fanstorm(&["--rate", "2k", "--duration", "50ms", "--arrivals", "poisson"]);
-    let plan = &rate["plan"];
+    let planned = &rate["plan"]["trials"][0];
+    let plan = &planned["load"];
     assert_eq!((&plan["mode"], &plan["arrivals"]), (&"rate".into(), &"poisson".into()));
-    assert_eq!((&plan["rate_per_s"], &plan["messages"][0]), (&2_000.0.into(), &100.into()));
+    assert_eq!((&plan["rate_per_s"], &planned["messages"]), (&2_000.0.into(), &100.into()));
     assert_eq!(plan["headline_latency"], "response");
-    let response = &rate["runs"][0]["latency_us"]["response"];
+    let response = &rate["trials"][0]["latency_us"]["response"];
     let (p50_ms, p50_us) = (&rate["summary"]["p50_ms"], &response["p50"]);
     // The same nanoseconds, rounded once in each unit.
     assert!((p50_ms.as_f64().unwrap() * 1e3 - p50_us.as_f64().unwrap()).abs() < 1e-3);
     let (_, window) = fanstorm(&["--in-flight", "4", "--messages", "100"]);
-    let plan = &window["plan"];
+    let plan = &window["plan"]["trials"][0]["load"];
     assert_eq!((&plan["mode"], &plan["in_flight"]), (&"window".into(), &4.into()));
     assert_eq!(plan["headline_latency"], "service");
-    assert!(window["runs"][0]["latency_us"].get("response").is_none());
+    assert!(window["trials"][0]["latency_us"].get("response").is_none());
     // Issue 11, A5: 100 messages of a schedule span 99 intervals; without one their time is all of it.
     let messages_within = |result: &Value| {
-        let run = &result["runs"][0];
+        let run = &result["trials"][0];
         let figure = |of: &str, key: &str| run[of][key].as_f64().unwrap();
         figure("throughput", "sent_per_s") * figure("time", "send_s")
     };
     assert!((messages_within(&rate) - 99.0).abs() < 0.1, "{rate}");
     assert!((messages_within(&window) - 100.0).abs() < 0.1, "{window}");
-    assert!(rate["runs"][0]["throughput"]["scheduled_per_s"].as_f64().unwrap() > 0.0);
-    assert!(window["runs"][0]["throughput"].get("scheduled_per_s").is_none());
+    assert!(rate["trials"][0]["throughput"]["scheduled_per_s"].as_f64().unwrap() > 0.0);
+    assert!(window["trials"][0]["throughput"].get("scheduled_per_s").is_none());
     // A11: a process uses at least what its workers do, over the same copies.
     let (process, workers) =
         (&rate["summary"]["process_cpu_ns_per_copy"], &rate["summary"]["cpu_ns_per_copy"]);
     assert!(process.as_f64().unwrap() >= workers.as_f64().unwrap(), "{rate}");
-    assert!(plan.get("rate_per_s").is_none() && rate["plan"].get("in_flight").is_none());
+    assert!(plan.get("rate_per_s").is_none() && planned["load"].get("in_flight").is_none());
 }

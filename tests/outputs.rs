@@ -88,7 +88,7 @@ fn a_result_that_does_not_fit_leaves_the_earlier_one_whole_and_is_exit_3() {
     assert_eq!(fs::read_to_string(&path).unwrap(), earlier);
     assert_eq!(names(&dir), ["result.json"]);
     let result: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(result["runs"][0]["messages"], 20, "the result is not lost");
+    assert_eq!(result["trials"][0]["messages"], 20, "the result is not lost");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn two_outputs_in_one_file_are_refused_and_nothing_is_written() {
         ("--json same --hlog same", "--json and --hlog"),
         ("--json same --hlog ./same", "--json and --hlog"),
         ("--json same --fault drop=0.1 --fault-log same", "--json and --fault-log"),
-        ("--hlog h.20.service.hgrm --hgrm h", "--hlog and --hgrm"),
+        ("--hlog h.m20.service.hgrm --hgrm h", "--hlog and --hgrm"),
     ] {
         let ran = run(&dir, "", &format!("--nodes 1 --messages 20 --quiet {words}"));
         assert_eq!(ran.code, Some(2), "{words}: {}", ran.err);
@@ -180,7 +180,7 @@ fn a_failed_run_leaves_alone_what_another_run_has_written_meanwhile() {
     let ran = end(fails);
     assert_eq!(ran.code, Some(4), "{}", ran.err);
     assert!(ran.err.contains("another run has written"), "{}", ran.err);
-    assert_eq!(json(&path)["runs"][0]["messages"], 20);
+    assert_eq!(json(&path)["trials"][0]["messages"], 20);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_lost_terminal_ends_the_run_with_its_result_unless_the_run_is_to_outlive_it(
     assert_eq!(end(child).code, Some(130));
     let result = json(&dir.path().join("hup.json"));
     assert_eq!(result["interrupted"], true);
-    assert_eq!(result["runs"].as_array().unwrap().len(), 1);
+    assert_eq!(result["trials"].as_array().unwrap().len(), 1);
 
     let child = start(&dir, "trap '' HUP;", &format!("{words} nohup.json {faults} nohup.log"));
     wait_until(|| log("nohup.log"));
@@ -243,7 +243,7 @@ fn a_pipe_is_written_if_somebody_reads_it_and_an_error_if_nobody_does() {
     assert!(made.success());
     let child = start(&dir, "", &format!("{SHORT} --json pipe"));
     let read = json(&dir.path().join("pipe"));
-    assert_eq!(read["runs"][0]["messages"], 20);
+    assert_eq!(read["trials"][0]["messages"], 20);
     assert!(matches!(end(child).code, Some(0 | 5)));
     let ran = run(&dir, "", &format!("{SHORT} --json unread"));
     assert_eq!(ran.code, Some(2));

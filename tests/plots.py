@@ -44,7 +44,7 @@ HdrHistogram.decode(sys.stdin.read()).output_percentile_distribution(sys.stdout.
 def run(binary, folder):
     command = [str(binary), *LOAD, "--quiet", "--json", "-", "--hgrm", f"{folder}/"]
     result = output(command)
-    return json.loads(result)["runs"][0]["latency_histograms"]
+    return json.loads(result)["trials"][0]["latency_histograms"]
 
 
 def output(command, stdin=""):
@@ -147,7 +147,7 @@ def main():
 
 
 def hold(case, latency, histograms, folder):
-    ours = (folder / f"{MESSAGES}.{latency}.hgrm").read_text(encoding="utf-8")
+    ours = (folder / f"m{MESSAGES}-r3000.{latency}.hgrm").read_text(encoding="utf-8")
     case(ours, histograms[latency], folder)
 
 

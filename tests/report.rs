@@ -33,7 +33,7 @@ use fanstorm::verdict::{Caveat, Judged, Trust};
 use proptest::prelude::*;
 use serde_json::Value;
 
-const SCHEMA_FILE: &str = "docs/schema/fanstorm.result-1.json";
+const SCHEMA_FILE: &str = "docs/schema/fanstorm.result-2.json";
 
 fn plan(push_sockets: u32, receivers_per_node: u32, nodes: usize, trials: Vec<Trial>) -> Plan {
     let urls: Vec<_> = (0..nodes).map(|i| format!("ws://127.0.0.1:{}/", 7101 + i)).collect();
@@ -235,12 +235,12 @@ fn the_schema_refuses_what_was_never_agreed() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
     let (_, good) = edge_cases().pop().unwrap();
     let breaks: [fn(&mut Value); 6] = [
-        |v| v["schema"] = "fanstorm.result/2".into(),
+        |v| v["schema"] = "fanstorm.result/3".into(),
         |v| drop(v.as_object_mut().unwrap().remove("summary")),
-        |v| drop(v["runs"][0]["delivery"].as_object_mut().unwrap().remove("missing")),
-        |v| v["runs"][0]["verdict"]["trust"] = "fine".into(),
-        |v| v["runs"][0]["messages"] = (-1).into(),
-        |v| v["runs"][0]["latency_us"]["service"]["p50"] = "1 ms".into(),
+        |v| drop(v["trials"][0]["delivery"].as_object_mut().unwrap().remove("missing")),
+        |v| v["trials"][0]["verdict"]["trust"] = "fine".into(),
+        |v| v["trials"][0]["messages"] = (-1).into(),
+        |v| v["trials"][0]["latency_us"]["service"]["p50"] = "1 ms".into(),
     ];
     assert!(validator.is_valid(&good));
     for (index, break_it) in breaks.iter().enumerate() {
@@ -253,14 +253,14 @@ fn the_schema_refuses_what_was_never_agreed() {
 #[test]
 fn classes_that_a_burst_does_not_have_are_absent() {
     let (_, clean) = edge_cases().into_iter().find(|(name, _)| *name == "clean").unwrap();
-    let classes: Vec<_> = clean["runs"][0]["latency_us"].as_object().unwrap().keys().collect();
+    let classes: Vec<_> = clean["trials"][0]["latency_us"].as_object().unwrap().keys().collect();
     assert_eq!(classes, ["completion", "service", "spread"]);
 }
 
 #[test]
 fn a_percentile_with_too_few_samples_is_null_and_never_the_maximum() {
     let (_, tiny) = edge_cases().into_iter().find(|(name, _)| *name == "one message").unwrap();
-    let service = &tiny["runs"][0]["latency_us"]["service"];
+    let service = &tiny["trials"][0]["latency_us"]["service"];
     for percentile in ["p50", "p90", "p99", "p99_9", "p99_99"] {
         assert_eq!(service[percentile], Value::Null, "{percentile}");
     }
@@ -277,7 +277,7 @@ fn the_summary_takes_its_times_from_the_largest_complete_row_and_its_counts_from
         row(&plan, &plan.trials[2], [10, 0, 0, 0], 3),
     ];
     let result = produced(&plan, &Outcome { runs, ..Outcome::default() });
-    let (summary, first, last) = (&result["summary"], &result["runs"][0], &result["runs"][2]);
+    let (summary, first, last) = (&result["summary"], &result["trials"][0], &result["trials"][2]);
     assert_eq!(summary["messages"], 2_000);
     assert_eq!(summary["missing"], last["delivery"]["missing"]);
     assert!(summary["missing"].as_u64().unwrap() > 0);
@@ -423,7 +423,7 @@ proptest! {
         let plan = plan(push_sockets, receivers_per_node, nodes, Trial::bursts(&[messages]));
         let runs = vec![row(&plan, &plan.trials[0], fates, seed)];
         let result = produced(&plan, &Outcome { runs, ..Outcome::default() });
-        let run = &result["runs"][0];
+        let run = &result["trials"][0];
         let delivery = &run["delivery"];
         let sockets = u64::from(push_sockets) + u64::from(receivers_per_node) * nodes as u64;
 

@@ -65,25 +65,32 @@ fn a_saved_result_reads_as_the_run_printed_it_and_its_parts_can_be_asked_for() {
 
     for class in ["response", "service", "wait", "completion", "spread"] {
         let plotted =
-            fs::read_to_string(directory.path().join(format!("2000.{class}.hgrm"))).unwrap();
+            fs::read_to_string(directory.path().join(format!("m2000-r20000.{class}.hgrm")))
+                .unwrap();
         assert_eq!(report(&format!("{name} --format hgrm --class {class}")), plotted);
         assert!(
-            plotted.contains(&format!("#[fanstorm {class} latency, m = 2000, values in milli"))
+            plotted.contains(&format!(
+                "#[fanstorm {class} latency, trial m2000-r20000, values in milli"
+            ))
         );
-        let small = fs::read_to_string(directory.path().join(format!("10.{class}.hgrm"))).unwrap();
-        assert_eq!(report(&format!("{name} --format hgrm --run 10 --class {class}")), small);
+        let small =
+            fs::read_to_string(directory.path().join(format!("m10-r20000.{class}.hgrm"))).unwrap();
+        assert_eq!(
+            report(&format!("{name} --format hgrm --trial m10-r20000 --class {class}")),
+            small
+        );
     }
     let largest = report(&format!("{name} --format hgrm"));
-    assert!(largest.contains("#[fanstorm response latency, m = 2000"), "{largest}");
+    assert!(largest.contains("#[fanstorm response latency, trial m2000-r20000"), "{largest}");
 
     let json = fs::read_to_string(&file).unwrap();
     assert_eq!(report(&format!("{name} --format json")), json);
     let one: serde_json::Value =
-        serde_json::from_str(&report(&format!("{name} --format json --run 10"))).unwrap();
-    assert_eq!(one["runs"].as_array().unwrap().len(), 1);
-    assert_eq!(one["summary"]["expected"], one["runs"][0]["delivery"]["expected"]);
+        serde_json::from_str(&report(&format!("{name} --format json --trial 10"))).unwrap();
+    assert_eq!(one["trials"].as_array().unwrap().len(), 1);
+    assert_eq!(one["summary"]["expected"], one["trials"][0]["delivery"]["expected"]);
 
-    let completion = report(&format!("{name} --class completion --run 2000"));
+    let completion = report(&format!("{name} --class completion --trial 2000"));
     assert!(
         completion.contains("completion: until everyone has it: to the last copy\n"),
         "{completion}"
@@ -91,7 +98,10 @@ fn a_saved_result_reads_as_the_run_printed_it_and_its_parts_can_be_asked_for() {
     assert!(completion.contains("response by receiving node:"), "{completion}");
     assert!(!completion.contains("all rows"), "{completion}");
 
-    refused(&format!("{name} --run 11"), &["result.json has no row for --run 11", "10, 2 000"]);
+    refused(
+        &format!("{name} --trial 11"),
+        &["result.json has no trial for --trial 11", "m10-r20000, m2000-r20000"],
+    );
     refused(&format!("{name} --class wait --format json"), &["--class", "--format json"]);
     several(&file, &json, &printed);
 }
@@ -122,11 +132,11 @@ fn standard_input_is_a_file_too_and_a_burst_has_no_response() {
     let why = ["--class response", "a burst has no due times", "service, completion, spread"];
     refused(&format!("{} --class response", name.display()), &why);
     refused("-", &["standard input is empty"]);
-    for (own, says) in [("25.service.hgrm", "as --hgrm writes it"), ("log", "as --hlog writes it")]
+    for (own, says) in [("m25.service.hgrm", "as --hgrm writes it"), ("log", "as --hlog writes it")]
     {
         refused(&directory.path().join(own).display().to_string(), &[says]);
     }
-    assert!(!directory.path().join("25.response.hgrm").exists());
+    assert!(!directory.path().join("m25.response.hgrm").exists());
 }
 
 #[test]
@@ -148,7 +158,7 @@ fn what_is_no_result_is_named_with_what_is_wrong() {
     for (bytes, says) in [
         (&b""[..], "is empty: no result was written to it; give it what a run"),
         (b"{\"name\": \"npm\"}", "is JSON, but no result of fanstorm"),
-        (b"{\"schema\": \"fanstorm.result/1\", \"tool\"", "is cut off"),
+        (b"{\"schema\": \"fanstorm.result/2\", \"tool\"", "is cut off"),
         (b"\x1f\x8b\x08", "is compressed: unpack it, `gzip -dc"),
     ] {
         fs::write(&file, bytes).unwrap();
@@ -157,5 +167,5 @@ fn what_is_no_result_is_named_with_what_is_wrong() {
     let unwritable = fanstorm(&format!("--relay --messages 1 --hgrm {}/", absent.display()));
     let error = String::from_utf8(unwritable.stderr).unwrap();
     assert_eq!(unwritable.status.code(), Some(2), "{error}");
-    assert!(error.contains("--hgrm ") && error.contains("absent.json/1.service.hgrm"), "{error}");
+    assert!(error.contains("--hgrm ") && error.contains("absent.json/m1.service.hgrm"), "{error}");
 }

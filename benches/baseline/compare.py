@@ -147,7 +147,7 @@ def fanstorm(args, url, cpu, cluster_pid):
     # The cluster has CPUs of its own (see `run_cluster`), which fanstorm cannot know of nodes on its host.
     command = [str(args.binary), "--discovery", url, "--messages", str(args.messages), "--wait", "latency"]
     run = run_client([*command, "--quiet", "--json", "-"], cpu, cluster_pid)
-    row = json.loads(run.pop("output"))["runs"][0]
+    row = json.loads(run.pop("output"))["trials"][0]
     account, cores = row["delivery"], row["generator"]["cores"]
     row_cpu_us = statistics.fmean(core["cpu_ns_per_copy"] for core in cores) / 1000
     return summary(run, account["expected"], account["delivered"], row["time"]["receive_s"], row_cpu_us)

@@ -191,7 +191,7 @@ pub struct RunArgs {
     json: Option<JsonTarget>,
 
     /// Write each run's latency as percentile distributions that the HdrHistogram plotter takes, in
-    /// milliseconds: PREFIX.M.CLASS.hgrm, or M.CLASS.hgrm in a directory
+    /// milliseconds: PREFIX.TRIAL.CLASS.hgrm (like x.m1000.service.hgrm), or TRIAL.CLASS.hgrm in a directory
     #[arg(long, value_name = "PREFIX", help_heading = REPORT)]
     hgrm: Option<PathBuf>,
 

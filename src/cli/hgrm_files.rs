@@ -11,13 +11,14 @@ use crate::cli::claims::{Claims, OutputError};
 use crate::cli::output::ResultFile;
 use crate::report::document::figures::histogram_of;
 use crate::report::document::trial::{LatencyClass, Run};
-use crate::report::document::{Document, Mode};
+use crate::report::document::{Document, Mode, PlannedTrial};
+use crate::report::sanitize::UntrustedText;
 use crate::report::{hgrm, selection};
 
-/// The open files, by place of the row and by class.
+/// The open files, by trial and by class.
 #[derive(Debug, Default)]
 pub struct Plots {
-    files: BTreeMap<(usize, LatencyClass), ResultFile>,
+    files: BTreeMap<(UntrustedText, LatencyClass), ResultFile>,
 }
 
 impl Plots {
@@ -32,11 +33,11 @@ impl Plots {
     ) -> Result<Self, OutputError> {
         let mut files = BTreeMap::new();
         let Some(prefix) = prefix else { return Ok(Self::default()) };
-        for (place, row) in row_names(&begun.plan.messages).into_iter().enumerate() {
-            for class in classes(begun.plan.mode) {
-                let path = path(prefix, &format!("{row}.{}.hgrm", class.key()));
+        for PlannedTrial { id, load, .. } in &begun.plan.trials {
+            for class in classes(load.mode) {
+                let path = path(prefix, &format!("{}.{}.hgrm", id.raw(), class.key()));
                 claims.claim("--hgrm", &path)?;
-                files.insert((place, class), ResultFile::open("--hgrm", &path)?);
+                files.insert((id.clone(), class), ResultFile::open("--hgrm", &path)?);
             }
         }
         Ok(Self { files })
@@ -44,8 +45,9 @@ impl Plots {
 
     /// The rows that ran, each with its file; nothing comes of the others.
     pub fn of(self, ended: &Document) -> impl Iterator<Item = (ResultFile, Vec<u8>)> {
-        self.files.into_iter().filter_map(|((place, class), file)| {
-            Some((file, distribution(ended.runs.get(place)?, class)?))
+        self.files.into_iter().filter_map(|((id, class), file)| {
+            let run = ended.runs.iter().find(|run| run.id == id)?;
+            Some((file, distribution(run, class)?))
         })
     }
 }
@@ -53,19 +55,6 @@ impl Plots {
 fn classes(mode: Mode) -> impl Iterator<Item = LatencyClass> {
     let due = |class| matches!(class, LatencyClass::Response | LatencyClass::Wait);
     LatencyClass::ALL.into_iter().filter(move |&class| mode == Mode::Rate || !due(class))
-}
-
-/// `1000`, and `1000-2` where a number of messages comes again.
-fn row_names(messages: &[u64]) -> Vec<String> {
-    let name = |(place, count): (usize, &u64)| match messages[..place]
-        .iter()
-        .filter(|&c| c == count)
-        .count()
-    {
-        0 => count.to_string(),
-        before => format!("{count}-{}", before + 1),
-    };
-    messages.iter().enumerate().map(name).collect()
 }
 
 /// Inside of a directory, or behind the last part of a name.
@@ -92,20 +81,15 @@ mod tests {
     use crate::cli::hgrm_files::*;
 
     #[test]
-    fn rows_of_the_same_size_do_not_overwrite_each_other() {
-        assert_eq!(row_names(&[10, 20, 10, 10]), ["10", "20", "10-2", "10-3"]);
-    }
-
-    #[test]
     fn a_prefix_is_a_directory_or_the_beginning_of_a_name() {
         let directory = tempfile::tempdir().unwrap();
-        let inside = directory.path().join("10.service.hgrm");
-        assert_eq!(path(directory.path(), "10.service.hgrm"), inside);
+        let inside = directory.path().join("m10.service.hgrm");
+        assert_eq!(path(directory.path(), "m10.service.hgrm"), inside);
         assert_eq!(
-            path(Path::new("out/today"), "10.wait.hgrm"),
-            Path::new("out/today.10.wait.hgrm")
+            path(Path::new("out/today"), "m10.wait.hgrm"),
+            Path::new("out/today.m10.wait.hgrm")
         );
-        assert_eq!(path(Path::new("absent/"), "10.wait.hgrm"), Path::new("absent/10.wait.hgrm"));
+        assert_eq!(path(Path::new("absent/"), "m10.wait.hgrm"), Path::new("absent/m10.wait.hgrm"));
     }
 
     #[test]

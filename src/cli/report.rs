@@ -21,7 +21,7 @@ use crate::report::saved::{self, Saved, Unreadable};
 use crate::report::selection::{self, NotThere};
 use crate::report::story::Story;
 use crate::report::{hgrm, json};
-use crate::units::{Bytes, Count};
+use crate::units::Bytes;
 
 /// Flags of `report`.
 #[derive(Args, Clone, Debug)]
@@ -40,9 +40,9 @@ pub struct ReportArgs {
     #[arg(long, value_name = "CLASS")]
     class: Option<ClassArg>,
 
-    /// Only the row of so many messages
-    #[arg(long, value_name = "M")]
-    run: Option<Count>,
+    /// Only this trial, by its name (m1000), or by its number of messages where no other has as many
+    #[arg(long, value_name = "ID")]
+    trial: Option<String>,
 }
 
 /// Some hundred thousand rows, or a device that never ends. What the file may expand to is bounded by what
@@ -60,7 +60,7 @@ Examples:
 
 Exit codes:
   0    the result was presented, whatever its verdict
-  2    the file cannot be read, is no result of fanstorm, or has no such row or class
+  2    the file cannot be read, is no result of fanstorm, or has no such trial or class
   3    standard output cannot be written";
 
 /// `--format`, as written.
@@ -68,7 +68,7 @@ Exit codes:
 enum Format {
     /// As the run printed it
     Text,
-    /// A percentile distribution in milliseconds, for the HdrHistogram plotter: of the row of --run,
+    /// A percentile distribution in milliseconds, for the HdrHistogram plotter: of the trial of --trial,
     /// else of the largest complete one
     Hgrm,
     /// The result itself, one line each
@@ -171,7 +171,7 @@ impl ReportArgs {
 
     /// What a failed run wrote: it has no rows to choose from.
     fn failure(&self, out: &mut Vec<u8>, document: &FailedDocument) -> Result<(), NotThere> {
-        if self.format == Format::Hgrm || self.run.is_some() || self.class.is_some() {
+        if self.format == Format::Hgrm || self.trial.is_some() || self.class.is_some() {
             return Err(NotThere::Failed);
         }
         let written = match self.format {
@@ -184,7 +184,7 @@ impl ReportArgs {
 
     /// Rendered into memory, so that an error later in the file is not told in the middle of it.
     fn document(&self, out: &mut Vec<u8>, document: Document) -> Result<(), NotThere> {
-        let document = selection::row(document, self.run.map(|count| count.0))?;
+        let document = selection::trial(document, self.trial.as_deref())?;
         let class = self.class.map(LatencyClass::from);
         let written = match self.format {
             Format::Text => {

@@ -13,7 +13,7 @@ use super::document::failed::FailedDocument;
 
 /// What stands in a result file: a result, or why there is none.
 #[derive(JsonSchema)]
-#[schemars(title = "fanstorm.result/1", untagged)]
+#[schemars(title = "fanstorm.result/2", untagged)]
 #[expect(dead_code, reason = "the schema is made of it; what is written is one of the two")]
 enum ResultFile {
     Measured(Box<Document>),

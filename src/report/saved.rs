@@ -49,6 +49,11 @@ pub enum Unreadable {
     /// Ours, but nothing that a run writes.
     #[error("is of schema {0}, which is no result of a run; {GIVE}")]
     OtherDocument(String),
+    /// Ours, of the version before the first that was published.
+    #[error(
+        "is of schema {0}, which fanstorm {VERSION} does not read: run again with this version"
+    )]
+    EarlierVersion(String),
     /// Ours, of another version.
     #[error(
         "is of schema {0}, and fanstorm {VERSION} reads {SCHEMA}: present it with the fanstorm that \
@@ -177,6 +182,7 @@ fn is_of_a_failure(bytes: &[u8]) -> Result<bool, Unreadable> {
     let schema = value.as_object().and_then(|object| object.get("schema"));
     match schema.as_ref().and_then(ValueAsScalar::as_str) {
         Some(SCHEMA) => Ok(value.as_object().is_some_and(|object| object.get("failed").is_some())),
+        Some(other @ "fanstorm.result/1") => Err(Unreadable::EarlierVersion(other.to_owned())),
         Some(other) if other.starts_with(family) => Err(Unreadable::OtherVersion(other.to_owned())),
         Some(other) if other.starts_with(OURS) => Err(Unreadable::OtherDocument(other.to_owned())),
         Some(_) | None => Err(Unreadable::NotOurs),
@@ -273,10 +279,11 @@ mod tests {
             (b"{}", "is JSON, but no result of fanstorm"),
             (br#"{"schema": "other/1"}"#, "is JSON, but no result of fanstorm"),
             (
-                br#"{"schema": "fanstorm.result/2"}"#,
-                "is of schema fanstorm.result/2, and fanstorm 0",
+                br#"{"schema": "fanstorm.result/3"}"#,
+                "is of schema fanstorm.result/3, and fanstorm 0",
             ),
-            (br#"{"schema": "fanstorm.result/1"}"#, "wrong top level: missing field `tool`"),
+            (br#"{"schema": "fanstorm.result/2"}"#, "wrong top level: missing field `tool`"),
+            (br#"{"schema": "fanstorm.result/1"}"#, "does not read: run again with this version"),
             (&saved()[..600], "is cut off"),
             (&pretty[..600], "is cut off"),
             (&[saved(), saved()[..600].to_vec()].concat(), "line 2 is cut off"),
@@ -287,10 +294,10 @@ mod tests {
             ),
             (
                 &altered("\"delivered\":6000,", ""),
-                "wrong runs[0].delivery: missing field `delivered`",
+                "wrong trials[0].delivery: missing field `delivered`",
             ),
-            (&altered("\"ending\":\"complete\"", "\"ending\":\"well\""), "wrong runs[0].ending"),
-            (&altered("\"sent\":1000", "\"sent\":-1"), "wrong runs[0].sent: exp"),
+            (&altered("\"ending\":\"complete\"", "\"ending\":\"well\""), "wrong trials[0].ending"),
+            (&altered("\"sent\":1000", "\"sent\":-1"), "wrong trials[0].sent: exp"),
         ] {
             let fault = fault(bytes);
             assert!(fault.contains(says), "{says}: {fault}");

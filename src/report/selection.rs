@@ -8,18 +8,27 @@ use super::document::figures::histogram_of;
 use super::document::histogram::NoHistogram;
 use super::document::{Document, Mode};
 use crate::report::document::trial::{LatencyClass, Run};
+use crate::report::sanitize::UntrustedText;
 use crate::units::Count;
 
 /// Why there is nothing to present. Completes "FILE ...", one line that names the flag.
 #[derive(Debug, thiserror::Error)]
 pub enum NotThere {
-    /// `--run 5000`.
-    #[error("has no row for --run {}: it has {}", Count(*.asked), list(.there))]
-    Row {
+    /// `--trial m5000`.
+    #[error("has no trial for --trial {asked}: it has {}", list(.there))]
+    Trial {
         /// As asked.
-        asked: u64,
-        /// Messages of the rows that ran.
-        there: Vec<u64>,
+        asked: String,
+        /// Names of the trials that ran.
+        there: Vec<UntrustedText>,
+    },
+    /// `--trial 5000`, and two have as many messages.
+    #[error("has several trials of {asked} messages: give --trial one of {}", list(.there))]
+    SeveralTrials {
+        /// As asked.
+        asked: String,
+        /// Their names.
+        there: Vec<UntrustedText>,
     },
     /// `--class response` of a burst.
     #[error("has nothing for --class {asked}: {why}; there is {there}")]
@@ -45,19 +54,32 @@ pub enum NotThere {
     Unreadable(#[from] NoHistogram),
 }
 
-fn list(rows: &[u64]) -> String {
-    let counts: Vec<_> = rows.iter().map(|&messages| Count(messages).to_string()).collect();
-    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+fn list(ids: &[UntrustedText]) -> String {
+    let ids: Vec<_> = ids.iter().map(UntrustedText::to_string).collect();
+    if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
 }
 
-/// The document with the rows of `--run` alone.
+/// The document with the trial of `--trial` alone: asked for by its name, or by its number of messages
+/// where no other trial has as many.
 ///
 /// # Errors
-/// [`NotThere::Row`].
-pub fn row(document: Document, asked: Option<u64>) -> Result<Document, NotThere> {
+/// [`NotThere::Trial`] and [`NotThere::SeveralTrials`].
+pub fn trial(document: Document, asked: Option<&str>) -> Result<Document, NotThere> {
     let Some(asked) = asked else { return Ok(document) };
-    let there = document.runs.iter().map(|run| run.messages).collect();
-    document.only(asked).ok_or(NotThere::Row { asked, there })
+    let ids = |wanted: &dyn Fn(&Run) -> bool| -> Vec<UntrustedText> {
+        let found = document.runs.iter().filter(|run| wanted(run));
+        found.map(|run| run.id.clone()).collect()
+    };
+    let count = asked.parse::<Count>().ok();
+    let named = ids(&|run| run.id.raw() == asked);
+    let sized = ids(&|run| count.is_some_and(|count| count.0 == run.messages));
+    let there = ids(&|_| true);
+    let absent = || NotThere::Trial { asked: asked.to_owned(), there };
+    match (named.as_slice(), sized.as_slice()) {
+        ([id, ..], _) | ([], [id]) => document.only(id).ok_or_else(absent),
+        ([], []) => Err(absent()),
+        ([], _) => Err(NotThere::SeveralTrials { asked: asked.to_owned(), there: sized }),
+    }
 }
 
 /// The class of `--class`, else the one that heads the document.
@@ -65,7 +87,7 @@ pub fn row(document: Document, asked: Option<u64>) -> Result<Document, NotThere>
 /// # Errors
 /// [`NotThere::Class`], when a row does not have it.
 pub fn class(document: &Document, asked: Option<LatencyClass>) -> Result<LatencyClass, NotThere> {
-    let Some(class) = asked else { return Ok(document.plan.headline_latency) };
+    let Some(class) = asked else { return Ok(document.plan.headline_latency()) };
     match document.runs.iter().find(|run| run.latency_us.of(class).is_none()) {
         None => Ok(class),
         Some(run) => Err(absent(document, run, class)),
@@ -74,10 +96,10 @@ pub fn class(document: &Document, asked: Option<LatencyClass>) -> Result<Latency
 
 fn absent(document: &Document, run: &Run, class: LatencyClass) -> NotThere {
     let there: Vec<_> = run.latency_us.present().map(|(class, _)| class.key()).collect();
-    let why = match document.plan.mode {
-        Mode::Burst => "a burst has no due times",
-        Mode::Window => "a closed loop has no due times",
-        Mode::Rate => "its rows do not have it",
+    let why = match document.plan.load_of(run).map(|load| load.mode) {
+        Some(Mode::Burst) => "a burst has no due times",
+        Some(Mode::Window) => "a closed loop has no due times",
+        Some(Mode::Rate) | None => "its trials do not have it",
     };
     NotThere::Class { asked: class.key(), why, there: there.join(", ") }
 }
@@ -90,14 +112,15 @@ pub fn histogram(
     document: &Document,
     asked: Option<LatencyClass>,
 ) -> Result<(Histogram<u64>, String), NotThere> {
-    let class = class(document, asked)?;
     let run = document.headline().ok_or(NotThere::NoRows)?;
+    let own = document.plan.load_of(run).map(|load| load.headline_latency);
+    let class = class(document, asked.or(own))?;
     let version = || NotThere::NoHistograms(document.tool.version.to_string());
     let histogram = histogram_of(run, class).ok_or_else(version)??;
     Ok((histogram, caption(run, class)))
 }
 
-/// What a distribution is of: `fanstorm service latency, m = 8000`.
+/// What a distribution is of: `fanstorm service latency, trial m8000`.
 pub fn caption(run: &Run, class: LatencyClass) -> String {
-    format!("fanstorm {} latency, m = {}", class.key(), run.messages)
+    format!("fanstorm {} latency, trial {}", class.key(), run.id)
 }

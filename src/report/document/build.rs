@@ -9,6 +9,7 @@ use crate::experiment::{Outcome, Skipped};
 use crate::host::facts::HostFacts;
 use crate::load::profile::Profile;
 use crate::load::schedule::InterArrival;
+use crate::load::trial::Trial;
 use crate::measure::connecting as measured;
 use crate::measure::late::Late;
 use crate::measure::latencies::Latencies;
@@ -62,6 +63,7 @@ impl doc::Document {
     /// With everything that came of it.
     pub fn ended(self, outcome: &Outcome) -> Self {
         let skipped = |skipped: &Skipped| doc::Skipped {
+            id: skipped.trial.id.as_str().into(),
             messages: skipped.trial.messages,
             reason: skipped.reason.as_str().into(),
         };
@@ -110,9 +112,9 @@ fn numbers(cpus: Vec<usize>) -> Vec<u64> {
     cpus.into_iter().map(|cpu| cpu as u64).collect()
 }
 
-fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
-    let first = &plan.trials[0];
-    let (mode, rate, in_flight) = match first.profile {
+/// When the messages of a trial leave.
+fn load(trial: &Trial) -> doc::Load {
+    let (mode, rate, in_flight) = match trial.profile {
         Profile::Burst => (doc::Mode::Burst, None, None),
         Profile::Window { in_flight } => (doc::Mode::Window, None, Some(in_flight.into())),
         Profile::Rate { rate, arrivals } => (doc::Mode::Rate, Some((rate, arrivals)), None),
@@ -121,17 +123,28 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         InterArrival::Constant => (doc::InterArrival::Constant, None),
         InterArrival::Poisson { seed } => (doc::InterArrival::Poisson, Some(seed)),
     });
-    doc::Plan {
+    doc::Load {
         mode,
         rate_per_s: rate.map(|(rate, _)| rate.as_f64()),
         arrivals: arrivals.map(|(arrivals, _)| arrivals),
         arrivals_seed: arrivals.and_then(|(_, seed)| seed),
         in_flight,
-        warmup_s: (first.warmup > Nanos::ZERO).then(|| first.warmup.as_secs_f64()),
+        warmup_s: (trial.warmup > Nanos::ZERO).then(|| trial.warmup.as_secs_f64()),
         headline_latency: match mode {
             doc::Mode::Rate => trial::LatencyClass::Response,
             doc::Mode::Burst | doc::Mode::Window => trial::LatencyClass::Service,
         },
+    }
+}
+
+fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
+    let planned = |trial: &Trial| doc::PlannedTrial {
+        id: trial.id.as_str().into(),
+        messages: trial.messages,
+        load: load(trial),
+    };
+    doc::Plan {
+        trials: plan.trials.iter().map(planned).collect(),
         cluster: invocation.cluster.as_str().into(),
         nodes: plan.nodes.iter().map(|node| doc::Node { url: node.url.as_str().into() }).collect(),
         push_node: plan.push_node() as u64,
@@ -156,7 +169,6 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
             WaitMode::Sleep => doc::Wait::Sleep,
             WaitMode::Throughput => doc::Wait::Throughput,
         }),
-        messages: plan.trials.iter().map(|trial| trial.messages).collect(),
         payload_bytes: plan.payload_bytes as u64,
         drain_s: plan.drain.as_secs_f64(),
         connect_timeout_s: plan.connect_timeout.as_secs_f64(),
@@ -170,6 +182,7 @@ impl trial::Run {
     /// One row.
     pub fn of(run: &Judged) -> Self {
         Self {
+            id: run.id.as_str().into(),
             messages: run.messages,
             sent: run.sent,
             sent_by_push_socket: run.sent_each.clone(),

@@ -25,6 +25,7 @@ pub struct FailedDocument {
     pub failed: Failed,
     /// None ran: always empty.
     #[schemars(length(max = 0))]
+    #[serde(rename = "trials")]
     pub runs: Vec<Run>,
 }
 

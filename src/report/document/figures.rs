@@ -5,7 +5,7 @@
 use hdrhistogram::Histogram;
 
 use super::histogram::{self, NoHistogram};
-use super::{Document, FanOut, Plan};
+use super::{Document, FanOut, Load, Plan, PlannedTrial};
 use crate::population::fan_out;
 use crate::report::document::trial::{
     Core, Delivery, HistogramByClass, Late, Latency, LatencyByClass, LatencyClass, MatrixCell, Run,
@@ -24,6 +24,32 @@ pub fn micros(figure: f64) -> Nanos {
 }
 
 impl Plan {
+    /// What was planned of a trial that ran.
+    pub fn planned(&self, run: &Run) -> Option<&PlannedTrial> {
+        self.trials.iter().find(|planned| planned.id == run.id)
+    }
+
+    /// Its load; that of the first trial where the plan does not know it.
+    pub fn load_of(&self, run: &Run) -> Option<&Load> {
+        self.planned(run).or_else(|| self.trials.first()).map(|planned| &planned.load)
+    }
+
+    /// Whether a number of messages does not say which trial is meant.
+    pub fn repeats_a_size(&self) -> bool {
+        let repeats = |(place, trial): (usize, &PlannedTrial)| {
+            self.trials[..place].iter().any(|before| before.messages == trial.messages)
+        };
+        self.trials.iter().enumerate().any(repeats)
+    }
+
+    /// The class that heads a report on all trials: that of each, where they have one in common; else
+    /// `service`, which every trial has.
+    pub fn headline_latency(&self) -> LatencyClass {
+        let mut classes = self.trials.iter().map(|trial| trial.load.headline_latency);
+        let first = classes.next().unwrap_or(LatencyClass::Service);
+        if classes.all(|class| class == first) { first } else { LatencyClass::Service }
+    }
+
     /// Receive sockets over all nodes.
     pub fn receive_sockets(&self) -> u64 {
         self.receivers_per_node.saturating_mul(self.nodes.len() as u64)

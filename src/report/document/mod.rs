@@ -5,7 +5,7 @@
 //! (`build`), its bytes (`json`), what a report says of it (`story`).
 //!
 //! Measuring and presenting meet here and nowhere else: a report knows no plan and no histogram, so
-//! that a result that was saved is presented as the run presented it. Within version 1 keys are added,
+//! that a result that was saved is presented as the run presented it. Within version 2 keys are added,
 //! never removed or given another meaning.
 
 mod build;
@@ -27,14 +27,14 @@ use self::trial::{LatencyClass, Run, Trust};
 use crate::report::sanitize::UntrustedText;
 
 /// Name and version of the format.
-pub const SCHEMA: &str = "fanstorm.result/1";
+pub const SCHEMA: &str = "fanstorm.result/2";
 
 /// Result of one invocation of fanstorm.
 ///
-/// Within version 1 keys may be added; none is removed or changes its meaning. Optional figures are
+/// Within version 2 keys may be added; none is removed or changes its meaning. Optional figures are
 /// null when they are not known, never zero.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(title = "fanstorm.result/1")]
+#[schemars(title = "fanstorm.result/2")]
 pub struct Document {
     /// Name and version of this format.
     #[schemars(extend("const" = SCHEMA))]
@@ -51,9 +51,10 @@ pub struct Document {
     /// What connecting came to; absent in results of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connecting: Option<Connecting>,
-    /// Rows that ran, in order: one per number of messages.
+    /// Trials that ran, in order.
+    #[serde(rename = "trials")]
     pub runs: Vec<Run>,
-    /// Rows that did not run.
+    /// Trials that did not run.
     pub skipped: Vec<Skipped>,
     /// A signal ended the invocation early.
     pub interrupted: bool,
@@ -73,7 +74,8 @@ pub struct Calibration {
     pub cluster: UntrustedText,
     /// The relays had no CPU of their own, which makes the floor higher than it need be.
     pub shared_cores: bool,
-    /// Its rows, of the same sizes as those of the result.
+    /// Its trials, by the same names as those of the result.
+    #[serde(rename = "trials")]
     pub runs: Vec<Run>,
     /// Why rows are missing or cut short; null if none is.
     pub failure: Option<UntrustedText>,
@@ -124,27 +126,8 @@ pub struct Host {
 /// What was to be run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
-    /// Shape of the load. `burst`: all messages as fast as the sockets take them. `window`: at most
-    /// `in_flight` messages of a push socket under way. `rate`: each when it is due.
-    pub mode: Mode,
-    /// Mode `rate`: messages due in a second, over all push sockets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate_per_s: Option<f64>,
-    /// Mode `rate`: how they are spread over time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arrivals: Option<InterArrival>,
-    /// Mode `rate` with arrivals `poisson`: what they are drawn from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arrivals_seed: Option<u64>,
-    /// Mode `window`: messages of a push socket whose copy has not come back to it, at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub in_flight: Option<u64>,
-    /// Mode `rate`: what is due so early in a row is sent and accounted for, but timed apart.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warmup_s: Option<f64>,
-    /// The class that heads the report: `response` in mode `rate`; `service` in the others, where no
-    /// message has a due time.
-    pub headline_latency: LatencyClass,
+    /// The trials, in order: what is measured, one after another.
+    pub trials: Vec<PlannedTrial>,
     /// Where the nodes come from.
     pub cluster: UntrustedText,
     /// The nodes; other parts of the file name them by their index.
@@ -172,8 +155,6 @@ pub struct Plan {
     /// How the workers waited for copies while the clock ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
-    /// The rows.
-    pub messages: Vec<u64>,
     /// Length of each message's text.
     pub payload_bytes: u64,
     /// A row ends after so long without a copy.
@@ -186,6 +167,44 @@ pub struct Plan {
     pub max_message_bytes: u64,
     /// What the largest row takes in memory at most.
     pub memory_bytes: u64,
+}
+
+/// A trial that was to be run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedTrial {
+    /// Its name, another for each trial of the file: `m1000`, `m20000-r10000`. All else that is of a trial
+    /// names it.
+    pub id: UntrustedText,
+    /// Its messages, those of a warm-up included.
+    pub messages: u64,
+    /// When they leave.
+    pub load: Load,
+}
+
+/// When the messages of a trial leave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Load {
+    /// Shape of the load. `burst`: all messages as fast as the sockets take them. `window`: at most
+    /// `in_flight` messages of a push socket under way. `rate`: each when it is due.
+    pub mode: Mode,
+    /// Mode `rate`: messages due in a second, over all push sockets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_per_s: Option<f64>,
+    /// Mode `rate`: how they are spread over time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrivals: Option<InterArrival>,
+    /// Mode `rate` with arrivals `poisson`: what they are drawn from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrivals_seed: Option<u64>,
+    /// Mode `window`: messages of a push socket whose copy has not come back to it, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u64>,
+    /// Mode `rate`: what is due this early in a trial is sent and accounted for, but timed apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup_s: Option<f64>,
+    /// The class that heads the report: `response` in mode `rate`; `service` in the others, where no
+    /// message has a due time.
+    pub headline_latency: LatencyClass,
 }
 
 /// Shape of the load.
@@ -253,9 +272,11 @@ pub struct Node {
     pub url: UntrustedText,
 }
 
-/// A row that did not run.
+/// A trial that did not run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
+    /// Its name.
+    pub id: UntrustedText,
     /// Its messages.
     pub messages: u64,
     /// Why.
@@ -265,7 +286,7 @@ pub struct Skipped {
 /// The most wanted figures.
 ///
 /// Counts and `trust` are over all rows, so that a check of them misses none. Times and rates are
-/// those of one row, which `messages` names: the largest that delivered every copy, else the last.
+/// those of one trial, which `trial` names: the largest that delivered every copy, else the last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// Every planned row ran and delivered every copy, once and unaltered, to nobody else.
@@ -294,7 +315,9 @@ pub struct Summary {
     pub corrupt: u64,
     /// Sockets lost, over all rows that ran.
     pub lost_sockets: u64,
-    /// The row of the figures below; null if none ran.
+    /// The trial of the figures below; null if none ran.
+    pub trial: Option<UntrustedText>,
+    /// Its messages.
     pub messages: Option<u64>,
     /// Its send time.
     pub send_s: Option<f64>,

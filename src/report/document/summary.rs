@@ -5,6 +5,7 @@
 use super::figures::micros;
 use super::{Document, Summary};
 use crate::report::document::trial::{Latency, LatencyClass, Run, Trust};
+use crate::report::sanitize::UntrustedText;
 
 impl Document {
     /// The same with the summary that follows from its rows.
@@ -27,12 +28,12 @@ impl Document {
             .or_else(|| self.runs.last())
     }
 
-    /// With the rows of so many messages alone; `None` if none of those ran.
-    pub fn only(mut self, messages: u64) -> Option<Self> {
-        self.runs.retain(|run| run.messages == messages);
-        self.skipped.retain(|skipped| skipped.messages == messages);
+    /// With one trial alone; `None` if it did not run.
+    pub fn only(mut self, id: &UntrustedText) -> Option<Self> {
+        self.runs.retain(|run| run.id == *id);
+        self.skipped.retain(|skipped| skipped.id == *id);
         if let Some(calibration) = &mut self.calibration {
-            calibration.runs.retain(|run| run.messages == messages);
+            calibration.runs.retain(|run| run.id == *id);
         }
         (!self.runs.is_empty()).then(|| self.summed_up())
     }
@@ -63,9 +64,11 @@ fn summary(document: &Document) -> Summary {
 fn times(document: &Document) -> Summary {
     let shown = document.headline();
     let class = |class| shown.and_then(|run| run.latency_us.of(class));
-    let headline = class(document.plan.headline_latency);
+    let load = shown.and_then(|run| document.plan.load_of(run));
+    let headline = load.and_then(|load| class(load.headline_latency));
     let completion = class(LatencyClass::Completion);
     Summary {
+        trial: shown.map(|run| run.id.clone()),
         messages: shown.map(|run| run.messages),
         send_s: shown.and_then(|run| run.time.send_s),
         receive_s: shown.and_then(|run| run.time.receive_s),

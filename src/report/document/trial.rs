@@ -9,6 +9,8 @@ use crate::report::sanitize::UntrustedText;
 /// One row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
+    /// Its name in `plan.trials`.
+    pub id: UntrustedText,
     /// Messages planned.
     pub messages: u64,
     /// Messages that the kernel took whole.
@@ -149,7 +151,7 @@ pub struct Time {
 pub struct Throughput {
     /// Messages over the send time; null where nothing was sent.
     pub sent_per_s: Option<f64>,
-    /// Mode `rate`: messages that were due in a second, from the first to the last; `plan.rate_per_s` but
+    /// Mode `rate`: messages that were due in a second, from the first to the last; `plan.trials[].load.rate_per_s` but
     /// for the chance of arrivals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled_per_s: Option<f64>,

@@ -6,11 +6,13 @@
 //! Reports lean on these laws (indices lead somewhere, sums do not wrap), so a stranger's file passes
 //! through here before it is presented.
 
+use std::collections::BTreeSet;
+
 use crate::plan::load::{MAX_MESSAGES, MAX_PUSH_SOCKETS};
 use crate::report::document::figures::histogram_of;
 use crate::report::document::series::Interval;
 use crate::report::document::trial::{Latency, LatencyClass, MatrixCell, Run, Trust};
-use crate::report::document::{Document, Mode, Plan};
+use crate::report::document::{Document, Load, Mode, Plan};
 
 /// Two things that a document says, or one that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +21,7 @@ pub struct Inconsistency(String);
 
 type Law<T> = fn(&T) -> Option<String>;
 
-const OF_PLANS: &[Law<Plan>] = &[sizes, push_node, shape];
+const OF_PLANS: &[Law<Plan>] = &[sizes, names, push_node, loads];
 const OF_ROWS: &[Law<Run>] =
     &[counts, conservation, late, course, ranges, trust, durations, histograms];
 
@@ -42,8 +44,12 @@ fn rows(plan: &Plan, runs: &[Run]) -> Option<String> {
     let mut rows = runs.iter().enumerate();
     rows.find_map(|(index, run)| {
         let breach = OF_ROWS.iter().find_map(|law| law(run));
-        let breach = breach.or_else(|| places(plan, run));
-        breach.map(|why| format!("runs[{index}].{why}"))
+        let breach = breach.or_else(|| places(plan, run)).or_else(|| planned(plan, run));
+        let breach = breach.or_else(|| {
+            let again = runs[..index].iter().any(|before| before.id == run.id);
+            again.then(|| format!("id: {} ran before", run.id))
+        });
+        breach.map(|why| format!("trials[{index}].{why}"))
     })
 }
 
@@ -56,8 +62,17 @@ fn sizes(plan: &Plan) -> Option<String> {
     if plan.receivers_per_node > u32::MAX.into() {
         return Some(format!("{} receivers to each node", plan.receivers_per_node));
     }
-    let wrong = plan.messages.iter().find(|count| !messages.contains(count));
-    wrong.map(|count| format!("a row of {count} messages"))
+    let wrong = plan.trials.iter().find(|trial| !messages.contains(&trial.messages));
+    wrong.map(|trial| format!("a trial of {} messages", trial.messages))
+}
+
+fn names(plan: &Plan) -> Option<String> {
+    if plan.trials.is_empty() {
+        return Some("no trial".into());
+    }
+    let mut known = BTreeSet::new();
+    let twice = plan.trials.iter().find(|trial| !known.insert(&trial.id));
+    twice.map(|trial| format!("two trials with the name {}", trial.id))
 }
 
 fn push_node(plan: &Plan) -> Option<String> {
@@ -66,13 +81,17 @@ fn push_node(plan: &Plan) -> Option<String> {
         .then(|| format!("pushes go to node {} of {nodes}", plan.push_node))
 }
 
-fn shape(plan: &Plan) -> Option<String> {
+fn loads(plan: &Plan) -> Option<String> {
+    plan.trials.iter().find_map(|trial| load(&trial.load))
+}
+
+fn load(load: &Load) -> Option<String> {
     let positive = |rate: f64| rate > 0.0;
-    match plan.mode {
-        Mode::Rate if !plan.rate_per_s.is_some_and(positive) => {
+    match load.mode {
+        Mode::Rate if !load.rate_per_s.is_some_and(positive) => {
             Some("mode rate without one".into())
         }
-        Mode::Window if plan.in_flight.is_none() => Some("mode window without in_flight".into()),
+        Mode::Window if load.in_flight.is_none() => Some("mode window without in_flight".into()),
         _ => None,
     }
 }
@@ -192,6 +211,17 @@ fn histograms(run: &Run) -> Option<String> {
             _ => why(format!("{} samples, and latency_us.{key} has not", histogram.len())),
         }
     })
+}
+
+/// A trial that ran is one of the plan's.
+fn planned(plan: &Plan, run: &Run) -> Option<String> {
+    match plan.planned(run) {
+        None => Some(format!("id: {} is not in the plan", run.id)),
+        Some(planned) if planned.messages != run.messages => {
+            Some(format!("messages: {}, and the plan has {}", run.messages, planned.messages))
+        }
+        Some(_) => None,
+    }
 }
 
 /// Nodes and sockets that a row names are the plan's.

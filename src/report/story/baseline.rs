@@ -15,7 +15,7 @@ pub(super) fn section(document: &Document, class: LatencyClass, run: &Run) -> Op
     let calibration = document.calibration.as_ref()?;
     let Calibration { cluster, shared_cores, .. } = calibration;
     let mut blocks = Vec::new();
-    if let Some(floor) = calibration.runs.iter().find(|floor| floor.messages == run.messages) {
+    if let Some(floor) = calibration.runs.iter().find(|floor| floor.id == run.id) {
         blocks.extend([Block::Table(table(class, run, floor)), Phrase::from(WHAT).into()]);
         blocks.extend(shared_cores.then(|| Phrase::from(SHARED).into()));
     }

@@ -4,7 +4,9 @@ use super::content::Fact;
 use super::names;
 use super::phrase::{Phrase, Value, counted, phrase};
 use crate::report::document::connecting::Dialing;
-use crate::report::document::{Document, Engine, FanOut, Host, InterArrival, Mode, Plan, Wait};
+use crate::report::document::{
+    Document, Engine, FanOut, Host, InterArrival, Load, Mode, Plan, PlannedTrial, Wait,
+};
 use crate::units::{Bytes, Count, Rate};
 
 /// More nodes are counted, not listed.
@@ -33,7 +35,10 @@ pub(super) fn facts(document: &Document) -> Vec<Fact> {
         dialing.and_then(sources).and_then(|sources| line("sources", sources)),
         line("message", message(plan, document.tool.seed)),
         line("expected", expectation(plan)),
-        plan.warmup_s.and_then(|warmup_s| line("warm-up", warmup(warmup_s))),
+        plan.trials
+            .iter()
+            .find_map(|trial| trial.load.warmup_s)
+            .and_then(|warmup_s| line("warm-up", warmup(warmup_s))),
         line("times", TIMES.into()),
         plan.wait.and_then(|wait| line("waiting", waiting(wait).into())),
         line("ending", ending(plan)),
@@ -43,24 +48,32 @@ pub(super) fn facts(document: &Document) -> Vec<Fact> {
     facts.into_iter().flatten().collect()
 }
 
+/// Trials that follow each other with one load are one clause.
 fn load(plan: &Plan) -> Phrase {
-    let counts = Phrase::joined(plan.messages.iter().map(|&m| Count(m).into()), ", ");
-    let messages = phrase![counts, if plan.messages == [1] { " message" } else { " messages" }];
-    match plan.mode {
+    let alike = |a: &PlannedTrial, b: &PlannedTrial| a.load == b.load;
+    Phrase::joined(plan.trials.chunk_by(alike).map(clause), "; ")
+}
+
+fn clause(trials: &[PlannedTrial]) -> Phrase {
+    let load = &trials[0].load;
+    let counts = Phrase::joined(trials.iter().map(|t| Count(t.messages).into()), ", ");
+    let one = trials.len() == 1 && trials[0].messages == 1;
+    let messages = phrase![counts, if one { " message" } else { " messages" }];
+    match load.mode {
         Mode::Burst => phrase!["a burst of ", messages],
         Mode::Window => {
-            let in_flight = Count(plan.in_flight.unwrap_or(0));
+            let in_flight = Count(load.in_flight.unwrap_or(0));
             phrase![messages, ", at most ", in_flight, " under way on a push socket"]
         }
         Mode::Rate => {
-            let rate = Rate::per_second(plan.rate_per_s.unwrap_or(0.0));
-            phrase![messages, " at ", rate, ", ", arrivals(plan), " (open loop)"]
+            let rate = Rate::per_second(load.rate_per_s.unwrap_or(0.0));
+            phrase![messages, " at ", rate, ", ", arrivals(load), " (open loop)"]
         }
     }
 }
 
-fn arrivals(plan: &Plan) -> Phrase {
-    match (plan.arrivals, plan.arrivals_seed) {
+fn arrivals(load: &Load) -> Phrase {
+    match (load.arrivals, load.arrivals_seed) {
         (Some(InterArrival::Poisson), Some(seed)) => {
             phrase!["Poisson arrivals of seed ", Value::Number(seed)]
         }

@@ -11,13 +11,19 @@ use crate::units::Count;
 /// A row for each class, and one for the warm-up.
 pub(super) fn section(plan: &Plan, run: &Run) -> Section {
     let mut rows: Vec<Row> = run.latency_us.present().map(row).collect();
-    rows.extend(run.warmup.as_ref().and_then(|warmup| warmup_row(plan, warmup)));
+    rows.extend(run.warmup.as_ref().and_then(|warmup| warmup_row(plan, run, warmup)));
     let mut columns = vec![Column::words(""), Column::figures("samples")];
     columns.extend(latency_columns());
     columns.push(Column::words(""));
     let mut blocks = vec![Block::Table(Table { key: "latency", caption: None, columns, rows })];
     blocks.extend([survivors(run), unresolved(run)].into_iter().flatten().map(Block::from));
-    let heading = phrase!["Latency, ", trial(run), " (", clock(plan.mode), ")"];
+    let heading = phrase![
+        "Latency, ",
+        trial(run),
+        " (",
+        plan.load_of(run).map_or("", |load| clock(load.mode)),
+        ")"
+    ];
     Section { key: "latency", heading: Some(heading), blocks }
 }
 
@@ -45,8 +51,8 @@ fn row((class, latency): (LatencyClass, &Latency)) -> Row {
 }
 
 /// The headline class of what was due in the warm-up, which is in no other row.
-fn warmup_row(plan: &Plan, warmup: &WarmUp) -> Option<Row> {
-    let class = plan.headline_latency;
+fn warmup_row(plan: &Plan, run: &Run, warmup: &WarmUp) -> Option<Row> {
+    let class = plan.load_of(run)?.headline_latency;
     let latency = warmup.latency_us.of(class)?;
     let mut cells: Row = vec!["warm-up".into(), Count(latency.count).into()];
     cells.extend(latency_cells(Some(latency)));

@@ -54,7 +54,7 @@ pub struct Story {
 impl Story {
     /// Of a whole result, or of one that has only begun: without trials, and nothing came of them.
     pub fn of(document: &Document) -> Self {
-        Self::of_class(document, document.plan.headline_latency)
+        Self::of_class(document, document.plan.headline_latency())
     }
 
     /// The same with another latency class in the rows of the trials.

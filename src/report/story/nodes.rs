@@ -15,8 +15,9 @@ const PLACE_OF_UNSENT: usize = 3;
 /// The table, and over it the class of its times where the reader looks at another.
 pub(super) fn blocks(plan: &Plan, class: LatencyClass, run: &Run) -> Vec<Block> {
     let mut blocks = Vec::new();
-    if class != plan.headline_latency {
-        blocks.push(phrase![plan.headline_latency.key(), " by receiving node:"].into());
+    let own = plan.load_of(run).map_or(class, |load| load.headline_latency);
+    if class != own {
+        blocks.push(phrase![own.key(), " by receiving node:"].into());
     }
     let mut worst_first: Vec<&MatrixCell> = run.matrix.iter().collect();
     if worst_first.len() > NODES_MAX {

@@ -8,7 +8,7 @@ use crate::report::document::trial::{Ending, LatencyClass, Run, Trust};
 use crate::units::Count;
 
 pub(super) fn table(document: &Document, class: LatencyClass) -> Table {
-    let messages = document.plan.messages.iter().copied().max().unwrap_or(0);
+    let messages = document.plan.trials.iter().map(|trial| trial.messages).max().unwrap_or(0);
     let copies = Count(document.plan.expected_copies(messages));
     let mut columns = vec![
         Column::figures("messages").within(Count(messages).into()),

@@ -31,7 +31,10 @@ fn the_report_of_every_situation_is_the_committed_one() {
     let mut compared = BTreeSet::new();
     situations::each(&mut |name, document, class| {
         let path = folder.join(format!("{name}.txt"));
-        compare(&path, &Story::of_class(document, class.unwrap_or(document.plan.headline_latency)));
+        compare(
+            &path,
+            &Story::of_class(document, class.unwrap_or(document.plan.headline_latency())),
+        );
         assert!(compared.insert(path), "{name} is there twice");
     });
     let committed = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
