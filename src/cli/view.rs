@@ -77,7 +77,7 @@ impl View {
         let mut view = Self {
             text: sheet.text(),
             begun: Story::of(begun),
-            class: begun.plan.headline_latency,
+            class: begun.plan.headline_latency(),
             out: sheet.open(),
             progress: Progress::new(sheet == Output::Quiet),
             failed: None,
