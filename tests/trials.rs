@@ -17,6 +17,7 @@ use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::report::document::Document;
 use fanstorm::report::saved::{self, Saved};
+use fanstorm::report::story::Story;
 use fanstorm::report::text::Text;
 use fanstorm::report::{Invocation, json, selection};
 use fanstorm::units::{Bytes, Nanos, Rate};
@@ -89,7 +90,7 @@ fn two_rates_with_the_same_number_of_messages_are_two_trials_from_engine_to_repo
     }
 
     let mut text = Vec::new();
-    Text::new(&document, false, None).all(&mut text).unwrap();
+    Text::new(false, None).all(&mut text, &Story::of(&document)).unwrap();
     let text = String::from_utf8(text).unwrap();
     assert!(
         text.contains("200 messages at 2 000/s, evenly spread (open loop); 200 messages at 500/s")
