@@ -309,7 +309,7 @@ fn printed(plan: &Plan, outcome: &Outcome) -> String {
     let (mut out, text, story) = (Vec::new(), Text::new(true, None), Story::of(&begun));
     text.header(&mut out, &story).unwrap();
     for run in &outcome.runs {
-        let row = story::trial_row(&Run::of(run), begun.plan.headline_latency());
+        let row = story::trial_row(&begun.plan, &Run::of(run), begun.plan.headline_latency());
         text.row(&mut out, &story.trials, &row).unwrap();
     }
     text.end(&mut out, &Story::of(&begun.clone().ended(outcome))).unwrap();

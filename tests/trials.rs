@@ -7,12 +7,14 @@
 mod common;
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
-use fanstorm::engine::{self, Progress, Stop, Surroundings, Watch};
+use fanstorm::engine::{self, Progress, Stop};
+use fanstorm::experiment::table::Experiment;
+use fanstorm::experiment::{Outcome, Watch};
 use fanstorm::host::facts::HostFacts;
 use fanstorm::load::profile::Profile;
 use fanstorm::load::schedule::InterArrival;
 use fanstorm::load::trial::Trial;
-use fanstorm::measure::outcome::{Outcome, TrialOutcome};
+use fanstorm::measure::outcome::TrialOutcome;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::report::document::Document;
@@ -22,6 +24,7 @@ use fanstorm::report::text::Text;
 use fanstorm::report::{Invocation, json, selection};
 use fanstorm::units::{Bytes, Nanos, Rate};
 use fanstorm::verdict::baseline::Baseline;
+use fanstorm::verdict::{Judged, Surroundings};
 
 const MESSAGES: u64 = 200;
 const RATES: [f64; 2] = [2_000.0, 500.0];
@@ -29,13 +32,18 @@ const NAMES: [&str; 2] = ["m200-r2000", "m200-r500"];
 
 struct Quiet;
 
-impl Watch for Quiet {
+impl engine::Watch for Quiet {
     fn progress(&mut self, _: &Progress) {}
-    fn row(&mut self, _: &Plan, _: &TrialOutcome) {}
 }
 
-fn measured(plan: &Plan) -> Outcome {
-    engine::run(plan, Surroundings::default(), &Stop::default(), &mut Quiet).unwrap()
+impl Watch for Quiet {
+    fn trial(&mut self, _: &Judged) {}
+}
+
+fn measured(plan: &Plan, baseline: Option<&Baseline>) -> Outcome {
+    let (surroundings, stop) = (Surroundings::default(), Stop::default());
+    let experiment = Experiment { plan, surroundings: &surroundings, baseline, stop: &stop };
+    experiment.run(&mut Quiet).unwrap()
 }
 
 fn invocation() -> Invocation {
@@ -69,8 +77,8 @@ fn two_rates_with_the_same_number_of_messages_are_two_trials_from_engine_to_repo
     let plan = common::plan(cluster.node_urls(), Spec { trials, ..Spec::default() });
     // In the other order: whoever took the first with as many messages would take the wrong one.
     let reversed = Plan { trials: plan.trials.iter().rev().cloned().collect(), ..plan.clone() };
-    let floor = Baseline { runs: measured(&reversed).runs, ..Baseline::default() };
-    let outcome = measured(&plan);
+    let floor = Baseline { runs: measured(&reversed, None).runs, ..Baseline::default() };
+    let outcome = measured(&plan, Some(&floor));
 
     let rates: Vec<_> = outcome.runs.iter().map(rate_of).collect();
     assert_eq!(rates, RATES, "each ran at its own rate");

@@ -10,9 +10,9 @@ use crate::engine::{self, Phase};
 use crate::experiment;
 use crate::load::trial::Trial;
 use crate::measure::outcome;
-use crate::report::document::Document;
 use crate::report::document::series::Interval;
 use crate::report::document::trial::{LatencyClass, Run};
+use crate::report::document::{self, Document};
 use crate::report::progress::{Progress, is_dumb};
 use crate::report::story::{self, Story};
 use crate::report::text::{self, Text};
@@ -61,6 +61,8 @@ pub struct View {
     text: Text,
     /// What was told before the first row; rows go on in its table.
     begun: Story,
+    /// What is run, as the result has it.
+    plan: document::Plan,
     /// The class of the latencies in rows.
     class: LatencyClass,
     out: Box<dyn Write>,
@@ -77,6 +79,7 @@ impl View {
         let mut view = Self {
             text: sheet.text(),
             begun: Story::of(begun),
+            plan: begun.plan.clone(),
             class: begun.plan.headline_latency(),
             out: sheet.open(),
             progress: Progress::new(sheet == Output::Quiet),
@@ -154,7 +157,7 @@ impl experiment::Watch for View {
     }
 
     fn trial(&mut self, trial: &Judged) {
-        let row = story::trial_row(&Run::of(trial), self.class);
+        let row = story::trial_row(&self.plan, &Run::of(trial), self.class);
         self.write(|text, begun, out| text.row(out, &begun.trials, &row));
     }
 }

@@ -24,7 +24,13 @@ pub(super) fn section(document: &Document, class: LatencyClass, run: &Run) -> Op
         let sentence = Sentence::about("not whole:".into(), Emphasis::Warn, text);
         blocks.push(Block::Sentence(sentence));
     }
-    let heading = phrase!["Our own floor, ", trial(run), " (the same plan against ", cluster, ")"];
+    let heading = phrase![
+        "Our own floor, ",
+        trial(&document.plan, run),
+        " (the same plan against ",
+        cluster,
+        ")"
+    ];
     Some(Section { key: "baseline", heading: Some(heading), blocks })
 }
 

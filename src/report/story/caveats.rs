@@ -1,14 +1,14 @@
 //! Why trials are not to be trusted as they are, and which did not run.
 
 use super::content::{Block, Caveat, Section};
-use super::names::{emphasis, trust, which_trials};
+use super::names::{emphasis, size, trust, which_trials};
 use super::phrase::phrase;
 use crate::report::document::Document;
 use crate::report::document::trial::{self, Run};
-use crate::units::Count;
 
 /// Each caveat once, with the trials that it holds for and the figures of the last of them.
-pub(super) fn section(runs: &[Run]) -> Option<Section> {
+pub(super) fn section(document: &Document) -> Option<Section> {
+    let runs = &document.runs;
     let mut found: Vec<(&trial::Caveat, Vec<&Run>)> = Vec::new();
     let all = runs.iter().flat_map(|run| run.verdict.caveats.iter().map(move |c| (run, c)));
     for (run, caveat) in all {
@@ -26,7 +26,7 @@ pub(super) fn section(runs: &[Run]) -> Option<Section> {
     found.sort_by_key(|(caveat, _)| std::cmp::Reverse(caveat.severity));
     let told = found.into_iter().map(|(caveat, held)| {
         let trial::Caveat { code, severity, text, remedy } = caveat.clone();
-        let trials = which_trials(&held, runs.len());
+        let trials = which_trials(&document.plan, &held, runs.len());
         let (severity, emphasis) = (trust(severity), emphasis(severity));
         Block::Caveat(Caveat { severity, emphasis, code, trials, text, remedy })
     });
@@ -38,8 +38,10 @@ pub(super) fn section(runs: &[Run]) -> Option<Section> {
 /// Each trial that did not run, and why.
 pub(super) fn skipped(document: &Document) -> Option<Section> {
     let told = document.skipped.iter();
-    let told =
-        told.map(|skipped| phrase!["m = ", Count(skipped.messages), ": ", &skipped.reason].into());
+    let told = told.map(|skipped| {
+        let size = size(&document.plan, skipped.messages, &skipped.id);
+        phrase!["m = ", size, ": ", &skipped.reason].into()
+    });
     let blocks: Vec<Block> = told.collect();
     let heading = Some("Not run".into());
     (!blocks.is_empty()).then_some(Section { key: "skipped", heading, blocks })

@@ -5,12 +5,13 @@
 use super::content::{Block, Cell, Column, Row, Section, Table};
 use super::names::trial;
 use super::phrase::{Phrase, Value, counted, phrase};
+use crate::report::document::Plan;
 use crate::report::document::figures::seconds;
 use crate::report::document::trial::{Core, Latency, Run};
 use crate::units::{Count, Nanos};
 
 /// The section of a trial. Polling is shown beside work: it takes the same CPU.
-pub(super) fn section(run: &Run) -> Section {
+pub(super) fn section(plan: &Plan, run: &Run) -> Section {
     let columns = vec![
         Column::words(""),
         Column::figures("CPU used"),
@@ -25,7 +26,7 @@ pub(super) fn section(run: &Run) -> Section {
     let rows = run.generator.cores.iter().map(row).collect();
     let mut blocks = vec![Block::Table(Table { key: "cores", caption: None, columns, rows })];
     blocks.extend([process(run), lag(run), stamps(run)].into_iter().flatten().map(Block::from));
-    Section { key: "cost", heading: Some(phrase!["Our own cost, ", trial(run)]), blocks }
+    Section { key: "cost", heading: Some(phrase!["Our own cost, ", trial(plan, run)]), blocks }
 }
 
 fn row(core: &Core) -> Row {

@@ -34,7 +34,7 @@ pub(super) fn section(plan: &Plan, class: LatencyClass, run: &Run) -> Option<Sec
     blocks.extend(nodes::blocks(plan, class, run));
     blocks.extend(lost_sockets(plan, &run.lost_sockets));
     blocks.extend(missing_messages(plan, run, &found));
-    let heading = phrase![trial(run), ": ", how_it_ended(plan, run)];
+    let heading = phrase![trial(plan, run), ": ", how_it_ended(plan, run)];
     Some(Section { key: "deficit", heading: Some(heading), blocks })
 }
 

@@ -5,7 +5,7 @@ use super::names::trial;
 use super::phrase::{Phrase, Value, counted, phrase};
 use crate::report::document::series::Reordering;
 use crate::report::document::trial::{Delivery, Late, Run};
-use crate::report::document::{Document, FanOut};
+use crate::report::document::{Document, FanOut, Plan};
 use crate::units::Count;
 
 /// Behind the missing copies.
@@ -13,15 +13,15 @@ const PLACE_OF_UNSENT: usize = 4;
 
 /// A row for each trial that is not flawless, and one for all of them.
 pub(super) fn section(document: &Document) -> Section {
-    let runs = &document.runs;
+    let (plan, runs) = (&document.plan, &document.runs);
     let total = document.delivery();
     let mut blocks = vec![Block::Table(table(document, &total))];
     blocks.extend(misdelivery(document.plan.fan_out, &total).map(Block::from));
-    blocks.extend(runs.iter().filter_map(lateness).map(Block::from));
-    blocks.extend(runs.iter().filter_map(reconnected).map(Block::from));
+    blocks.extend(runs.iter().filter_map(|run| lateness(plan, run)).map(Block::from));
+    blocks.extend(runs.iter().filter_map(|run| reconnected(plan, run)).map(Block::from));
     let furthest = runs.iter().filter_map(|run| Some((run, run.reordering.as_ref()?)));
     let furthest = furthest.max_by_key(|(_, reordering)| reordering.max_distance);
-    blocks.extend(furthest.map(|(run, reordering)| disorder(run, reordering).into()));
+    blocks.extend(furthest.map(|(run, reordering)| disorder(plan, run, reordering).into()));
     Section { key: "copies", heading: Some("Copies".into()), blocks }
 }
 
@@ -35,7 +35,7 @@ fn table(document: &Document, total: &Delivery) -> Table {
         }
         cells
     };
-    let of_run = |run: &Run| cells(trial(run), &run.delivery, run.unsent_copies());
+    let of_run = |run: &Run| cells(trial(&document.plan, run), &run.delivery, run.unsent_copies());
     let flawed = runs.iter().filter(|run| !flawless(&run.delivery));
     let mut rows: Vec<_> = flawed.map(of_run).collect();
     match runs.as_slice() {
@@ -105,13 +105,14 @@ fn misdelivery(fan_out: FanOut, total: &Delivery) -> Option<Phrase> {
     })
 }
 
-fn reconnected(run: &Run) -> Option<Phrase> {
+fn reconnected(plan: &Plan, run: &Run) -> Option<Phrase> {
     let lost = counted(run.reconnected_sockets, "lost socket was", "lost sockets were");
-    (run.reconnected_sockets > 0).then(|| phrase![lost, " connected again before ", trial(run)])
+    (run.reconnected_sockets > 0)
+        .then(|| phrase![lost, " connected again before ", trial(plan, run)])
 }
 
 /// What came of a trial when it was over.
-fn lateness(run: &Run) -> Option<Phrase> {
+fn lateness(plan: &Plan, run: &Run) -> Option<Phrase> {
     let Late { copies, duplicates, misdelivered, up_to_s } = run.late;
     let copies = (copies, counted(copies, "missing copy", "missing copies"));
     let duplicates = (duplicates, counted(duplicates, "duplicate", "duplicates"));
@@ -122,7 +123,7 @@ fn lateness(run: &Run) -> Option<Phrase> {
     (!kinds.is_empty()).then(|| {
         phrase![
             "late (",
-            trial(run),
+            trial(plan, run),
             "): ",
             kinds,
             " came when the row was over, up to ",
@@ -133,7 +134,7 @@ fn lateness(run: &Run) -> Option<Phrase> {
 }
 
 /// How far out of order copies came, in the trial where it was worst.
-fn disorder(run: &Run, reordering: &Reordering) -> Phrase {
+fn disorder(plan: &Plan, run: &Run, reordering: &Reordering) -> Phrase {
     let half = run.delivery.out_of_order.div_ceil(2);
     let below = reordering.distances.iter().scan(0_u64, |sum, distances| {
         *sum = sum.saturating_add(distances.copies);
@@ -143,7 +144,7 @@ fn disorder(run: &Run, reordering: &Reordering) -> Phrase {
     let most = reordering.max_distance;
     phrase![
         "out of order (",
-        trial(run),
+        trial(plan, run),
         "): up to ",
         counted(most, "message", "messages"),
         " behind the head of their stream, half of them at most ",

@@ -19,7 +19,7 @@ pub(super) fn section(plan: &Plan, run: &Run) -> Section {
     blocks.extend([survivors(run), unresolved(run)].into_iter().flatten().map(Block::from));
     let heading = phrase![
         "Latency, ",
-        trial(run),
+        trial(plan, run),
         " (",
         plan.load_of(run).map_or("", |load| clock(load.mode)),
         ")"

@@ -78,11 +78,11 @@ fn sections(document: &Document, class: LatencyClass) -> Vec<Section> {
         sections.extend(deficits);
         sections.push(latency::section(plan, run));
         sections.extend(latency::by_node(plan, class, run));
-        sections.extend(series::section(run));
-        sections.push(cost::section(run));
+        sections.extend(series::section(plan, run));
+        sections.push(cost::section(plan, run));
         sections.extend(baseline::section(document, class, run));
     }
-    sections.extend(caveats::section(&document.runs));
+    sections.extend(caveats::section(document));
     sections.extend(caveats::skipped(document));
     sections
 }

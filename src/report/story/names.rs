@@ -6,6 +6,7 @@ use super::content::{Cell, Column, Emphasis};
 use super::phrase::{Phrase, Value, phrase};
 use crate::report::document::Plan;
 use crate::report::document::trial::{Latency, LatencyClass, Run, Trust};
+use crate::report::sanitize::UntrustedText;
 use crate::units::Count;
 
 /// `node 2 ws://…`.
@@ -20,22 +21,30 @@ pub(super) fn socket(plan: &Plan, socket: u64) -> Phrase {
     phrase![role, Value::Number(socket)]
 }
 
-/// `m = 8 000`.
-pub(super) fn trial(run: &Run) -> Phrase {
-    trials([run])
+/// `m = 8 000`, and `m = 8 000 (m8000-r2000)` in a plan whose trials are not told apart by that.
+pub(super) fn trial(plan: &Plan, run: &Run) -> Phrase {
+    trials(plan, [run])
 }
 
 /// `m = 1 000, 8 000`.
-pub(super) fn trials<'a>(runs: impl IntoIterator<Item = &'a Run>) -> Phrase {
-    let counts = runs.into_iter().map(|run| Count(run.messages).into());
-    phrase!["m = ", Phrase::joined(counts, ", ")]
+pub(super) fn trials<'a>(plan: &Plan, runs: impl IntoIterator<Item = &'a Run>) -> Phrase {
+    phrase![
+        "m = ",
+        Phrase::joined(runs.into_iter().map(|run| size(plan, run.messages, &run.id)), ", ")
+    ]
+}
+
+/// `8 000`, with the name of the trial where another has as many messages.
+pub(super) fn size(plan: &Plan, messages: u64, id: &UntrustedText) -> Phrase {
+    let messages = Phrase::from(Count(messages));
+    if plan.repeats_a_size() { phrase![messages, " (", id, ")"] } else { messages }
 }
 
 /// The same, where they may be all that there are.
-pub(super) fn which_trials(runs: &[&Run], all: usize) -> Phrase {
+pub(super) fn which_trials(plan: &Plan, runs: &[&Run], all: usize) -> Phrase {
     match runs.len() == all && all > 1 {
         true => "all rows".into(),
-        false => trials(runs.iter().copied()),
+        false => trials(plan, runs.iter().copied()),
     }
 }
 

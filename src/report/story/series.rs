@@ -4,6 +4,7 @@
 use super::content::{Block, Cell, Column, Row, Section, Series, Table};
 use super::names::trial;
 use super::phrase::{Phrase, Value, counted, phrase};
+use crate::report::document::Plan;
 use crate::report::document::figures::{micros, seconds};
 use crate::report::document::series::Interval;
 use crate::report::document::trial::Run;
@@ -15,16 +16,16 @@ const ROWS_MAX: usize = 12;
 const WORST: usize = 5;
 
 /// The course of a trial that has one.
-pub(super) fn section(run: &Run) -> Option<Section> {
+pub(super) fn section(plan: &Plan, run: &Run) -> Option<Section> {
     let all: Vec<&Interval> = run.intervals.iter().collect();
     let (heading, mut blocks) = match all.len() {
         0 | 1 => return None,
         2..=ROWS_MAX => {
-            (phrase!["Second by second, ", trial(run)], vec![Block::Table(table(&all))])
+            (phrase!["Second by second, ", trial(plan, run)], vec![Block::Table(table(&all))])
         }
         count => {
             let count = counted(count as u64, "second", "seconds");
-            (phrase!["The worst of ", count, ", ", trial(run)], worst(&all))
+            (phrase!["The worst of ", count, ", ", trial(plan, run)], worst(&all))
         }
     };
     blocks.insert(0, Block::Series(series(&all)));

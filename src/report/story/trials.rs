@@ -2,9 +2,9 @@
 
 use super::content::{Caption, Cell, Column, Emphasis, Row, Table};
 use super::names::{emphasis, latency_cells, latency_columns, meaning, trust};
-use super::phrase::{Value, phrase};
-use crate::report::document::Document;
+use super::phrase::{Phrase, Value, phrase};
 use crate::report::document::trial::{Ending, LatencyClass, Run, Trust};
+use crate::report::document::{Document, Plan};
 use crate::units::Count;
 
 pub(super) fn table(document: &Document, class: LatencyClass) -> Table {
@@ -17,17 +17,23 @@ pub(super) fn table(document: &Document, class: LatencyClass) -> Table {
         Column::durations("receive"),
         Column::figures("copies/s"),
     ];
+    if document.plan.repeats_a_size() {
+        let ids = document.plan.trials.iter().map(|trial| &trial.id);
+        let widest = ids.max_by_key(|id| id.raw().chars().count());
+        columns
+            .insert(0, Column::words("trial").within(widest.map(Phrase::from).unwrap_or_default()));
+    }
     // Without a schedule latency can only begin when a frame is handed over.
     let text = phrase![class.key(), ": ", meaning(class)];
     let caption = Some(Caption { column: columns.len(), text });
     columns.extend(latency_columns());
     columns.push(Column::words("verdict"));
-    let rows = document.runs.iter().map(|run| row(run, class)).collect();
+    let rows = document.runs.iter().map(|run| row(&document.plan, run, class)).collect();
     Table { key: "trials", caption, columns, rows }
 }
 
 /// One trial.
-pub fn row(run: &Run, class: LatencyClass) -> Row {
+pub fn row(plan: &Plan, run: &Run, class: LatencyClass) -> Row {
     let delivery = &run.delivery;
     let copies = phrase![Count(delivery.delivered), " / ", Count(delivery.expected)];
     let taken = if delivery.missing == 0 { Emphasis::Plain } else { Emphasis::Bad };
@@ -39,6 +45,9 @@ pub fn row(run: &Run, class: LatencyClass) -> Row {
         Value::seconds(run.time.receive_s).into(),
         per_s.into(),
     ];
+    if plan.repeats_a_size() {
+        cells.insert(0, Phrase::from(&run.id).into());
+    }
     cells.extend(latency_cells(run.latency_us.of(class)));
     cells.push(verdict(run));
     cells

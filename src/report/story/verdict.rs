@@ -31,7 +31,7 @@ pub(super) fn verdict(document: &Document) -> Verdict {
         rows => phrase![counted(rows, "row", "rows"), " did not run; "],
     };
     let unsent = document.runs.iter().map(Run::unsent_copies).fold(0, u64::saturating_add);
-    let sentence = phrase![delivered(&total, unsent), "; ", skipped, worth(worst, &document.runs)];
+    let sentence = phrase![delivered(&total, unsent), "; ", skipped, worth(document, worst)];
     Verdict { words, emphasis, sentence }
 }
 
@@ -60,13 +60,14 @@ fn delivered(delivery: &Delivery, unsent: u64) -> Phrase {
     sentence
 }
 
-fn worth(worst: Trust, runs: &[Run]) -> Phrase {
+fn worth(document: &Document, worst: Trust) -> Phrase {
+    let runs = &document.runs;
     let void: Vec<_> = runs.iter().filter(|run| run.verdict.trust == Trust::Void).collect();
     match worst {
         Trust::Ok => "the times describe the cluster".into(),
         Trust::Degraded => "read the times with the caveats above".into(),
         Trust::Void => {
-            let void = which_trials(&void, runs.len());
+            let void = which_trials(&document.plan, &void, runs.len());
             phrase!["the times of ", void, " describe the generator, do not use them"]
         }
     }

@@ -30,7 +30,7 @@ fn report(plan: &Plan, outcome: &Outcome) -> String {
     let (mut out, text, story) = (Vec::new(), Text::new(false, None), Story::of(&begun));
     text.header(&mut out, &story).unwrap();
     for run in &outcome.runs {
-        let row = trial_row(&Run::of(run), begun.plan.headline_latency());
+        let row = trial_row(&begun.plan, &Run::of(run), begun.plan.headline_latency());
         text.row(&mut out, &story.trials, &row).unwrap();
     }
     text.end(&mut out, &Story::of(&begun.clone().ended(outcome))).unwrap();
