@@ -80,7 +80,7 @@ fn two_rates_with_the_same_number_of_messages_are_two_trials_from_engine_to_repo
     let floor = Baseline { runs: measured(&reversed, None).runs, ..Baseline::default() };
     let outcome = measured(&plan, Some(&floor));
 
-    let rates: Vec<_> = outcome.runs.iter().map(rate_of).collect();
+    let rates: Vec<_> = outcome.runs.iter().map(|run| rate_of(run)).collect();
     assert_eq!(rates, RATES, "each ran at its own rate");
     for run in &outcome.runs {
         let held_against = floor.of(&run.id).expect("a trial of the same name");

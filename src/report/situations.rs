@@ -183,15 +183,23 @@ pub(super) fn talkative() -> serde_json::Value {
         Failure { seat: SocketId { socket: 4, node: 1 }, phase: "connect", reason: "x".into() };
     outcome.connecting = Some(Connecting::merge(&plan(&[1]), Nanos(1), &[], &[failed]));
     let invocation = Invocation { args: vec!["--messages".into()], ..invocation() };
-    let floor = calibration(Some("interrupted"));
+    let mut floor = calibration(Some("interrupted"));
+    // Of a trial that did not come to be run.
+    floor.runs[0].outcome = whole(8_000);
     let document = Document::begun(&plan(&[3_000, 4_000, 8_000]), &invocation);
     serde_json::to_value(document.calibrated(Some(&floor)).ended(&outcome)).unwrap()
 }
 
-/// A document with other values at some places; each place is a JSON pointer.
+/// A document with other values at some places; each place is a JSON pointer, and `/load/...` one in the load of
+/// every planned trial.
 fn edited(document: &Document, edits: &[(&str, Value)]) -> Document {
     let mut value = serde_json::to_value(document).unwrap();
-    for (pointer, new) in edits {
+    let trials = document.plan.trials.len();
+    let each = edits.iter().flat_map(|(pointer, new)| match pointer.strip_prefix("/load/") {
+        Some(key) => (0..trials).map(|at| (format!("/plan/trials/{at}/load/{key}"), new)).collect(),
+        None => vec![((*pointer).to_owned(), new)],
+    });
+    for (pointer, new) in each {
         let (parent, key) = pointer.rsplit_once('/').unwrap();
         match value.pointer_mut(parent) {
             Some(Value::Object(keys)) => drop(keys.insert(key.to_owned(), new.clone())),
@@ -215,31 +223,31 @@ fn every_load(look: Look<'_>) {
     look("burst_by_completion", &clean(), Some(LatencyClass::Completion));
     look("one_message", &ended(&[1], outcome(vec![whole(1)])), None);
     look("only_begun", &begun(&[10, 100_000]), None);
-    let window = [("/plan/mode", json!("window")), ("/plan/in_flight", json!(16))];
+    let window = [("/load/mode", json!("window")), ("/load/in_flight", json!(16))];
     look("window", &edited(&clean(), &window), None);
     let late = json!({"count": 3_000, "min": 1.0, "mean": 4.0, "p50": 3.0, "p90": 8.0, "p99": 21.5,
         "p99_9": null, "p99_99": null, "max": 840.0});
     let mut rate = vec![
-        ("/plan/mode", json!("rate")),
-        ("/plan/rate_per_s", json!(2_500.5)),
-        ("/plan/arrivals", json!("poisson")),
-        ("/plan/arrivals_seed", json!(42)),
-        ("/plan/headline_latency", json!("response")),
-        ("/runs/1/latency_us/response", late.clone()),
-        ("/runs/1/latency_us/wait", late.clone()),
-        ("/runs/1/generator/schedule_lag_us", late.clone()),
-        ("/runs/1/generator/stamp_lateness_us", late.clone()),
+        ("/load/mode", json!("rate")),
+        ("/load/rate_per_s", json!(2_500.5)),
+        ("/load/arrivals", json!("poisson")),
+        ("/load/arrivals_seed", json!(42)),
+        ("/load/headline_latency", json!("response")),
+        ("/trials/1/latency_us/response", late.clone()),
+        ("/trials/1/latency_us/wait", late.clone()),
+        ("/trials/1/generator/schedule_lag_us", late.clone()),
+        ("/trials/1/generator/stamp_lateness_us", late.clone()),
     ];
     look("rate_poisson", &edited(&clean(), &rate), None);
     look("rate_by_service", &edited(&clean(), &rate), Some(LatencyClass::Service));
     rate[2].1 = json!("constant");
     let warmup = json!({"duration_s": 1.5, "messages": 500, "expected": 3_000, "copies": 3_000,
         "latency_us": {"response": late}, "schedule_lag_us": late, "saturated": 2});
-    rate.extend([("/plan/warmup_s", json!(1.5)), ("/runs/1/warmup", warmup)]);
-    rate.push(("/runs/1/intervals", intervals(4)));
+    rate.extend([("/load/warmup_s", json!(1.5)), ("/trials/1/warmup", warmup)]);
+    rate.push(("/trials/1/intervals", intervals(4)));
     look("rate_with_warmup", &edited(&clean(), &rate), None);
     rate.pop();
-    rate.push(("/runs/1/intervals", intervals(90)));
+    rate.push(("/trials/1/intervals", intervals(90)));
     look("rate_of_many_seconds", &edited(&clean(), &rate), None);
 }
 
@@ -267,32 +275,36 @@ fn everything_that_can_go_wrong(look: Look<'_>) {
         &clean(),
         &[
             ("/plan/fan_out", json!("others")),
-            ("/runs/1/delivery/misdelivered", json!(40)),
-            ("/runs/1/delivery/duplicate", json!(1)),
+            ("/trials/1/delivery/misdelivered", json!(40)),
+            ("/trials/1/delivery/duplicate", json!(1)),
             (
-                "/runs/1/late",
+                "/trials/1/late",
                 json!({"copies": 2, "duplicates": 1, "misdelivered": 7, "up_to_s": 0.25}),
             ),
-            ("/runs/0/reconnected_sockets", json!(2)),
+            ("/trials/0/reconnected_sockets", json!(2)),
             (
-                "/runs/1/reordering",
+                "/trials/1/reordering",
                 json!({"max_distance": 7_400, "distances": [
                 {"first": 1, "last": 1, "copies": 3}, {"first": 4_096, "last": 8_191, "copies": 1}]}),
             ),
-            ("/runs/1/delivery/out_of_order", json!(4)),
-            ("/runs/1/delivery/corrupt", json!(3)),
+            ("/trials/1/delivery/out_of_order", json!(4)),
+            ("/trials/1/delivery/corrupt", json!(3)),
         ],
     );
     look("misdelivered_late_and_out_of_order", &all, None);
-    let own = [("/plan/fan_out", json!("own")), ("/runs/1/delivery/misdelivered", json!(1))];
+    let own = [("/plan/fan_out", json!("own")), ("/trials/1/delivery/misdelivered", json!(1))];
     look("misdelivered_to_others", &edited(&clean(), &own), None);
     look("silent_nodes", &silent_nodes(), None);
-    look("silent_without_sent", &edited(&silent_nodes(), &[("/runs/0/sent", json!(2_999))]), None);
+    look(
+        "silent_without_sent",
+        &edited(&silent_nodes(), &[("/trials/0/sent", json!(2_999))]),
+        None,
+    );
     let reason = "the lost sockets could not be connected again: node 2 refuses connections, and so \
                   this row and all that follow it are skipped";
     let none = edited(
         &begun(&[1_000, 2_000]),
-        &[("/skipped", json!([{"messages": 1_000, "reason": reason}]))],
+        &[("/skipped", json!([{"id": "m1000", "messages": 1_000, "reason": reason}]))],
     );
     look("nothing_measured", &none, None);
 }
@@ -303,17 +315,17 @@ fn nothing_sent(look: Look<'_>) {
         &edited(
             &clean(),
             &[
-                ("/runs/1/sent", json!(0)),
-                ("/runs/1/time", json!({"send_s": null, "receive_s": null})),
-                ("/runs/1/throughput", json!({"sent_per_s": null, "copies_per_s": null})),
-                ("/runs/1/delivery/delivered", json!(0)),
-                ("/runs/1/delivery/missing", json!(18_000)),
-                ("/runs/1/delivery/seen", json!(0)),
-                ("/runs/1/latency_us", json!({})),
-                ("/runs/1/generator/process_cpu_s", json!(0.012)),
-                ("/runs/1/generator/process_cpu_ns_per_copy", json!(null)),
-                ("/runs/1/generator/cores/0/cpu_ns_per_copy", json!(null)),
-                ("/runs/1/generator/cores/0/spun_s", json!(0.0)),
+                ("/trials/1/sent", json!(0)),
+                ("/trials/1/time", json!({"send_s": null, "receive_s": null})),
+                ("/trials/1/throughput", json!({"sent_per_s": null, "copies_per_s": null})),
+                ("/trials/1/delivery/delivered", json!(0)),
+                ("/trials/1/delivery/missing", json!(18_000)),
+                ("/trials/1/delivery/seen", json!(0)),
+                ("/trials/1/latency_us", json!({})),
+                ("/trials/1/generator/process_cpu_s", json!(0.012)),
+                ("/trials/1/generator/process_cpu_ns_per_copy", json!(null)),
+                ("/trials/1/generator/cores/0/cpu_ns_per_copy", json!(null)),
+                ("/trials/1/generator/cores/0/spun_s", json!(0.0)),
             ],
         ),
         None,
@@ -340,11 +352,11 @@ fn silent_nodes() -> Document {
     let edits = [
         ("/plan/nodes", (0..14).map(node).collect()),
         ("/plan/push_node", json!(12)),
-        ("/runs/0/matrix", (0..14).map(|to| cell(to, 3_000, 500 * u64::from(to == 3))).collect()),
-        ("/runs/0/lost_sockets", (0..9).map(lost).collect::<Value>()),
-        ("/runs/0/gaps", (0..9).map(gap).collect()),
-        ("/runs/0/gaps_total", json!(40)),
-        ("/runs/0/ending", json!("sockets_lost")),
+        ("/trials/0/matrix", (0..14).map(|to| cell(to, 3_000, 500 * u64::from(to == 3))).collect()),
+        ("/trials/0/lost_sockets", (0..9).map(lost).collect::<Value>()),
+        ("/trials/0/gaps", (0..9).map(gap).collect()),
+        ("/trials/0/gaps_total", json!(40)),
+        ("/trials/0/ending", json!("sockets_lost")),
     ];
     edited(&document, &edits)
 }
@@ -377,8 +389,8 @@ fn every_host_and_connection(look: Look<'_>) {
         ("/host/kernel", json!(null)),
         ("/host/cgroup_memory_bytes", json!(1 << 30)),
         ("/connecting", connecting),
-        ("/runs/1/latency_us/spread/min", json!(null)),
-        ("/runs/1/generator/stamp_resolution_us", json!(50.0)),
+        ("/trials/1/latency_us/spread/min", json!(null)),
+        ("/trials/1/generator/stamp_resolution_us", json!(50.0)),
     ];
     look("connections", &edited(&clean(), &edits), None);
     let edits = [
@@ -406,6 +418,6 @@ fn every_floor(look: Look<'_>) {
     look("floor_cut_short", &with(Some("interrupted")), None);
     let late = json!({"count": 1_000, "min": 1.0, "mean": 4.0, "p50": 3.0, "p90": 8.0, "p99": 21.5,
         "p99_9": null, "p99_99": null, "max": 840.0});
-    let edits = [("/runs/0/generator/schedule_lag_us", late)];
+    let edits = [("/trials/0/generator/schedule_lag_us", late)];
     look("floor_of_a_schedule", &edited(&with(None), &edits), None);
 }

@@ -12,7 +12,7 @@ use crate::report::situations;
 fn stories() -> Vec<(String, Story)> {
     let mut stories = Vec::new();
     situations::each(&mut |name, document, class| {
-        let class = class.unwrap_or(document.plan.headline_latency());
+        let class = class.unwrap_or_else(|| document.plan.headline_latency());
         stories.push((name.to_owned(), Story::of_class(document, class)));
     });
     stories

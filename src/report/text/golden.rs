@@ -33,7 +33,7 @@ fn the_report_of_every_situation_is_the_committed_one() {
         let path = folder.join(format!("{name}.txt"));
         compare(
             &path,
-            &Story::of_class(document, class.unwrap_or(document.plan.headline_latency())),
+            &Story::of_class(document, class.unwrap_or_else(|| document.plan.headline_latency())),
         );
         assert!(compared.insert(path), "{name} is there twice");
     });
