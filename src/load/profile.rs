@@ -3,7 +3,8 @@
 //! Belongs here: everything that is asked of a shape (its rate, what is due by a time, its name). Does
 //! not: the due times laid out (`schedule`), waiting for them (`engine`).
 //!
-//! A new shape is a variant here with its answers, and its flags (`cli::args`).
+//! A new shape is a variant here with its answers. Who matches on the variants today (memory, requirements, the
+//! result file, the report's header) needs an arm for it, too; its flags are in `cli::args`.
 
 use std::sync::Arc;
 

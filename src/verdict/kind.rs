@@ -1,7 +1,7 @@
 //! Kinds of caveats, and what a rule finds.
 //!
-//! Belongs here: a caveat's code, severities and meaning, and how one is made. Does not: any rule, nor what
-//! rules look at (`facts`).
+//! Belongs here: the shape of a caveat, and how one is made. Does not: any rule, nor the meaning of a code, which
+//! is beside its rule; nor what rules look at (`facts`).
 
 use crate::verdict::judged::{Caveat, Trust};
 
