@@ -26,7 +26,7 @@ use fanstorm::dialect::text::TextShape;
 use fanstorm::engine::frames::FrameShape;
 use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Ring, RingConfig, Wait};
-use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
+use fanstorm::engine::worker::{Control, Directive, TrialPlan, TrialProgress, Worker};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::load::profile::Profile;
 use fanstorm::load::schedule::{InterArrival, Timetable};
@@ -141,7 +141,7 @@ fn timetable(plan: &Plan, start: Nanos) -> Timetable {
 struct Patient;
 
 impl Control for Patient {
-    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
+    fn turn(&mut self, _: TrialProgress, _: Nanos) -> Directive {
         Directive::Continue
     }
 }
@@ -150,7 +150,7 @@ impl Control for Patient {
 struct UntilSent(u64);
 
 impl Control for UntilSent {
-    fn turn(&mut self, progress: WorkerProgress, _: Nanos) -> Directive {
+    fn turn(&mut self, progress: TrialProgress, _: Nanos) -> Directive {
         if progress.sent == self.0 { Directive::End } else { Directive::Continue }
     }
 }

@@ -25,7 +25,7 @@ use fanstorm::dialect::text::TextShape;
 use fanstorm::engine::frames::FrameShape;
 use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
-use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
+use fanstorm::engine::worker::{Control, Directive, TrialPlan, TrialProgress, Worker};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::load::trial::Trial;
 use fanstorm::measure::sent::SentTimes;
@@ -162,7 +162,7 @@ fn pause(sent: &mut u64, messages: usize, sink: &Sink) {
 struct Patient;
 
 impl Control for Patient {
-    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
+    fn turn(&mut self, _: TrialProgress, _: Nanos) -> Directive {
         Directive::Continue
     }
 }
@@ -171,7 +171,7 @@ impl Control for Patient {
 struct UntilSent(u64);
 
 impl Control for UntilSent {
-    fn turn(&mut self, progress: WorkerProgress, _: Nanos) -> Directive {
+    fn turn(&mut self, progress: TrialProgress, _: Nanos) -> Directive {
         if progress.sent == self.0 { Directive::End } else { Directive::Continue }
     }
 }

@@ -24,7 +24,7 @@ use fanstorm::engine::ring::several::SeveralRings;
 use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Ring, RingConfig};
 use fanstorm::engine::spread::spread;
-use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
+use fanstorm::engine::worker::{Control, Directive, TrialPlan, TrialProgress, Worker};
 use fanstorm::host::clock::{Clock, Monotonic};
 use fanstorm::load::profile::Profile;
 use fanstorm::load::schedule::InterArrival;
@@ -112,11 +112,11 @@ impl Watcher {
 }
 
 impl Control for Watcher {
-    fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
+    fn turn(&mut self, progress: TrialProgress, now: Nanos) -> Directive {
         if progress.complete {
             self.at_last_copy.get_or_insert_with(allocations);
         }
-        let over = self.watch.look(progress.into(), now).is_some();
+        let over = self.watch.look(progress, now).is_some();
         if over { Directive::End } else { Directive::Continue }
     }
 }
@@ -124,7 +124,7 @@ impl Control for Watcher {
 struct Patient;
 
 impl Control for Patient {
-    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
+    fn turn(&mut self, _: TrialProgress, _: Nanos) -> Directive {
         Directive::Continue
     }
 }

@@ -16,7 +16,7 @@ use fanstorm::engine::drain::DrainWatch;
 use fanstorm::engine::ring::RingConfig;
 use fanstorm::engine::ring::epoll::EpollRing;
 use fanstorm::engine::spread::spread;
-use fanstorm::engine::worker::{Control, Directive, Worker, WorkerProgress};
+use fanstorm::engine::worker::{Control, Directive, TrialProgress, Worker};
 use fanstorm::host::clock::{Clock, Monotonic};
 use fanstorm::load::trial::Trial;
 use fanstorm::plan::load::Spec;
@@ -97,8 +97,8 @@ fn login() -> Opening {
 struct Phase(DrainWatch);
 
 impl Control for Phase {
-    fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
-        match self.0.look(progress.into(), now) {
+    fn turn(&mut self, progress: TrialProgress, now: Nanos) -> Directive {
+        match self.0.look(progress, now) {
             Some(_) => Directive::End,
             None => Directive::Continue,
         }
@@ -108,7 +108,7 @@ impl Control for Phase {
 struct Patient;
 
 impl Control for Patient {
-    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
+    fn turn(&mut self, _: TrialProgress, _: Nanos) -> Directive {
         Directive::Continue
     }
 }

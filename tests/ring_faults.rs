@@ -17,7 +17,7 @@ use fanstorm::engine::connection::transport::{Plain, Transport};
 use fanstorm::engine::drain::DrainWatch;
 use fanstorm::engine::ring::fake::{Deeds, FakeRing, FaultKnobs, LateAcks, SimulatedClock};
 use fanstorm::engine::spread::spread;
-use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
+use fanstorm::engine::worker::{Control, Directive, TrialPlan, TrialProgress, Worker};
 use fanstorm::host::clock::Clock;
 use fanstorm::load::profile::Profile;
 use fanstorm::load::schedule::InterArrival;
@@ -68,9 +68,9 @@ impl Alone {
 }
 
 impl Control for Alone {
-    fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
+    fn turn(&mut self, progress: TrialProgress, now: Nanos) -> Directive {
         if self.ending.is_none() {
-            self.ending = self.watch.look(progress.into(), now);
+            self.ending = self.watch.look(progress, now);
             self.decided_at = now;
         }
         let over = self.ending.is_some() && now.since(self.decided_at) >= self.linger;
@@ -82,7 +82,7 @@ impl Control for Alone {
 struct Patient;
 
 impl Control for Patient {
-    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
+    fn turn(&mut self, _: TrialProgress, _: Nanos) -> Directive {
         Directive::Continue
     }
 }
@@ -514,7 +514,7 @@ fn no_socket_is_asked_to_acknowledge_late_by_a_plan_that_does_not_want_it() {
 struct CalledOff;
 
 impl Control for CalledOff {
-    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
+    fn turn(&mut self, _: TrialProgress, _: Nanos) -> Directive {
         Directive::End
     }
 }

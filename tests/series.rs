@@ -12,7 +12,7 @@ use fanstorm::dialect::text::TextShape;
 use fanstorm::engine::drain::DrainWatch;
 use fanstorm::engine::ring::fake::{FakeRing, FaultKnobs, SimulatedClock};
 use fanstorm::engine::spread::spread;
-use fanstorm::engine::worker::{Control, Directive, TrialPlan, Worker, WorkerProgress};
+use fanstorm::engine::worker::{Control, Directive, TrialPlan, TrialProgress, Worker};
 use fanstorm::host::clock::Clock;
 use fanstorm::load::profile::Profile;
 use fanstorm::load::schedule::InterArrival;
@@ -70,14 +70,14 @@ impl Fleet {
 }
 
 impl Control for Fleet {
-    fn turn(&mut self, progress: WorkerProgress, now: Nanos) -> Directive {
+    fn turn(&mut self, progress: TrialProgress, now: Nanos) -> Directive {
         self.copies.push((now, progress.delivered));
         if self.rng.f64() >= self.idle
             && let Some(collector) = &mut self.collector
         {
             collector.collect();
         }
-        self.ending = self.watch.look(progress.into(), now);
+        self.ending = self.watch.look(progress, now);
         if self.ending.is_some() { Directive::End } else { Directive::Continue }
     }
 }
@@ -85,7 +85,7 @@ impl Control for Fleet {
 struct Patient;
 
 impl Control for Patient {
-    fn turn(&mut self, _: WorkerProgress, _: Nanos) -> Directive {
+    fn turn(&mut self, _: TrialProgress, _: Nanos) -> Directive {
         Directive::Continue
     }
 }

@@ -21,7 +21,7 @@ const INTERRUPTED_DRAIN: Nanos = Nanos::from_millis(500);
 
 /// What has happened so far, over all workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct TrialProgress {
     /// Arrivals of any kind.
     pub seen: u64,
     /// Copies delivered: progress, always.
@@ -45,7 +45,7 @@ pub struct Progress {
 #[derive(Debug)]
 pub struct DrainWatch {
     drain: Nanos,
-    last: Progress,
+    last: TrialProgress,
     /// When a copy was last delivered, or a message sent.
     moved_at: Nanos,
     /// When something came last that may be ours: never before `moved_at`.
@@ -64,7 +64,7 @@ impl DrainWatch {
     pub fn new(drain: Nanos, now: Nanos) -> Self {
         Self {
             drain,
-            last: Progress::default(),
+            last: TrialProgress::default(),
             moved_at: now,
             stirred_at: now,
             heard_at: now,
@@ -93,7 +93,7 @@ impl DrainWatch {
     }
 
     /// Whether the row is over, and how.
-    pub fn look(&mut self, progress: Progress, now: Nanos) -> Option<Ending> {
+    pub fn look(&mut self, progress: TrialProgress, now: Nanos) -> Option<Ending> {
         if (progress.delivered, progress.sent) != (self.last.delivered, self.last.sent) {
             (self.moved_at, self.stirred_at) = (now, now);
         } else if progress.doubtful > self.last.doubtful {
@@ -135,12 +135,12 @@ mod tests {
         Nanos::from_millis(millis)
     }
 
-    fn seen(seen: u64) -> Progress {
-        Progress { seen, delivered: seen, ..Progress::default() }
+    fn seen(seen: u64) -> TrialProgress {
+        TrialProgress { seen, delivered: seen, ..TrialProgress::default() }
     }
 
-    fn complete(seen: u64) -> Progress {
-        Progress { complete: true, slowest: at_ms(100), ..self::seen(seen) }
+    fn complete(seen: u64) -> TrialProgress {
+        TrialProgress { complete: true, slowest: at_ms(100), ..self::seen(seen) }
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_came_twice_late_and_the_last_row_are_waited_for_longer() {
-        let quick = Progress { slowest: at_ms(1), ..complete(60) };
+        let quick = TrialProgress { slowest: at_ms(1), ..complete(60) };
         let ends = |watch: DrainWatch, progress| {
             let mut watch = watch;
             (0..).find(|&ms| watch.look(progress, at_ms(ms)).is_some())
@@ -173,7 +173,7 @@ mod tests {
         let watch = || DrainWatch::new(DRAIN, at_ms(0));
         assert_eq!(ends(watch(), quick), Some(5));
         assert_eq!(ends(watch().last(true), quick), Some(100));
-        assert_eq!(ends(watch(), Progress { straggler: at_ms(70), ..quick }), Some(140));
+        assert_eq!(ends(watch(), TrialProgress { straggler: at_ms(70), ..quick }), Some(140));
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn strangers_do_not_keep_a_row_alive_in_which_nothing_of_ours_comes() {
         let mut watch = DrainWatch::new(DRAIN, at_ms(0));
-        let heard = |seen| Progress { seen, delivered: 59, ..Progress::default() };
+        let heard = |seen| TrialProgress { seen, delivered: 59, ..TrialProgress::default() };
         assert_eq!(watch.look(heard(59), at_ms(1)), None);
         for second in 1..10 {
             assert_eq!(watch.look(heard(59 + second), at_ms(second * 1000)), None);
@@ -200,7 +200,7 @@ mod tests {
         let mut watch = DrainWatch::new(DRAIN, at_ms(0));
         for second in 0..60 {
             let progress =
-                Progress { seen: 100 + second, delivered: second, doubtful: 100, ..seen(0) };
+                TrialProgress { seen: 100 + second, delivered: second, doubtful: 100, ..seen(0) };
             assert_eq!(watch.look(progress, at_ms(second * 9_000)), None, "{second}");
         }
     }
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn what_may_be_a_strangers_puts_the_end_off_by_the_drain_time_and_not_for_ever() {
         let mut watch = DrainWatch::new(DRAIN, at_ms(0));
-        let stir = |times| Progress { seen: 20 + times, doubtful: times, ..seen(20) };
+        let stir = |times| TrialProgress { seen: 20 + times, doubtful: times, ..seen(20) };
         for second in 0..20 {
             assert_eq!(watch.look(stir(second + 1), at_ms(second * 1_000)), None, "{second}");
         }
@@ -217,9 +217,9 @@ mod tests {
         let mut watch = DrainWatch::new(DRAIN, at_ms(0));
         watch.look(stir(1), at_ms(0));
         assert_eq!(watch.look(stir(2), at_ms(9_000)), None);
-        assert_eq!(watch.look(Progress { doubtful: 1, ..seen(21) }, at_ms(18_000)), None);
-        assert_eq!(watch.look(Progress { doubtful: 1, ..seen(21) }, at_ms(27_999)), None);
-        let end = watch.look(Progress { doubtful: 1, ..seen(21) }, at_ms(28_000));
+        assert_eq!(watch.look(TrialProgress { doubtful: 1, ..seen(21) }, at_ms(18_000)), None);
+        assert_eq!(watch.look(TrialProgress { doubtful: 1, ..seen(21) }, at_ms(27_999)), None);
+        let end = watch.look(TrialProgress { doubtful: 1, ..seen(21) }, at_ms(28_000));
         assert_eq!(end, Some(Ending::Drained));
     }
 
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn lost_sockets_end_the_row_when_the_others_have_everything() {
         let mut watch = DrainWatch::new(DRAIN, at_ms(0));
-        let lost = Progress { lost: true, ..complete(40) };
+        let lost = TrialProgress { lost: true, ..complete(40) };
         watch.look(lost, at_ms(1));
         assert_eq!(watch.look(lost, at_ms(26)), Some(Ending::SocketsLost));
     }

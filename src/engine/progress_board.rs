@@ -5,8 +5,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use crate::engine::drain::Progress as TrialProgress;
-use crate::engine::worker::{Control, Directive, WorkerProgress};
+use crate::engine::drain::TrialProgress;
+use crate::engine::worker::{Control, Directive};
 use crate::units::Nanos;
 
 /// One worker's progress, in cache lines of its own (two: the next one is prefetched).
@@ -108,7 +108,7 @@ impl<'a, F: FnMut()> WorkerHandle<'a, F> {
 
 impl<F: FnMut()> Control for WorkerHandle<'_, F> {
     #[inline]
-    fn turn(&mut self, progress: WorkerProgress, _now: Nanos) -> Directive {
+    fn turn(&mut self, progress: TrialProgress, _now: Nanos) -> Directive {
         let gauge = &self.board.gauges[self.index];
         gauge.seen.store(progress.seen, Ordering::Relaxed);
         gauge.delivered.store(progress.delivered, Ordering::Relaxed);
@@ -144,7 +144,7 @@ mod tests {
             let mut remote = WorkerHandle::new(&board, index, || count += 1);
             for seen in 0..9 {
                 let complete = seen >= done;
-                let progress = WorkerProgress { seen, complete, ..WorkerProgress::default() };
+                let progress = TrialProgress { seen, complete, ..TrialProgress::default() };
                 turns.push(remote.turn(progress, Nanos::ZERO));
             }
             assert!(turns.iter().all(|&turn| turn == Directive::Continue));

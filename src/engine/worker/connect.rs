@@ -7,7 +7,7 @@ use std::io;
 use std::net::IpAddr;
 
 use super::between::ListenOnly;
-use super::{Control, Directive, Script, Stamps, State, TICK, Worker, WorkerProgress, describe};
+use super::{Control, Directive, Script, Stamps, State, TICK, TrialProgress, Worker, describe};
 use crate::engine::connection::state::Event;
 use crate::engine::connection::transport::Transport;
 use crate::engine::connection::upgrade::Answer;
@@ -66,7 +66,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             let timeout = Nanos(ramp.until_next(now).0.min(TICK.0));
             now = self.listen(Wait::first(timeout))?;
             self.give_up_late(&mut ramp, &slot, now);
-            let progress = WorkerProgress { seen: self.dial.settled, ..WorkerProgress::default() };
+            let progress = TrialProgress { seen: self.dial.settled, ..TrialProgress::default() };
             if conductor.turn(progress, now) != Directive::Continue {
                 break;
             }

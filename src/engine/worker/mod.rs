@@ -29,7 +29,7 @@ use std::io;
 
 use self::connect_pacing::ConnectTurn;
 pub use self::connect_pacing::{WorkerShard, under_way_max};
-pub use self::control::{Control, Directive, WorkerProgress};
+pub use self::control::{Control, Directive, TrialProgress};
 use self::ear::{Closed, Unreadable, feed_wire};
 use self::errno::{Received, describe, receive_outcome};
 use self::heard::Heard;

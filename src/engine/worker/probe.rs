@@ -7,7 +7,7 @@ use std::io;
 use std::ops::Range;
 
 use super::heard::Heard;
-use super::{Control, Directive, SOON, Script, TICK, Worker, WorkerProgress};
+use super::{Control, Directive, SOON, Script, TICK, TrialProgress, Worker};
 use crate::dialect::{CorrelationId, Dialect, MessageKind, Recognized, Scanner, TextShape};
 use crate::engine::connection::transport::Transport;
 use crate::engine::frames::{FrameShape, SenderFrames};
@@ -167,12 +167,12 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
                 (unseen, moved_at) = (script.unseen, now);
                 slowest = now.since(began);
             }
-            let progress = WorkerProgress {
+            let progress = TrialProgress {
                 seen: (script.seen.len() - script.unseen) as u64,
                 complete: script.unseen == 0,
                 lost: !self.lost.is_empty(),
                 slowest,
-                ..WorkerProgress::default()
+                ..TrialProgress::default()
             };
             if conductor.turn(progress, now) != Directive::Continue {
                 break;

@@ -16,7 +16,7 @@ use crate::engine::connection::transport::Transport;
 use crate::engine::frames::{FrameShape, SenderFrames};
 use crate::engine::pacing::{self, Moment};
 use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot};
-use crate::engine::worker::control::{Control, Directive, WorkerProgress};
+use crate::engine::worker::control::{Control, Directive, TrialProgress};
 use crate::engine::worker::{Counters, SOON, STAMP_EVERY, Script, TICK, Worker};
 use crate::host::clock::{Clock, thread_cpu_time};
 use crate::load::schedule::Schedule;
@@ -274,7 +274,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         let mut warming = row.warmup > Nanos::ZERO;
         let mut now = before.at;
         // A row may be called off while it is laid out: nothing leaves then.
-        row.stopped = conductor.turn(WorkerProgress::default(), now) == Directive::End;
+        row.stopped = conductor.turn(TrialProgress::default(), now) == Directive::End;
         self.release(&mut row, now);
         let mut finished = None;
         loop {
@@ -290,7 +290,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             if complete && finished.is_none() {
                 finished = Some(self.used(now));
             }
-            let progress = WorkerProgress {
+            let progress = TrialProgress {
                 seen: row.recorder.seen(),
                 delivered: row.recorder.counts.delivered,
                 doubtful: row.doubtful(),
