@@ -18,6 +18,7 @@ pub mod stencil;
 pub mod tag;
 pub mod template;
 pub mod text;
+pub mod upgrade;
 
 use std::borrow::Cow;
 
@@ -29,12 +30,15 @@ pub use stencil::Reading;
 pub use tag::{TAG_LEN, Tag};
 pub use template::{Template, TemplateError};
 pub use text::TextShape;
+pub use upgrade::Upgrade;
 
 /// A cluster's language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialect {
     /// What a person calls it: `--dialect NAME`.
     pub name: Cow<'static, str>,
+    /// What it wants of the HTTP upgrade.
+    pub upgrade: Upgrade,
     /// What passes before the socket is ready.
     pub opening: Opening,
     /// One pushed message.
@@ -82,6 +86,7 @@ impl Dialect {
     pub fn dsatter() -> Self {
         Self {
             name: "dsatter".into(),
+            upgrade: Upgrade::default(),
             opening: Opening::default(),
             template: built_in(concat!(
                 r#"{"type":"newMessageFromClient","payload":"#,
@@ -99,6 +104,7 @@ impl Dialect {
     pub fn raw() -> Self {
         Self {
             name: "raw".into(),
+            upgrade: Upgrade::default(),
             opening: Opening::default(),
             template: built_in("{text}"),
             kind: MessageKind::Text,
