@@ -27,11 +27,11 @@ def need(condition, text):
 def check(result):
     need(result["schema"] == "fanstorm.result/2", f"schema: {result['schema']}")
     runs = result["trials"]
-    need([row["messages"] for row in runs] == ROWS, f"rows: {[row['messages'] for row in runs]}")
+    need([row["messages"] for row in runs] == ROWS, f"trials: {[row['messages'] for row in runs]}")
     for row in runs:
         check_row(row)
     total = sum(row["delivery"]["delivered"] for row in runs)
-    print(f"{len(runs)} rows, {total} copies delivered")
+    print(f"{len(runs)} trials, {total} copies delivered")
 
 
 def check_row(row):

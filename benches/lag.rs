@@ -146,7 +146,7 @@ impl Control for Patient {
     }
 }
 
-/// Ends the row with the last message: nothing comes back from a sink.
+/// Ends the trial with the last message: nothing comes back from a sink.
 struct UntilSent(u64);
 
 impl Control for UntilSent {
@@ -164,7 +164,7 @@ fn worker(load: Load, sink: &Sink) -> Run {
     assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
     let counts: Arc<[u32]> = Turns::new(SOCKETS).share(load.messages).into();
     let sent = Arc::new(SentTimes::new(&counts));
-    let row = TrialPlan {
+    let trial_plan = TrialPlan {
         trial: plan.trials[0].clone(),
         run: RUN,
         text: text(),
@@ -178,7 +178,8 @@ fn worker(load: Load, sink: &Sink) -> Run {
         start = Monotonic.now().plus(LEAD);
         start
     };
-    let tally = worker.row(&row, begin, &mut UntilSent(load.messages)).expect("the ring works");
+    let tally =
+        worker.trial(&trial_plan, begin, &mut UntilSent(load.messages)).expect("the ring works");
     assert_eq!(tally.sent, load.messages);
     let timetable = timetable(&plan, start);
     for index in 0..load.messages as u32 {

@@ -510,7 +510,7 @@ fn receive_all(
     ns
 }
 
-/// The worker's row, without the worker.
+/// The worker's trial, without the worker.
 struct Ear<'a> {
     recorder: &'a mut Recorder,
     scanner: &'a mut Scanner,

@@ -8,7 +8,7 @@
 //! relay. Server and client have a CPU each; rounds are interleaved.
 //!
 //! The figure is CPU time per message: of the whole process for peers and `fanstorm_process`, start and
-//! report included; of the row for `fanstorm`, as its report says it. Ours sleeps for copies here
+//! report included; of the trial for `fanstorm`, as its report says it. Ours sleeps for copies here
 //! (`--wait sleep`), since what polling burns is no cost of a message. A second table has the wall time
 //! per message. Ours must have every copy; peers are believed as to what they have got.
 //!

@@ -131,7 +131,7 @@ fn worker<R: Ring>(ring: R, shape: Shape, mut blaster: Blaster) -> Nanos {
     let rng = fastrand::Rng::with_seed(1);
     let mut worker = Worker::new(&plan, ring, Monotonic, &seats(shape), rng);
     assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
-    let row = TrialPlan {
+    let trial_plan = TrialPlan {
         trial: plan.trials[0].clone(),
         run: RUN,
         text: TextShape::new(PAYLOAD).expect("long enough"),
@@ -144,7 +144,7 @@ fn worker<R: Ring>(ring: R, shape: Shape, mut blaster: Blaster) -> Nanos {
         blaster.go();
         Monotonic.now()
     };
-    let tally = worker.row(&row, go, &mut UntilComplete).expect("the ring works");
+    let tally = worker.trial(&trial_plan, go, &mut UntilComplete).expect("the ring works");
     check(&tally.recorder, shape);
     tally.core.cpu_time
 }

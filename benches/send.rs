@@ -167,7 +167,7 @@ impl Control for Patient {
     }
 }
 
-/// Ends the row with the last frame: nothing comes back from a sink.
+/// Ends the trial with the last frame: nothing comes back from a sink.
 struct UntilSent(u64);
 
 impl Control for UntilSent {
@@ -205,10 +205,10 @@ fn worker(shape: Shape, sink: &Sink) -> Nanos {
     let counts: Arc<[u32]> = Turns::new(shape.sockets).share(shape.messages).into();
     let sent = Arc::new(SentTimes::new(&counts));
     let trial = plan.trials[0].clone();
-    let row =
+    let trial_plan =
         TrialPlan { trial, run: RUN, text: text(), counts, lay_all: true, sent, schedule: None };
     let tally = worker
-        .row(&row, || Monotonic.now(), &mut UntilSent(shape.messages))
+        .trial(&trial_plan, || Monotonic.now(), &mut UntilSent(shape.messages))
         .expect("the ring works");
     assert_eq!(tally.sent, shape.messages);
     tally.core.cpu_time

@@ -93,7 +93,7 @@ fn figures(tally: &Tally, shape: Shape, all: bool) -> Figures<4> {
     let stamps = tally.stamps.as_ref().expect("a kernel that times arrivals (Linux 6.7)");
     let reads = tally.core.reads;
     let timed = if all { reads } else { reads / 16 };
-    // Reads that came before the row began, and one of a socket that ended it, are the difference.
+    // Reads that came before the trial began, and one of a socket that ended it, are the difference.
     assert!(stamps.len().abs_diff(timed) <= timed / 4 + 64, "{} of {timed}", stamps.len());
     let at = |quantile| stamps.at_quantile(quantile).0 as f64;
     let max = stamps.max().expect("timed reads").0 as f64;
@@ -118,7 +118,7 @@ fn receive<R: Ring>(ring: R, mode: WaitMode, shape: Shape, mut blaster: Blaster)
     assert_eq!(worker.connect(&mut Patient).expect("the ring works"), []);
     let sent = SentTimes::new(&[shape.frames as u32]);
     sent.stamp(0, 0, shape.frames as u32, Monotonic.now());
-    let row = TrialPlan {
+    let trial_plan = TrialPlan {
         trial: plan.trials[0].clone(),
         run: RUN,
         text: TextShape::new(PAYLOAD).expect("long enough"),
@@ -131,7 +131,7 @@ fn receive<R: Ring>(ring: R, mode: WaitMode, shape: Shape, mut blaster: Blaster)
         blaster.go();
         Monotonic.now()
     };
-    worker.row(&row, go, &mut UntilComplete).expect("the ring works")
+    worker.trial(&trial_plan, go, &mut UntilComplete).expect("the ring works")
 }
 
 /// A ring that times every socket, whoever asks.

@@ -22,8 +22,8 @@ pub enum Notice {
     GroupedDigits {
         /// As written.
         written: String,
-        /// How many runs it is.
-        rows: usize,
+        /// How many trials it is.
+        trials: usize,
     },
     /// Two nodes are at one address.
     OneAddress {
@@ -95,12 +95,12 @@ impl fmt::Display for Notice {
                     Count(*more)
                 )
             }
-            Self::GroupedDigits { written, rows } => {
+            Self::GroupedDigits { written, trials } => {
                 let one: String = written.chars().filter(char::is_ascii_digit).collect();
                 let each = written.replace(',', " --messages ");
                 write!(
                     f,
-                    "--messages {written} is {rows} runs; one of as many messages is --messages {one} \
+                    "--messages {written} is {trials} trials; one of as many messages is --messages {one} \
                      (without this notice: --messages {each})"
                 )
             }
@@ -159,7 +159,7 @@ mod tests {
             Notice::FewerCores { asked: 8, taken: 4, correlates: true },
             Notice::FewerCores { asked: 8, taken: 6, correlates: false },
             Notice::SharedCpus,
-            Notice::GroupedDigits { written: "2,500".into(), rows: 2 },
+            Notice::GroupedDigits { written: "2,500".into(), trials: 2 },
             Notice::SameNode { url: "ws://a/".into(), first: "ws://b/".into(), more: 99_998 },
             Notice::NodesHere { here: 1, nodes: 3 },
             Notice::NodesHere { here: 3, nodes: 3 },

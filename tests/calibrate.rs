@@ -22,7 +22,7 @@ fn fanstorm(words: &str) -> Command {
     command
 }
 
-/// The result, and the report that the run printed. A busy machine may well void a row; that all
+/// The result, and the report that the run printed. A busy machine may well void a trial; that all
 /// copies came is what counts here.
 fn measured(words: &str) -> (Value, String) {
     let output = fanstorm(&format!("--calibrate --json - {words}")).output().unwrap();
@@ -38,7 +38,7 @@ fn caveats(result: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_floor_of_an_embedded_cluster_is_told_for_each_row() {
+fn the_floor_of_an_embedded_cluster_is_told_for_each_trial() {
     let (result, report) = measured("--nodes 2 --messages 20,400");
     let floor = &result["calibration"];
     assert_eq!(floor["failure"], Value::Null);
@@ -116,7 +116,7 @@ fn begun(child: &mut Child) -> impl Read + use<> {
     let mut line = String::new();
     while !line.starts_with("messages ") {
         line.clear();
-        assert!(report.read_line(&mut line).unwrap() > 0, "it ended before its rows");
+        assert!(report.read_line(&mut line).unwrap() > 0, "it ended before its trials");
     }
     report
 }

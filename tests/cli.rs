@@ -455,7 +455,7 @@ fn an_interval_log_that_does_not_fit_on_the_disk_costs_no_result() {
 }
 
 #[test]
-fn a_row_that_is_over_at_once_is_one_interval_of_the_log_and_none_of_the_result() {
+fn a_trial_that_is_over_at_once_is_one_interval_of_the_log_and_none_of_the_result() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run.hlog");
     let ran = run(&format!("--node ws://{}/ {ECHO} --hlog {}", echo(), path.display()));
@@ -520,7 +520,7 @@ fn an_interrupted_run_reports_what_was_measured_and_leaves_no_process_behind() {
     assert_eq!(ran.code, Some(130), "{ran:?}");
     assert!(ran.out.contains("interrupted"), "{ran:?}");
     let runs = read_result(&result)["trials"].clone();
-    assert_eq!(runs.as_array().unwrap().len(), 1, "the second row never began");
+    assert_eq!(runs.as_array().unwrap().len(), 1, "the second trial never began");
     let (delivered, expected) = delivered(&runs[0]);
     assert!(0 < delivered && delivered < expected, "{delivered} of {expected}");
     wait_until(|| !cluster.iter().any(|pid| Path::new(&format!("/proc/{pid}")).exists()));

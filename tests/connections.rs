@@ -184,7 +184,7 @@ fn a_deficit_that_was_allowed_is_told_and_nothing_is_expected_of_it() {
 }
 
 #[test]
-fn a_row_without_some_sockets_expects_the_copies_of_the_others() {
+fn a_trial_without_some_sockets_expects_the_copies_of_the_others() {
     let (result, output) =
         run("--nodes 2 --relay --receivers-per-node 40 --messages 5 --fault 1:refuse=503 \
          --min-connected 50%");

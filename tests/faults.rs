@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-/// Messages of each row, and sockets: 3 push sockets and one receive socket to each of 3 nodes.
+/// Messages of each trial, and sockets: 3 push sockets and one receive socket to each of 3 nodes.
 const MESSAGES: u64 = 600;
 const SOCKETS: u64 = 6;
 
@@ -103,7 +103,7 @@ impl Run {
         self.row()["matrix"][node]["missing"].as_u64().unwrap()
     }
 
-    /// What the fault did to copies of the row, and not to the probe before it: (node, sender,
+    /// What the fault did to copies of the trial, and not to the probe before it: (node, sender,
     /// sequence) of each.
     fn deeds(&self, fault: &str) -> Vec<(usize, u64, u64)> {
         let deeds = self.log.iter().filter(|event| event["fault"] == fault);
@@ -112,7 +112,7 @@ impl Run {
             Some((event["node"].as_u64()? as usize, run, sender, sequence))
         });
         let tagged: Vec<_> = tagged.collect();
-        // The row's nonce is the probe's plus one.
+        // The trial's nonce is the probe's plus one.
         let row = tagged
             .iter()
             .map(|deed| deed.1)

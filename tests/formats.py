@@ -54,7 +54,7 @@ def jar():
 
 
 def run(binary, folder):
-    """The row of a run with a log, with what its connecting took, and the log's path."""
+    """The trial of a run with a log, with what its connecting took, and the log's path."""
     log = folder / "run.hlog"
     command = [str(binary), *LOAD, "--quiet", "--json", "-", "--hlog", str(log)]
     done = subprocess.run(
@@ -242,7 +242,7 @@ def every_second_is_in_both(row, log):
 def intervals_add_up(row, _):
     for key, total in [("sent", row["sent"]), ("copies", row["delivery"]["delivered"])]:
         found = sum(interval[key] for interval in row["intervals"])
-        need(found == total, f"{key}: {found} in all intervals, {total} in the row")
+        need(found == total, f"{key}: {found} in all intervals, {total} in the trial")
     warm = [interval for interval in row["intervals"] if interval["warmup"]]
     need(sum(i["sent"] for i in warm) == row["warmup"]["messages"] == 3000, f"warm-up: {warm}")
     need(row["messages"] == 11000, f"{row['messages']} messages")

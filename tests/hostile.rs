@@ -66,7 +66,7 @@ fn run_with(words: &str) -> Ran {
 impl Ran {
     fn count(&self, row: usize, what: &str) -> u64 {
         let count = self.result["trials"][row]["delivery"][what].as_u64();
-        count.unwrap_or_else(|| panic!("no row {row}: {self:?}"))
+        count.unwrap_or_else(|| panic!("no trial {row}: {self:?}"))
     }
 
     fn is_complete(&self, row: usize) -> bool {
@@ -118,7 +118,7 @@ fn echo(mut socket: WebSocket<TcpStream>, mut back: impl FnMut(Message) -> Optio
 }
 
 #[test]
-fn a_row_with_a_loss_ends_although_others_never_stop_talking() {
+fn a_trial_with_a_loss_ends_although_others_never_stop_talking() {
     let node = server(|_, stream| {
         let mut chatter =
             WebSocket::from_raw_socket(stream.try_clone().unwrap(), Role::Server, None);
@@ -219,7 +219,7 @@ fn run_two(nodes: [SocketAddr; 2], flags: &str) -> Ran {
 }
 
 #[test]
-fn copies_that_come_keep_a_row_open_however_many_ids_of_strangers_wait() {
+fn copies_that_come_keep_a_trial_open_however_many_ids_of_strangers_wait() {
     let nodes = Cluster::start(|cluster| {
         [Cluster::say_text, Cluster::say_id].iter().for_each(|say| say(cluster, 0));
         cluster.text(1);
@@ -237,7 +237,7 @@ fn copies_that_come_keep_a_row_open_however_many_ids_of_strangers_wait() {
 }
 
 #[test]
-fn ids_of_strangers_put_the_end_of_a_row_off_by_no_more_than_the_drain_time() {
+fn ids_of_strangers_put_the_end_of_a_trial_off_by_no_more_than_the_drain_time() {
     let nodes = Cluster::start(|cluster| {
         [Cluster::say_text, Cluster::say_id].iter().for_each(|say| say(cluster, 0));
         // The other node is cut off after the probe, and somebody chats there.
@@ -274,14 +274,14 @@ fn twice(stream: TcpStream) {
 }
 
 #[test]
-fn a_copy_that_comes_twice_is_a_duplicate_of_its_own_row_also_when_that_is_over() {
+fn a_copy_that_comes_twice_is_a_duplicate_of_its_own_trial_also_when_that_is_over() {
     let node = server(|_, stream| twice(stream));
     let ran = run(node, "--messages 20");
     assert_eq!((ran.code, ran.count(0, "duplicate")), (Some(1), 20), "{ran:?}");
 
     let ran = run(node, "--messages 20,30");
     let (first, second) = (&ran.result["trials"][0], &ran.result["trials"][1]);
-    // However many of them the end of the first row made late.
+    // However many of them the end of the first trial made late.
     let late = first["late"]["duplicates"].as_u64().unwrap();
     assert_eq!((ran.code, ran.count(0, "duplicate")), (Some(1), 20), "{ran:?}");
     assert!(late <= 20, "{ran:?}");
@@ -298,11 +298,11 @@ fn a_copy_that_comes_twice_is_a_duplicate_of_its_own_row_also_when_that_is_over(
 }
 
 #[test]
-fn what_a_stalled_row_left_behind_comes_late_in_that_row_and_is_nobody_elses() {
+fn what_a_stalled_trial_left_behind_comes_late_in_that_trial_and_is_nobody_elses() {
     let nodes = Cluster::start(|cluster| {
         for message in 0..=30 {
             cluster.say_text(message);
-            // The other node stalls after the probe, and goes on when the second row has begun.
+            // The other node stalls after the probe, and goes on when the second trial has begun.
             match message {
                 0 | 22.. => cluster.say_id(message),
                 21 => (1..=21).for_each(|late| cluster.say_id(late)),
@@ -397,7 +397,7 @@ fn a_close_in_place_of_the_probe_is_named_with_code_and_reason_and_commands_no_t
 }
 
 #[test]
-fn a_node_that_closes_between_two_rows_is_lost_and_later_rows_are_not_run_against_nothing() {
+fn a_node_that_closes_between_two_trials_is_lost_and_later_trials_are_not_run_against_nothing() {
     let node = server(|number, stream| {
         let mut ending = stream.try_clone().unwrap();
         let mut heard = 0;
@@ -451,7 +451,7 @@ fn copies_of_a_broadcast_server_are_misdelivered_where_each_should_hear_its_own_
 }
 
 #[test]
-fn a_socket_that_ends_between_two_rows_is_lost_once_and_connected_again() {
+fn a_socket_that_ends_between_two_trials_is_lost_once_and_connected_again() {
     let node = server(|number, stream| {
         let ending = stream.try_clone().unwrap();
         let mut heard = 0;
@@ -507,8 +507,8 @@ fn harmed(before: usize, harm: impl Fn(&mut TcpStream) + Send + Sync + 'static) 
 }
 
 #[test]
-fn a_lost_socket_is_connected_again_before_the_next_row_and_the_row_is_whole() {
-    // The probe is one message, the second row 10 of its own and another probe.
+fn a_lost_socket_is_connected_again_before_the_next_trial_and_the_trial_is_whole() {
+    // The probe is one message, the second trial 10 of its own and another probe.
     for (flags, rows) in [("", 3), ("--stop-on-loss", 1)] {
         let node = harmed(4, |_| {});
         let run = run(node, format!("--in-flight 1 --messages 10,11,12 {flags}").trim());
@@ -528,7 +528,7 @@ fn a_lost_socket_is_connected_again_before_the_next_row_and_the_row_is_whole() {
 }
 
 #[test]
-fn a_socket_that_cannot_be_connected_again_ends_the_rows_and_the_reason_is_told() {
+fn a_socket_that_cannot_be_connected_again_ends_the_trials_and_the_reason_is_told() {
     let refuses = server(|number, mut stream| {
         if number > 0 {
             let _ = stream.read(&mut [0; 1024]);

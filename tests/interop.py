@@ -199,14 +199,14 @@ def check(case, done, url):
         return
     result = json.loads(done.stdout)
     rows = [int(count) for count in case.options[case.options.index("--messages") + 1].split(",")]
-    need(len(result["trials"]) == len(rows), f"{len(result['trials'])} rows of {len(rows)}")
+    need(len(result["trials"]) == len(rows), f"{len(result['trials'])} trials of {len(rows)}")
     for row, count in zip(result["trials"], rows):
         check_row(case, row, count)
 
 
 def check_row(case, row, count):
     account = row["delivery"]
-    need(row["messages"] == count, f"a row of {row['messages']}, not of {count}")
+    need(row["messages"] == count, f"a trial of {row['messages']}, not of {count}")
     need(account["expected"] == count * case.copies_each, f"m={count}: expected: {account}")
     need(account["expected"] == account["delivered"] + account["missing"], f"m={count}: {account}")
     for key in ("duplicate", "misdelivered", "foreign", "corrupt"):

@@ -1,6 +1,6 @@
 //! The interval log beside the report of the same run: whatever latency the one tells, the other holds.
 //!
-//! Belongs here: that they agree about classes, nodes and counts, for every kind of row. Does not: the
+//! Belongs here: that they agree about classes, nodes and counts, for every kind of trial. Does not: the
 //! format itself (`report::hlog`, and the Java original in `formats.py`), seconds (`series`).
 
 #[path = "common/engine.rs"]
@@ -39,7 +39,7 @@ fn ran(words: &str) -> (String, Vec<u8>) {
         .output()
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
-    // A busy machine may well void a row; that it came to a report is enough here.
+    // A busy machine may well void a trial; that it came to a report is enough here.
     assert!(matches!(output.status.code(), Some(0 | 5)), "{words}: {printed}");
     (printed, std::fs::read(log).unwrap())
 }
@@ -112,7 +112,7 @@ fn logged_by_node(tags: &Counts, leading: &str) -> Counts {
 }
 
 #[test]
-fn the_log_holds_every_class_and_node_of_the_report_and_no_other_for_every_kind_of_row() {
+fn the_log_holds_every_class_and_node_of_the_report_and_no_other_for_every_kind_of_trial() {
     let closed = ["service", "completion", "spread"];
     let open = ["response", "service", "wait", "completion", "spread"];
     let warm = ["response", "service", "wait", "completion", "spread", "warm-up"];

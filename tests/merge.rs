@@ -24,7 +24,7 @@ use fanstorm::measure::outcome::{
 use fanstorm::measure::percentile::Percentile;
 use fanstorm::measure::recorder::Recorder;
 use fanstorm::measure::sent::SentTimes;
-use fanstorm::measure::tally::{Row, Tally};
+use fanstorm::measure::tally::{Tally, TrialMerge};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::population::sockets::SocketId;
@@ -151,7 +151,7 @@ impl Case {
         let tallies: Vec<_> = spread(&plan).into_iter().map(tally).collect();
         assert_eq!(tallies.len(), workers, "{self:?}");
         let ending = Ending::Complete;
-        Row { plan: &plan, trial: &plan.trials[0], sent: &sent, ending }.merge(tallies)
+        TrialMerge { plan: &plan, trial: &plan.trials[0], sent: &sent, ending }.merge(tallies)
     }
 
     fn tally(

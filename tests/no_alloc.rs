@@ -129,7 +129,7 @@ impl Control for Patient {
     }
 }
 
-/// What one row came to.
+/// What one trial came to.
 struct Came {
     /// Allocations from the start barrier to the last copy.
     allocations: u64,
@@ -137,7 +137,7 @@ struct Came {
     intervals: usize,
 }
 
-/// One row, of which the intervals are fetched from another thread.
+/// One trial, of which the intervals are fetched from another thread.
 fn row<R: Ring>(plan: &Plan, ring: R) -> Came {
     let trial = &plan.trials[0];
     let (mut collector, mut ports) =
@@ -152,20 +152,20 @@ fn row<R: Ring>(plan: &Plan, ring: R) -> Came {
             }
             collector.finish(std::iter::empty(), Nanos::ZERO).intervals.len()
         });
-        let allocations = allocations_of_a_row(plan, ring, port);
+        let allocations = allocations_of_a_trial(plan, ring, port);
         over.store(true, Ordering::Relaxed);
         Came { allocations, intervals: collecting.join().unwrap() }
     })
 }
 
-fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R, port: IntervalSink) -> u64 {
+fn allocations_of_a_trial<R: Ring>(plan: &Plan, ring: R, port: IntervalSink) -> u64 {
     let seats = &spread(plan)[0];
     let mut worker = Worker::new(plan, ring, Monotonic, seats, fastrand::Rng::with_seed(3));
     assert_eq!(worker.connect(&mut Patient).unwrap(), []);
     let text = TextShape::new(plan.payload_bytes).unwrap();
     assert!(worker.probe(&text, 1, &mut Watcher::new()).unwrap().is_empty());
     let counts: Arc<[u32]> = plan.population().turns().share(MESSAGES).into();
-    let row = TrialPlan {
+    let trial_plan = TrialPlan {
         trial: plan.trials[0].clone(),
         run: 2,
         lay_all: plan.lays_all(MESSAGES, &text),
@@ -181,9 +181,9 @@ fn allocations_of_a_row<R: Ring>(plan: &Plan, ring: R, port: IntervalSink) -> u6
         at_start = allocations();
         Monotonic.now()
     };
-    let tally = worker.row(&row, ready, &mut watcher).unwrap();
+    let tally = worker.trial(&trial_plan, ready, &mut watcher).unwrap();
     assert_eq!(tally.recorder.counts.delivered, plan.audience.expected(MESSAGES));
-    watcher.at_last_copy.expect("the row was complete") - at_start
+    watcher.at_last_copy.expect("the trial was complete") - at_start
 }
 
 fn size(slots: u64) -> RingConfig {
@@ -215,8 +215,8 @@ fn cluster(relay: bool) -> Cluster {
 }
 
 #[test]
-fn a_row_allocates_nothing_on_io_uring_with_correlation_and_patched_frames() {
-    if !io_uring::is_granted("a row allocates nothing on io_uring") {
+fn a_trial_allocates_nothing_on_io_uring_with_correlation_and_patched_frames() {
+    if !io_uring::is_granted("a trial allocates nothing on io_uring") {
         return;
     }
     let cluster = cluster(false);
@@ -227,8 +227,8 @@ fn a_row_allocates_nothing_on_io_uring_with_correlation_and_patched_frames() {
 }
 
 #[test]
-fn a_row_allocates_nothing_over_several_rings_polled_or_slept_over() {
-    if !io_uring::is_granted("a row allocates nothing over several rings") {
+fn a_trial_allocates_nothing_over_several_rings_polled_or_slept_over() {
+    if !io_uring::is_granted("a trial allocates nothing over several rings") {
         return;
     }
     let cluster = cluster(false);
@@ -266,7 +266,7 @@ fn intervals_leave_the_worker_without_allocating() {
 }
 
 #[test]
-fn a_row_allocates_nothing_on_epoll() {
+fn a_trial_allocates_nothing_on_epoll() {
     let cluster = cluster(true);
     let plan = plan(&cluster, Dialect::raw(), u64::MAX);
     let ring = EpollRing::new(size(plan.sockets())).unwrap();

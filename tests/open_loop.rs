@@ -55,10 +55,10 @@ impl experiment::Watch for Quiet {
 fn run(plan: &Plan, stop: &Stop, watch: &mut dyn experiment::Watch) -> Judged {
     let surroundings = &Surroundings::default();
     let experiment = Experiment { plan, surroundings, baseline: None, stop };
-    experiment.run(watch).unwrap().runs.remove(0)
+    experiment.run(watch).unwrap().trials.remove(0)
 }
 
-/// A row against two nodes, of which the first stops once for [`STALL_MS`].
+/// A trial against two nodes, of which the first stops once for [`STALL_MS`].
 fn stalled(profile: Profile) -> Judged {
     let _alone = alone();
     let cluster = Cluster::start(&ClusterConfig {
@@ -85,7 +85,10 @@ fn stalled(profile: Profile) -> Judged {
 fn stalled_alone(profile: Profile, was_quiet: impl Fn(&Judged) -> bool) -> Judged {
     let run = stalled(profile);
     let again = (0..2).map(|_| stalled(profile));
-    std::iter::once(run).chain(again).find(was_quiet).expect("one row of three without more pauses")
+    std::iter::once(run)
+        .chain(again)
+        .find(was_quiet)
+        .expect("one trial of three without more pauses")
 }
 
 /// Asks for the end as soon as an interval is over.
@@ -104,7 +107,7 @@ impl experiment::Watch for Impatient {
 }
 
 #[test]
-fn an_interrupted_row_keeps_its_series_and_its_end() {
+fn an_interrupted_trial_keeps_its_series_and_its_end() {
     let _alone = alone();
     let cluster = Cluster::start(&ClusterConfig {
         nodes: 2,
@@ -191,7 +194,7 @@ fn fanstorm(flags: &[&str]) -> (Option<i32>, Value) {
 }
 
 #[test]
-fn a_generator_that_is_slow_itself_makes_the_row_void() {
+fn a_generator_that_is_slow_itself_makes_the_trial_void() {
     let (code, result) =
         fanstorm(&["--rate", "1k", "--messages", "1000", "--test-turn-delay", "5ms"]);
     assert_eq!(code, Some(5), "{result}");

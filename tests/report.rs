@@ -20,11 +20,11 @@ use fanstorm::measure::late::LateLog;
 use fanstorm::measure::outcome::{Class, CoreUse, Ending, LostSocket, Opcodes};
 use fanstorm::measure::recorder::Recorder;
 use fanstorm::measure::sent::SentTimes;
-use fanstorm::measure::tally::{Row, Tally};
+use fanstorm::measure::tally::{Tally, TrialMerge};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::population::sockets::SocketId;
-use fanstorm::report::document::trial::Run;
+use fanstorm::report::document::trial::TrialResult;
 use fanstorm::report::story::{self, Story};
 use fanstorm::report::text::Text;
 use fanstorm::report::{Invocation, document::Document, json};
@@ -58,8 +58,8 @@ fn invocation() -> Invocation {
 /// Of 100 copies so many are dropped, come twice, are altered, or are somebody else's.
 type Fates = [u64; 4];
 
-/// A row through the real recorders and the real merge, every copy's fate drawn at random.
-fn row(plan: &Plan, trial: &Trial, fates: Fates, seed: u64) -> Judged {
+/// A trial through the real recorders and the real merge, every copy's fate drawn at random.
+fn trial(plan: &Plan, trial: &Trial, fates: Fates, seed: u64) -> Judged {
     let mut rng = fastrand::Rng::with_seed(seed);
     let counts = plan.population().turns().share(trial.messages);
     let sent = Arc::new(SentTimes::new(&counts));
@@ -92,8 +92,8 @@ fn row(plan: &Plan, trial: &Trial, fates: Fates, seed: u64) -> Judged {
         }
     };
     let tallies = (0..workers).map(tally).collect();
-    let row = Row { plan, trial, sent: &sent, ending: Ending::Drained };
-    Judged { outcome: row.merge(tallies), caveats: Vec::new() }
+    let merge = TrialMerge { plan, trial, sent: &sent, ending: Ending::Drained };
+    Judged { outcome: merge.merge(tallies), caveats: Vec::new() }
 }
 
 /// A worker's share of the sockets: push sockets first, receive sockets node by node in turn.
@@ -136,9 +136,9 @@ fn produced(plan: &Plan, outcome: &Outcome) -> Value {
     serde_json::from_slice(&bytes).unwrap()
 }
 
-/// All that can go wrong with a row, in one row.
+/// All that can go wrong with a trial, in one trial.
 fn ruined(plan: &Plan) -> Judged {
-    let mut run = row(plan, &Trial::bursts(&[500])[0], [20, 5, 5, 5], 7);
+    let mut run = trial(plan, &Trial::bursts(&[500])[0], [20, 5, 5, 5], 7);
     run.outcome.saturated = 2;
     run.outcome.ending = Ending::Interrupted;
     run.outcome.lost = vec![
@@ -174,26 +174,32 @@ fn edge_cases() -> Vec<(&'static str, Value)> {
     let (small, large) =
         (plan(1, 0, 1, Trial::bursts(&[1])), plan(3, 2, 3, Trial::bursts(&[500, 1_000])));
     let with =
-        |runs, skipped, interrupted| Outcome { runs, skipped, interrupted, connecting: None };
+        |trials, skipped, interrupted| Outcome { trials, skipped, interrupted, connecting: None };
     let skipped = vec![Skipped {
         trial: Trial::bursts(&[1_000]).remove(0),
         reason: "interrupted".to_owned(),
     }];
-    let mut unsent = row(&small, &small.trials[0], [100, 0, 0, 0], 1);
+    let mut unsent = trial(&small, &small.trials[0], [100, 0, 0, 0], 1);
     unsent.outcome.sent = 0;
     unsent.outcome.send_time = None;
     unsent.outcome.receive_time = None;
     vec![
-        ("no rows", produced(&small, &Outcome::default())),
-        ("nothing but skipped rows", produced(&large, &with(vec![], skipped.clone(), true))),
+        ("no trials", produced(&small, &Outcome::default())),
+        ("nothing but skipped trials", produced(&large, &with(vec![], skipped.clone(), true))),
         (
             "one message",
-            produced(&small, &with(vec![row(&small, &small.trials[0], [0; 4], 1)], vec![], false)),
+            produced(
+                &small,
+                &with(vec![trial(&small, &small.trials[0], [0; 4], 1)], vec![], false),
+            ),
         ),
         ("nothing sent, nothing came", produced(&small, &with(vec![unsent], vec![], false))),
         (
             "clean",
-            produced(&large, &with(vec![row(&large, &large.trials[0], [0; 4], 1)], vec![], false)),
+            produced(
+                &large,
+                &with(vec![trial(&large, &large.trials[0], [0; 4], 1)], vec![], false),
+            ),
         ),
         ("ruined", produced(&large, &with(vec![ruined(&large)], skipped, true))),
     ]
@@ -269,14 +275,14 @@ fn a_percentile_with_too_few_samples_is_null_and_never_the_maximum() {
 }
 
 #[test]
-fn the_summary_takes_its_times_from_the_largest_complete_row_and_its_counts_from_all() {
+fn the_summary_takes_its_times_from_the_largest_complete_trial_and_its_counts_from_all() {
     let plan = plan(3, 1, 3, Trial::bursts(&[2_000, 1_000, 4_000]));
-    let runs = vec![
-        row(&plan, &plan.trials[0], [0; 4], 1),
-        row(&plan, &plan.trials[1], [0; 4], 2),
-        row(&plan, &plan.trials[2], [10, 0, 0, 0], 3),
+    let trials = vec![
+        trial(&plan, &plan.trials[0], [0; 4], 1),
+        trial(&plan, &plan.trials[1], [0; 4], 2),
+        trial(&plan, &plan.trials[2], [10, 0, 0, 0], 3),
     ];
-    let result = produced(&plan, &Outcome { runs, ..Outcome::default() });
+    let result = produced(&plan, &Outcome { trials, ..Outcome::default() });
     let (summary, first, last) = (&result["summary"], &result["trials"][0], &result["trials"][2]);
     assert_eq!(summary["messages"], 2_000);
     assert_eq!(summary["missing"], last["delivery"]["missing"]);
@@ -292,9 +298,9 @@ fn a_text_report_never_breaks_on_what_json_can_tell() {
     let (small, large) =
         (plan(1, 0, 1, Trial::bursts(&[1])), plan(3, 2, 30, Trial::bursts(&[500])));
     for (plan, run) in
-        [(&small, row(&small, &small.trials[0], [100, 0, 0, 0], 1)), (&large, ruined(&large))]
+        [(&small, trial(&small, &small.trials[0], [100, 0, 0, 0], 1)), (&large, ruined(&large))]
     {
-        let outcome = Outcome { runs: vec![run], ..Outcome::default() };
+        let outcome = Outcome { trials: vec![run], ..Outcome::default() };
         let document = Document::begun(plan, &invocation()).ended(&outcome);
         let mut out = Vec::new();
         Text::new(true, None).all(&mut out, &Story::of(&document)).unwrap();
@@ -308,9 +314,10 @@ fn printed(plan: &Plan, outcome: &Outcome) -> String {
     let begun = Document::begun(plan, &invocation());
     let (mut out, text, story) = (Vec::new(), Text::new(true, None), Story::of(&begun));
     text.header(&mut out, &story).unwrap();
-    for run in &outcome.runs {
-        let row = story::trial_row(&begun.plan, &Run::of(run), begun.plan.headline_latency());
-        text.row(&mut out, &story.trials, &row).unwrap();
+    for run in &outcome.trials {
+        let trial =
+            story::trial_row(&begun.plan, &TrialResult::of(run), begun.plan.headline_latency());
+        text.row(&mut out, &story.trials, &trial).unwrap();
     }
     text.end(&mut out, &Story::of(&begun.clone().ended(outcome))).unwrap();
     String::from_utf8(out).unwrap()
@@ -338,9 +345,9 @@ fn profile(which: u8, seed: u64) -> Profile {
     }
 }
 
-/// What a run may add to a row besides copies that are late or do not come.
+/// What a run may add to a trial besides copies that are late or do not come.
 fn spoil(judged: &mut Judged, spoilt: &Outcome, seed: u64) {
-    let other = &spoilt.runs[0];
+    let other = &spoilt.trials[0];
     let run = &mut judged.outcome;
     let mut rng = fastrand::Rng::with_seed(seed);
     run.saturated = u64::from(rng.bool()) * rng.u64(..1_000);
@@ -397,17 +404,17 @@ proptest! {
         let messages = if messages.is_empty() { vec![7] } else { messages };
         let trials = Trial::each(&messages, profile(which, seed), Nanos::ZERO);
         let plan = plan(push_sockets, receivers_per_node, nodes, trials);
-        let spoilt = Outcome { runs: vec![ruined(&plan)], ..Outcome::default() };
-        let runs = rows.iter().enumerate().map(|(index, (_, fates))| {
-            let mut run = row(&plan, &plan.trials[index], *fates, seed);
+        let spoilt = Outcome { trials: vec![ruined(&plan)], ..Outcome::default() };
+        let trials = rows.iter().enumerate().map(|(index, (_, fates))| {
+            let mut run = trial(&plan, &plan.trials[index], *fates, seed);
             spoil(&mut run, &spoilt, seed ^ index as u64);
             run
         });
-        let runs = runs.collect();
+        let trials = trials.collect();
         let trial = Trial { messages: u64::MAX, ..plan.trials[0].clone() };
         let skipped = Skipped { trial, reason: "a \"reason\"".to_owned() };
         let skipped = if interrupted { vec![skipped] } else { vec![] };
-        let outcome = Outcome { runs, skipped, interrupted, connecting: None };
+        let outcome = Outcome { trials, skipped, interrupted, connecting: None };
         prop_assert_eq!(rendered(&plan, &outcome), printed(&plan, &outcome));
     }
 
@@ -421,8 +428,8 @@ proptest! {
         seed: u64,
     ) {
         let plan = plan(push_sockets, receivers_per_node, nodes, Trial::bursts(&[messages]));
-        let runs = vec![row(&plan, &plan.trials[0], fates, seed)];
-        let result = produced(&plan, &Outcome { runs, ..Outcome::default() });
+        let trials = vec![trial(&plan, &plan.trials[0], fates, seed)];
+        let result = produced(&plan, &Outcome { trials, ..Outcome::default() });
         let run = &result["trials"][0];
         let delivery = &run["delivery"];
         let sockets = u64::from(push_sockets) + u64::from(receivers_per_node) * nodes as u64;

@@ -26,7 +26,7 @@ use fanstorm::measure::connecting::Failure;
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::outcome::{Class, Ending, TrialOutcome};
 use fanstorm::measure::sent::SentTimes;
-use fanstorm::measure::tally::Row;
+use fanstorm::measure::tally::TrialMerge;
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::wait::WaitMode;
@@ -125,13 +125,13 @@ impl<'a, T: Transport<Config = ()>> Fixture<'a, T> {
         sockets.map(|slot| self.worker.ring().late_acks(slot)).collect()
     }
 
-    /// One row under `dials`, and what the far end did meanwhile.
-    fn row(&mut self, dials: FaultKnobs) -> (TrialOutcome, Deeds) {
+    /// One trial under `dials`, and what the far end did meanwhile.
+    fn trial(&mut self, dials: FaultKnobs) -> (TrialOutcome, Deeds) {
         let (run, deeds, _) = self.row_with_times(dials);
         (run, deeds)
     }
 
-    /// The same, and when each message was sent, counted from the start, in the order of the row.
+    /// The same, and when each message was sent, counted from the start, in the order of the trial.
     fn row_with_times(&mut self, dials: FaultKnobs) -> (TrialOutcome, Deeds, Vec<Option<u64>>) {
         let before = self.worker.ring().deeds();
         self.worker.ring().dial(dials);
@@ -139,7 +139,7 @@ impl<'a, T: Transport<Config = ()>> Fixture<'a, T> {
         let sent = Arc::new(SentTimes::new(&counts));
         let trial = &self.plan.trials[0];
         let schedule = trial.schedule();
-        let row = TrialPlan {
+        let laid_out = TrialPlan {
             trial: trial.clone(),
             run: 8,
             text: self.text.clone(),
@@ -154,9 +154,9 @@ impl<'a, T: Transport<Config = ()>> Fixture<'a, T> {
         let mut alone = Alone::new(start);
         alone.watch = alone.watch.not_before(last_due);
         alone.linger = self.linger;
-        let tally = self.worker.row(&row, || start, &mut alone).unwrap();
-        let ending = alone.ending.expect("the row ended by itself");
-        let merged = Row { plan: self.plan, trial, sent: &sent, ending }.merge(vec![tally]);
+        let tally = self.worker.trial(&laid_out, || start, &mut alone).unwrap();
+        let ending = alone.ending.expect("the trial ended by itself");
+        let merged = TrialMerge { plan: self.plan, trial, sent: &sent, ending }.merge(vec![tally]);
         let after = self.worker.ring().deeds();
         let deeds = Deeds {
             lost: after.lost - before.lost,
@@ -208,7 +208,7 @@ fn a_rough_kernel_loses_and_doubles_nothing() {
         // Half of the seeds send from a window of patched frames.
         let plan = plan(if rng.bool() { u64::MAX } else { 0 });
         let dials = rough_kernel(&mut rng);
-        let (run, deeds) = Fixture::ready(&plan, dials, seed).row(dials);
+        let (run, deeds) = Fixture::ready(&plan, dials, seed).trial(dials);
         assert_conserved(&run, seed);
         assert_eq!(run.ending, Ending::Complete, "seed {seed}");
         let d = run.delivery;
@@ -251,7 +251,7 @@ fn frames_taken_by_vectors_make_the_same_run_as_messages_read_one_by_one() {
         let run = |reading| {
             let mut fixture = Fixture::ready(&plan, dials, seed);
             fixture.worker.read_by(reading);
-            told(&fixture.row(dials).0)
+            told(&fixture.trial(dials).0)
         };
         let one_by_one = run(Reading::ByMessage);
         assert_eq!(run(Reading::Widest), one_by_one, "seed {seed}");
@@ -272,7 +272,7 @@ fn a_node_that_pings_without_end_gets_the_probe_at_once_and_every_message() {
         let deeds = fixture.worker.ring().deeds();
         assert_eq!(deeds.messages, 1, "seed {seed}: one probe is enough, none is repeated");
         assert!(deeds.pongs > 0, "seed {seed}");
-        let (run, deeds) = fixture.row(dials);
+        let (run, deeds) = fixture.trial(dials);
         assert_conserved(&run, seed);
         assert_eq!((run.delivery.missing, deeds.messages), (0, MESSAGES), "seed {seed}");
         assert!(deeds.pongs > 0, "seed {seed}: Pings are answered meanwhile");
@@ -291,7 +291,7 @@ fn the_account_is_exactly_what_a_faulty_cluster_did() {
             ping: rng.f64() * 0.1,
             ..kernel
         };
-        let (run, deeds) = Fixture::ready(&plan, kernel, seed).row(faulty);
+        let (run, deeds) = Fixture::ready(&plan, kernel, seed).trial(faulty);
         assert_conserved(&run, seed);
         assert_eq!(run.delivery.missing, deeds.lost, "seed {seed}");
         assert_eq!(run.delivery.duplicate, deeds.duplicated, "seed {seed}");
@@ -301,21 +301,21 @@ fn the_account_is_exactly_what_a_faulty_cluster_did() {
 }
 
 #[test]
-fn lost_sockets_are_connected_again_and_the_next_row_is_whole() {
+fn lost_sockets_are_connected_again_and_the_next_trial_is_whole() {
     let mut again = 0;
     for seed in 0..100 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let plan = plan(u64::MAX);
         let dials = rough_kernel(&mut rng);
         let mut fixture = Fixture::ready(&plan, dials, seed);
-        let (first, deeds) = fixture.row(FaultKnobs { reset: 0.01, ..dials });
+        let (first, deeds) = fixture.trial(FaultKnobs { reset: 0.01, ..dials });
         fixture.worker.ring().dial(dials);
         let reconnected = fixture.worker.reconnect(&mut Patient).unwrap();
         assert_eq!(reconnected.failures, [], "seed {seed}");
         assert_eq!(reconnected.again, deeds.resets, "seed {seed}");
         assert_eq!(first.lost.len() + reconnected.lost_since.len(), deeds.resets as usize);
         again += reconnected.again;
-        let (second, _) = fixture.row(dials);
+        let (second, _) = fixture.trial(dials);
         assert_conserved(&second, seed);
         assert_eq!((second.delivery.missing, second.ending), (0, Ending::Complete), "seed {seed}");
     }
@@ -330,7 +330,7 @@ fn resets_are_named_and_what_they_cost_is_missing() {
         let plan = plan(if rng.bool() { u64::MAX } else { 0 });
         let kernel = rough_kernel(&mut rng);
         let (run, deeds) =
-            Fixture::ready(&plan, kernel, seed).row(FaultKnobs { reset: 0.02, ..kernel });
+            Fixture::ready(&plan, kernel, seed).trial(FaultKnobs { reset: 0.02, ..kernel });
         assert_conserved(&run, seed);
         assert_eq!(run.lost.len() as u64, deeds.resets, "seed {seed}: {:?}", run.lost);
         assert!(run.delivery.missing > 0 || deeds.resets == 0 || run.complete(), "seed {seed}");
@@ -423,16 +423,16 @@ fn messages_that_wait_for_a_blocked_socket_are_late_by_no_fault_of_ours_and_move
 }
 
 /// Other workers may have copies to come when one has all of its own: it polls on, and that is no part of
-/// what its row cost.
+/// what its trial cost.
 #[test]
-fn what_a_worker_does_when_its_row_is_complete_counts_as_no_time_no_polling_and_no_calls() {
+fn what_a_worker_does_when_its_trial_is_complete_counts_as_no_time_no_polling_and_no_calls() {
     for wait in [WaitMode::Latency, WaitMode::Spin, WaitMode::Sleep] {
         let mut plan = plan(u64::MAX);
         plan.wait = wait;
         let used = |linger: Nanos| {
             let mut fixture = Fixture::ready(&plan, FaultKnobs::default(), 11);
             fixture.linger = linger;
-            let (run, _) = fixture.row(FaultKnobs { delay: 0.5, ..FaultKnobs::default() });
+            let (run, _) = fixture.trial(FaultKnobs { delay: 0.5, ..FaultKnobs::default() });
             assert_eq!(run.ending, Ending::Complete);
             let core = &run.cores[0];
             ((core.wall, core.spun, core.enters), fixture.clock.now())
@@ -456,7 +456,7 @@ fn a_window_is_never_exceeded_and_everything_is_sent() {
         plan.trials[0].profile = Profile::Window { in_flight };
         let dials = rough_kernel(&mut rng);
         let duplicating = FaultKnobs { duplicate_copy: rng.f64() * 0.1, ..dials };
-        let (run, deeds) = Fixture::ready(&plan, dials, seed).row(duplicating);
+        let (run, deeds) = Fixture::ready(&plan, dials, seed).trial(duplicating);
         assert_conserved(&run, seed);
         assert_eq!(run.ending, Ending::Complete, "seed {seed}");
         assert_eq!((run.sent, deeds.messages), (MESSAGES, MESSAGES), "seed {seed}");
@@ -466,15 +466,15 @@ fn a_window_is_never_exceeded_and_everything_is_sent() {
         full += u32::from(deeds.unanswered_max == u64::from(in_flight));
         assert_eq!(run.latency_ns[0].0, Class::Service, "seed {seed}");
     }
-    assert!(full > 100, "and it is used in full: in {full} of 150 rows");
+    assert!(full > 100, "and it is used in full: in {full} of 150 trials");
 }
 
 #[test]
-fn a_lost_answer_closes_its_place_in_the_window_and_the_drain_ends_the_row() {
+fn a_lost_answer_closes_its_place_in_the_window_and_the_drain_ends_the_trial() {
     let mut plan = plan(u64::MAX);
     plan.trials[0].profile = Profile::Window { in_flight: 4 };
     let lossy = FaultKnobs { lose_copy: 0.2, ..FaultKnobs::default() };
-    let (run, deeds) = Fixture::ready(&plan, FaultKnobs::default(), 9).row(lossy);
+    let (run, deeds) = Fixture::ready(&plan, FaultKnobs::default(), 9).trial(lossy);
     assert_conserved(&run, 9);
     assert_eq!(run.ending, Ending::Drained);
     assert!(deeds.messages < MESSAGES, "senders stopped when four answers were lost");
@@ -491,7 +491,7 @@ fn each_socket_is_asked_to_acknowledge_late_at_its_start_and_after_every_16_read
         plan.dialing.delayed_ack = true;
         let dials = rough_kernel(&mut fastrand::Rng::with_seed(seed));
         let mut fixture = Fixture::ready(&plan, dials, seed);
-        fixture.row(dials);
+        fixture.trial(dials);
         for (slot, acks) in fixture.late_acks().into_iter().enumerate() {
             assert_eq!(acks.asked, 1 + acks.reads / 16, "seed {seed}, socket {slot}: {acks:?}");
             assert!(acks.reads_unasked_max <= 16, "seed {seed}, socket {slot}: {acks:?}");
@@ -505,12 +505,12 @@ fn each_socket_is_asked_to_acknowledge_late_at_its_start_and_after_every_16_read
 fn no_socket_is_asked_to_acknowledge_late_by_a_plan_that_does_not_want_it() {
     let plan = plan(u64::MAX);
     let mut fixture = Fixture::ready(&plan, FaultKnobs::default(), 951);
-    fixture.row(FaultKnobs::default());
+    fixture.trial(FaultKnobs::default());
     let acks = fixture.late_acks();
     assert!(acks.iter().all(|acks| acks.reads > 0 && acks.asked == 0), "{acks:?}");
 }
 
-/// Ends a row before its first turn.
+/// Ends a trial before its first turn.
 struct CalledOff;
 
 impl Control for CalledOff {
@@ -521,12 +521,12 @@ impl Control for CalledOff {
 
 /// Issue 11, B4: Ctrl-C while messages are laid out.
 #[test]
-fn a_row_that_is_called_off_while_it_is_laid_out_sends_nothing() {
+fn a_trial_that_is_called_off_while_it_is_laid_out_sends_nothing() {
     let plan = plan(u64::MAX);
     let Fixture { mut worker, clock, text, .. } = Fixture::ready(&plan, FaultKnobs::default(), 952);
     let counts: Arc<[u32]> = Turns::new(PUSH).share(MESSAGES).into();
     let sent = Arc::new(SentTimes::new(&counts));
-    let row = TrialPlan {
+    let laid_out = TrialPlan {
         trial: plan.trials[0].clone(),
         run: 8,
         lay_all: plan.lays_all(MESSAGES, &text),
@@ -537,9 +537,10 @@ fn a_row_that_is_called_off_while_it_is_laid_out_sends_nothing() {
     };
     let messages = worker.ring().deeds().messages;
     let start = clock.now();
-    let tally = worker.row(&row, || start, &mut CalledOff).unwrap();
+    let tally = worker.trial(&laid_out, || start, &mut CalledOff).unwrap();
     let ending = Ending::Interrupted;
-    let run = Row { plan: &plan, trial: &plan.trials[0], sent: &sent, ending }.merge(vec![tally]);
+    let run =
+        TrialMerge { plan: &plan, trial: &plan.trials[0], sent: &sent, ending }.merge(vec![tally]);
     assert_eq!((run.sent, worker.ring().deeds().messages), (0, messages));
 }
 
@@ -551,7 +552,7 @@ fn over_a_transport_with_records_of_its_own_a_rough_kernel_loses_and_doubles_not
         let kernel = rough_kernel(&mut rng);
         let ring = ring(&plan, kernel, seed).through(records::far_end);
         let dials = FaultKnobs { ping: 0.05, ..kernel };
-        let (run, deeds) = Fixture::<Records>::over(&plan, ring, seed).row(dials);
+        let (run, deeds) = Fixture::<Records>::over(&plan, ring, seed).trial(dials);
         assert_conserved(&run, seed);
         let d = run.delivery;
         assert_eq!((d.missing, d.duplicate, d.foreign, d.corrupt), (0, 0, 0, 0), "seed {seed}");
@@ -572,7 +573,7 @@ fn over_a_transport_the_sent_messages_of_a_lost_socket_are_those_that_the_far_en
         let kernel = rough_kernel(&mut rng);
         let ring = ring(&plan, kernel, seed).through(records::far_end);
         let mut fixture = Fixture::<Records>::over(&plan, ring, seed);
-        let (run, deeds) = fixture.row(FaultKnobs { reset: 0.02, ..kernel });
+        let (run, deeds) = fixture.trial(FaultKnobs { reset: 0.02, ..kernel });
         assert_conserved(&run, seed);
         assert_eq!(run.sent, deeds.messages, "seed {seed}");
         resets += deeds.resets;

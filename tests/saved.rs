@@ -30,7 +30,7 @@ fn ran(words: &str) -> (String, TempDir) {
     let files = format!("--json {at}/result.json --hgrm {at}/ --hlog {at}/log");
     let output = fanstorm(&format!("{words} --relay {files}"));
     let printed = String::from_utf8(output.stdout).unwrap();
-    // A busy machine may well void a row; that it came to a report is enough here.
+    // A busy machine may well void a trial; that it came to a report is enough here.
     assert!(matches!(output.status.code(), Some(0 | 5)), "{printed}");
     (printed, directory)
 }
@@ -96,7 +96,7 @@ fn a_saved_result_reads_as_the_run_printed_it_and_its_parts_can_be_asked_for() {
         "{completion}"
     );
     assert!(completion.contains("response by receiving node:"), "{completion}");
-    assert!(!completion.contains("all rows"), "{completion}");
+    assert!(!completion.contains("all trials"), "{completion}");
 
     refused(
         &format!("{name} --trial 11"),

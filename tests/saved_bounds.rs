@@ -24,7 +24,7 @@ use flate2::write::ZlibEncoder;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// A file of some 10 kB, its parse and the histograms of a row are about a third of it.
+/// A file of some 10 kB, its parse and the histograms of a trial are about a third of it.
 const PEAK_BYTES_MAX: usize = 16 << 20;
 
 thread_local! {

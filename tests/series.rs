@@ -1,4 +1,4 @@
-//! The row second by second, from the real worker on the fake ring: what was handed over while the
+//! The trial second by second, from the real worker on the fake ring: what was handed over while the
 //! clock ran is all that was recorded, each copy once and in its place, however late the collector.
 
 #[path = "common/plan.rs"]
@@ -22,7 +22,7 @@ use fanstorm::measure::latencies::histogram;
 use fanstorm::measure::outcome::{Class, Ending, Interval, TrialOutcome};
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::series::Collector;
-use fanstorm::measure::tally::{Row, TrialContext};
+use fanstorm::measure::tally::{TrialContext, TrialMerge};
 use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::population::turns::Turns;
@@ -102,8 +102,8 @@ fn ready<'a>(plan: &'a Plan, seed: u64) -> (Worker<'a, FakeRing, SimulatedClock>
     (worker, clock)
 }
 
-/// A row under `dials`, and how many copies had come by which time since its start.
-fn row(plan: &Plan, dials: FaultKnobs, seed: u64) -> (TrialOutcome, Vec<(Nanos, u64)>) {
+/// A trial under `dials`, and how many copies had come by which time since its start.
+fn trial(plan: &Plan, dials: FaultKnobs, seed: u64) -> (TrialOutcome, Vec<(Nanos, u64)>) {
     let (mut worker, clock) = ready(plan, seed);
     worker.ring().dial(dials);
     let counts: Arc<[u32]> = Turns::new(PUSH).share(MESSAGES).into();
@@ -115,7 +115,7 @@ fn row(plan: &Plan, dials: FaultKnobs, seed: u64) -> (TrialOutcome, Vec<(Nanos, 
     worker.hand_over_to(ports.remove(0));
     let start = clock.now().plus(Nanos::from_millis(2));
     collector.begin(start);
-    let row = TrialPlan {
+    let laid_out = TrialPlan {
         trial: trial.clone(),
         run: 8,
         text: TextShape::new(plan.payload_bytes).unwrap(),
@@ -126,11 +126,11 @@ fn row(plan: &Plan, dials: FaultKnobs, seed: u64) -> (TrialOutcome, Vec<(Nanos, 
     };
     let mut fleet = Fleet::new(start, Some(collector), fastrand::Rng::with_seed(seed));
     fleet.watch = fleet.watch.not_before(start.plus(schedule.map_or(Nanos::ZERO, |s| s.last())));
-    let tally = worker.row(&row, || start, &mut fleet).unwrap();
-    let row = Row { plan, trial, sent: &sent, ending: fleet.ending.unwrap() };
+    let tally = worker.trial(&laid_out, || start, &mut fleet).unwrap();
+    let merge = TrialMerge { plan, trial, sent: &sent, ending: fleet.ending.unwrap() };
     let (collector, context) = (fleet.collector.take().unwrap(), TrialContext::default());
     let past = &mut Past::new(plan.audience.clone());
-    let run = row.merge_with(vec![tally], collector, context, past).0;
+    let run = merge.merge_with(vec![tally], collector, context, past).0;
     (run, fleet.copies.into_iter().map(|(at, copies)| (at.since(start), copies)).collect())
 }
 
@@ -197,12 +197,12 @@ fn assert_adds_up(run: &TrialOutcome, seed: u64) {
 }
 
 #[test]
-fn intervals_add_up_to_the_row_however_late_they_are_fetched() {
+fn intervals_add_up_to_the_trial_however_late_they_are_fetched() {
     let mut merged = 0;
     for seed in 0..150 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let (plan, dials) = (random_plan(&mut rng), rough(&mut rng));
-        let (run, _) = row(&plan, dials, seed);
+        let (run, _) = trial(&plan, dials, seed);
         assert_adds_up(&run, seed);
         assert!(run.intervals.is_sorted_by_key(|interval| interval.start), "seed {seed}");
         merged += run.intervals.iter().filter(|i| i.length > LENGTH).count();
@@ -215,7 +215,7 @@ fn a_copy_belongs_to_the_interval_of_its_arrival() {
     for seed in 200..300 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let (plan, dials) = (random_plan(&mut rng), rough(&mut rng));
-        let (run, by_turn) = row(&plan, dials, seed);
+        let (run, by_turn) = trial(&plan, dials, seed);
         let mut copies = 0;
         for (place, interval) in run.intervals.iter().enumerate() {
             copies += interval.copies;
@@ -240,7 +240,7 @@ fn what_is_missing_so_far_is_what_was_due_and_has_not_come() {
     let plan =
         plan(Profile::Rate { rate, arrivals: InterArrival::Constant }, Nanos::from_millis(50));
     let lossy = FaultKnobs { lose_copy: 0.1, ..FaultKnobs::default() };
-    let (run, _) = row(&plan, lossy, 3);
+    let (run, _) = trial(&plan, lossy, 3);
     assert_eq!(run.ending, Ending::Drained);
     let (mut warm, mut measured) = (0, 0);
     for interval in &run.intervals {
@@ -276,7 +276,7 @@ fn a_warm_up_is_what_was_due_in_it_whenever_it_came() {
         let schedule = plan.trials[0].schedule().unwrap();
         let due = (0..MESSAGES).filter(|&i| schedule.offset(i) < warmup).count() as u64;
         let dials = FaultKnobs { lose_copy: 0.0, duplicate_copy: 0.0, ..rough(&mut rng) };
-        let (run, _) = row(&plan, dials, seed);
+        let (run, _) = trial(&plan, dials, seed);
         let warm = run.warmup.as_ref().unwrap();
         assert_eq!((warm.messages, warm.delivered), (due, due * COPIES), "seed {seed}");
         assert_eq!(run.delivery.expected, MESSAGES * COPIES, "seed {seed}: it is accounted for");
@@ -298,7 +298,7 @@ fn a_warm_up_is_what_was_due_in_it_whenever_it_came() {
 
 #[test]
 fn a_burst_that_is_over_at_once_has_one_interval() {
-    let (run, _) = row(&plan(Profile::Burst, Nanos::ZERO), FaultKnobs::default(), 5);
+    let (run, _) = trial(&plan(Profile::Burst, Nanos::ZERO), FaultKnobs::default(), 5);
     assert_adds_up(&run, 5);
     let [only] = run.intervals.as_slice() else { panic!("{:?}", run.intervals) };
     assert_eq!((only.copies, only.missing_so_far), (MESSAGES * COPIES, 0));

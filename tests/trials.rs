@@ -77,12 +77,12 @@ fn two_rates_with_the_same_number_of_messages_are_two_trials_from_engine_to_repo
     let plan = common::plan(cluster.node_urls(), Spec { trials, ..Spec::default() });
     // In the other order: whoever took the first with as many messages would take the wrong one.
     let reversed = Plan { trials: plan.trials.iter().rev().cloned().collect(), ..plan.clone() };
-    let floor = Baseline { runs: measured(&reversed, None).runs, ..Baseline::default() };
+    let floor = Baseline { trials: measured(&reversed, None).trials, ..Baseline::default() };
     let outcome = measured(&plan, Some(&floor));
 
-    let rates: Vec<_> = outcome.runs.iter().map(|run| rate_of(run)).collect();
+    let rates: Vec<_> = outcome.trials.iter().map(|run| rate_of(run)).collect();
     assert_eq!(rates, RATES, "each ran at its own rate");
-    for run in &outcome.runs {
+    for run in &outcome.trials {
         let held_against = floor.of(&run.id).expect("a trial of the same name");
         assert_eq!(rate_of(held_against), rate_of(run), "{}", run.id);
     }
@@ -112,8 +112,8 @@ fn two_rates_with_the_same_number_of_messages_are_two_trials_from_engine_to_repo
     let Saved::Result(read) = saved::read(&bytes).unwrap().remove(0) else { panic!("a result") };
     assert_eq!(*read, document);
     let one = selection::trial(document.clone(), Some(NAMES[1])).unwrap();
-    assert_eq!((one.runs.len(), one.runs[0].id.raw()), (1, NAMES[1]));
-    assert_eq!(one.calibration.unwrap().runs[0].id.raw(), NAMES[1]);
+    assert_eq!((one.trials.len(), one.trials[0].id.raw()), (1, NAMES[1]));
+    assert_eq!(one.calibration.unwrap().trials[0].id.raw(), NAMES[1]);
     let unclear = selection::trial(document, Some("200")).unwrap_err().to_string();
     assert!(unclear.contains("several trials of 200") && unclear.contains(NAMES[0]), "{unclear}");
 }

@@ -173,7 +173,7 @@ def summary(run, expected, received, receive_s, row_cpu_us):
 
 FIGURES = [
     ("receive_s", "total receive time, s", "{:.3f}"),
-    ("row_cpu_us_per_copy", "client CPU per copy, row alone, µs", "{:.2f}"),
+    ("row_cpu_us_per_copy", "client CPU per copy, trial alone, µs", "{:.2f}"),
     ("process_cpu_us_per_copy", "client CPU per copy, whole process, µs", "{:.2f}"),
     ("cluster_cpu_s", "cluster CPU, s", "{:.2f}"),
     ("client_per_cluster_cpu", "client CPU / cluster CPU", "{:.3f}"),

@@ -57,7 +57,7 @@ pub struct PlanRequirements {
     pub source_addresses: u64,
     /// Sockets that push.
     pub push_sockets: u64,
-    /// Messages of the largest row.
+    /// Messages of the largest trial.
     pub messages: u64,
     /// Copies of each message that must come back.
     pub copies_per_message: u64,

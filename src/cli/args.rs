@@ -12,7 +12,8 @@ use super::output::JsonTarget;
 use super::view::Output;
 use crate::cli::conflicts::FlagConflict;
 use crate::cli::connect_args::DialArgs;
-use crate::cli::values::{ArrivalsArg, EngineArg, FanOutArg, Rows, WaitArg, dialects, small_count};
+use crate::cli::values::{ArrivalsArg, Counts, EngineArg, FanOutArg, WaitArg};
+use crate::cli::values::{dialects, small_count};
 use crate::cluster::{ClusterConfig, FaultSpec};
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
@@ -87,7 +88,7 @@ pub struct RunArgs {
     /// Messages of each run, one run after another
     /// [default: 10,100,1000,2000,4000,8000; with --rate as many as --duration holds]
     #[arg(long, value_name = "M[,M…]", help_heading = LOAD)]
-    messages: Vec<Rows>,
+    messages: Vec<Counts>,
 
     /// Send when messages are due, so many a second over all push sockets, like 50k or 200/s,
     /// whatever the cluster does (open loop); without it all go as fast as the sockets take them
@@ -124,7 +125,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "R", value_parser = small_count, help_heading = LOAD)]
     receivers_per_node: Option<u32>,
 
-    /// End a row when no copy has come for so long; while ids or altered texts come that may be ours,
+    /// End a trial when no copy has come for so long; while ids or altered texts come that may be ours,
     /// after twice as long
     #[arg(long, value_name = "TIME", default_value = "10s", help_heading = LOAD)]
     drain: Nanos,
@@ -266,7 +267,7 @@ impl RunArgs {
             fan_out: self.fan_out.into(),
             push_sockets: self.push_sockets,
             receivers_per_node: self.receivers_per_node,
-            trials: Trial::each(&self.rows(), self.profile(), self.warmup()),
+            trials: Trial::each(&self.message_counts(), self.profile(), self.warmup()),
             wait: self.wait.into(),
             keep_intervals: self.hlog.is_some(),
             payload_bytes: self.payload_bytes.0,
@@ -305,7 +306,7 @@ impl RunArgs {
         }
     }
 
-    fn rows(&self) -> Vec<u64> {
+    fn message_counts(&self) -> Vec<u64> {
         match (self.messages.as_slice(), self.rate) {
             ([], None) => Spec::default().trials.iter().map(|trial| trial.messages).collect(),
             // Whether there may be a rate of 0 is for the load to say.
@@ -314,7 +315,7 @@ impl RunArgs {
                 vec![messages_within(rate, duration.plus(self.warmup())).max(1)]
             }
             (given, rate) => {
-                let given = given.iter().flat_map(|rows| &rows.counts);
+                let given = given.iter().flat_map(|given| &given.counts);
                 // What is asked for is what is measured.
                 let warmup = rate.map_or(0, |rate| messages_within(rate, self.warmup()));
                 given.map(|count| count.0.saturating_add(warmup)).collect()
@@ -324,11 +325,11 @@ impl RunArgs {
 
     /// Where `--messages` may have meant one number: several, as they were taken.
     pub fn like_one_number(&self) -> Option<Notice> {
-        let (written, rows) = match self.messages.as_slice() {
-            [Rows { counts, like_one: Some(written) }] => (written, counts.len()),
+        let (written, trials) = match self.messages.as_slice() {
+            [Counts { counts, like_one: Some(written) }] => (written, counts.len()),
             _ => return None,
         };
-        Some(Notice::GroupedDigits { written: written.clone(), rows })
+        Some(Notice::GroupedDigits { written: written.clone(), trials })
     }
 
     /// Of all that is drawn.

@@ -37,7 +37,7 @@ pub struct DialArgs {
     #[arg(long, help_heading = CONNECTING)]
     delayed_ack: bool,
 
-    /// Run no row after one that lost a socket [default: connect lost sockets again before the next]
+    /// Run no trial after one that lost a socket [default: connect lost sockets again before the next]
     #[arg(long, help_heading = CONNECTING)]
     stop_on_loss: bool,
 }

@@ -11,7 +11,7 @@ use crate::verdict::{Judged, Trust};
 pub enum Exit {
     /// Every copy came once and unaltered, and the numbers can be trusted.
     Complete = 0,
-    /// Copies are missing, came twice or came altered; or rows did not run.
+    /// Copies are missing, came twice or came altered; or trials did not run.
     Incomplete = 1,
     /// The command line makes no sense.
     Usage = 2,
@@ -30,7 +30,7 @@ impl Exit {
     /// For `--help`.
     pub const HELP: &'static str = concat!(
         "  0    complete: every copy came once, and the verdict is not void\n",
-        "  1    copies are missing, duplicate, misdelivered or corrupt, or rows did not run\n",
+        "  1    copies are missing, duplicate, misdelivered or corrupt, or trials did not run\n",
         "  2    a flag or a file is wrong\n",
         "  3    this host cannot run it (io_uring, descriptors, ports, memory, processes), or a file that\n",
         "       was asked for could not be written\n",
@@ -68,11 +68,13 @@ pub fn exit_code(outcome: &Outcome) -> Exit {
         return Exit::Interrupted;
     }
     let incomplete = |run: &Judged| !run.complete();
-    if outcome.runs.is_empty() || !outcome.skipped.is_empty() || outcome.runs.iter().any(incomplete)
+    if outcome.trials.is_empty()
+        || !outcome.skipped.is_empty()
+        || outcome.trials.iter().any(incomplete)
     {
         return Exit::Incomplete;
     }
-    if outcome.runs.iter().any(|run| run.trust() == Trust::Void) {
+    if outcome.trials.iter().any(|run| run.trust() == Trust::Void) {
         return Exit::Void;
     }
     Exit::Complete
@@ -93,9 +95,9 @@ mod tests {
         Judged { outcome, caveats: vec![caveat] }
     }
 
-    fn outcome(runs: &[(Delivery, Trust)]) -> Outcome {
-        let runs = runs.iter().map(|&(delivery, trust)| run(delivery, trust));
-        Outcome { runs: runs.collect(), ..Outcome::default() }
+    fn outcome(trials: &[(Delivery, Trust)]) -> Outcome {
+        let trials = trials.iter().map(|&(delivery, trust)| run(delivery, trust));
+        Outcome { trials: trials.collect(), ..Outcome::default() }
     }
 
     const WHOLE: Delivery = Delivery {
@@ -112,13 +114,13 @@ mod tests {
     };
 
     #[test]
-    fn the_worst_row_decides_and_a_deficit_comes_before_a_void_verdict() {
+    fn the_worst_trial_decides_and_a_deficit_comes_before_a_void_verdict() {
         let missing = Delivery { delivered: 9, missing: 1, ..WHOLE };
         let duplicate = Delivery { duplicate: 1, ..WHOLE };
         let misdelivered = Delivery { misdelivered: 1, ..WHOLE };
         let corrupt = Delivery { corrupt: 1, ..WHOLE };
         let (ok, degraded, void) = (Trust::Ok, Trust::Degraded, Trust::Void);
-        for (rows, exit) in [
+        for (trials, exit) in [
             (&[(WHOLE, ok)][..], Exit::Complete),
             (&[(WHOLE, ok), (WHOLE, degraded)], Exit::Complete),
             (&[(WHOLE, void), (WHOLE, ok)], Exit::Void),
@@ -130,15 +132,15 @@ mod tests {
             (&[(missing, void)], Exit::Incomplete),
             (&[], Exit::Incomplete),
         ] {
-            assert_eq!(exit_code(&outcome(rows)), exit, "{rows:?}");
+            assert_eq!(exit_code(&outcome(trials)), exit, "{trials:?}");
         }
     }
 
     #[test]
     fn an_interruption_is_said_first() {
         let missing = Delivery { delivered: 0, missing: 10, ..WHOLE };
-        for rows in [&[(missing, Trust::Void)][..], &[(WHOLE, Trust::Ok)], &[]] {
-            let mut outcome = outcome(rows);
+        for trials in [&[(missing, Trust::Void)][..], &[(WHOLE, Trust::Ok)], &[]] {
+            let mut outcome = outcome(trials);
             outcome.interrupted = true;
             assert_eq!(exit_code(&outcome), Exit::Interrupted);
         }

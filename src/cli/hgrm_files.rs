@@ -1,6 +1,6 @@
-//! `--hgrm PREFIX`: a file for each row and latency class, seen to be writable before the run.
+//! `--hgrm PREFIX`: a file for each trial and latency class, seen to be writable before the run.
 //!
-//! Belongs here: their names, and which class of which row goes into which. Does not: what is in them
+//! Belongs here: their names, and which class of which trial goes into which. Does not: what is in them
 //! (`report::hgrm`).
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::claims::{Claims, OutputError};
 use crate::cli::output::ResultFile;
 use crate::report::document::figures::histogram_of;
-use crate::report::document::trial::{LatencyClass, Run};
+use crate::report::document::trial::{LatencyClass, TrialResult};
 use crate::report::document::{Document, Mode, PlannedTrial};
 use crate::report::sanitize::UntrustedText;
 use crate::report::{hgrm, selection};
@@ -22,7 +22,7 @@ pub struct Plots {
 }
 
 impl Plots {
-    /// Opens a file for everything that the rows of a document which has only begun may come to have.
+    /// Opens a file for everything that the trials of a document which has only begun may come to have.
     ///
     /// # Errors
     /// When one of them cannot be written, or is another output.
@@ -43,10 +43,10 @@ impl Plots {
         Ok(Self { files })
     }
 
-    /// The rows that ran, each with its file; nothing comes of the others.
+    /// The trials that ran, each with its file; nothing comes of the others.
     pub fn of(self, ended: &Document) -> impl Iterator<Item = (ResultFile, Vec<u8>)> {
         self.files.into_iter().filter_map(|((id, class), file)| {
-            let run = ended.runs.iter().find(|run| run.id == id)?;
+            let run = ended.trials.iter().find(|run| run.id == id)?;
             Some((file, distribution(run, class)?))
         })
     }
@@ -68,7 +68,7 @@ fn path(prefix: &Path, name: &str) -> PathBuf {
     path.into()
 }
 
-fn distribution(run: &Run, class: LatencyClass) -> Option<Vec<u8>> {
+fn distribution(run: &TrialResult, class: LatencyClass) -> Option<Vec<u8>> {
     let ns = histogram_of(run, class)?.expect("what was encoded can be decoded");
     let mut text = Vec::new();
     hgrm::write(&mut text, &ns, &selection::caption(run, class))

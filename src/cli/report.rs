@@ -35,7 +35,7 @@ pub struct ReportArgs {
     #[arg(long, value_name = "HOW", default_value = "text")]
     format: Format,
 
-    /// The latency class of the rows, or of the distribution [default: the one that the run leads
+    /// The latency class of the trials, or of the distribution [default: the one that the run leads
     /// with]
     #[arg(long, value_name = "CLASS")]
     class: Option<ClassArg>,
@@ -45,7 +45,7 @@ pub struct ReportArgs {
     trial: Option<String>,
 }
 
-/// Some hundred thousand rows, or a device that never ends. What the file may expand to is bounded by what
+/// Some hundred thousand trials, or a device that never ends. What the file may expand to is bounded by what
 /// is in it (`report::saved`).
 const FILE_BYTES_MAX: u64 = 256 << 20;
 
@@ -169,7 +169,7 @@ impl ReportArgs {
         Ok(bytes)
     }
 
-    /// What a failed run wrote: it has no rows to choose from.
+    /// What a failed run wrote: it has no trials to choose from.
     fn failure(&self, out: &mut Vec<u8>, document: &FailedDocument) -> Result<(), NotThere> {
         if self.format == Format::Hgrm || self.trial.is_some() || self.class.is_some() {
             return Err(NotThere::Failed);

@@ -406,7 +406,7 @@ pub enum RunError {
     Refused(#[from] EngineRefused),
     /// The host cannot run it.
     Host(#[from] HostError),
-    /// A row that does not fit into memory, and how large a one would.
+    /// A trial that does not fit into memory, and how large a one would.
     #[error("{error}; with all else as it is, {fits}")]
     TooLarge {
         /// What takes it.

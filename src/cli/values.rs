@@ -67,13 +67,13 @@ pub(super) fn dialects() -> impl TypedValueParser<Value = Dialect> {
 
 /// `--messages`, as written: one number, or several with commas between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Rows {
+pub(super) struct Counts {
     pub(super) counts: Vec<Count>,
     /// As written, where it may as well be one number whose thousands have commas: `2,500`.
     pub(super) like_one: Option<String>,
 }
 
-impl FromStr for Rows {
+impl FromStr for Counts {
     type Err = ScanError;
 
     fn from_str(text: &str) -> Result<Self, ScanError> {
@@ -133,16 +133,16 @@ mod tests {
 
     #[test]
     fn a_list_that_may_be_one_number_with_commas_is_noticed_and_no_other() {
-        let rows = |text: &str| text.parse::<Rows>().unwrap();
+        let counts = |text: &str| text.parse::<Counts>().unwrap();
         for text in ["2,500", "10,000", "1,000,000", "100,200"] {
-            assert_eq!(rows(text).like_one.as_deref(), Some(text));
+            assert_eq!(counts(text).like_one.as_deref(), Some(text));
         }
         for text in
             ["2500", "500", "2,500,10", "10,100,1000", "2k,500", "2, 500", "1000,500", "2,50"]
         {
-            assert_eq!(rows(text).like_one, None, "{text}");
+            assert_eq!(counts(text).like_one, None, "{text}");
         }
-        assert_eq!(rows("2,500").counts, [Count(2), Count(500)]);
-        assert!("2,x".parse::<Rows>().is_err() && "2,".parse::<Rows>().is_err());
+        assert_eq!(counts("2,500").counts, [Count(2), Count(500)]);
+        assert!("2,x".parse::<Counts>().is_err() && "2,".parse::<Counts>().is_err());
     }
 }

@@ -11,7 +11,7 @@ use crate::experiment;
 use crate::load::trial::Trial;
 use crate::measure::outcome;
 use crate::report::document::series::Interval;
-use crate::report::document::trial::{LatencyClass, Run};
+use crate::report::document::trial::{LatencyClass, TrialResult};
 use crate::report::document::{self, Document};
 use crate::report::progress::{Progress, is_dumb};
 use crate::report::story::{self, Story};
@@ -59,7 +59,7 @@ impl Output {
 /// Report and progress of one run.
 pub struct View {
     text: Text,
-    /// What was told before the first row; rows go on in its table.
+    /// What was told before the first trial; the rows of its table go on.
     begun: Story,
     /// What is run, as the result has it.
     plan: document::Plan,
@@ -157,7 +157,7 @@ impl experiment::Watch for View {
     }
 
     fn trial(&mut self, trial: &Judged) {
-        let row = story::trial_row(&self.plan, &Run::of(trial), self.class);
+        let row = story::trial_row(&self.plan, &TrialResult::of(trial), self.class);
         self.write(|text, begun, out| text.row(out, &begun.trials, &row));
     }
 }

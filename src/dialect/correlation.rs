@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_thousand_uuids_in_a_row_do_not_collide_in_either_half() {
+    fn a_hundred_thousand_uuids_in_a_trial_do_not_collide_in_either_half() {
         let id = |n: u32| format!("8f14e45f-ceea-467f-9d2b-{n:012x}");
         let keys = (0..100_000).map(|n| CorrelationId::from_bytes(id(n).as_bytes()));
         let (mut high, mut low) = (HashSet::new(), HashSet::new());

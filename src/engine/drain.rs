@@ -1,9 +1,9 @@
-//! When a row is over.
+//! When a trial is over.
 //!
 //! Belongs here: the decision, as a pure function of progress and time. Does not: who carries it out
 //! (`fleet` for real runs, tests for themselves).
 //!
-//! A row ends when all that can come has come and the line has then been quiet for a moment (a
+//! A trial ends when all that can come has come and the line has then been quiet for a moment (a
 //! duplicate of the last copy is still a duplicate), or when nothing that can be ours has come for the
 //! drain time. A delivered copy is progress, always. It always ends: strangers' messages and repeated
 //! copies, of which there may be no end, are no progress, and what only may be ours (an id that nobody
@@ -13,7 +13,7 @@ use super::settle;
 use crate::measure::outcome::Ending;
 use crate::units::Nanos;
 
-/// The longest that arrivals may put off the end of a complete row, beyond the quiet that it takes: a
+/// The longest that arrivals may put off the end of a complete trial, beyond the quiet that it takes: a
 /// cluster that floods us must not keep us.
 const FLOOD_MAX: Nanos = Nanos::from_millis(500);
 /// Drain after an interruption: what is under way may still come, the person does not wait long.
@@ -33,15 +33,15 @@ pub struct TrialProgress {
     pub sent: u64,
     /// Every worker has all that its living sockets can expect.
     pub complete: bool,
-    /// Sockets were lost in this row.
+    /// Sockets were lost in this trial.
     pub lost: bool,
     /// The longest latency of a copy, as far as it is complete.
     pub slowest: Nanos,
-    /// The longest latency of what came twice or was an earlier row's; 0 of none.
+    /// The longest latency of what came twice or was an earlier trial's; 0 of none.
     pub straggler: Nanos,
 }
 
-/// Watches one row.
+/// Watches one trial.
 #[derive(Debug)]
 pub struct DrainWatch {
     drain: Nanos,
@@ -55,12 +55,12 @@ pub struct DrainWatch {
     busy_until: Nanos,
     complete_at: Option<Nanos>,
     interrupted_at: Option<Nanos>,
-    /// No row follows.
+    /// No trial follows.
     is_last: bool,
 }
 
 impl DrainWatch {
-    /// A row that starts at `now` and may be silent for `drain`.
+    /// A trial that starts at `now` and may be silent for `drain`.
     pub fn new(drain: Nanos, now: Nanos) -> Self {
         Self {
             drain,
@@ -81,7 +81,7 @@ impl DrainWatch {
         Self { busy_until: last_due, ..self }
     }
 
-    /// The last row, or not: nobody listens after it.
+    /// The last trial, or not: nobody listens after it.
     #[must_use]
     pub fn last(self, is_last: bool) -> Self {
         Self { is_last, ..self }
@@ -92,7 +92,7 @@ impl DrainWatch {
         self.interrupted_at.get_or_insert(now);
     }
 
-    /// Whether the row is over, and how.
+    /// Whether the trial is over, and how.
     pub fn look(&mut self, progress: TrialProgress, now: Nanos) -> Option<Ending> {
         if (progress.delivered, progress.sent) != (self.last.delivered, self.last.sent) {
             (self.moved_at, self.stirred_at) = (now, now);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_complete_row_ends_after_a_quiet_moment() {
+    fn a_complete_trial_ends_after_a_quiet_moment() {
         let mut watch = DrainWatch::new(DRAIN, at_ms(0));
         assert_eq!(watch.look(complete(60), at_ms(10)), None);
         assert_eq!(watch.look(complete(60), at_ms(34)), None);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_twice_late_and_the_last_row_are_waited_for_longer() {
+    fn what_came_twice_late_and_the_last_trial_are_waited_for_longer() {
         let quick = TrialProgress { slowest: at_ms(1), ..complete(60) };
         let ends = |watch: DrainWatch, progress| {
             let mut watch = watch;
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_row_ends_after_the_drain_and_every_arrival_starts_it_anew() {
+    fn a_silent_trial_ends_after_the_drain_and_every_arrival_starts_it_anew() {
         let mut watch = DrainWatch::new(DRAIN, at_ms(0));
         assert_eq!(watch.look(seen(1), at_ms(9_999)), None);
         assert_eq!(watch.look(seen(1), at_ms(19_998)), None);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_do_not_keep_a_row_alive_in_which_nothing_of_ours_comes() {
+    fn strangers_do_not_keep_a_trial_alive_in_which_nothing_of_ours_comes() {
         let mut watch = DrainWatch::new(DRAIN, at_ms(0));
         let heard = |seen| TrialProgress { seen, delivered: 59, ..TrialProgress::default() };
         assert_eq!(watch.look(heard(59), at_ms(1)), None);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_row_waits_for_what_is_under_way_and_no_longer() {
+    fn an_interrupted_trial_waits_for_what_is_under_way_and_no_longer() {
         let mut watch = DrainWatch::new(DRAIN, at_ms(0));
         watch.interrupt(at_ms(100));
         assert_eq!(watch.look(seen(5), at_ms(400)), None);
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn lost_sockets_end_the_row_when_the_others_have_everything() {
+    fn lost_sockets_end_the_trial_when_the_others_have_everything() {
         let mut watch = DrainWatch::new(DRAIN, at_ms(0));
         let lost = TrialProgress { lost: true, ..complete(40) };
         watch.look(lost, at_ms(1));

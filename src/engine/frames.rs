@@ -3,8 +3,8 @@
 //! Belongs here: where the bytes of each message lie. Does not: what they say (`dialect`), when they
 //! leave (`worker`).
 //!
-//! All frames of a row have one length: text is padded, the tag has a fixed width. Frame `i` of a
-//! sender therefore lies at `i * frame_len`, and neighbours can leave in one send. A row that needs
+//! All frames of a trial have one length: text is padded, the tag has a fixed width. Frame `i` of a
+//! sender therefore lies at `i * frame_len`, and neighbours can leave in one send. A trial that needs
 //! more memory than the plan allows is sent from a window of frames instead, whose tags are patched
 //! in place before each send: XOR with the frame's own mask key, nothing is framed anew. A window is
 //! never patched while the kernel holds it: it travels with the send and comes back with it.
@@ -23,7 +23,7 @@ use crate::wire::frame::Opcode;
 /// grow stale in a queue.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// What all frames of a row have in common.
+/// What all frames of a trial have in common.
 #[derive(Clone, Debug)]
 pub struct FrameShape {
     dialect: Dialect,
@@ -77,7 +77,7 @@ enum Store {
     Window(Option<Vec<u8>>),
 }
 
-/// All frames of one push socket in one row.
+/// All frames of one push socket in one trial.
 #[derive(Debug)]
 pub struct SenderFrames {
     shape: FrameShape,

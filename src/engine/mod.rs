@@ -126,7 +126,7 @@ pub enum EngineError {
         nobody_else: bool,
     },
     /// A signal came before anything was measured.
-    #[error("interrupted before the first row: nothing was measured")]
+    #[error("interrupted before the first trial: nothing was measured")]
     Interrupted,
     /// The host starts no more threads; workers that run already have ended with their commands.
     #[error("no thread can be started for a worker of --cores (ulimit -u, pids.max): {0}")]

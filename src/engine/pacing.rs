@@ -76,7 +76,7 @@ impl Rounds {
         Some(self.round * self.senders + sender).filter(|&i| i < self.messages)
     }
 
-    /// Takes our next message if it is among the first `due` of the row: itself, and the place of
+    /// Takes our next message if it is among the first `due` of the trial: itself, and the place of
     /// its sender among ours.
     #[inline]
     pub(super) fn take(&mut self, due: u64) -> Option<(u64, usize)> {

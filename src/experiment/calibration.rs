@@ -53,15 +53,15 @@ pub fn calibrate<C: NullCluster>(
     let shares_cores = surroundings.beside != Beside::Nobody;
     let cluster = clause(plan.nodes.len(), &cpus);
     let ran = against(plan, &surroundings, stop, || start(cpus), watch);
-    let (runs, failure) = match ran {
+    let (trials, failure) = match ran {
         Ok(outcome) => {
-            (outcome.runs, outcome.skipped.into_iter().next().map(|skipped| skipped.reason))
+            (outcome.trials, outcome.skipped.into_iter().next().map(|skipped| skipped.reason))
         }
         Err(error) => (Vec::new(), Some(error.to_string().replace('\n', "; "))),
     };
     // Of an interruption in the last trial nothing else tells.
     let interrupted = stop.requested().then(|| "interrupted".to_owned());
-    Baseline { cluster, shares_cores, runs, failure: interrupted.or(failure) }
+    Baseline { cluster, shares_cores, trials, failure: interrupted.or(failure) }
 }
 
 /// The CPUs without a worker; all of them, shared, where there is none.

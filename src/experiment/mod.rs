@@ -29,7 +29,7 @@ pub struct Outcome {
     /// How the sockets were connected; none where that was not to be told.
     pub connecting: Option<Connecting>,
     /// Trials that ran, in order.
-    pub runs: Vec<Judged>,
+    pub trials: Vec<Judged>,
     /// Trials that did not run, in order.
     pub skipped: Vec<Skipped>,
     /// A signal ended it.

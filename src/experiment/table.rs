@@ -83,20 +83,20 @@ impl Experiment<'_> {
 
     fn run_on(&self, bench: &mut dyn Bench, watch: &mut dyn Watch) -> Result<Outcome, EngineError> {
         let connecting = Some(bench.connecting().clone());
-        let (mut runs, mut nonces, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut measured, mut nonces, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         let trials = &self.plan.trials;
         for (index, trial) in trials.iter().enumerate() {
-            if let Some(reason) = self.reason_to_skip(&runs) {
+            if let Some(reason) = self.reason_to_skip(&measured) {
                 skipped.push(Skipped { trial: trial.clone(), reason });
                 continue;
             }
-            match self.trial(bench, index, &mut runs, watch) {
+            match self.trial(bench, index, &mut measured, watch) {
                 Ok((judged, nonce)) => {
                     watch.trial(&judged);
-                    runs.push(judged);
+                    measured.push(judged);
                     nonces.push(nonce);
                 }
-                Err(error) if runs.is_empty() => return Err(error),
+                Err(error) if measured.is_empty() => return Err(error),
                 // A worker or a socket is gone, but what was measured before stays: it is reported, and
                 // why there is no more of it.
                 Err(error) => {
@@ -110,22 +110,22 @@ impl Experiment<'_> {
                 }
             }
         }
-        for (run, nonce) in runs.iter_mut().zip(nonces) {
+        for (run, nonce) in measured.iter_mut().zip(nonces) {
             run.outcome.credit_late(bench.late(nonce));
         }
-        Ok(Outcome { connecting, runs, skipped, interrupted: self.stop.requested() })
+        Ok(Outcome { connecting, trials: measured, skipped, interrupted: self.stop.requested() })
     }
 
-    fn reason_to_skip(&self, runs: &[Judged]) -> Option<String> {
+    fn reason_to_skip(&self, measured: &[Judged]) -> Option<String> {
         if self.stop.requested() {
             return Some("interrupted".into());
         }
         if !self.plan.dialing.stop_on_loss {
             return None;
         }
-        let lost: usize = runs.iter().map(|run| run.lost.len()).sum();
+        let lost: usize = measured.iter().map(|run| run.lost.len()).sum();
         let sockets = if lost == 1 { "socket was" } else { "sockets were" };
-        (lost > 0).then(|| format!("{lost} {sockets} lost in an earlier row (--stop-on-loss)"))
+        (lost > 0).then(|| format!("{lost} {sockets} lost in an earlier trial (--stop-on-loss)"))
     }
 
     /// A trial over all sockets that can be had, judged; and its nonce. What was lost since the last one
@@ -134,13 +134,13 @@ impl Experiment<'_> {
         &self,
         bench: &mut dyn Bench,
         index: usize,
-        runs: &mut [Judged],
+        measured: &mut [Judged],
         watch: &mut dyn Watch,
     ) -> Result<(Judged, u32), EngineError> {
         let trial = &self.plan.trials[index];
         if index > 0 && !self.plan.dialing.stop_on_loss {
             let Reconnected { lost_since, again } = bench.reconnect(watch)?;
-            if let Some(last) = runs.last_mut() {
+            if let Some(last) = measured.last_mut() {
                 last.outcome.lost.extend(lost_since);
             }
             if again > 0 {
@@ -297,7 +297,7 @@ mod tests {
     }
 
     fn messages(outcome: &Outcome) -> Vec<u64> {
-        outcome.runs.iter().map(|run| run.messages).collect()
+        outcome.trials.iter().map(|run| run.messages).collect()
     }
 
     #[test]
@@ -320,7 +320,7 @@ mod tests {
             ..Scripted::default()
         };
         let (outcome, seen) = run(&mut bench, false);
-        let lost: Vec<_> = outcome.unwrap().runs.iter().map(|run| run.lost.len()).collect();
+        let lost: Vec<_> = outcome.unwrap().trials.iter().map(|run| run.lost.len()).collect();
         assert_eq!((lost, &seen[..2]), (vec![3, 0, 0], &[(10, 0), (20, 3)][..]));
     }
 
@@ -332,7 +332,7 @@ mod tests {
             (messages(&outcome), &bench.log[..]),
             (vec![10, 20], &["10", "20"].map(str::to_owned)[..])
         );
-        let reason = "2 sockets were lost in an earlier row (--stop-on-loss)";
+        let reason = "2 sockets were lost in an earlier trial (--stop-on-loss)";
         assert_eq!(skipped(&outcome), [(30, reason)]);
     }
 
@@ -361,8 +361,8 @@ mod tests {
         let late = Late { duplicates: 4, ..Late::default() };
         let mut bench = Scripted { late: [(20, late)].into(), ..Scripted::default() };
         let outcome = run(&mut bench, false).0.unwrap();
-        let duplicates: Vec<_> = outcome.runs.iter().map(|run| run.delivery.duplicate).collect();
+        let duplicates: Vec<_> = outcome.trials.iter().map(|run| run.delivery.duplicate).collect();
         assert_eq!(duplicates, [0, 4, 0]);
-        assert_eq!(outcome.runs[1].late, late);
+        assert_eq!(outcome.trials[1].late, late);
     }
 }

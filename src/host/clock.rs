@@ -26,13 +26,13 @@ impl Clock for Monotonic {
 }
 
 /// CPU time that the calling thread has used, user and system (`CLOCK_THREAD_CPUTIME_ID`).
-/// This is a system call: for the start and the end of a row only.
+/// This is a system call: for the start and the end of a trial only.
 pub fn thread_cpu_time() -> Nanos {
     read(ClockId::ThreadCPUTime)
 }
 
 /// CPU time that all threads of this process have used, user and system.
-/// This is a system call: for the start and the end of a row only.
+/// This is a system call: for the start and the end of a trial only.
 pub fn process_cpu_time() -> Nanos {
     read(ClockId::ProcessCPUTime)
 }

@@ -1,4 +1,4 @@
-//! What the machine is, and what it does to us while a row runs.
+//! What the machine is, and what it does to us while a trial runs.
 //!
 //! Belongs here: reading `/proc` and `/sys`, tolerant of whatever a container hides or an old kernel
 //! lacks: what cannot be read is `None`, never an error and never zero. Does not: what follows from

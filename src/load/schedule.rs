@@ -27,7 +27,7 @@ pub enum InterArrival {
     },
 }
 
-/// When each message of a row is due, counted from the start.
+/// When each message of a trial is due, counted from the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     messages: u64,
@@ -125,7 +125,7 @@ fn far_offset(i: u64, micro_per_s: u64) -> Nanos {
 }
 
 /// The sum is kept in mean gaps, not in nanoseconds, and rounded only for the table: its error stays
-/// below a millionth of a gap for every number of messages that a row may have.
+/// below a millionth of a gap for every number of messages that a trial may have.
 fn drawn(rate: Rate, seed: u64, messages: u64) -> Box<[u64]> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mean_ns = NS_PER_MICRO_EVENT as f64 / rate.micro_per_s as f64;
@@ -161,7 +161,7 @@ impl Timetable {
         Arc::clone(&self.schedule)
     }
 
-    /// When message `i` of the row is due.
+    /// When message `i` of the trial is due.
     #[inline]
     pub fn intended(&self, i: u64) -> Nanos {
         self.start.plus(self.schedule.offset(i))
@@ -173,7 +173,7 @@ impl Timetable {
         self.intended(u64::from(sequence) * self.senders + sender as u64)
     }
 
-    /// How many messages of the row are due at `now`.
+    /// How many messages of the trial are due at `now`.
     pub fn due(&self, now: Nanos) -> u64 {
         if now < self.start { 0 } else { self.schedule.due(now.since(self.start)) }
     }

@@ -1,6 +1,6 @@
 //! What connecting came to: how many sockets, how fast, and why some are not there.
 //!
-//! Belongs here: merging what the workers saw, and what the sockets that are left out mean for a row.
+//! Belongs here: merging what the workers saw, and what the sockets that are left out mean for a trial.
 //! Does not: connecting (`engine`), who may be left out (`plan::connect_options`).
 
 use std::collections::BTreeMap;
@@ -53,7 +53,7 @@ pub struct ConnectRecord {
 pub struct Connecting {
     /// Sockets planned.
     pub sockets: u64,
-    /// Sockets that were there when the first row began.
+    /// Sockets that were there when the first trial began.
     pub connected: u64,
     /// From the start until the last socket was ready or given up.
     pub wall: Nanos,

@@ -457,7 +457,7 @@ mod tests {
         assert_eq!(correlator.message(key(u64::MAX)), None);
     }
 
-    /// Issue 11, A3: strangers' ids stayed for the whole row, and then ours found no room. Ten minutes of
+    /// Issue 11, A3: strangers' ids stayed for the whole trial, and then ours found no room. Ten minutes of
     /// them at the rate that the module promises, each heard on several sockets, and now and then one of
     /// ours, by its id first and heard again when it is known.
     #[test]

@@ -24,7 +24,7 @@ const SETS: usize = 2;
 /// warm-up, so that no interval holds both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grid {
-    /// When the row begins.
+    /// When the trial begins.
     pub start: Nanos,
     /// When the warm-up ends: `start` where there is none.
     pub measured_from: Nanos,
@@ -134,7 +134,7 @@ pub struct Intervals {
     slowest: Nanos,
 }
 
-/// What was not handed over when the row ended, besides the records themselves.
+/// What was not handed over when the trial ended, besides the records themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rest {
     /// Since when.
@@ -144,14 +144,14 @@ pub struct Rest {
 }
 
 impl Intervals {
-    /// Without a port the whole row is one interval.
+    /// Without a port the whole trial is one interval.
     pub fn new(port: Option<IntervalSink>) -> Self {
         let zero = Nanos::ZERO;
         let sent = Sent::default();
         Self { port, grid: Grid::default(), began: zero, ends: Nanos::MAX, sent, slowest: zero }
     }
 
-    /// The row begins.
+    /// The trial begins.
     pub fn begin(&mut self, start: Nanos, measured_from: Nanos) {
         self.began = start;
         if let Some(port) = &self.port {
@@ -194,12 +194,12 @@ impl Intervals {
         self.sent.add(sent);
     }
 
-    /// The longest latency of the row, with `records` as what was not handed over.
+    /// The longest latency of the trial, with `records` as what was not handed over.
     pub fn slowest(&self, records: &Records) -> Nanos {
         self.slowest.max(records.slowest())
     }
 
-    /// The row is over.
+    /// The trial is over.
     pub const fn rest(&self) -> Rest {
         Rest { began: self.began, sent: self.sent }
     }
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_port_a_row_is_one_interval() {
+    fn without_a_port_a_trial_is_one_interval() {
         let (mut intervals, mut recorded) = (Intervals::new(None), records());
         intervals.begin(Nanos(5), Nanos(5));
         recorded.measured.headline[0].record(Nanos(7));

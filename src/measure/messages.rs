@@ -1,4 +1,4 @@
-//! What is known of each message when the row is over: how long it waited, when everybody had it.
+//! What is known of each message when the trial is over: how long it waited, when everybody had it.
 //!
 //! Belongs here: one pass over all messages. Does not: copies (`recorder`), which are timed as they
 //! come.

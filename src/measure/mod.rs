@@ -9,8 +9,8 @@
 //! - [`credits`]: which push sockets heard themselves
 //! - [`latencies`]: a histogram that knows its ends exactly
 //! - [`reordering`]: how far out of order they came
-//! - [`recorder`]: one worker's record of a row
-//! - [`interval`], [`series`]: the row second by second, while it runs
+//! - [`recorder`]: one worker's record of a trial
+//! - [`interval`], [`series`]: the trial second by second, while it runs
 //! - [`messages`]: what is known of each message at the end
 //! - [`tally`]: all workers' records become one
 //! - [`late`]: what comes when its trial is over

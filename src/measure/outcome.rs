@@ -86,7 +86,7 @@ pub struct StreamGap {
     pub node: usize,
     /// How many are missing.
     pub missing: u64,
-    /// Inclusive ranges of sequence numbers within the sender's stream (message `i` of the row is
+    /// Inclusive ranges of sequence numbers within the sender's stream (message `i` of the trial is
     /// number `i / push_sockets` of sender `i % push_sockets`), first ones only when `truncated`.
     pub ranges: Vec<(u64, u64)>,
     /// More ranges exist than `ranges` holds.
@@ -100,7 +100,7 @@ pub struct LostSocket {
     pub socket: u32,
     /// Index of its node.
     pub node: usize,
-    /// Time since the start of the row.
+    /// Time since the start of the trial.
     pub at: Nanos,
     /// How long nothing had come or left on it; none where it had not been open.
     pub idle: Option<Nanos>,
@@ -153,11 +153,11 @@ pub struct CoreUse {
     pub sockets: u64,
     /// Copies seen by this worker.
     pub copies: u64,
-    /// Thread CPU time between start and end of the row.
+    /// Thread CPU time between start and end of the trial.
     pub cpu_time: Nanos,
     /// Part of it that was spent polling for a deadline, with nothing to do.
     pub spun: Nanos,
-    /// Wall time between start and end of the row.
+    /// Wall time between start and end of the trial.
     pub wall: Nanos,
     /// Completions that the kernel had to keep aside because the queue was full.
     pub cq_overflow: u64,
@@ -192,7 +192,7 @@ impl CoreUse {
     }
 }
 
-/// How a row ended.
+/// How a trial ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// All copies came.
@@ -205,11 +205,11 @@ pub enum Ending {
     Interrupted,
 }
 
-/// A stretch of a row, a second long but where the warm-up or the row ended, or where the collector
+/// A stretch of a trial, a second long but where the warm-up or the trial ended, or where the collector
 /// was late. Copies count when they came, those that waited for their id when it was learned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interval {
-    /// Since the start of the row.
+    /// Since the start of the trial.
     pub start: Nanos,
     /// How long.
     pub length: Nanos,
@@ -269,7 +269,7 @@ pub struct WarmUp {
     pub lag_ns: Latencies,
 }
 
-/// One row: one number of messages.
+/// One trial: one number of messages.
 #[derive(Clone, Debug)]
 pub struct TrialOutcome {
     /// Which trial.
@@ -302,7 +302,7 @@ pub struct TrialOutcome {
     pub latency_ns: Vec<(Class, Latencies)>,
     /// The warm-up, where there is one.
     pub warmup: Option<WarmUp>,
-    /// The row interval by interval, in order of time.
+    /// The trial interval by interval, in order of time.
     pub intervals: Vec<Interval>,
     /// How far out of order copies came.
     pub reordering: Reordering,
@@ -312,11 +312,11 @@ pub struct TrialOutcome {
     /// How late copies were stamped: from their arrival in this host's network stack, by a sample of
     /// reads. It is in every latency. Absent where the kernel does not tell.
     pub stamps_ns: Option<Latencies>,
-    /// The wall clock was set during the row: the kernel stamps arrivals by it, so `stamps_ns` is not told.
+    /// The wall clock was set during the trial: the kernel stamps arrivals by it, so `stamps_ns` is not told.
     pub clock_was_set: bool,
     /// Copies that come closer together may have one stamp: a shorter spread is none.
     pub stamp_resolution: Nanos,
-    /// CPU time of all threads of this process from the start of the row (of its measured part) to its
+    /// CPU time of all threads of this process from the start of the trial (of its measured part) to its
     /// end: polling and the quiet time after the last copy are in it. `None` where it is not known.
     pub process_cpu: Option<Nanos>,
     /// Values above the top of a histogram, over all classes: they void its high percentiles.
@@ -331,9 +331,9 @@ pub struct TrialOutcome {
     pub gaps: Vec<StreamGap>,
     /// Number of streams with missing copies.
     pub gaps_total: u64,
-    /// Sockets lost in this row, or after it and before the next.
+    /// Sockets lost in this trial, or after it and before the next.
     pub lost: Vec<LostSocket>,
-    /// Sockets that had been lost and were connected again before this row.
+    /// Sockets that had been lost and were connected again before this trial.
     pub reconnected: u64,
     /// Frames by opcode.
     pub opcodes: Opcodes,
@@ -397,7 +397,7 @@ fn rate(count: u64, time: Nanos) -> Option<f64> {
 
 #[cfg(test)]
 impl TrialOutcome {
-    /// A row of one push socket in which nothing happened, for tests to fill in what they are about.
+    /// A trial of one push socket in which nothing happened, for tests to fill in what they are about.
     pub(crate) fn nothing() -> Self {
         Self {
             id: Trial::new(Profile::Burst, 0, Nanos::ZERO).id,

@@ -162,7 +162,7 @@ pub struct OnSchedule {
     pub measured_from: Nanos,
 }
 
-/// One worker's record of one row.
+/// One worker's record of one trial.
 #[derive(Debug)]
 pub struct Recorder {
     /// This worker's sockets, by local index.
@@ -197,7 +197,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Lays out everything that a row needs on a worker with these sockets.
+    /// Lays out everything that a trial needs on a worker with these sockets.
     pub fn new(
         seats: Vec<SocketId>,
         nodes: usize,

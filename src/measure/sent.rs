@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::units::Nanos;
 
-/// Sent times of a row, by message index: sender after sender, each in order of sequence.
+/// Sent times of a trial, by message index: sender after sender, each in order of sequence.
 #[derive(Debug)]
 pub struct SentTimes {
     /// Index of each sender's first message, and the total.

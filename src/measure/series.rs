@@ -1,10 +1,10 @@
-//! The series: a row interval by interval, as all workers together saw it.
+//! The series: a trial interval by interval, as all workers together saw it.
 //!
 //! Belongs here: adding up the parts that workers hand over while the clock runs, and closing an
 //! interval when every worker is past it. Does not: when a worker hands over (`interval`), words for
 //! it (`report`).
 //!
-//! The parts are all that was recorded, so their sum over the row *is* the row's latency: nothing is
+//! The parts are all that was recorded, so their sum over the trial *is* the trial's latency: nothing is
 //! recorded twice, and [`Collector::finish`] gives both.
 
 use std::sync::Arc;
@@ -66,7 +66,7 @@ struct Owed {
     audience: Audience,
 }
 
-/// A row's series, and what its intervals add up to.
+/// A trial's series, and what its intervals add up to.
 #[derive(Debug)]
 pub struct Series {
     /// In order of time.
@@ -123,7 +123,7 @@ impl Collector {
         self
     }
 
-    /// The row begins at `start`.
+    /// The trial begins at `start`.
     pub fn begin(&mut self, start: Nanos) {
         self.grid.start = start;
         self.grid.measured_from = start.plus(self.owed.warmup);
@@ -131,7 +131,7 @@ impl Collector {
         self.links.iter_mut().for_each(|(_, until)| *until = start);
     }
 
-    /// When the row began.
+    /// When the trial began.
     pub fn start(&self) -> Nanos {
         self.grid.start
     }
@@ -157,7 +157,7 @@ impl Collector {
         &self.intervals[known..]
     }
 
-    /// The row is over: the rest of each worker's records belongs to the last interval, which ends
+    /// The trial is over: the rest of each worker's records belongs to the last interval, which ends
     /// with the last thing that happened, at `end`.
     pub fn finish<'a>(
         mut self,
@@ -221,7 +221,7 @@ impl Collector {
         }
     }
 
-    /// Makes rows of an interval: one for the warm-up, one for the rest, each where it has a part in
+    /// Makes trials of an interval: one for the warm-up, one for the rest, each where it has a part in
     /// it.
     fn publish(&mut self, open: Open) {
         let Open { from, until, sent, records } = open;

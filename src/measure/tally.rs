@@ -1,4 +1,4 @@
-//! What leaves a worker at the end of a row, by value, and how all of it becomes one outcome.
+//! What leaves a worker at the end of a trial, by value, and how all of it becomes one outcome.
 //!
 //! Belongs here: merging. Only histograms and counts are merged, never percentiles. Does not: what
 //! the numbers are worth (`verdict`).
@@ -29,7 +29,7 @@ const GAPS_MAX: usize = 10_000;
 /// Missing ranges that a report names for each stream.
 const RANGES_MAX: usize = 100;
 
-/// One worker's share of a row.
+/// One worker's share of a trial.
 #[derive(Debug)]
 pub struct Tally {
     /// Account and latency.
@@ -38,7 +38,7 @@ pub struct Tally {
     pub core: CoreUse,
     /// Copies of earlier trials, as they came.
     pub late: LateLog,
-    /// Sockets that were lost during the row.
+    /// Sockets that were lost during the trial.
     pub lost: Vec<LostSocket>,
     /// Frames received.
     pub opcodes: Opcodes,
@@ -62,10 +62,10 @@ pub struct Tally {
     pub last_send: Nanos,
 }
 
-/// A row as all workers together saw it.
+/// A trial as all workers together saw it.
 #[derive(Debug)]
-pub struct Row<'a> {
-    /// The plan that the row belongs to.
+pub struct TrialMerge<'a> {
+    /// The plan that the trial belongs to.
     pub plan: &'a Plan,
     /// What was to be sent.
     pub trial: &'a Trial,
@@ -86,7 +86,7 @@ pub struct TrialContext {
     pub reconnected: u64,
 }
 
-impl Row<'_> {
+impl TrialMerge<'_> {
     /// Merges the tallies of workers that handed over nothing while the clock ran, led by nobody.
     ///
     /// # Panics
@@ -175,7 +175,7 @@ impl Row<'_> {
         (outcome, tallies.into_iter().map(|t| t.recorder).collect())
     }
 
-    /// What the schedule asked for, as far as the row went.
+    /// What the schedule asked for, as far as the trial went.
     fn scheduled_per_s(&self, tallies: &[Tally], sent: u64) -> Option<f64> {
         let cut = self.ending == Ending::Interrupted;
         timetable(tallies)?.schedule().per_second(if cut { sent } else { self.trial.messages })
@@ -319,7 +319,7 @@ fn classes(copies: &Copies, messages: PerMessage) -> Vec<(Class, Latencies)> {
     classes
 }
 
-/// The timetable of the row, which all workers share.
+/// The timetable of the trial, which all workers share.
 fn timetable(tallies: &[Tally]) -> Option<&Timetable> {
     tallies.iter().find_map(|t| t.recorder.schedule.as_ref()).map(|schedule| &schedule.timetable)
 }

@@ -21,7 +21,7 @@ pub struct ConnectOptions {
     pub descriptors: Descriptors,
     /// Acknowledge late: cheaper for us, and not what clients elsewhere do.
     pub delayed_ack: bool,
-    /// No row runs after one that lost a socket; else lost sockets are connected again.
+    /// No trial runs after one that lost a socket; else lost sockets are connected again.
     pub stop_on_loss: bool,
 }
 

@@ -16,7 +16,7 @@ use crate::population::fan_out::FanOut;
 /// The tag's sender has 16 bits, of which the last value is reserved.
 pub const MAX_PUSH_SOCKETS: u32 = 65_534;
 
-/// Messages of a row are indexed with 32 bits while the clock runs.
+/// Messages of a trial are indexed with 32 bits while the clock runs.
 pub const MAX_MESSAGES: u64 = u32::MAX as u64;
 
 /// A load as asked for. Nothing is known of it yet; [`Load::new`] makes it one that can be run.
@@ -73,14 +73,14 @@ pub enum LoadError {
         Count((*.0).into()), Count(MAX_PUSH_SOCKETS.into())
     )]
     TooManyPushSockets(u32),
-    /// No row.
+    /// No trial.
     #[error("--messages: at least one number of messages, like 100,1000")]
     NoMessages,
-    /// A row of nothing.
-    #[error("--messages 0: a row must send at least 1 message")]
+    /// A trial of nothing.
+    #[error("--messages 0: a trial must send at least 1 message")]
     ZeroMessages,
-    /// A row of more than can be indexed.
-    #[error("--messages {}: at most {} in one row", Count(*.0), Count(MAX_MESSAGES))]
+    /// A trial of more than can be indexed.
+    #[error("--messages {}: at most {} in one trial", Count(*.0), Count(MAX_MESSAGES))]
     TooManyMessages(u64),
     /// The text cannot hold a tag.
     #[error("{reason}")]

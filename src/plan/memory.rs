@@ -1,4 +1,4 @@
-//! What a row takes in memory, by purpose, before it is taken.
+//! What a trial takes in memory, by purpose, before it is taken.
 //!
 //! Belongs here: the arithmetic. Does not: whether the host has so much (`host::limits`).
 //!
@@ -67,7 +67,7 @@ const PROCESS_BYTES: u64 = 2 << 20;
 const RING_BYTES: u64 = 8 << 20;
 const RING_OF_SEVERAL_BYTES: u64 = 3 << 20;
 
-/// Bytes that a row takes at most.
+/// Bytes that a trial takes at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryNeed {
     /// Finished frames.
@@ -149,7 +149,7 @@ impl Plan {
         lent.min(begun)
     }
 
-    /// What the connections take beside any row, by purpose; `embedded` where the far ends are on this
+    /// What the connections take beside any trial, by purpose; `embedded` where the far ends are on this
     /// host, too.
     pub fn connection_memory(&self, embedded: bool) -> Vec<(&'static str, u64)> {
         let sockets = self.sockets();
@@ -178,7 +178,7 @@ impl Plan {
     }
 
     /// The histograms of every second, where they are kept: `tracks` of them in each. How many seconds
-    /// there will be is known of a schedule alone; of other rows each value is counted.
+    /// there will be is known of a schedule alone; of other trials each value is counted.
     fn kept_bytes(&self, trial: &Trial, tracks: u64) -> u64 {
         let messages = trial.messages;
         if !self.keep_intervals {
@@ -196,7 +196,7 @@ impl Plan {
         by_value.min(by_second)
     }
 
-    /// What the largest row takes at most: rows run one after another.
+    /// What the largest trial takes at most: trials run one after another.
     pub fn largest_memory(&self) -> MemoryNeed {
         self.memory(self.largest_trial())
     }
@@ -320,7 +320,7 @@ mod tests {
     fn frames_beyond_their_memory_are_a_window_for_each_push_socket() {
         let plan = plan(|spec| spec.frame_memory_bytes = 1 << 20);
         assert_eq!(of(&plan, 1_000_000).frames_bytes, 3 * WINDOW_BYTES);
-        assert!(of(&plan, 10).frames_bytes < 10 * 1_024, "a short row is laid out whole");
+        assert!(of(&plan, 10).frames_bytes < 10 * 1_024, "a short trial is laid out whole");
     }
 
     #[test]
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_row_decides() {
+    fn the_largest_trial_decides() {
         let plan = plan(|spec| spec.trials = Trial::bursts(&[10, 8_000, 100]));
         assert_eq!(plan.largest_memory(), of(&plan, 8_000));
     }

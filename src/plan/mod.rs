@@ -205,7 +205,7 @@ impl Plan {
         self.population().sockets().into()
     }
 
-    /// Whether all frames of a row are laid out before the clock, or a window that is patched.
+    /// Whether all frames of a trial are laid out before the clock, or a window that is patched.
     pub fn lays_all(&self, messages: u64, text: &TextShape) -> bool {
         let frame_len = encode::frame_len(self.dialect.message_len(text)) as u64;
         messages.saturating_mul(frame_len) <= self.frame_memory_bytes as u64

@@ -1,4 +1,4 @@
-//! A plan and rows for the tests of reports: 3 push sockets, 3 nodes with one receive socket each.
+//! A plan and trials for the tests of reports: 3 push sockets, 3 nodes with one receive socket each.
 
 use super::Invocation;
 use super::document::Document;
@@ -42,7 +42,7 @@ pub(super) fn invocation() -> Invocation {
     }
 }
 
-/// Before the first row.
+/// Before the first trial.
 pub(super) fn begun(messages: &[u64]) -> Document {
     Document::begun(&plan(messages), &invocation())
 }
@@ -61,7 +61,7 @@ pub(super) fn trusted(outcome: TrialOutcome) -> Judged {
     Judged { outcome, caveats: Vec::new() }
 }
 
-/// A row of which every copy came: 3 push sockets and one receive socket to each of 3 nodes.
+/// A trial of which every copy came: 3 push sockets and one receive socket to each of 3 nodes.
 pub(super) fn whole(messages: u64) -> TrialOutcome {
     let copies = 6 * messages;
     TrialOutcome {

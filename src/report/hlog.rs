@@ -1,14 +1,14 @@
 //! The interval log of `HdrHistogram` (`.hlog`): every interval and class as a histogram, lossless,
 //! for `HistogramLogProcessor` and whatever else reads the format.
 //!
-//! Belongs here: header, tags and rows, as the Java original writes them. Does not: which intervals
+//! Belongs here: header, tags and trials, as the Java original writes them. Does not: which intervals
 //! there are (`measure::series`).
 //!
 //! Values are nanoseconds, and the third column is in milliseconds, as everywhere in that format.
 //! Timestamps are seconds since `BaseTime`. Tags: `e2e-rt.<from>-<to>` response and
 //! `e2e-st.<from>-<to>` service time of copies by node (`e2e-st` of all nodes, where response leads),
 //! `send-wt` wait, `done-rt` completion (`done-st` where it starts at the send), `spread`; in front of
-//! those of the warm-up stands `warmup.`. Before all rows stand `connect` and `upgrade`, of the sockets
+//! those of the warm-up stands `warmup.`. Before all trials stand `connect` and `upgrade`, of the sockets
 //! that came to be, over the whole time that connecting took.
 
 use std::io::{self, Write};
@@ -33,7 +33,7 @@ const NS_PER_MS: f64 = 1e6;
 const LEGEND: &str =
     r#""StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram""#;
 
-/// Writes the log of all rows, one after another, of a run that began at `started_unix_ms`.
+/// Writes the log of all trials, one after another, of a run that began at `started_unix_ms`.
 ///
 /// # Errors
 /// Those of `out`.
@@ -52,7 +52,7 @@ pub fn write(
     if let Some(connecting) = &outcome.connecting {
         dialled(&mut log, connecting)?;
     }
-    for run in &outcome.runs {
+    for run in &outcome.trials {
         let after_ms = run.started_unix_ms.saturating_sub(started_unix_ms);
         for interval in &run.intervals {
             rows(&mut log, plan, run, interval, Duration::from_millis(after_ms))?;
@@ -210,7 +210,7 @@ mod tests {
         let mut run = fixture::whole(10);
         run.started_unix_ms = 1_441_812_279_474 + 2_000;
         run.intervals = intervals;
-        let outcome = Outcome { runs: vec![fixture::trusted(run)], ..Outcome::default() };
+        let outcome = Outcome { trials: vec![fixture::trusted(run)], ..Outcome::default() };
         let mut out = Vec::new();
         write(&mut out, &fixture::plan(&[10]), 1_441_812_279_474, &outcome).unwrap();
         String::from_utf8(out).unwrap()
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn connecting_stands_before_the_rows_over_all_the_time_that_it_took() {
+    fn connecting_stands_before_the_trials_over_all_the_time_that_it_took() {
         let latencies = |values: &[u64]| values.iter().map(|&value| Nanos(value)).collect();
         let connecting = Connecting {
             wall: Nanos::from_millis(250),

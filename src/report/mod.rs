@@ -41,7 +41,7 @@ pub struct Invocation {
     pub placement: String,
     /// CPUs of the embedded cluster; empty without one.
     pub cluster_cpus: Vec<usize>,
-    /// What the largest row takes in memory at most.
+    /// What the largest trial takes in memory at most.
     pub memory: Bytes,
     /// The machine.
     pub host: HostFacts,

@@ -13,7 +13,7 @@ use crate::report::document::validate;
 use crate::report::sniff::{GIVE, Stranger};
 use crate::units::{Bytes, Count};
 
-/// The most memory that reading may take. A row that names as many gaps as a report does takes a quarter.
+/// The most memory that reading may take. A trial that names as many gaps as a report does takes a quarter.
 const EXPANSION_MAX: u64 = 1 << 30;
 
 /// Of the parser: copies of the file, and places in its lists of what the file holds.
@@ -235,8 +235,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn saved() -> Vec<u8> {
-        let runs = [1_000, 3_000].map(|messages| trusted(whole(messages))).to_vec();
-        let outcome = Outcome { runs, ..Outcome::default() };
+        let trials = [1_000, 3_000].map(|messages| trusted(whole(messages))).to_vec();
+        let outcome = Outcome { trials, ..Outcome::default() };
         json::to_bytes(&begun(&[1_000, 3_000]).ended(&outcome)).unwrap()
     }
 

@@ -1,4 +1,4 @@
-//! Which part of a saved result is presented: a row, a latency class.
+//! Which part of a saved result is presented: a trial, a latency class.
 //!
 //! Belongs here: finding it, and the words for what is not there. Does not: presenting it.
 
@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use super::document::figures::histogram_of;
 use super::document::histogram::NoHistogram;
 use super::document::{Document, Mode};
-use crate::report::document::trial::{LatencyClass, Run};
+use crate::report::document::trial::{LatencyClass, TrialResult};
 use crate::report::sanitize::UntrustedText;
 use crate::units::Count;
 
@@ -41,8 +41,8 @@ pub enum NotThere {
         there: String,
     },
     /// Nothing was measured.
-    #[error("holds no row: nothing was measured")]
-    NoRows,
+    #[error("holds no trial: nothing was measured")]
+    NoTrials,
     /// The run failed.
     #[error("is of a run that failed: nothing was measured; without these flags it says why")]
     Failed,
@@ -66,8 +66,8 @@ fn list(ids: &[UntrustedText]) -> String {
 /// [`NotThere::Trial`] and [`NotThere::SeveralTrials`].
 pub fn trial(document: Document, asked: Option<&str>) -> Result<Document, NotThere> {
     let Some(asked) = asked else { return Ok(document) };
-    let ids = |wanted: &dyn Fn(&Run) -> bool| -> Vec<UntrustedText> {
-        let found = document.runs.iter().filter(|run| wanted(run));
+    let ids = |wanted: &dyn Fn(&TrialResult) -> bool| -> Vec<UntrustedText> {
+        let found = document.trials.iter().filter(|run| wanted(run));
         found.map(|run| run.id.clone()).collect()
     };
     let count = asked.parse::<Count>().ok();
@@ -85,16 +85,16 @@ pub fn trial(document: Document, asked: Option<&str>) -> Result<Document, NotThe
 /// The class of `--class`, else the one that heads the document.
 ///
 /// # Errors
-/// [`NotThere::Class`], when a row does not have it.
+/// [`NotThere::Class`], when a trial does not have it.
 pub fn class(document: &Document, asked: Option<LatencyClass>) -> Result<LatencyClass, NotThere> {
     let Some(class) = asked else { return Ok(document.plan.headline_latency()) };
-    match document.runs.iter().find(|run| run.latency_us.of(class).is_none()) {
+    match document.trials.iter().find(|run| run.latency_us.of(class).is_none()) {
         None => Ok(class),
         Some(run) => Err(absent(document, run, class)),
     }
 }
 
-fn absent(document: &Document, run: &Run, class: LatencyClass) -> NotThere {
+fn absent(document: &Document, run: &TrialResult, class: LatencyClass) -> NotThere {
     let there: Vec<_> = run.latency_us.present().map(|(class, _)| class.key()).collect();
     let why = match document.plan.load_of(run).map(|load| load.mode) {
         Some(Mode::Burst) => "a burst has no due times",
@@ -104,7 +104,7 @@ fn absent(document: &Document, run: &Run, class: LatencyClass) -> NotThere {
     NotThere::Class { asked: class.key(), why, there: there.join(", ") }
 }
 
-/// The histogram of a class of the row that heads the document, and what it is, as a clause.
+/// The histogram of a class of the trial that heads the document, and what it is, as a clause.
 ///
 /// # Errors
 /// See [`NotThere`].
@@ -112,7 +112,7 @@ pub fn histogram(
     document: &Document,
     asked: Option<LatencyClass>,
 ) -> Result<(Histogram<u64>, String), NotThere> {
-    let run = document.headline().ok_or(NotThere::NoRows)?;
+    let run = document.headline().ok_or(NotThere::NoTrials)?;
     let own = document.plan.load_of(run).map(|load| load.headline_latency);
     let class = class(document, asked.or(own))?;
     let version = || NotThere::NoHistograms(document.tool.version.to_string());
@@ -121,6 +121,6 @@ pub fn histogram(
 }
 
 /// What a distribution is of: `fanstorm service latency, trial m8000`.
-pub fn caption(run: &Run, class: LatencyClass) -> String {
+pub fn caption(run: &TrialResult, class: LatencyClass) -> String {
     format!("fanstorm {} latency, trial {}", class.key(), run.id)
 }

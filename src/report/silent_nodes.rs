@@ -1,10 +1,10 @@
-//! What the missing copies of a row have in common: nodes that stopped delivering, and messages that a
+//! What the missing copies of a trial have in common: nodes that stopped delivering, and messages that a
 //! whole node never had. A total hides both.
 //!
 //! Belongs here: deciding it from the shape of what is missing. Does not: the words for it (`story`).
 
 use crate::population::turns::Turns;
-use crate::report::document::trial::{Ending, Gap, Run};
+use crate::report::document::trial::{Ending, Gap, TrialResult};
 use crate::report::document::{FanOut, Plan};
 
 /// A shorter end of a stream may be missing by chance.
@@ -32,7 +32,7 @@ pub(super) struct SilentNode {
     pub(super) delivered: u64,
     /// Copies expected over its sockets.
     pub(super) expected: u64,
-    /// From this message of the row on (counted from 0) nothing came over any of its sockets.
+    /// From this message of the trial on (counted from 0) nothing came over any of its sockets.
     pub(super) from_message: u64,
 }
 
@@ -45,18 +45,18 @@ pub(super) struct SameOnAll {
     pub(super) sockets: u64,
     /// How many messages.
     pub(super) messages: u64,
-    /// The first of them, as numbered in the row.
+    /// The first of them, as numbered in the trial.
     pub(super) first: u64,
     /// The last.
     pub(super) last: u64,
 }
 
-/// What a row's missing copies have in common: silent nodes in plan order, what they have in common
+/// What a trial's missing copies have in common: silent nodes in plan order, what they have in common
 /// themselves, and the nodes that miss the same messages everywhere.
-pub(super) fn findings(plan: &Plan, run: &Run) -> Vec<Finding> {
+pub(super) fn findings(plan: &Plan, run: &TrialResult) -> Vec<Finding> {
     let Some(sent) = sent_each(plan, run) else { return Vec::new() };
-    let row = Row { plan, run, sent };
-    let silent: Vec<SilentNode> = row.silent_nodes();
+    let trial = SentTrial { plan, run, sent };
+    let silent: Vec<SilentNode> = trial.silent_nodes();
     let is_silent = |node: u64| silent.iter().any(|silence| silence.node == node);
     let of_others = run.matrix.iter().filter(|cell| cell.to != plan.push_node && cell.expected > 0);
     let (others, silent_others) = of_others
@@ -67,14 +67,14 @@ pub(super) fn findings(plan: &Plan, run: &Run) -> Vec<Finding> {
             false => Finding::PushNodeAlone,
         });
     let same = run.matrix.iter().filter(|cell| cell.missing > 0 && !is_silent(cell.to));
-    let same = same.filter_map(|cell| row.same_on_all(cell.to)).map(Finding::SameOnAll);
+    let same = same.filter_map(|cell| trial.same_on_all(cell.to)).map(Finding::SameOnAll);
     let silent = silent.iter().copied().map(Finding::Silent);
     silent.chain(together).chain(same).collect()
 }
 
 /// Messages that each push socket sent: its first ones. `None` where it is not known, or where a signal
 /// kept the last of them from coming: then nothing follows from what is missing at the end.
-pub(super) fn sent_each(plan: &Plan, run: &Run) -> Option<Vec<u64>> {
+pub(super) fn sent_each(plan: &Plan, run: &TrialResult) -> Option<Vec<u64>> {
     // A document holds no more of them than a plan.
     let senders = u32::try_from(plan.push_sockets).unwrap_or(u32::MAX);
     if run.sent == run.messages {
@@ -99,14 +99,14 @@ pub(super) fn of_sent(gap: &Gap, sent: &[u64]) -> Option<Gap> {
     (missing > 0).then(|| Gap { missing, ranges, truncated, ..gap.clone() })
 }
 
-/// A row, and what was sent in it.
-struct Row<'a> {
+/// A trial, and what was sent in it.
+struct SentTrial<'a> {
     plan: &'a Plan,
-    run: &'a Run,
+    run: &'a TrialResult,
     sent: Vec<u64>,
 }
 
-impl Row<'_> {
+impl SentTrial<'_> {
     fn silent_nodes(&self) -> Vec<SilentNode> {
         let Self { run, .. } = self;
         // Nothing may have come because hardly anything was sent.
@@ -166,7 +166,7 @@ impl Row<'_> {
         (!gap.truncated).then(|| self.behind(gap.sender, came))
     }
 
-    /// The message behind the first `count` ones of a push socket, as numbered in the row.
+    /// The message behind the first `count` ones of a push socket, as numbered in the trial.
     fn behind(&self, sender: u64, count: u64) -> u64 {
         let last = count.checked_sub(1).map(|last| last.saturating_mul(self.senders()));
         last.map_or(0, |last| last.saturating_add(sender).saturating_add(1))
@@ -232,7 +232,7 @@ mod tests {
     use crate::report::silent_nodes::*;
     use proptest::prelude::*;
 
-    /// A row in which node 2's one socket missed the messages that `missed` names.
+    /// A trial in which node 2's one socket missed the messages that `missed` names.
     fn missing(messages: u64, missed: impl Fn(u64) -> bool) -> TrialOutcome {
         let mut run = whole(messages);
         for sender in 0..3 {
@@ -261,11 +261,11 @@ mod tests {
         run
     }
 
-    fn row(messages: u64, missed: impl Fn(u64) -> bool) -> Run {
-        Run::of(&trusted(missing(messages, missed)))
+    fn trial(messages: u64, missed: impl Fn(u64) -> bool) -> TrialResult {
+        TrialResult::of(&trusted(missing(messages, missed)))
     }
 
-    fn silent_nodes(plan: &Plan, run: &Run) -> Vec<SilentNode> {
+    fn silent_nodes(plan: &Plan, run: &TrialResult) -> Vec<SilentNode> {
         let silence = |finding| match finding {
             Finding::Silent(silence) => Some(silence),
             _ => None,
@@ -290,7 +290,7 @@ mod tests {
             let lost: Vec<bool> =
                 (0..messages).map(|i| i >= cut || rng.u64(0..100) < if i + 9 > cut { 50 } else { 1 }).collect();
             let missed = |i: u64| lost[i as usize];
-            let run = row(messages, missed);
+            let run = trial(messages, missed);
             let last_that_came = (0..messages).rev().find(|&i| !missed(i)).unwrap();
             prop_assume!(messages - cut >= 3 * TAIL_MIN);
             let silent = silent_nodes(&plan(messages), &run);
@@ -302,20 +302,20 @@ mod tests {
         fn a_lossy_node_is_not_silent(messages in 100_u64..2_000, seed: u64) {
             let mut rng = fastrand::Rng::with_seed(seed);
             let lost: Vec<bool> = (0..messages).map(|_| rng.u64(0..100) < 20).collect();
-            prop_assert_eq!(silent_nodes(&plan(messages), &row(messages, |i| lost[i as usize])), []);
+            prop_assert_eq!(silent_nodes(&plan(messages), &trial(messages, |i| lost[i as usize])), []);
         }
     }
 
     #[test]
     fn a_node_that_delivered_nothing_is_silent_from_the_start() {
-        let run = row(5, |_| true);
+        let run = trial(5, |_| true);
         let silence = SilentNode { node: 2, delivered: 0, expected: 5, from_message: 0 };
         assert_eq!(silent_nodes(&plan(5), &run), [silence]);
     }
 
     #[test]
     fn messages_that_were_never_sent_make_no_node_silent() {
-        let mut run = row(1_000, |i| i >= 300);
+        let mut run = trial(1_000, |i| i >= 300);
         run.sent = 300;
         assert_eq!(
             silent_nodes(&plan(1_000), &run),
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn a_lost_push_socket_hides_no_silence() {
         // Socket 1 was lost after 30 messages of its own, the last of which nobody has.
-        let mut run = row(1_000, |i| i >= 300 || i % 3 == 1 && i / 3 >= 29);
+        let mut run = trial(1_000, |i| i >= 300 || i % 3 == 1 && i / 3 >= 29);
         run.sent = 334 + 30 + 333;
         run.sent_by_push_socket = vec![334, 30, 333];
         let silent = silent_nodes(&plan(1_000), &run);
@@ -338,9 +338,9 @@ mod tests {
         assert_eq!(silent_nodes(&plan(1_000), &run), [], "what was under way had no time to come");
     }
 
-    /// All nodes of `missed` miss what the row says of node 2.
+    /// All nodes of `missed` miss what the trial says of node 2.
     fn missing_at(nodes: &[u64]) -> Vec<Finding> {
-        let mut run = row(100, |_| true);
+        let mut run = trial(100, |_| true);
         let (gaps, cell) = (std::mem::take(&mut run.gaps), run.matrix[2].clone());
         for &node in nodes {
             let sockets = if node == 0 { vec![0, 1, 2, 3] } else { vec![3 + node] };
@@ -381,7 +381,7 @@ mod tests {
         ) {
             let mut plan = plan(300);
             plan.receivers_per_node = sockets;
-            let mut run = row(300, |i| lost.contains(&i));
+            let mut run = trial(300, |i| lost.contains(&i));
             let one = std::mem::take(&mut run.gaps);
             for socket in 0..sockets {
                 run.gaps.extend(one.iter().map(|gap| Gap { socket: 5 + socket, ..gap.clone() }));
@@ -389,7 +389,7 @@ mod tests {
             // One socket misses another message alone.
             let alone = odd.filter(|odd| !lost.contains(odd) && sockets > 1);
             if let Some(odd) = alone {
-                let other = row(300, |i| i == odd || lost.contains(&i));
+                let other = trial(300, |i| i == odd || lost.contains(&i));
                 run.gaps.retain(|gap| gap.socket != 5);
                 run.gaps.extend(other.gaps.iter().map(|gap| Gap { socket: 5, ..gap.clone() }));
             }
@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn what_was_cut_from_the_account_proves_nothing() {
-        let mut run = row(1_000, |i| i >= 300);
+        let mut run = trial(1_000, |i| i >= 300);
         run.gaps[1].truncated = true;
         assert_eq!(findings(&plan(1_000), &run), []);
         run.gaps[1].truncated = false;

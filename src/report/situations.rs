@@ -17,7 +17,7 @@ use crate::units::Nanos;
 use crate::verdict::baseline::Baseline;
 use crate::verdict::{self, Caveat, Evidence, Judged, Surroundings, Trust};
 
-/// Looks at a situation: its name, its result, and the class of the rows where that is not the headline.
+/// Looks at a situation: its name, its result, and the class of the trials where that is not the headline.
 type Look<'a> = &'a mut dyn FnMut(&str, &Document, Option<LatencyClass>);
 
 /// Shows all of them.
@@ -29,12 +29,12 @@ pub(super) fn each(look: Look<'_>) {
     every_floor(look);
 }
 
-pub(super) fn outcome(runs: Vec<TrialOutcome>) -> Outcome {
-    judged(runs.into_iter().map(trusted).collect())
+pub(super) fn outcome(trials: Vec<TrialOutcome>) -> Outcome {
+    judged(trials.into_iter().map(trusted).collect())
 }
 
-pub(super) fn judged(runs: Vec<Judged>) -> Outcome {
-    Outcome { runs, ..Outcome::default() }
+pub(super) fn judged(trials: Vec<Judged>) -> Outcome {
+    Outcome { trials, ..Outcome::default() }
 }
 
 /// A whole result.
@@ -100,7 +100,7 @@ pub(super) fn overflowing() -> Judged {
     run
 }
 
-/// Ctrl-C in the second row, after the push socket's node had closed a socket.
+/// Ctrl-C in the second trial, after the push socket's node had closed a socket.
 pub(super) fn interrupted() -> Outcome {
     let mut run = whole(4_000);
     run.sent = 1_500;
@@ -135,7 +135,7 @@ pub(super) fn interrupted() -> Outcome {
         reason: "closed by the node: 1001 going away".to_owned(),
     }];
     Outcome {
-        runs: vec![trusted(whole(3_000)), trusted(run)],
+        trials: vec![trusted(whole(3_000)), trusted(run)],
         skipped: skipped(8_000),
         interrupted: true,
         connecting: None,
@@ -150,7 +150,7 @@ pub(super) fn skipped(messages: u64) -> Vec<Skipped> {
 
 /// As an experiment judges that has a calibration.
 pub(super) fn held(floor: &Baseline, mut outcome: Outcome) -> Outcome {
-    for run in &mut outcome.runs {
+    for run in &mut outcome.trials {
         run.caveats = verdict::judge(&Evidence {
             outcome: &run.outcome,
             rate: None,
@@ -165,27 +165,27 @@ pub(super) fn held(floor: &Baseline, mut outcome: Outcome) -> Outcome {
     outcome
 }
 
-/// The row of `busy` in a third of its time.
+/// The trial of `busy` in a third of its time.
 pub(super) fn calibration(failure: Option<&str>) -> Baseline {
     let mut floor = whole(1_000);
     floor.receive_time = Some(Nanos::from_millis(5));
     floor.latency_ns[0].1 = whole(333).latency_ns[0].1.clone();
     let cluster = "3 relays on CPU 0".to_owned();
     let failure = failure.map(str::to_owned);
-    Baseline { cluster, shares_cores: failure.is_some(), runs: vec![trusted(floor)], failure }
+    Baseline { cluster, shares_cores: failure.is_some(), trials: vec![trusted(floor)], failure }
 }
 
 /// A result that has something to say in every section, as a file holds it.
 pub(super) fn talkative() -> serde_json::Value {
     let mut outcome = interrupted();
-    outcome.runs[0].caveats = busy(3_000).caveats;
+    outcome.trials[0].caveats = busy(3_000).caveats;
     let failed =
         Failure { seat: SocketId { socket: 4, node: 1 }, phase: "connect", reason: "x".into() };
     outcome.connecting = Some(Connecting::merge(&plan(&[1]), Nanos(1), &[], &[failed]));
     let invocation = Invocation { args: vec!["--messages".into()], ..invocation() };
     let mut floor = calibration(Some("interrupted"));
     // Of a trial that did not come to be run.
-    floor.runs[0].outcome = whole(8_000);
+    floor.trials[0].outcome = whole(8_000);
     let document = Document::begun(&plan(&[3_000, 4_000, 8_000]), &invocation);
     serde_json::to_value(document.calibrated(Some(&floor)).ended(&outcome)).unwrap()
 }
@@ -301,7 +301,7 @@ fn everything_that_can_go_wrong(look: Look<'_>) {
         None,
     );
     let reason = "the lost sockets could not be connected again: node 2 refuses connections, and so \
-                  this row and all that follow it are skipped";
+                  this trial and all that follow it are skipped";
     let none = edited(
         &begun(&[1_000, 2_000]),
         &[("/skipped", json!([{"id": "m1000", "messages": 1_000, "reason": reason}]))],

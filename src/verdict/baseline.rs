@@ -1,10 +1,10 @@
 //! The generator's own floor: the same plan against a cluster that does nothing but pass bytes on.
 //!
-//! Belongs here: which row of it a row is held against, and when a row stands too near to it. Does
+//! Belongs here: which trial of it a trial is held against, and when a trial stands too near to it. Does
 //! not: running it (`cli::calibrate`).
 //!
 //! What is measured there is generator, loopback and null cluster together, so it is an *upper bound*
-//! of what the tool adds to a figure, and tight only where the null cluster is fast. Hence a row is
+//! of what the tool adds to a figure, and tight only where the null cluster is fast. Hence a trial is
 //! never void for it: the generator's own lateness has rules of its own (`verdict`).
 
 use crate::load::trial::TrialId;
@@ -14,7 +14,7 @@ use crate::units::Nanos;
 use crate::verdict::judged::Judged;
 use crate::verdict::kind::{DEGRADED, Finding, Kind, degraded};
 
-/// Of a row's percentile, the share that may stand in the floor before it has to be said: below it
+/// Of a trial's percentile, the share that may stand in the floor before it has to be said: below it
 /// the bound is within what percentiles vary by from run to run.
 const SHARE_MAX: f64 = 0.10;
 
@@ -32,8 +32,8 @@ pub struct Baseline {
     pub cluster: String,
     /// The null cluster had no CPU of its own: the floor is higher than it need be.
     pub shares_cores: bool,
-    /// Its rows, in order; fewer than the plan's after a failure.
-    pub runs: Vec<Judged>,
+    /// Its trials, in order; fewer than the plan's after a failure.
+    pub trials: Vec<Judged>,
     /// Why it did not come to its end.
     pub failure: Option<String>,
 }
@@ -41,8 +41,8 @@ pub struct Baseline {
 impl Baseline {
     /// What the calibration measured of the same trial. Where copies are missing it bounds nothing.
     pub fn of(&self, trial: &TrialId) -> Option<&TrialOutcome> {
-        let mut runs = self.runs.iter().map(|floor| &floor.outcome);
-        runs.find(|floor| floor.id == *trial && floor.complete())
+        let mut trials = self.trials.iter().map(|floor| &floor.outcome);
+        trials.find(|floor| floor.id == *trial && floor.complete())
     }
 
     /// The 99th percentiles of the class that heads the report are compared; where one of the two has
@@ -64,7 +64,7 @@ impl Baseline {
         };
         let text = format!(
             "the same plan against a null cluster has a {label} of {own}, {percent:.0} % of this \
-                 row's {all}: up to so much may be the generator's own, loopback and null cluster \
+                 trial's {all}: up to so much may be the generator's own, loopback and null cluster \
                  included{crowded}"
         );
         let remedy = "compare such figures with the floor and not with 0; more --cores, or more CPUs \
@@ -80,7 +80,7 @@ mod tests {
     use crate::measure::outcome::{Class, Delivery};
     use crate::verdict::baseline::*;
 
-    /// A row of so many copies that all took as long.
+    /// A trial of so many copies that all took as long.
     fn run(copies: u64, latency_ns: u64) -> TrialOutcome {
         let ns = (0..copies).map(|_| Nanos(latency_ns)).collect();
         TrialOutcome {
@@ -101,7 +101,7 @@ mod tests {
     /// Whether the second is near to the first.
     fn is_near(floor: TrialOutcome, run: &TrialOutcome) -> bool {
         let floor = Judged { outcome: floor, caveats: Vec::new() };
-        Baseline { runs: vec![floor], ..Baseline::default() }.near(run).is_some()
+        Baseline { trials: vec![floor], ..Baseline::default() }.near(run).is_some()
     }
 
     #[test]

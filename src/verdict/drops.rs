@@ -1,4 +1,4 @@
-//! What this host's network stack refused or dropped during a row.
+//! What this host's network stack refused or dropped during a trial.
 //!
 //! Belongs here: rules about the kernel's counters of drops. Does not: rules about CPUs (`verdict`).
 

@@ -13,7 +13,7 @@ use crate::verdict::facts::{
 
 /// A core that is busier than this has no reserve to be in time with.
 const BUSY_MAX: f64 = 0.95;
-/// A shorter row is over before a share of its time says anything.
+/// A shorter trial is over before a share of its time says anything.
 const BUSY_ROW_MIN: Nanos = Nanos::from_millis(100);
 /// Of the p99 that heads the report, the share that may be our late stamps.
 const STAMPS_OF_LATENCY_MAX: f64 = 0.10;
@@ -241,7 +241,7 @@ fn late_stamps(facts: &Evidence<'_>) -> Option<Finding> {
 
 fn clock_was_set(facts: &Evidence<'_>) -> Option<Finding> {
     facts.outcome.clock_was_set.then(|| {
-        degraded("the wall clock of this host was set during the row: how late copies were stamped, which \
+        degraded("the wall clock of this host was set during the trial: how late copies were stamped, which \
              the kernel tells by it, is not known; latencies do not depend on it"
                 .to_owned(),
             "keep the time service from stepping the clock while a load runs (chronyc tracking)",
@@ -249,12 +249,12 @@ fn clock_was_set(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-/// They took their time of the cluster and of us, and what of this row came so late nobody knows.
+/// They took their time of the cluster and of us, and what of this trial came so late nobody knows.
 fn late_arrivals(facts: &Evidence<'_>) -> Option<Finding> {
     let earlier = facts.outcome.delivery.earlier;
     (earlier > 0).then(|| {
         degraded(format!(
-                "{} copies of earlier rows or of the probe came while this one ran: the cluster was not \
+                "{} copies of earlier trials or of the probe came while this one ran: the cluster was not \
                  done with them",
                 Count(earlier)
             ),

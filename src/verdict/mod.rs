@@ -1,4 +1,4 @@
-//! How far a row can be trusted: whether its numbers describe the cluster or the generator.
+//! How far a trial can be trusted: whether its numbers describe the cluster or the generator.
 //!
 //! Belongs here: one pure rule per caveat, from facts that others gathered. Does not: gathering them
 //! (`host::facts`, the worker), nor what the *cluster* did wrong: a missing copy is a result, not a
@@ -85,7 +85,7 @@ mod tests {
     use crate::verdict::baseline::Baseline;
     use crate::verdict::*;
 
-    /// A row of 200 ms on CPU 1 with a p99 of 990 µs, and a host that did nothing to it.
+    /// A trial of 200 ms on CPU 1 with a p99 of 990 µs, and a host that did nothing to it.
     #[derive(Clone)]
     struct Case {
         run: TrialOutcome,
@@ -99,7 +99,7 @@ mod tests {
 
     type Change = fn(&mut Case);
 
-    /// The pressure had begun before the row, so that its counter stayed as it was.
+    /// The pressure had begun before the trial, so that its counter stayed as it was.
     fn pruned_under_pressure(case: &mut Case) {
         case.before.tcp_pressed = Some(true);
         case.after.tcp_drops.as_mut().unwrap()[5] += 1;
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_row_has_no_caveat() {
+    fn a_quiet_trial_has_no_caveat() {
         assert_eq!(codes(|_| {}), []);
     }
 
@@ -240,7 +240,7 @@ mod tests {
     /// A null cluster that was as slow.
     fn own_floor(run: &TrialOutcome) -> Baseline {
         let floor = Judged { outcome: run.clone(), caveats: Vec::new() };
-        Baseline { runs: vec![floor], ..Baseline::default() }
+        Baseline { trials: vec![floor], ..Baseline::default() }
     }
 
     fn untuned(case: &mut Case) {
@@ -315,7 +315,7 @@ mod tests {
     fn thresholds_are_crossed_not_touched() {
         let at_threshold: [Change; 11] = [
             |c| paced(c, 1_009),
-            // A message that was late at the end of a row of 99 ms.
+            // A message that was late at the end of a trial of 99 ms.
             |c| {
                 paced(c, 99);
                 c.run.scheduled_per_s = Some(20_000.0);
@@ -358,7 +358,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn on_our_own_cpus_a_row_that_we_slow_down_is_never_excused_for_being_slower(
+        fn on_our_own_cpus_a_trial_that_we_slow_down_is_never_excused_for_being_slower(
             mut latencies in prop::collection::vec(1_u64..100_000, 2..200),
             slower in prop::collection::vec(0_u64..10_000_000, 200),
             lag_us in 0_u64..20_000,
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_host_does_not_show_is_not_held_against_the_row() {
+    fn what_the_host_does_not_show_is_not_held_against_the_trial() {
         let hidden = codes(|case| {
             case.after.softnet_dropped = Some(6);
             case.after.throttle.as_mut().unwrap().periods += 1;

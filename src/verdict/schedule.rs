@@ -17,7 +17,7 @@ const LAG_OF_INTERVAL_MAX: f64 = 0.10;
 const LAG_OF_LATENCY_MAX: f64 = 0.05;
 /// Of the rate that was scheduled, the share by which the one that was sent may fall short.
 const SHORT_OF_RATE_MAX: f64 = 0.01;
-/// In a shorter row one message that is late at its end is more than that.
+/// In a shorter trial one message that is late at its end is more than that.
 const RATE_ROW_MIN: Nanos = Nanos::from_millis(100);
 
 /// Each with its code and its meaning.
@@ -66,7 +66,7 @@ fn schedule_lag(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-/// A latency of this row that is the cluster's and none of our making, and what it is.
+/// A latency of this trial that is the cluster's and none of our making, and what it is.
 ///
 /// Where nobody shares our CPUs, we lengthen a latency in three ways: a message leaves late (at most by
 /// the lag); those that were held up leave together, and the last of them waits for the others: a

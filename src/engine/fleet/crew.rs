@@ -193,9 +193,9 @@ impl Thread {
                     let reconnected = worker.reconnect(&mut remote)?;
                     self.tell(Report::Reconnected(Box::new(reconnected)));
                 }
-                Command::Prepare(row, port) => {
+                Command::Prepare(trial, port) => {
                     worker.hand_over_to(port);
-                    let tally = worker.row(&row, || self.barrier(), &mut remote)?;
+                    let tally = worker.trial(&trial, || self.barrier(), &mut remote)?;
                     self.tell(Report::Done(Box::new(tally)));
                 }
                 Command::Go(_) => {}

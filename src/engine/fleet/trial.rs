@@ -16,7 +16,7 @@ use crate::load::trial::Trial;
 use crate::measure::outcome::{Ending, TrialOutcome};
 use crate::measure::sent::SentTimes;
 use crate::measure::series::Collector;
-use crate::measure::tally::{Row, Tally, TrialContext};
+use crate::measure::tally::{Tally, TrialContext, TrialMerge};
 use crate::units::Nanos;
 
 /// From the start signal to the first message that may be due: longer than it takes to wake every
@@ -105,8 +105,8 @@ impl Fleet {
             process_cpu: process_cpu.map(|(before, after)| after.since(before)),
             reconnected: std::mem::take(&mut self.reconnected),
         };
-        let row = Row { plan: &plan, trial, sent: &sent, ending };
-        let (outcome, recorders) = row.merge_with(tallies, collector, context, &mut self.past);
+        let merge = TrialMerge { plan: &plan, trial, sent: &sent, ending };
+        let (outcome, recorders) = merge.merge_with(tallies, collector, context, &mut self.past);
         if !is_last {
             self.past.keep(nonce, ended, recorders);
         }

@@ -79,7 +79,7 @@ pub struct LateAcks {
     pub reads: u64,
     /// Calls of [`Ring::delay_acks`].
     pub asked: u64,
-    /// The most reads in a row between two calls, or before the first or after the last.
+    /// The most reads in a trial between two calls, or before the first or after the last.
     pub reads_unasked_max: u64,
     reads_unasked: u64,
 }
@@ -186,7 +186,7 @@ impl FakeRing {
         self.links[slot as usize].late_acks
     }
 
-    /// Turns the dials, say between the connect phase and a row.
+    /// Turns the dials, say between the connect phase and a trial.
     pub fn dial(&mut self, dials: FaultKnobs) {
         self.dials = dials;
     }

@@ -79,7 +79,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         std::mem::take(&mut self.dial.dialled)
     }
 
-    /// Sockets lost before the first row, since the last call. They are left out of what is expected.
+    /// Sockets lost before the first trial, since the last call. They are left out of what is expected.
     pub fn take_failures(&mut self) -> Vec<Failure> {
         self.absent.extend(self.lost.iter().map(|lost| lost.slot));
         let heard = &self.heard;

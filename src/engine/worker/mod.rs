@@ -96,7 +96,7 @@ pub struct Worker<'a, R, C, T: Transport = Plain> {
     outbox: Outbox,
     opcodes: FrameCounts,
     lost: Vec<Lost>,
-    /// Sockets that were lost before the first row: nothing is expected of them.
+    /// Sockets that were lost before the first trial: nothing is expected of them.
     absent: Vec<Slot>,
     /// Receives that ended and must be armed again.
     rearm: Vec<Slot>,
@@ -107,10 +107,10 @@ pub struct Worker<'a, R, C, T: Transport = Plain> {
     heard: Heard,
     /// A push socket heard its own probe, where it should not.
     hears_itself: bool,
-    /// When the last row began.
-    row_began: Nanos,
+    /// When the last trial began.
+    trial_began: Nanos,
     rng: fastrand::Rng,
-    /// Where the intervals of the next row go.
+    /// Where the intervals of the next trial go.
     port: Option<IntervalSink>,
     reading: Reading,
 }
@@ -156,7 +156,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
             hark: Hark::default(),
             heard: Heard::default(),
             hears_itself: false,
-            row_began: Nanos::ZERO,
+            trial_began: Nanos::ZERO,
             rng,
             port: None,
             reading: Reading::default(),
@@ -168,7 +168,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
         self.reading = reading;
     }
 
-    /// In the next row, what was recorded leaves through `port` as each interval ends.
+    /// In the next trial, what was recorded leaves through `port` as each interval ends.
     pub fn hand_over_to(&mut self, port: IntervalSink) {
         self.port = Some(port);
     }

@@ -25,7 +25,7 @@ use crate::wire::frame::Violation;
 const REPEAT: Nanos = Nanos::from_millis(500);
 /// For each socket that patience is longer: a broadcast to hundreds of thousands of them has pauses, and
 /// takes longer than `REPEAT` itself. A second probe would only be in its way, and then in that of the
-/// row: with a million sockets repeats kept the nodes busy until the row was given up.
+/// trial: with a million sockets repeats kept the nodes busy until the trial was given up.
 const REPEAT_EACH: Nanos = Nanos::from_micros(10);
 
 /// Probes that a socket sends at most.
@@ -101,7 +101,7 @@ impl Script for Probe {
     fn on_message(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation> {
         let bytes = message.checked()?;
         self.hark.note(slot, message, at)?;
-        // As in a row: what would not count there proves nothing here.
+        // As in a trial: what would not count there proves nothing here.
         let kind = if message.is_binary() { MessageKind::Binary } else { MessageKind::Text };
         if !self.dialect.hears(kind) {
             self.heard.note(slot, bytes);

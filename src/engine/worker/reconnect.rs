@@ -1,7 +1,7 @@
-//! Between two rows: sockets that were lost are connected again.
+//! Between two trials: sockets that were lost are connected again.
 //!
 //! Belongs here: making a slot fit for another socket. Does not: when that is done, and what it means
-//! for the rows to come (`fleet`).
+//! for the trials to come (`fleet`).
 
 use std::io;
 
@@ -21,7 +21,7 @@ const LET_GO: Nanos = Nanos::from_secs(1);
 /// What became of the sockets that were lost.
 #[derive(Debug, Default)]
 pub struct Reconnected {
-    /// Lost since the row ended.
+    /// Lost since the trial ended.
     pub lost_since: Vec<LostSocket>,
     /// Sockets that are there again.
     pub again: u64,
@@ -30,12 +30,12 @@ pub struct Reconnected {
 }
 
 impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
-    /// Connects every socket again that was lost since the first row began.
+    /// Connects every socket again that was lost since the first trial began.
     ///
     /// # Errors
     /// The ring failed, or a socket could not even be made (descriptors, memory).
     pub fn reconnect(&mut self, conductor: &mut impl Control) -> io::Result<Reconnected> {
-        let lost_since = self.take_losses(self.row_began);
+        let lost_since = self.take_losses(self.trial_began);
         let lost = |slot: &Slot| {
             !self.connections[*slot as usize].state().is_open() && !self.absent.contains(slot)
         };

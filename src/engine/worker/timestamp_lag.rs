@@ -5,8 +5,8 @@
 //!
 //! It stamps arrivals by the wall clock, which may be set; nothing else here is measured with it. Both
 //! clocks are slewed together, so what lies between them changes only when one is set (or a leap second
-//! is put in, or the host was suspended): where it has changed by the end of a row, the sample of that
-//! row is not told. To read both clocks beside each sampled copy would cost 50 ns of the loop.
+//! is put in, or the host was suspended): where it has changed by the end of a trial, the sample of that
+//! trial is not told. To read both clocks beside each sampled copy would cost 50 ns of the loop.
 //!
 //! The kernel has a copy before we look: it wakes us, reads other sockets first, and hands over a batch.
 //! What lies between is in every latency, and no property of the cluster.

@@ -54,7 +54,7 @@ pub struct PlanNeed {
     pub sockets_to_busiest_node: u64,
     /// Descriptors, sockets and all else.
     pub descriptors: u64,
-    /// Messages of the largest row.
+    /// Messages of the largest trial.
     pub messages: u64,
     /// Copies of each message.
     pub copies_per_message: u64,

@@ -31,7 +31,7 @@ use crate::verdict::baseline::Baseline;
 use crate::verdict::{Caveat, Judged, Trust};
 
 impl doc::Document {
-    /// What is known before the first row: who runs what on which machine.
+    /// What is known before the first trial: who runs what on which machine.
     pub fn begun(plan: &Plan, invocation: &Invocation) -> Self {
         Self {
             schema: doc::SCHEMA.to_owned(),
@@ -40,7 +40,7 @@ impl doc::Document {
             plan: self::plan(plan, invocation),
             dialing: Some(dialing(plan)),
             connecting: None,
-            runs: Vec::new(),
+            trials: Vec::new(),
             skipped: Vec::new(),
             interrupted: false,
             calibration: None,
@@ -49,12 +49,12 @@ impl doc::Document {
         .summed_up()
     }
 
-    /// With the floor that the rows are held against.
+    /// With the floor that the trials are held against.
     pub fn calibrated(self, floor: Option<&Baseline>) -> Self {
         let calibration = floor.map(|floor| doc::Calibration {
             cluster: floor.cluster.as_str().into(),
             shared_cores: floor.shares_cores,
-            runs: floor.runs.iter().map(trial::Run::of).collect(),
+            trials: floor.trials.iter().map(trial::TrialResult::of).collect(),
             failure: floor.failure.as_deref().map(UntrustedText::from),
         });
         Self { calibration, ..self }
@@ -69,7 +69,7 @@ impl doc::Document {
         };
         Self {
             connecting: outcome.connecting.as_ref().map(self::connecting),
-            runs: outcome.runs.iter().map(trial::Run::of).collect(),
+            trials: outcome.trials.iter().map(trial::TrialResult::of).collect(),
             skipped: outcome.skipped.iter().map(skipped).collect(),
             interrupted: outcome.interrupted,
             ..self
@@ -178,8 +178,8 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
     }
 }
 
-impl trial::Run {
-    /// One row.
+impl trial::TrialResult {
+    /// One trial.
     pub fn of(run: &Judged) -> Self {
         Self {
             id: run.id.as_str().into(),
@@ -360,7 +360,7 @@ fn warmup(warmup: &WarmUp, resolution: Nanos) -> trial::WarmUp {
     }
 }
 
-/// A row that is over within a second has no course.
+/// A trial that is over within a second has no course.
 fn intervals(intervals: &[Interval]) -> Vec<series::Interval> {
     if intervals.len() == 1 {
         Vec::new()

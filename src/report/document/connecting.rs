@@ -46,7 +46,7 @@ pub struct SourceAddresses {
 pub struct Connecting {
     /// Sockets planned.
     pub sockets: u64,
-    /// Sockets that were ready when the first row began.
+    /// Sockets that were ready when the first trial began.
     pub connected: u64,
     /// Sockets that were not: nothing is expected of them.
     pub failed: u64,

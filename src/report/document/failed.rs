@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{SCHEMA, Tool};
-use crate::report::document::trial::Run;
+use crate::report::document::trial::TrialResult;
 use crate::report::sanitize::UntrustedText;
 
 /// In place of a result: the invocation failed, and nothing was measured. What stood in the file before is
@@ -26,7 +26,7 @@ pub struct FailedDocument {
     /// None ran: always empty.
     #[schemars(length(max = 0))]
     #[serde(rename = "trials")]
-    pub runs: Vec<Run>,
+    pub trials: Vec<TrialResult>,
 }
 
 /// What went wrong.
@@ -45,7 +45,7 @@ pub struct Failed {
 impl FailedDocument {
     /// Of an invocation.
     pub fn new(tool: Tool, failed: Failed) -> Self {
-        Self { schema: SCHEMA.to_owned(), tool, failed, runs: Vec::new() }
+        Self { schema: SCHEMA.to_owned(), tool, failed, trials: Vec::new() }
     }
 
     /// Presents it.

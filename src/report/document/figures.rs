@@ -8,8 +8,8 @@ use super::histogram::{self, NoHistogram};
 use super::{Document, FanOut, Load, Plan, PlannedTrial};
 use crate::population::fan_out;
 use crate::report::document::trial::{
-    Core, Delivery, HistogramByClass, Late, Latency, LatencyByClass, LatencyClass, MatrixCell, Run,
-    Trust,
+    Core, Delivery, HistogramByClass, Late, Latency, LatencyByClass, LatencyClass, MatrixCell,
+    TrialResult, Trust,
 };
 use crate::units::Nanos;
 
@@ -25,12 +25,12 @@ pub fn micros(figure: f64) -> Nanos {
 
 impl Plan {
     /// What was planned of a trial that ran.
-    pub fn planned(&self, run: &Run) -> Option<&PlannedTrial> {
+    pub fn planned(&self, run: &TrialResult) -> Option<&PlannedTrial> {
         self.trials.iter().find(|planned| planned.id == run.id)
     }
 
     /// Its load; that of the first trial where the plan does not know it.
-    pub fn load_of(&self, run: &Run) -> Option<&Load> {
+    pub fn load_of(&self, run: &TrialResult) -> Option<&Load> {
         self.planned(run).or_else(|| self.trials.first()).map(|planned| &planned.load)
     }
 
@@ -60,7 +60,7 @@ impl Plan {
         self.push_sockets.saturating_add(self.receive_sockets())
     }
 
-    /// What must come back for a row of `messages`.
+    /// What must come back for a trial of `messages`.
     pub fn expected_copies(&self, messages: u64) -> u64 {
         let fan_out = fan_out::FanOut::from(self.fan_out);
         messages.saturating_mul(fan_out.copies_each(self.sockets(), true))
@@ -78,15 +78,15 @@ impl From<FanOut> for fan_out::FanOut {
 }
 
 impl Document {
-    /// The worst verdict of its rows; `None` without any.
+    /// The worst verdict of its trials; `None` without any.
     pub fn trust(&self) -> Option<Trust> {
-        self.runs.iter().map(|run| run.verdict.trust).max()
+        self.trials.iter().map(|run| run.verdict.trust).max()
     }
 
-    /// Where the copies of all rows went.
+    /// Where the copies of all trials went.
     pub fn delivery(&self) -> Delivery {
         let sum = |of: fn(&Delivery) -> u64| {
-            self.runs.iter().fold(0_u64, |sum, run| sum.saturating_add(of(&run.delivery)))
+            self.trials.iter().fold(0_u64, |sum, run| sum.saturating_add(of(&run.delivery)))
         };
         Delivery {
             expected: sum(|d| d.expected),
@@ -104,13 +104,13 @@ impl Document {
 }
 
 impl Late {
-    /// All that came when the row was over.
+    /// All that came when the trial was over.
     pub fn all(&self) -> u64 {
         self.copies.saturating_add(self.duplicates).saturating_add(self.misdelivered)
     }
 }
 
-impl Run {
+impl TrialResult {
     /// Every copy came once and unaltered, and none to a socket that must not hear it.
     pub fn complete(&self) -> bool {
         let Delivery { missing, duplicate, misdelivered, corrupt, .. } = self.delivery;
@@ -223,7 +223,10 @@ impl Core {
     }
 }
 
-/// The histogram of a class, where the row carries it.
-pub fn histogram_of(run: &Run, class: LatencyClass) -> Option<Result<Histogram<u64>, NoHistogram>> {
+/// The histogram of a class, where the trial carries it.
+pub fn histogram_of(
+    run: &TrialResult,
+    class: LatencyClass,
+) -> Option<Result<Histogram<u64>, NoHistogram>> {
     run.latency_histograms.of(class).map(histogram::decode)
 }

@@ -1,6 +1,6 @@
 //! What is known of copies that did not come, and of sockets that were lost, as a document keeps it.
 //!
-//! Belongs here: these two types, field by field. Does not: the rest of a row (`build`).
+//! Belongs here: these two types, field by field. Does not: the rest of a trial (`build`).
 
 use crate::measure::outcome::{LostSocket, StreamGap};
 use crate::report::document::trial;

@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::connecting::{Connecting, Dialing};
-use self::trial::{LatencyClass, Run, Trust};
+use self::trial::{LatencyClass, TrialResult, Trust};
 use crate::report::sanitize::UntrustedText;
 
 /// Name and version of the format.
@@ -53,7 +53,7 @@ pub struct Document {
     pub connecting: Option<Connecting>,
     /// Trials that ran, in order.
     #[serde(rename = "trials")]
-    pub runs: Vec<Run>,
+    pub trials: Vec<TrialResult>,
     /// Trials that did not run.
     pub skipped: Vec<Skipped>,
     /// A signal ended the invocation early.
@@ -76,8 +76,8 @@ pub struct Calibration {
     pub shared_cores: bool,
     /// Its trials, by the same names as those of the result.
     #[serde(rename = "trials")]
-    pub runs: Vec<Run>,
-    /// Why rows are missing or cut short; null if none is.
+    pub trials: Vec<TrialResult>,
+    /// Why trials are missing or cut short; null if none is.
     pub failure: Option<UntrustedText>,
 }
 
@@ -157,7 +157,7 @@ pub struct Plan {
     pub wait: Option<Wait>,
     /// Length of each message's text.
     pub payload_bytes: u64,
-    /// A row ends after so long without a copy.
+    /// A trial ends after so long without a copy.
     pub drain_s: f64,
     /// Limit of connecting, upgrading and opening a socket.
     pub connect_timeout_s: f64,
@@ -165,7 +165,7 @@ pub struct Plan {
     pub ready_timeout_s: f64,
     /// Largest message that is taken from a node.
     pub max_message_bytes: u64,
-    /// What the largest row takes in memory at most.
+    /// What the largest trial takes in memory at most.
     pub memory_bytes: u64,
 }
 
@@ -285,35 +285,35 @@ pub struct Skipped {
 
 /// The most wanted figures.
 ///
-/// Counts and `trust` are over all rows, so that a check of them misses none. Times and rates are
+/// Counts and `trust` are over all trials, so that a check of them misses none. Times and rates are
 /// those of one trial, which `trial` names: the largest that delivered every copy, else the last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
-    /// Every planned row ran and delivered every copy, once and unaltered, to nobody else.
+    /// Every planned trial ran and delivered every copy, once and unaltered, to nobody else.
     pub complete: bool,
-    /// The worst of all rows; void if none ran.
+    /// The worst of all trials; void if none ran.
     pub trust: Trust,
-    /// Copies expected, over all rows that ran.
+    /// Copies expected, over all trials that ran.
     pub expected: u64,
-    /// Copies delivered, over all rows that ran.
+    /// Copies delivered, over all trials that ran.
     pub delivered: u64,
-    /// Copies missing, over all rows that ran.
+    /// Copies missing, over all trials that ran.
     pub missing: u64,
-    /// Duplicates, over all rows that ran.
+    /// Duplicates, over all trials that ran.
     pub duplicate: u64,
-    /// Copies on sockets that must not hear them, over all rows that ran.
+    /// Copies on sockets that must not hear them, over all trials that ran.
     #[serde(default)]
     pub misdelivered: u64,
-    /// Copies that came when their row was over, of all kinds, over all rows that ran.
+    /// Copies that came when their trial was over, of all kinds, over all trials that ran.
     #[serde(default)]
     pub late: u64,
-    /// Copies out of order, over all rows that ran.
+    /// Copies out of order, over all trials that ran.
     pub out_of_order: u64,
-    /// Foreign messages, over all rows that ran.
+    /// Foreign messages, over all trials that ran.
     pub foreign: u64,
-    /// Altered copies, over all rows that ran.
+    /// Altered copies, over all trials that ran.
     pub corrupt: u64,
-    /// Sockets lost, over all rows that ran.
+    /// Sockets lost, over all trials that ran.
     pub lost_sockets: u64,
     /// The trial of the figures below; null if none ran.
     pub trial: Option<UntrustedText>,

@@ -1,13 +1,13 @@
-//! The types of a row's course in a result file: second by second, and how far out of order.
+//! The types of a trial's course in a result file: second by second, and how far out of order.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A stretch of a row: a second, less where the warm-up or the row ended, and more where two seconds
+/// A stretch of a trial: a second, less where the warm-up or the trial ended, and more where two seconds
 /// could not be told apart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
-    /// Since the start of the row.
+    /// Since the start of the trial.
     pub start_s: f64,
     /// How long it is.
     pub length_s: f64,

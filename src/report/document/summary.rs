@@ -1,66 +1,66 @@
-//! The flat figures at the end of a document, from its rows: what continuous integration reads.
+//! The flat figures at the end of a document, from its trials: what continuous integration reads.
 //!
-//! Belongs here: which row heads a result, and the sums over all. Does not: the rows themselves.
+//! Belongs here: which trial heads a result, and the sums over all. Does not: the trials themselves.
 
 use super::figures::micros;
 use super::{Document, Summary};
-use crate::report::document::trial::{Latency, LatencyClass, Run, Trust};
+use crate::report::document::trial::{Latency, LatencyClass, TrialResult, Trust};
 use crate::report::sanitize::UntrustedText;
 
 impl Document {
-    /// The same with the summary that follows from its rows.
+    /// The same with the summary that follows from its trials.
     pub(super) fn summed_up(self) -> Self {
         Self { summary: summary(&self), ..self }
     }
 
-    /// The row whose times a summary gives: the largest complete one, else the last.
-    pub fn headline(&self) -> Option<&Run> {
-        let complete = self.runs.iter().filter(|run| run.complete());
-        complete.max_by_key(|run| run.messages).or_else(|| self.runs.last())
+    /// The trial whose times a summary gives: the largest complete one, else the last.
+    pub fn headline(&self) -> Option<&TrialResult> {
+        let complete = self.trials.iter().filter(|run| run.complete());
+        complete.max_by_key(|run| run.messages).or_else(|| self.trials.last())
     }
 
-    /// The row whose details are told: the last that failed, else the last whose times are void, else the
+    /// The trial whose details are told: the last that failed, else the last whose times are void, else the
     /// last.
-    pub fn detailed(&self) -> Option<&Run> {
-        let last = |wanted: fn(&&Run) -> bool| self.runs.iter().rev().find(wanted);
+    pub fn detailed(&self) -> Option<&TrialResult> {
+        let last = |wanted: fn(&&TrialResult) -> bool| self.trials.iter().rev().find(wanted);
         last(|run| !run.complete() || !run.lost_sockets.is_empty())
             .or_else(|| last(|run| run.verdict.trust == Trust::Void))
-            .or_else(|| self.runs.last())
+            .or_else(|| self.trials.last())
     }
 
     /// With one trial alone; `None` if it did not run.
     pub fn only(mut self, id: &UntrustedText) -> Option<Self> {
-        self.runs.retain(|run| run.id == *id);
+        self.trials.retain(|run| run.id == *id);
         self.skipped.retain(|skipped| skipped.id == *id);
         if let Some(calibration) = &mut self.calibration {
-            calibration.runs.retain(|run| run.id == *id);
+            calibration.trials.retain(|run| run.id == *id);
         }
-        (!self.runs.is_empty()).then(|| self.summed_up())
+        (!self.trials.is_empty()).then(|| self.summed_up())
     }
 }
 
 fn summary(document: &Document) -> Summary {
     let total = document.delivery();
     Summary {
-        complete: !document.runs.is_empty()
+        complete: !document.trials.is_empty()
             && document.skipped.is_empty()
-            && document.runs.iter().all(Run::complete),
+            && document.trials.iter().all(TrialResult::complete),
         trust: document.trust().unwrap_or(Trust::Void),
         expected: total.expected,
         delivered: total.delivered,
         missing: total.missing,
         duplicate: total.duplicate,
         misdelivered: total.misdelivered,
-        late: document.runs.iter().fold(0, |sum, run| run.late.all().saturating_add(sum)),
+        late: document.trials.iter().fold(0, |sum, run| run.late.all().saturating_add(sum)),
         out_of_order: total.out_of_order,
         foreign: total.foreign,
         corrupt: total.corrupt,
-        lost_sockets: document.runs.iter().map(|run| run.lost_sockets.len() as u64).sum(),
+        lost_sockets: document.trials.iter().map(|run| run.lost_sockets.len() as u64).sum(),
         ..times(document)
     }
 }
 
-/// The figures of the row that heads the result.
+/// The figures of the trial that heads the result.
 fn times(document: &Document) -> Summary {
     let shown = document.headline();
     let class = |class| shown.and_then(|run| run.latency_us.of(class));
@@ -80,7 +80,7 @@ fn times(document: &Document) -> Summary {
         max_ms: millis(headline, |latency| latency.max),
         completion_p50_ms: millis(completion, |latency| latency.p50),
         completion_p99_ms: millis(completion, |latency| latency.p99),
-        cpu_ns_per_copy: shown.and_then(Run::cpu_ns_per_copy),
+        cpu_ns_per_copy: shown.and_then(TrialResult::cpu_ns_per_copy),
         process_cpu_ns_per_copy: shown.and_then(|run| run.generator.process_cpu_ns_per_copy),
         ..Summary::default()
     }

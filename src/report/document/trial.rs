@@ -1,4 +1,4 @@
-//! The types of one row in a result file; see `document`.
+//! The types of one trial in a result file; see `document`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::report::document::series::{Interval, Reordering};
 use crate::report::sanitize::UntrustedText;
 
-/// One row.
+/// One trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Run {
+pub struct TrialResult {
     /// Its name in `plan.trials`.
     pub id: UntrustedText,
     /// Messages planned.
@@ -31,7 +31,7 @@ pub struct Run {
     /// What came of it when it was over.
     #[serde(default)]
     pub late: Late,
-    /// Durations of the row.
+    /// Durations of the trial.
     pub time: Time,
     /// Counts over durations.
     pub throughput: Throughput,
@@ -47,7 +47,7 @@ pub struct Run {
     /// of this are without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warmup: Option<WarmUp>,
-    /// The row second by second; absent where it was over within one.
+    /// The trial second by second; absent where it was over within one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intervals: Vec<Interval>,
     /// How far out of order copies came; absent where every stream kept its order.
@@ -62,16 +62,16 @@ pub struct Run {
     pub gaps: Vec<Gap>,
     /// Number of streams with missing copies; `gaps` may hold fewer.
     pub gaps_total: u64,
-    /// Sockets lost during the row, or after it and before the next.
+    /// Sockets lost during the trial, or after it and before the next.
     pub lost_sockets: Vec<LostSocket>,
-    /// Sockets that had been lost before and were connected again for this row; absent where none was.
+    /// Sockets that had been lost before and were connected again for this trial; absent where none was.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub reconnected_sockets: u64,
     /// Frames received by opcode.
     pub opcodes: Opcodes,
     /// What measuring cost.
     pub generator: Generator,
-    /// How far to trust the row.
+    /// How far to trust the trial.
     pub verdict: Verdict,
 }
 
@@ -80,7 +80,7 @@ const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// How a row ended.
+/// How a trial ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
@@ -109,8 +109,8 @@ pub struct Delivery {
     /// Copies on sockets that must not hear their sender, as `plan.fan_out` has it.
     #[serde(default)]
     pub misdelivered: u64,
-    /// Copies of the probe and of earlier rows that came in this one: each is in the account of its own
-    /// row and in none of the counts here.
+    /// Copies of the probe and of earlier trials that came in this one: each is in the account of its own
+    /// trial and in none of the counts here.
     #[serde(default)]
     pub earlier: u64,
     /// Delivered copies that came after a later one of their stream (RFC 4737, section 3).
@@ -119,24 +119,24 @@ pub struct Delivery {
     pub foreign: u64,
     /// Copies that were altered.
     pub corrupt: u64,
-    /// Everything that arrived of this row, when it was over too, and everything that is nobody's.
+    /// Everything that arrived of this trial, when it was over too, and everything that is nobody's.
     pub seen: u64,
 }
 
-/// Copies of a row that came when it was over: within a later row, or between two.
+/// Copies of a trial that came when it was over: within a later trial, or between two.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Late {
     /// Of the missing copies those that came after all.
     pub copies: u64,
-    /// Of the duplicates those that came when the row was over.
+    /// Of the duplicates those that came when the trial was over.
     pub duplicates: u64,
-    /// Of the misdelivered copies those that came when the row was over.
+    /// Of the misdelivered copies those that came when the trial was over.
     pub misdelivered: u64,
-    /// How long after the end of the row the last of them came; 0 of none.
+    /// How long after the end of the trial the last of them came; 0 of none.
     pub up_to_s: f64,
 }
 
-/// Durations of a row.
+/// Durations of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Time {
     /// First submission to the completion of the last send; null where nothing was sent.
@@ -172,12 +172,12 @@ pub struct WarmUp {
     pub copies: u64,
     /// Latency by class, in microseconds.
     pub latency_us: LatencyByClass,
-    /// What it was taken from, as of the row.
+    /// What it was taken from, as of the trial.
     #[serde(default, skip_serializing_if = "HistogramByClass::is_empty")]
     pub latency_histograms: HistogramByClass,
     /// How late the generator turned to each of its messages.
     pub schedule_lag_us: Latency,
-    /// Its values above the top of a histogram: they are in none, and no part of the row's `saturated`.
+    /// Its values above the top of a histogram: they are in none, and no part of the trial's `saturated`.
     #[serde(default)]
     pub saturated: u64,
 }
@@ -301,21 +301,21 @@ pub struct Gap {
     pub node: u64,
     /// Copies missing.
     pub missing: u64,
-    /// Inclusive ranges of numbers within the push socket's own messages: message `i` of the row is
+    /// Inclusive ranges of numbers within the push socket's own messages: message `i` of the trial is
     /// number `i / push_sockets` of push socket `i % push_sockets`.
     pub ranges: Vec<[u64; 2]>,
     /// There are more ranges than `ranges` holds.
     pub truncated: bool,
 }
 
-/// A socket lost during a row.
+/// A socket lost during a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LostSocket {
     /// The socket: push sockets first.
     pub socket: u64,
     /// Index of its node.
     pub node: u64,
-    /// Since the start of the row.
+    /// Since the start of the trial.
     pub at_s: f64,
     /// How long nothing had come or left on it; null where it had not been open.
     #[serde(default)]
@@ -357,13 +357,13 @@ pub struct Generator {
     /// How late copies were stamped, by a sample of reads (one socket in 16, at most 8 of a worker):
     /// from the kernel's receive timestamp of the last byte of a read to our stamp. It is part of every
     /// latency. Absent where the kernel does not tell (`epoll`, before Linux 6.7), and
-    /// where the wall clock, by which it stamps, was set during the row.
+    /// where the wall clock, by which it stamps, was set during the trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp_lateness_us: Option<Latency>,
     /// Wait `throughput`: copies that come within this time gather and are stamped together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp_resolution_us: Option<f64>,
-    /// CPU time of the whole process during the row (its measured part): all threads, polling, and the
+    /// CPU time of the whole process during the trial (its measured part): all threads, polling, and the
     /// quiet time after the last copy. Absent in results of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process_cpu_s: Option<f64>,
@@ -372,7 +372,7 @@ pub struct Generator {
     pub process_cpu_ns_per_copy: Option<f64>,
 }
 
-/// What a worker's core did during a row.
+/// What a worker's core did during a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Core {
     /// Number of the CPU.
@@ -387,7 +387,7 @@ pub struct Core {
     pub cpu_s: f64,
     /// Part of it that was spent polling for a due time, with nothing to do.
     pub spun_s: f64,
-    /// Wall time of the row.
+    /// Wall time of the trial.
     pub wall_s: f64,
     /// CPU time without `spun_s`, over copies; null without copies.
     pub cpu_ns_per_copy: Option<f64>,
@@ -407,7 +407,7 @@ pub struct Core {
     pub longest_turn_us: f64,
 }
 
-/// How far to trust a row.
+/// How far to trust a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// The worst severity of the caveats, or ok.
@@ -431,7 +431,7 @@ pub enum Trust {
     Void,
 }
 
-/// A reason not to trust a row as it is.
+/// A reason not to trust a trial as it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Caveat {
     /// Stable name.

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use crate::plan::load::{MAX_MESSAGES, MAX_PUSH_SOCKETS};
 use crate::report::document::figures::histogram_of;
 use crate::report::document::series::Interval;
-use crate::report::document::trial::{Latency, LatencyClass, MatrixCell, Run, Trust};
+use crate::report::document::trial::{Latency, LatencyClass, MatrixCell, TrialResult, Trust};
 use crate::report::document::{Document, Load, Mode, Plan};
 
 /// Two things that a document says, or one that cannot be.
@@ -22,7 +22,7 @@ pub struct Inconsistency(String);
 type Law<T> = fn(&T) -> Option<String>;
 
 const OF_PLANS: &[Law<Plan>] = &[sizes, names, push_node, loads];
-const OF_ROWS: &[Law<Run>] =
+const OF_TRIALS: &[Law<TrialResult>] =
     &[counts, conservation, late, course, ranges, trust, durations, histograms];
 
 /// Holds a document to every law.
@@ -32,21 +32,20 @@ const OF_ROWS: &[Law<Run>] =
 pub fn check(document: &Document) -> Result<(), Inconsistency> {
     let plan =
         OF_PLANS.iter().find_map(|law| law(&document.plan)).map(|why| format!("plan: {why}"));
-    let breach = plan.or_else(|| rows(&document.plan, &document.runs));
+    let breach = plan.or_else(|| each_trial(&document.plan, &document.trials));
     let breach = breach.or_else(|| {
-        let floor = rows(&document.plan, &document.calibration.as_ref()?.runs);
+        let floor = each_trial(&document.plan, &document.calibration.as_ref()?.trials);
         floor.map(|why| format!("calibration.{why}"))
     });
     breach.map_or(Ok(()), |why| Err(Inconsistency(why)))
 }
 
-fn rows(plan: &Plan, runs: &[Run]) -> Option<String> {
-    let mut rows = runs.iter().enumerate();
-    rows.find_map(|(index, run)| {
-        let breach = OF_ROWS.iter().find_map(|law| law(run));
+fn each_trial(plan: &Plan, trials: &[TrialResult]) -> Option<String> {
+    trials.iter().enumerate().find_map(|(index, run)| {
+        let breach = OF_TRIALS.iter().find_map(|law| law(run));
         let breach = breach.or_else(|| places(plan, run)).or_else(|| planned(plan, run));
         let breach = breach.or_else(|| {
-            let again = runs[..index].iter().any(|before| before.id == run.id);
+            let again = trials[..index].iter().any(|before| before.id == run.id);
             again.then(|| format!("id: {} ran before", run.id))
         });
         breach.map(|why| format!("trials[{index}].{why}"))
@@ -96,14 +95,14 @@ fn load(load: &Load) -> Option<String> {
     }
 }
 
-fn counts(run: &Run) -> Option<String> {
+fn counts(run: &TrialResult) -> Option<String> {
     if !(1..=MAX_MESSAGES).contains(&run.messages) {
         return Some(format!("messages: {}", run.messages));
     }
     (run.sent > run.messages).then(|| format!("sent: {} of {}", run.sent, run.messages))
 }
 
-fn conservation(run: &Run) -> Option<String> {
+fn conservation(run: &TrialResult) -> Option<String> {
     let d = &run.delivery;
     let sum = |parts: &[u64]| parts.iter().try_fold(0_u64, |sum, &part| sum.checked_add(part));
     if sum(&[d.delivered, d.missing]) != Some(d.expected) {
@@ -115,7 +114,7 @@ fn conservation(run: &Run) -> Option<String> {
 }
 
 /// What came late is in the account as missing, duplicate or misdelivered.
-fn late(run: &Run) -> Option<String> {
+fn late(run: &TrialResult) -> Option<String> {
     let (late, missing) = (run.late.copies, run.delivery.missing);
     if late > missing {
         return Some(format!("late: {late} of {missing} missing copies"));
@@ -129,7 +128,7 @@ fn late(run: &Run) -> Option<String> {
 }
 
 /// What happened in all intervals is what happened.
-fn course(run: &Run) -> Option<String> {
+fn course(run: &TrialResult) -> Option<String> {
     if run.intervals.is_empty() {
         return None;
     }
@@ -144,13 +143,13 @@ fn course(run: &Run) -> Option<String> {
         .then(|| "intervals: they do not add up to what was sent and delivered".into())
 }
 
-fn ranges(run: &Run) -> Option<String> {
+fn ranges(run: &TrialResult) -> Option<String> {
     let all = run.gaps.iter().flat_map(|gap| &gap.ranges);
     let wrong = all.clone().find(|[first, last]| first > last || *last >= run.messages);
     wrong.map(|[first, last]| format!("gaps: a range from {first} to {last}"))
 }
 
-fn trust(run: &Run) -> Option<String> {
+fn trust(run: &TrialResult) -> Option<String> {
     let worst = run.verdict.caveats.iter().map(|caveat| caveat.severity).max();
     let worst = worst.unwrap_or(Trust::Ok);
     (run.verdict.trust != worst)
@@ -158,7 +157,7 @@ fn trust(run: &Run) -> Option<String> {
 }
 
 /// JSON knows no infinity, but it knows a minus.
-fn durations(run: &Run) -> Option<String> {
+fn durations(run: &TrialResult) -> Option<String> {
     let latencies = run.latency_us.present().flat_map(|(_, latency)| figures(latency));
     let matrix = run
         .matrix
@@ -197,7 +196,7 @@ fn figures(latency: &Latency) -> impl Iterator<Item = f64> {
     [*min, *mean, *p50, *p90, *p99, *p99_9, *p99_99, *max].into_iter().flatten()
 }
 
-fn histograms(run: &Run) -> Option<String> {
+fn histograms(run: &TrialResult) -> Option<String> {
     LatencyClass::ALL.into_iter().find_map(|class| {
         let key = class.key();
         let why = |why: String| Some(format!("latency_histograms.{key}: {why}"));
@@ -214,7 +213,7 @@ fn histograms(run: &Run) -> Option<String> {
 }
 
 /// A trial that ran is one of the plan's.
-fn planned(plan: &Plan, run: &Run) -> Option<String> {
+fn planned(plan: &Plan, run: &TrialResult) -> Option<String> {
     match plan.planned(run) {
         None => Some(format!("id: {} is not in the plan", run.id)),
         Some(planned) if planned.messages != run.messages => {
@@ -224,8 +223,8 @@ fn planned(plan: &Plan, run: &Run) -> Option<String> {
     }
 }
 
-/// Nodes and sockets that a row names are the plan's.
-fn places(plan: &Plan, run: &Run) -> Option<String> {
+/// Nodes and sockets that a trial names are the plan's.
+fn places(plan: &Plan, run: &TrialResult) -> Option<String> {
     let nodes = plan.nodes.len() as u64;
     let of_cell = |cell: &MatrixCell| [cell.from, cell.to];
     let named = run.matrix.iter().flat_map(of_cell);

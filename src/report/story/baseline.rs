@@ -3,7 +3,7 @@
 use super::content::{Block, Cell, Column, Emphasis, Row, Section, Sentence, Table};
 use super::names::{emphasis, latency_cells, latency_columns, trial, trust};
 use super::phrase::{Phrase, Value, phrase};
-use crate::report::document::trial::{LatencyClass, Run};
+use crate::report::document::trial::{LatencyClass, TrialResult};
 use crate::report::document::{Calibration, Document};
 
 const WHAT: &str =
@@ -11,11 +11,15 @@ const WHAT: &str =
 const SHARED: &str = "the relays had no CPU of their own: it is too high";
 
 /// The trial and its floor, one above the other, where there was a calibration.
-pub(super) fn section(document: &Document, class: LatencyClass, run: &Run) -> Option<Section> {
+pub(super) fn section(
+    document: &Document,
+    class: LatencyClass,
+    run: &TrialResult,
+) -> Option<Section> {
     let calibration = document.calibration.as_ref()?;
     let Calibration { cluster, shared_cores, .. } = calibration;
     let mut blocks = Vec::new();
-    if let Some(floor) = calibration.runs.iter().find(|floor| floor.id == run.id) {
+    if let Some(floor) = calibration.trials.iter().find(|floor| floor.id == run.id) {
         blocks.extend([Block::Table(table(class, run, floor)), Phrase::from(WHAT).into()]);
         blocks.extend(shared_cores.then(|| Phrase::from(SHARED).into()));
     }
@@ -34,7 +38,7 @@ pub(super) fn section(document: &Document, class: LatencyClass, run: &Run) -> Op
     Some(Section { key: "baseline", heading: Some(heading), blocks })
 }
 
-fn table(class: LatencyClass, run: &Run, floor: &Run) -> Table {
+fn table(class: LatencyClass, run: &TrialResult, floor: &TrialResult) -> Table {
     let mut columns = vec![Column::words(class.key())];
     columns.extend(latency_columns());
     let has_lag = run.generator.schedule_lag_us.is_some();
@@ -48,7 +52,7 @@ fn table(class: LatencyClass, run: &Run, floor: &Run) -> Table {
     Table { key: "baseline", caption: None, columns, rows }
 }
 
-fn row(class: LatencyClass, name: &'static str, run: &Run, has_lag: bool) -> Row {
+fn row(class: LatencyClass, name: &'static str, run: &TrialResult, has_lag: bool) -> Row {
     let mut cells: Row = vec![name.into()];
     cells.extend(latency_cells(run.latency_us.of(class)));
     let lag = run.generator.schedule_lag_us.as_ref().and_then(|lag| lag.p99);

@@ -4,13 +4,13 @@ use super::content::{Block, Caveat, Section};
 use super::names::{emphasis, size, trust, which_trials};
 use super::phrase::phrase;
 use crate::report::document::Document;
-use crate::report::document::trial::{self, Run};
+use crate::report::document::trial::{self, TrialResult};
 
 /// Each caveat once, with the trials that it holds for and the figures of the last of them.
 pub(super) fn section(document: &Document) -> Option<Section> {
-    let runs = &document.runs;
-    let mut found: Vec<(&trial::Caveat, Vec<&Run>)> = Vec::new();
-    let all = runs.iter().flat_map(|run| run.verdict.caveats.iter().map(move |c| (run, c)));
+    let trials = &document.trials;
+    let mut found: Vec<(&trial::Caveat, Vec<&TrialResult>)> = Vec::new();
+    let all = trials.iter().flat_map(|run| run.verdict.caveats.iter().map(move |c| (run, c)));
     for (run, caveat) in all {
         let same = |(known, _): &&mut (&trial::Caveat, _)| {
             (&known.code, known.severity) == (&caveat.code, caveat.severity)
@@ -26,7 +26,7 @@ pub(super) fn section(document: &Document) -> Option<Section> {
     found.sort_by_key(|(caveat, _)| std::cmp::Reverse(caveat.severity));
     let told = found.into_iter().map(|(caveat, held)| {
         let trial::Caveat { code, severity, text, remedy } = caveat.clone();
-        let trials = which_trials(&document.plan, &held, runs.len());
+        let trials = which_trials(&document.plan, &held, trials.len());
         let (severity, emphasis) = (trust(severity), emphasis(severity));
         Block::Caveat(Caveat { severity, emphasis, code, trials, text, remedy })
     });

@@ -7,11 +7,11 @@ use super::names::trial;
 use super::phrase::{Phrase, Value, counted, phrase};
 use crate::report::document::Plan;
 use crate::report::document::figures::seconds;
-use crate::report::document::trial::{Core, Latency, Run};
+use crate::report::document::trial::{Core, Latency, TrialResult};
 use crate::units::{Count, Nanos};
 
 /// The section of a trial. Polling is shown beside work: it takes the same CPU.
-pub(super) fn section(plan: &Plan, run: &Run) -> Section {
+pub(super) fn section(plan: &Plan, run: &TrialResult) -> Section {
     let columns = vec![
         Column::words(""),
         Column::figures("CPU used"),
@@ -45,7 +45,7 @@ fn row(core: &Core) -> Row {
 }
 
 /// All of it, with what a worker's own account leaves out.
-fn process(run: &Run) -> Option<Phrase> {
+fn process(run: &TrialResult) -> Option<Phrase> {
     let cpu = seconds(run.generator.process_cpu_s?);
     let each = run.generator.process_cpu_ns_per_copy;
     let each = each.map(|each| phrase![", ", Value::nanos(Some(each)), " for each copy"]);
@@ -66,14 +66,14 @@ fn process(run: &Run) -> Option<Phrase> {
 }
 
 /// What the schedule contains of ourselves.
-fn lag(run: &Run) -> Option<Phrase> {
+fn lag(run: &TrialResult) -> Option<Phrase> {
     let lag = run.generator.schedule_lag_us.as_ref().filter(|lag| lag.count > 0)?;
     let messages = counted(lag.count, "message", "messages");
     Some(phrase!["we turned to due messages late by ", figures(lag), ", in ", messages])
 }
 
 /// What every latency contains of ourselves.
-fn stamps(run: &Run) -> Option<Phrase> {
+fn stamps(run: &TrialResult) -> Option<Phrase> {
     let late = run.generator.stamp_lateness_us.as_ref()?;
     Some(phrase![
         "stamps are late by ",

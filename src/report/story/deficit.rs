@@ -7,7 +7,7 @@ use super::nodes;
 use super::phrase::{Phrase, Value, counted, phrase};
 use crate::report::document::Plan;
 use crate::report::document::figures::seconds;
-use crate::report::document::trial::{Ending, Gap, LatencyClass, LostSocket, Run};
+use crate::report::document::trial::{Ending, Gap, LatencyClass, LostSocket, TrialResult};
 use crate::report::silent_nodes::{Finding, SameOnAll, SilentNode, findings, of_sent, sent_each};
 use crate::units::{Count, Nanos};
 
@@ -23,7 +23,7 @@ const FINDINGS_MAX: usize = 8;
 const IDLE_MIN: Nanos = Nanos::from_secs(1);
 
 /// `None` where every copy came and no socket was lost.
-pub(super) fn section(plan: &Plan, class: LatencyClass, run: &Run) -> Option<Section> {
+pub(super) fn section(plan: &Plan, class: LatencyClass, run: &TrialResult) -> Option<Section> {
     if run.delivery.missing == 0 && run.lost_sockets.is_empty() {
         return None;
     }
@@ -39,7 +39,7 @@ pub(super) fn section(plan: &Plan, class: LatencyClass, run: &Run) -> Option<Sec
 }
 
 /// What missing copies have in common, in words.
-fn tell(plan: &Plan, finding: &Finding, run: &Run) -> Sentence {
+fn tell(plan: &Plan, finding: &Finding, run: &TrialResult) -> Sentence {
     let push_node = node(plan, plan.push_node);
     let (lead, rest) = match finding {
         Finding::Silent(silence) => return silent(plan, silence, run),
@@ -80,7 +80,7 @@ fn same_on_all(same: &SameOnAll) -> Phrase {
     }
 }
 
-fn silent(plan: &Plan, silence: &SilentNode, run: &Run) -> Sentence {
+fn silent(plan: &Plan, silence: &SilentNode, run: &TrialResult) -> Sentence {
     let whole = silence.delivered == 0;
     let what = if whole { " was silent:" } else { " fell silent:" };
     let (delivered, expected) = (Count(silence.delivered), Count(silence.expected));
@@ -94,7 +94,7 @@ fn silent(plan: &Plan, silence: &SilentNode, run: &Run) -> Sentence {
     Sentence::about(phrase![node(plan, silence.node), what], Emphasis::Bad, text)
 }
 
-fn how_it_ended(plan: &Plan, run: &Run) -> Phrase {
+fn how_it_ended(plan: &Plan, run: &TrialResult) -> Phrase {
     let late = run.delivery.missing.saturating_sub(run.unsent_copies());
     let missing = if run.sent == run.messages || run.ending == Ending::Interrupted {
         counted(late, "copy is missing", "copies are missing")
@@ -119,7 +119,7 @@ fn how_it_ended(plan: &Plan, run: &Run) -> Phrase {
 }
 
 /// `1 500 of 4 000 messages were sent`.
-fn sent(run: &Run) -> Phrase {
+fn sent(run: &TrialResult) -> Phrase {
     let verb = if run.sent == 1 { " was sent" } else { " were sent" };
     phrase![Count(run.sent), " of ", counted(run.messages, "message", "messages"), verb]
 }
@@ -147,7 +147,7 @@ fn lost_socket(plan: &Plan, lost: &LostSocket) -> Sentence {
     Sentence::about(lead, Emphasis::Bad, text)
 }
 
-fn missing_messages(plan: &Plan, run: &Run, found: &[Finding]) -> Vec<Block> {
+fn missing_messages(plan: &Plan, run: &TrialResult, found: &[Finding]) -> Vec<Block> {
     // Where it is not known what was sent, numbers that are missing say nothing about the cluster.
     let Some(sent) = sent_each(plan, run) else { return Vec::new() };
     // Of a silent node a sentence has said everything.

@@ -4,7 +4,7 @@ use super::content::{Block, Cell, Column, Row, Section, Table};
 use super::names::trial;
 use super::phrase::{Phrase, Value, counted, phrase};
 use crate::report::document::series::Reordering;
-use crate::report::document::trial::{Delivery, Late, Run};
+use crate::report::document::trial::{Delivery, Late, TrialResult};
 use crate::report::document::{Document, FanOut, Plan};
 use crate::units::Count;
 
@@ -13,21 +13,21 @@ const PLACE_OF_UNSENT: usize = 4;
 
 /// A row for each trial that is not flawless, and one for all of them.
 pub(super) fn section(document: &Document) -> Section {
-    let (plan, runs) = (&document.plan, &document.runs);
+    let (plan, trials) = (&document.plan, &document.trials);
     let total = document.delivery();
     let mut blocks = vec![Block::Table(table(document, &total))];
     blocks.extend(misdelivery(document.plan.fan_out, &total).map(Block::from));
-    blocks.extend(runs.iter().filter_map(|run| lateness(plan, run)).map(Block::from));
-    blocks.extend(runs.iter().filter_map(|run| reconnected(plan, run)).map(Block::from));
-    let furthest = runs.iter().filter_map(|run| Some((run, run.reordering.as_ref()?)));
+    blocks.extend(trials.iter().filter_map(|run| lateness(plan, run)).map(Block::from));
+    blocks.extend(trials.iter().filter_map(|run| reconnected(plan, run)).map(Block::from));
+    let furthest = trials.iter().filter_map(|run| Some((run, run.reordering.as_ref()?)));
     let furthest = furthest.max_by_key(|(_, reordering)| reordering.max_distance);
     blocks.extend(furthest.map(|(run, reordering)| disorder(plan, run, reordering).into()));
     Section { key: "copies", heading: Some("Copies".into()), blocks }
 }
 
 fn table(document: &Document, total: &Delivery) -> Table {
-    let runs = &document.runs;
-    let unsent = runs.iter().map(Run::unsent_copies).fold(0, u64::saturating_add);
+    let trials = &document.trials;
+    let unsent = trials.iter().map(TrialResult::unsent_copies).fold(0, u64::saturating_add);
     let cells = |name: Phrase, delivery: &Delivery, of_it: u64| {
         let mut cells = row(name, delivery, (unsent > 0).then_some(of_it));
         if total.misdelivered > 0 {
@@ -35,12 +35,13 @@ fn table(document: &Document, total: &Delivery) -> Table {
         }
         cells
     };
-    let of_run = |run: &Run| cells(trial(&document.plan, run), &run.delivery, run.unsent_copies());
-    let flawed = runs.iter().filter(|run| !flawless(&run.delivery));
-    let mut rows: Vec<_> = flawed.map(of_run).collect();
-    match runs.as_slice() {
-        [only] => rows = vec![of_run(only)],
-        _ => rows.push(cells("all rows".into(), total, unsent)),
+    let of_trial =
+        |run: &TrialResult| cells(trial(&document.plan, run), &run.delivery, run.unsent_copies());
+    let flawed = trials.iter().filter(|run| !flawless(&run.delivery));
+    let mut rows: Vec<_> = flawed.map(of_trial).collect();
+    match trials.as_slice() {
+        [only] => rows = vec![of_trial(only)],
+        _ => rows.push(cells("all trials".into(), total, unsent)),
     }
     let mut columns = vec![Column::words("")];
     let counts =
@@ -105,14 +106,14 @@ fn misdelivery(fan_out: FanOut, total: &Delivery) -> Option<Phrase> {
     })
 }
 
-fn reconnected(plan: &Plan, run: &Run) -> Option<Phrase> {
+fn reconnected(plan: &Plan, run: &TrialResult) -> Option<Phrase> {
     let lost = counted(run.reconnected_sockets, "lost socket was", "lost sockets were");
     (run.reconnected_sockets > 0)
         .then(|| phrase![lost, " connected again before ", trial(plan, run)])
 }
 
 /// What came of a trial when it was over.
-fn lateness(plan: &Plan, run: &Run) -> Option<Phrase> {
+fn lateness(plan: &Plan, run: &TrialResult) -> Option<Phrase> {
     let Late { copies, duplicates, misdelivered, up_to_s } = run.late;
     let copies = (copies, counted(copies, "missing copy", "missing copies"));
     let duplicates = (duplicates, counted(duplicates, "duplicate", "duplicates"));
@@ -126,7 +127,7 @@ fn lateness(plan: &Plan, run: &Run) -> Option<Phrase> {
             trial(plan, run),
             "): ",
             kinds,
-            " came when the row was over, up to ",
+            " came when the trial was over, up to ",
             up_to,
             " after its end"
         ]
@@ -134,7 +135,7 @@ fn lateness(plan: &Plan, run: &Run) -> Option<Phrase> {
 }
 
 /// How far out of order copies came, in the trial where it was worst.
-fn disorder(plan: &Plan, run: &Run, reordering: &Reordering) -> Phrase {
+fn disorder(plan: &Plan, run: &TrialResult, reordering: &Reordering) -> Phrase {
     let half = run.delivery.out_of_order.div_ceil(2);
     let below = reordering.distances.iter().scan(0_u64, |sum, distances| {
         *sum = sum.saturating_add(distances.copies);

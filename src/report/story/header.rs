@@ -42,7 +42,7 @@ pub(super) fn facts(document: &Document) -> Vec<Fact> {
         line("times", TIMES.into()),
         plan.wait.and_then(|wait| line("waiting", waiting(wait).into())),
         line("ending", ending(plan)),
-        line("memory", phrase!["at most ", Bytes(plan.memory_bytes), ", in the largest row"]),
+        line("memory", phrase!["at most ", Bytes(plan.memory_bytes), ", in the largest trial"]),
         host(&document.host).and_then(|host| line("host", host)),
     ];
     facts.into_iter().flatten().collect()
@@ -158,7 +158,7 @@ fn warmup(warmup_s: f64) -> Phrase {
     phrase![
         "what is due in the first ",
         first,
-        " of a row is sent and accounted for, but timed apart"
+        " of a trial is sent and accounted for, but timed apart"
     ]
 }
 
@@ -177,7 +177,7 @@ const fn waiting(wait: Wait) -> &'static str {
 
 fn ending(plan: &Plan) -> Phrase {
     let drain = Value::limit(plan.drain_s);
-    phrase!["a row ends when every copy has come, or after ", drain, " without one (--drain)"]
+    phrase!["a trial ends when every copy has come, or after ", drain, " without one (--drain)"]
 }
 
 fn expectation(plan: &Plan) -> Phrase {

@@ -4,12 +4,12 @@ use super::content::{Block, Column, Row, Section, Table};
 use super::names::{latency_cells, latency_columns, meaning, trial};
 use super::nodes;
 use super::phrase::{Phrase, Value, counted, phrase};
-use crate::report::document::trial::{Latency, LatencyClass, Run, WarmUp};
+use crate::report::document::trial::{Latency, LatencyClass, TrialResult, WarmUp};
 use crate::report::document::{Mode, Plan};
 use crate::units::Count;
 
 /// A row for each class, and one for the warm-up.
-pub(super) fn section(plan: &Plan, run: &Run) -> Section {
+pub(super) fn section(plan: &Plan, run: &TrialResult) -> Section {
     let mut rows: Vec<Row> = run.latency_us.present().map(row).collect();
     rows.extend(run.warmup.as_ref().and_then(|warmup| warmup_row(plan, run, warmup)));
     let mut columns = vec![Column::words(""), Column::figures("samples")];
@@ -28,7 +28,7 @@ pub(super) fn section(plan: &Plan, run: &Run) -> Section {
 }
 
 /// The nodes of a trial without a deficit; the others have told them already.
-pub(super) fn by_node(plan: &Plan, class: LatencyClass, run: &Run) -> Option<Section> {
+pub(super) fn by_node(plan: &Plan, class: LatencyClass, run: &TrialResult) -> Option<Section> {
     let wanted = run.matrix.len() > 1 && run.delivery.missing == 0 && run.lost_sockets.is_empty();
     let blocks = || nodes::blocks(plan, class, run);
     wanted.then(|| Section { key: "nodes", heading: None, blocks: blocks() })
@@ -51,7 +51,7 @@ fn row((class, latency): (LatencyClass, &Latency)) -> Row {
 }
 
 /// The headline class of what was due in the warm-up, which is in no other row.
-fn warmup_row(plan: &Plan, run: &Run, warmup: &WarmUp) -> Option<Row> {
+fn warmup_row(plan: &Plan, run: &TrialResult, warmup: &WarmUp) -> Option<Row> {
     let class = plan.load_of(run)?.headline_latency;
     let latency = warmup.latency_us.of(class)?;
     let mut cells: Row = vec!["warm-up".into(), Count(latency.count).into()];
@@ -70,7 +70,7 @@ fn saturated(count: u64) -> Phrase {
 }
 
 /// Where copies are missing: what is timed as a whole has left out those that did worst.
-fn survivors(run: &Run) -> Option<Phrase> {
+fn survivors(run: &TrialResult) -> Option<Phrase> {
     let completion = run.latency_us.completion.as_ref()?;
     let warmup = run.warmup.as_ref().map_or(0, |warmup| warmup.messages);
     let measured = run.sent.saturating_sub(warmup);
@@ -90,7 +90,7 @@ fn survivors(run: &Run) -> Option<Phrase> {
 }
 
 /// Where a spread is shorter than stamps can tell.
-fn unresolved(run: &Run) -> Option<Phrase> {
+fn unresolved(run: &TrialResult) -> Option<Phrase> {
     let spread = run.latency_us.spread.as_ref()?;
     let resolution = run.generator.stamp_resolution_us;
     (spread.count > 0 && spread.min.is_none()).then(|| match resolution {

@@ -74,7 +74,7 @@ fn sections(document: &Document, class: LatencyClass) -> Vec<Section> {
     let mut sections = Vec::from_iter(connecting::section(document));
     if let Some(run) = document.detailed() {
         sections.push(delivery::section(document));
-        let deficits = document.runs.iter().filter_map(|run| deficit::section(plan, class, run));
+        let deficits = document.trials.iter().filter_map(|run| deficit::section(plan, class, run));
         sections.extend(deficits);
         sections.push(latency::section(plan, run));
         sections.extend(latency::by_node(plan, class, run));

@@ -5,7 +5,7 @@
 use super::content::{Cell, Column, Emphasis};
 use super::phrase::{Phrase, Value, phrase};
 use crate::report::document::Plan;
-use crate::report::document::trial::{Latency, LatencyClass, Run, Trust};
+use crate::report::document::trial::{Latency, LatencyClass, TrialResult, Trust};
 use crate::report::sanitize::UntrustedText;
 use crate::units::Count;
 
@@ -22,15 +22,15 @@ pub(super) fn socket(plan: &Plan, socket: u64) -> Phrase {
 }
 
 /// `m = 8 000`, and `m = 8 000 (m8000-r2000)` in a plan whose trials are not told apart by that.
-pub(super) fn trial(plan: &Plan, run: &Run) -> Phrase {
+pub(super) fn trial(plan: &Plan, run: &TrialResult) -> Phrase {
     trials(plan, [run])
 }
 
 /// `m = 1 000, 8 000`.
-pub(super) fn trials<'a>(plan: &Plan, runs: impl IntoIterator<Item = &'a Run>) -> Phrase {
+pub(super) fn trials<'a>(plan: &Plan, trials: impl IntoIterator<Item = &'a TrialResult>) -> Phrase {
     phrase![
         "m = ",
-        Phrase::joined(runs.into_iter().map(|run| size(plan, run.messages, &run.id)), ", ")
+        Phrase::joined(trials.into_iter().map(|run| size(plan, run.messages, &run.id)), ", ")
     ]
 }
 
@@ -41,10 +41,10 @@ pub(super) fn size(plan: &Plan, messages: u64, id: &UntrustedText) -> Phrase {
 }
 
 /// The same, where they may be all that there are.
-pub(super) fn which_trials(plan: &Plan, runs: &[&Run], all: usize) -> Phrase {
-    match runs.len() == all && all > 1 {
-        true => "all rows".into(),
-        false => trials(plan, runs.iter().copied()),
+pub(super) fn which_trials(plan: &Plan, of: &[&TrialResult], all: usize) -> Phrase {
+    match of.len() == all && all > 1 {
+        true => "all trials".into(),
+        false => trials(plan, of.iter().copied()),
     }
 }
 

@@ -4,7 +4,7 @@ use super::content::{Block, Cell, Column, Row, Table};
 use super::names;
 use super::phrase::{Value, phrase};
 use crate::report::document::Plan;
-use crate::report::document::trial::{LatencyClass, MatrixCell, Run};
+use crate::report::document::trial::{LatencyClass, MatrixCell, TrialResult};
 use crate::units::Count;
 
 /// Nodes in a table: the worst ones, where there are more.
@@ -13,7 +13,7 @@ const NODES_MAX: usize = 12;
 const PLACE_OF_UNSENT: usize = 3;
 
 /// The table, and over it the class of its times where the reader looks at another.
-pub(super) fn blocks(plan: &Plan, class: LatencyClass, run: &Run) -> Vec<Block> {
+pub(super) fn blocks(plan: &Plan, class: LatencyClass, run: &TrialResult) -> Vec<Block> {
     let mut blocks = Vec::new();
     let own = plan.load_of(run).map_or(class, |load| load.headline_latency);
     if class != own {

@@ -7,7 +7,7 @@ use super::phrase::{Phrase, Value, counted, phrase};
 use crate::report::document::Plan;
 use crate::report::document::figures::{micros, seconds};
 use crate::report::document::series::Interval;
-use crate::report::document::trial::Run;
+use crate::report::document::trial::TrialResult;
 use crate::units::{Count, Rate};
 
 /// More seconds are not read one by one: the worst of them are shown.
@@ -16,7 +16,7 @@ const ROWS_MAX: usize = 12;
 const WORST: usize = 5;
 
 /// The course of a trial that has one.
-pub(super) fn section(plan: &Plan, run: &Run) -> Option<Section> {
+pub(super) fn section(plan: &Plan, run: &TrialResult) -> Option<Section> {
     let all: Vec<&Interval> = run.intervals.iter().collect();
     let (heading, mut blocks) = match all.len() {
         0 | 1 => return None,

@@ -3,7 +3,7 @@
 use super::content::{Caption, Cell, Column, Emphasis, Row, Table};
 use super::names::{emphasis, latency_cells, latency_columns, meaning, trust};
 use super::phrase::{Phrase, Value, phrase};
-use crate::report::document::trial::{Ending, LatencyClass, Run, Trust};
+use crate::report::document::trial::{Ending, LatencyClass, TrialResult, Trust};
 use crate::report::document::{Document, Plan};
 use crate::units::Count;
 
@@ -28,12 +28,12 @@ pub(super) fn table(document: &Document, class: LatencyClass) -> Table {
     let caption = Some(Caption { column: columns.len(), text });
     columns.extend(latency_columns());
     columns.push(Column::words("verdict"));
-    let rows = document.runs.iter().map(|run| row(&document.plan, run, class)).collect();
+    let rows = document.trials.iter().map(|run| row(&document.plan, run, class)).collect();
     Table { key: "trials", caption, columns, rows }
 }
 
 /// One trial.
-pub fn row(plan: &Plan, run: &Run, class: LatencyClass) -> Row {
+pub fn row(plan: &Plan, run: &TrialResult, class: LatencyClass) -> Row {
     let delivery = &run.delivery;
     let copies = phrase![Count(delivery.delivered), " / ", Count(delivery.expected)];
     let taken = if delivery.missing == 0 { Emphasis::Plain } else { Emphasis::Bad };
@@ -54,7 +54,7 @@ pub fn row(plan: &Plan, run: &Run, class: LatencyClass) -> Row {
 }
 
 /// A trial of which copies are missing is no good one, whatever its times are worth.
-fn verdict(run: &Run) -> Cell {
+fn verdict(run: &TrialResult) -> Cell {
     match (run.verdict.trust, run.delivery.missing, run.complete()) {
         // What is missing then is the signal's doing, not the cluster's.
         (_, 1.., _) if run.ending == Ending::Interrupted => Cell::with("cut off", Emphasis::Bad),

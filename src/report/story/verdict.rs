@@ -4,7 +4,7 @@ use super::content::{Emphasis, Verdict};
 use super::names::{emphasis, trust, which_trials};
 use super::phrase::{Phrase, counted, phrase};
 use crate::report::document::Document;
-use crate::report::document::trial::{Delivery, Run, Trust};
+use crate::report::document::trial::{Delivery, TrialResult, Trust};
 use crate::units::Count;
 
 pub(super) fn verdict(document: &Document) -> Verdict {
@@ -28,9 +28,10 @@ pub(super) fn verdict(document: &Document) -> Verdict {
     let emphasis = if shortfall.is_some() { Emphasis::Bad } else { emphasis(worst) };
     let skipped = match document.skipped.len() as u64 {
         0 => Phrase::default(),
-        rows => phrase![counted(rows, "row", "rows"), " did not run; "],
+        rows => phrase![counted(rows, "trial", "trials"), " did not run; "],
     };
-    let unsent = document.runs.iter().map(Run::unsent_copies).fold(0, u64::saturating_add);
+    let unsent =
+        document.trials.iter().map(TrialResult::unsent_copies).fold(0, u64::saturating_add);
     let sentence = phrase![delivered(&total, unsent), "; ", skipped, worth(document, worst)];
     Verdict { words, emphasis, sentence }
 }
@@ -61,13 +62,13 @@ fn delivered(delivery: &Delivery, unsent: u64) -> Phrase {
 }
 
 fn worth(document: &Document, worst: Trust) -> Phrase {
-    let runs = &document.runs;
-    let void: Vec<_> = runs.iter().filter(|run| run.verdict.trust == Trust::Void).collect();
+    let trials = &document.trials;
+    let void: Vec<_> = trials.iter().filter(|run| run.verdict.trust == Trust::Void).collect();
     match worst {
         Trust::Ok => "the times describe the cluster".into(),
         Trust::Degraded => "read the times with the caveats above".into(),
         Trust::Void => {
-            let void = which_trials(&document.plan, &void, runs.len());
+            let void = which_trials(&document.plan, &void, trials.len());
             phrase!["the times of ", void, " describe the generator, do not use them"]
         }
     }

@@ -54,7 +54,7 @@ impl Text {
         out.flush()
     }
 
-    /// A trial that has ended, as a row of the table whose headings were written.
+    /// A trial that has ended, as a trial of the table whose headings were written.
     ///
     /// # Errors
     /// Those of `out`.

@@ -31,7 +31,7 @@ impl Page {
         writeln!(out)
     }
 
-    /// The headings of a table whose rows come one by one, and over them its caption.
+    /// The headings of a table whose trials come one by one, and over them its caption.
     pub(super) fn headings(self, out: &mut dyn Write, table: &Table) -> io::Result<()> {
         let columns = columns(table);
         if let Some(caption) = &table.caption {

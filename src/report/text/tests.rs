@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::population::audience::Audience;
 use crate::population::fan_out::FanOut;
 use crate::report::document::Document;
-use crate::report::document::trial::Run;
+use crate::report::document::trial::TrialResult;
 use crate::report::fixture::{invocation, plan, trusted, whole};
 use crate::report::sanitize::plain;
 use crate::report::situations::*;
@@ -24,13 +24,13 @@ use crate::units::Nanos;
 use crate::verdict::Judged;
 use crate::verdict::baseline::Baseline;
 
-/// As it is written while the rows run: piece by piece, each as soon as it is known.
+/// As it is written while the trials run: piece by piece, each as soon as it is known.
 fn report(plan: &Plan, outcome: &Outcome) -> String {
     let begun = Document::begun(plan, &invocation());
     let (mut out, text, story) = (Vec::new(), Text::new(false, None), Story::of(&begun));
     text.header(&mut out, &story).unwrap();
-    for run in &outcome.runs {
-        let row = trial_row(&begun.plan, &Run::of(run), begun.plan.headline_latency());
+    for run in &outcome.trials {
+        let row = trial_row(&begun.plan, &TrialResult::of(run), begun.plan.headline_latency());
         text.row(&mut out, &story.trials, &row).unwrap();
     }
     text.end(&mut out, &Story::of(&begun.clone().ended(outcome))).unwrap();
@@ -53,8 +53,8 @@ fn after_header(plan: &Plan, outcome: &Outcome) -> String {
 #[test]
 fn a_clean_run_says_what_was_run_what_came_and_that_it_can_be_believed() {
     let plan = plan(&[10, 100, 1_000, 8_000]);
-    let runs = plan.trials.iter().map(|trial| whole(trial.messages)).collect();
-    assert_eq!(report(&plan, &outcome(runs)), CLEAN);
+    let trials = plan.trials.iter().map(|trial| whole(trial.messages)).collect();
+    assert_eq!(report(&plan, &outcome(trials)), CLEAN);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn with_too_few_messages_percentiles_are_not_available() {
 }
 
 #[test]
-fn an_interrupted_run_tells_what_was_measured_and_which_rows_did_not_run() {
+fn an_interrupted_run_tells_what_was_measured_and_which_trials_did_not_run() {
     assert_eq!(after_header(&plan(&[3_000, 4_000, 8_000]), &interrupted()), INTERRUPTED);
 }
 
@@ -169,7 +169,7 @@ fn a_row_of_a_few_seconds_is_told_second_by_second_and_the_warm_up_apart() {
         course.lines().map(|line| line.split("  ").filter(|w| !w.is_empty()).collect()).collect();
     assert_eq!(lines[2].last().unwrap().trim(), "warm-up", "{course}");
     assert!(course.contains("40"), "{course}");
-    assert!(section(&text, "fanstorm").len() < text.len() && text.contains("first 1 s of a row"));
+    assert!(section(&text, "fanstorm").len() < text.len() && text.contains("first 1 s of a trial"));
     let latency = section(&text, "Latency");
     let warmup = latency.lines().last().unwrap();
     assert!(warmup.trim_start().starts_with("warm-up"), "{latency}");
@@ -251,8 +251,8 @@ fn a_spread_that_stamps_cannot_tell_is_not_available_and_that_is_said() {
 
 #[test]
 fn the_row_that_failed_is_the_one_whose_details_are_told() {
-    let told = |runs: Vec<Judged>| {
-        let report = report(&plan(&[1_000, 3_000, 8_000]), &judged(runs));
+    let told = |trials: Vec<Judged>| {
+        let report = report(&plan(&[1_000, 3_000, 8_000]), &judged(trials));
         let cost = report.find("\nOur own cost, m = ").unwrap();
         let latency = report.find("\nLatency, m = ").unwrap();
         [latency + 14, cost + 19].map(|at| report[at..at + 5].to_owned())
@@ -261,7 +261,7 @@ fn the_row_that_failed_is_the_one_whose_details_are_told() {
     assert_eq!(told(vec![whole(1_000), cut(), whole(8_000)]), ["3 000"; 2]);
     let void = Judged { caveats: overflowing().caveats, ..whole(1_000) };
     assert_eq!(told(vec![void.clone(), whole(8_000)]), ["1 000"; 2]);
-    assert_eq!(told(vec![cut(), void]), ["3 000"; 2], "a deficit before a void row");
+    assert_eq!(told(vec![cut(), void]), ["3 000"; 2], "a deficit before a void trial");
 }
 
 #[test]
@@ -449,7 +449,7 @@ Our own floor, m = 1 000 (the same plan against 3 relays on CPU 0)
 
 Caveats
   degraded  near-own-floor (m = 1 000): the same plan against a null cluster has a p99 of 396 µs, 33
-    % of this row's 1.19 ms: up to so much may be the generator's own, loopback and null cluster
+    % of this trial's 1.19 ms: up to so much may be the generator's own, loopback and null cluster
     included
     what to do: compare such figures with the floor and not with 0; more --cores, or more CPUs
       beside them, lower it
@@ -470,8 +470,8 @@ fanstorm 0.1.0: a burst of 10, 100, 1 000, 8 000 messages
   expected  messages x (3 push + 3 receive) copies: each message comes back on every socket
   times     send: until the kernel has taken the last frame; receive: until the last copy
   waiting   for latency: poll until no copy has come for 5 ms, then sleep until the next (--wait)
-  ending    a row ends when every copy has come, or after 10 s without one (--drain)
-  memory    at most 3.34 MiB, in the largest row
+  ending    a trial ends when every copy has come, or after 10 s without one (--drain)
+  memory    at most 3.34 MiB, in the largest trial
   host      Linux 6.18.44, AMD EPYC 9R14, 2 of 4 CPUs (quota 1.5), 25.0 GiB, virtual machine,
             container (docker)
 
@@ -484,7 +484,7 @@ messages           copies     send  receive   copies/s      p50      p99    p99.
 
 Copies
                  expected    delivered    missing  duplicate  out of order    foreign    corrupt
-  all rows         54 660       54 660          0          0             0          0          0
+  all trials       54 660       54 660          0          0             0          0          0
 
 Latency, m = 8 000 (a burst has no due times: the clock starts at the send)
                 samples      p50      p99    p99.9      max
@@ -513,7 +513,7 @@ messages           copies     send  receive   copies/s      p50      p99    p99.
 Copies
                  expected    delivered    missing  duplicate  out of order    foreign    corrupt
   m = 3 000        18 000       15 997      2 003          0           214          2          0
-  all rows         24 000       21 997      2 003          0           214          2          0
+  all trials       24 000       21 997      2 003          0           214          2          0
 
 m = 3 000: 2 003 copies are missing; ended after 10 s without a copy (--drain)
   node 2 ws://127.0.0.1:7103/ fell silent: it delivered 1 000 of 3 000 copies, and nothing from
@@ -546,7 +546,7 @@ messages           copies     send  receive   copies/s      p50      p99    p99.
 
 Copies
                  expected    delivered    missing  duplicate  out of order    foreign    corrupt
-  all rows         54 000       54 000          0          0             0          0          0
+  all trials       54 000       54 000          0          0             0          0          0
 
 Latency, m = 8 000 (a burst has no due times: the clock starts at the send)
                 samples      p50      p99    p99.9      max
@@ -567,7 +567,7 @@ Our own cost, m = 8 000
 Caveats
   void  cq-overflow (m = 8 000): 17 completions came late
     what to do: more --cores
-  degraded  core-busy (all rows): CPU 1 was 97.2 % busy with our own work: the receive time may be
+  degraded  core-busy (all trials): CPU 1 was 97.2 % busy with our own work: the receive time may be
     the generator's own, and a faster cluster would not show
     what to do: give the generator more --cores
 
@@ -610,7 +610,7 @@ messages           copies     send  receive   copies/s      p50      p99    p99.
 Copies
                 expected   delivered    missing   not sent  duplicate  out of order  foreign  corrupt
   m = 4 000       24 000       8 500        500     15 000          4             0        0        1
-  all rows        42 000      26 500        500     15 000          4             0        0        1
+  all trials      42 000      26 500        500     15 000          4             0        0        1
 
 m = 4 000: interrupted; 1 500 of 4 000 messages were sent, and 500 copies of them had not come
   receiving node                            copies    missing   not sent      p50      p99      max
@@ -635,5 +635,5 @@ Not run
   m = 8 000: interrupted
 
 verdict: interrupted: 500 of 27 000 copies missing (15 000 more belong to messages that were not
-    sent), 4 duplicate, 1 corrupt; 1 row did not run; the times describe the cluster
+    sent), 4 duplicate, 1 corrupt; 1 trial did not run; the times describe the cluster
 ";

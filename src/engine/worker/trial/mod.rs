@@ -1,10 +1,11 @@
-//! A row: all messages out, all copies in, while the clock runs.
+//! A trial: all messages out, all copies in, while the clock runs.
 //!
-//! Belongs here: what is recorded and sent in a row. Does not: how a turn works (`worker`), when the
-//! row is over (`drain`). From the start barrier to the last copy nothing here allocates.
+//! Belongs here: what is recorded and sent in a trial. Does not: how a turn works (`worker`), when the
+//! trial is over (`drain`). From the start barrier to the last copy nothing here allocates.
 
 mod pace;
 mod sender;
+mod tally;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,28 +16,27 @@ use crate::dialect::{MessageKind, Recognized, Scanner, TextShape};
 use crate::engine::connection::transport::Transport;
 use crate::engine::frames::{FrameShape, SenderFrames};
 use crate::engine::pacing::{self, Moment};
-use crate::engine::ring::{Ring, RingCounters, SendBuf, Slot};
+use crate::engine::ring::{Ring, SendBuf, Slot};
 use crate::engine::worker::control::{Control, Directive, TrialProgress};
-use crate::engine::worker::{Counters, SOON, STAMP_EVERY, Script, TICK, Worker};
-use crate::host::clock::{Clock, thread_cpu_time};
+use crate::engine::worker::{SOON, STAMP_EVERY, Script, TICK, Worker};
+use crate::host::clock::Clock;
 use crate::load::schedule::Schedule;
 use crate::load::trial::Trial;
 use crate::measure::interval::{Intervals, Sent};
 use crate::measure::late::{LateCopy, LateLog, Said};
-use crate::measure::outcome::{CoreUse, Opcodes};
 use crate::measure::recorder::Recorder;
 use crate::measure::sent::SentTimes;
 use crate::measure::tally::Tally;
 use crate::plan::wait::WaitMode;
 use crate::units::Nanos;
-use crate::wire::decoder::{FrameCounts, Message};
+use crate::wire::decoder::Message;
 use crate::wire::frame::Violation;
 
 /// A poll that finds nothing takes less than a microsecond. In a longer one the kernel worked for us,
 /// or the CPU was another's: neither is polling.
 const POLL_MAX: Nanos = Nanos::from_micros(2);
 
-/// What all workers need to know of a row.
+/// What all workers need to know of a trial.
 #[derive(Clone, Debug)]
 pub struct TrialPlan {
     /// What is to be sent when.
@@ -55,7 +55,7 @@ pub struct TrialPlan {
     pub schedule: Option<Arc<Schedule>>,
 }
 
-struct Row<C> {
+struct Running<C> {
     scanner: Scanner,
     /// Copies of earlier trials.
     late: LateLog,
@@ -84,7 +84,7 @@ struct Row<C> {
     dead: Vec<Slot>,
 }
 
-impl<C> Row<C> {
+impl<C> Running<C> {
     /// The clock starts at `start`.
     fn begin(&mut self, start: Nanos) {
         self.began = start;
@@ -152,7 +152,7 @@ impl<C> Row<C> {
     }
 }
 
-impl<C: Clock> Script for Row<C> {
+impl<C: Clock> Script for Running<C> {
     #[inline]
     fn on_message(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation> {
         self.advance(at);
@@ -237,109 +237,91 @@ impl<C: Clock> Script for Row<C> {
     }
 }
 
-/// What a worker had used when its row was complete. What it does after that, while the line must stay
-/// quiet, is neither work nor polling of the row.
-struct Used {
-    at: Nanos,
-    cpu: Nanos,
-    spun: Nanos,
-    enters: u64,
-}
-
-/// What was counted before the row began, or before its measured part did.
-struct Before {
-    at: Nanos,
-    seen: u64,
-    cpu: Nanos,
-    counters: Counters,
-    ring: RingCounters,
-}
-
 impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
-    /// Runs one row. `ready` is called when all is laid out: it returns when every worker is, and
+    /// Runs one trial. `ready` is called when all is laid out: it returns when every worker is, and
     /// says at which instant the schedule starts.
     ///
     /// # Errors
     /// The ring failed.
-    pub fn row(
+    pub fn trial(
         &mut self,
         plan: &TrialPlan,
         ready: impl FnOnce() -> Nanos,
         conductor: &mut impl Control,
     ) -> io::Result<Tally> {
-        let mut row = self.lay_out(plan);
-        row.begin(ready());
+        let mut trial = self.lay_out(plan);
+        trial.begin(ready());
         let opcodes = self.opcodes;
-        let mut before = self.before(&row);
-        let mut warming = row.warmup > Nanos::ZERO;
+        let mut before = self.before(&trial);
+        let mut warming = trial.warmup > Nanos::ZERO;
         let mut now = before.at;
-        // A row may be called off while it is laid out: nothing leaves then.
-        row.stopped = conductor.turn(TrialProgress::default(), now) == Directive::End;
-        self.release(&mut row, now);
+        // A trial may be called off while it is laid out: nothing leaves then.
+        trial.stopped = conductor.turn(TrialProgress::default(), now) == Directive::End;
+        self.release(&mut trial, now);
         let mut finished = None;
         loop {
             let tick = if finished.is_some() { SOON } else { TICK };
-            now = self.paced_turn(&mut row, now, tick)?;
-            row.advance(now);
-            if warming && now >= row.measured_from {
+            now = self.paced_turn(&mut trial, now, tick)?;
+            trial.advance(now);
+            if warming && now >= trial.measured_from {
                 // What the warm-up cost is no part of what measuring costs.
                 warming = false;
-                before = self.before(&row);
+                before = self.before(&trial);
             }
-            let complete = row.complete();
+            let complete = trial.complete();
             if complete && finished.is_none() {
                 finished = Some(self.used(now));
             }
             let progress = TrialProgress {
-                seen: row.recorder.seen(),
-                delivered: row.recorder.counts.delivered,
-                doubtful: row.doubtful(),
-                sent: row.sent,
+                seen: trial.recorder.seen(),
+                delivered: trial.recorder.counts.delivered,
+                doubtful: trial.doubtful(),
+                sent: trial.sent,
                 complete,
                 lost: !self.lost.is_empty(),
-                slowest: if complete { row.slowest() } else { Nanos::ZERO },
-                straggler: row.recorder.straggler,
+                slowest: if complete { trial.slowest() } else { Nanos::ZERO },
+                straggler: trial.recorder.straggler,
             };
             match conductor.turn(progress, now) {
                 Directive::Continue => {}
-                Directive::StopSending => row.stopped = true,
+                Directive::StopSending => trial.stopped = true,
                 Directive::End => break,
             }
         }
         let finished = finished.unwrap_or_else(|| self.used(self.clock.now()));
-        let opcodes = since(&self.opcodes, &opcodes);
-        let missing = row.expected - row.recorder.counts.delivered;
+        let missing = trial.expected - trial.recorder.counts.delivered;
         self.hark.listen(&self.plan.dialect, plan.run, missing);
-        Ok(self.tally(row, &before, finished, opcodes))
+        Ok(self.tally(trial, &before, finished, &opcodes))
     }
 
     /// One turn that ends in time for the next message, and the sends that are due after it.
-    fn paced_turn(&mut self, row: &mut Row<C>, before: Nanos, tick: Nanos) -> io::Result<Nanos> {
+    fn paced_turn(
+        &mut self,
+        trial: &mut Running<C>,
+        before: Nanos,
+        tick: Nanos,
+    ) -> io::Result<Nanos> {
         let moment = Moment {
             now: before,
-            active: row.active,
-            next_due: row.next_due(),
+            active: trial.active,
+            next_due: trial.next_due(),
             // Looked at only where it matters: there may be thousands of senders.
-            sending: self.plan.wait == WaitMode::Throughput && row.is_sending(),
+            sending: self.plan.wait == WaitMode::Throughput && trial.is_sending(),
         };
         let wait = pacing::wait(self.plan.wait, moment, tick);
         let handled = self.counters.handled;
         // What was launched since the last turn began is handed to the kernel in this one: work.
-        let submits = std::mem::replace(&mut row.launched, self.counters.launched) != row.launched;
-        let now = self.turn(row, wait)?;
+        let submits =
+            std::mem::replace(&mut trial.launched, self.counters.launched) != trial.launched;
+        let now = self.turn(trial, wait)?;
         if submits || self.counters.handled != handled {
-            row.active = now;
+            trial.active = now;
         } else if wait.want == 0 {
             self.counters.spun = self.counters.spun.plus(now.since(before).min(POLL_MAX));
         }
         let now = self.dawdle(now);
-        self.release(row, now);
+        self.release(trial, now);
         Ok(now)
-    }
-
-    fn used(&self, at: Nanos) -> Used {
-        let enters = self.ring.counters().enters;
-        Used { at, cpu: thread_cpu_time(), spun: self.counters.spun, enters }
     }
 
     /// The test dial that makes a slow generator; the time after it.
@@ -353,20 +335,20 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     }
 
     /// Sends what may leave by now.
-    fn release(&mut self, row: &mut Row<C>, now: Nanos) {
-        row.release(now);
+    fn release(&mut self, trial: &mut Running<C>, now: Nanos) {
+        trial.release(now);
         let (mut place, mut now) = (0, now);
-        while let Some(slot) = row.senders.ready(place) {
-            self.prompt(row, slot, now);
+        while let Some(slot) = trial.senders.ready(place) {
+            self.prompt(trial, slot, now);
             place += 1;
             if place.is_multiple_of(STAMP_EVERY as usize) {
                 now = self.clock.now();
             }
         }
-        row.senders.ready.clear();
+        trial.senders.ready.clear();
     }
 
-    fn lay_out(&mut self, plan: &TrialPlan) -> Row<C> {
+    fn lay_out(&mut self, plan: &TrialPlan) -> Running<C> {
         let (dialect, schedule) = (&self.plan.dialect, plan.schedule.as_ref());
         let shape = FrameShape::new(dialect.clone(), plan.text.clone(), plan.run);
         let seats: Vec<_> = self.connections.iter().map(|connection| connection.seat).collect();
@@ -382,7 +364,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             Arc::clone(&plan.sent),
         );
         let pace = Pace::new(&plan.trial, schedule, plan.counts.len(), &senders, &mut recorder);
-        let mut row = Row {
+        let mut trial = Running {
             scanner: self.hark.scanner(dialect, &plan.text, plan.run).read_by(self.reading),
             late: self.hark.take_log(),
             hears: [MessageKind::Text, MessageKind::Binary].map(|kind| dialect.hears(kind)),
@@ -404,13 +386,13 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             launched: 0,
             active: Nanos::ZERO,
         };
-        // Sockets that an earlier row lost cannot deliver anything in this one.
+        // Sockets that an earlier trial lost cannot deliver anything in this one.
         for slot in 0..self.connections.len() as Slot {
             if !self.connections[slot as usize].state().is_open() {
-                row.lost(slot, 0);
+                trial.lost(slot, 0);
             }
         }
-        row
+        trial
     }
 
     fn senders(&mut self, plan: &TrialPlan, shape: &FrameShape) -> Senders {
@@ -430,67 +412,5 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     fn first_measured(&self, plan: &TrialPlan) -> Vec<u32> {
         let due = plan.schedule.as_ref().map_or(0, |all| all.due_before(plan.trial.warmup));
         self.plan.population().turns().share(due)
-    }
-
-    fn before(&mut self, row: &Row<C>) -> Before {
-        self.counters.longest_turn = Nanos::ZERO;
-        self.stamps.begin();
-        Before {
-            at: self.clock.now(),
-            seen: row.recorder.seen(),
-            cpu: thread_cpu_time(),
-            counters: self.counters,
-            ring: self.ring.counters(),
-        }
-    }
-
-    fn tally(&mut self, row: Row<C>, before: &Before, used: Used, opcodes: Opcodes) -> Tally {
-        let (counters, ring) = (self.counters, self.ring.counters());
-        let core = CoreUse {
-            cpu: self.cpu(),
-            sockets: self.connections.len() as u64,
-            copies: row.recorder.seen() - before.seen,
-            cpu_time: used.cpu.since(before.cpu),
-            spun: used.spun.since(before.counters.spun),
-            wall: used.at.since(before.at),
-            cq_overflow: ring.cq_overflow - before.ring.cq_overflow,
-            enobufs: counters.enobufs - before.counters.enobufs,
-            short_sends: counters.short_sends - before.counters.short_sends,
-            stale: counters.stale - before.counters.stale,
-            enters: used.enters - before.ring.enters,
-            reads: counters.reads - before.counters.reads,
-            longest_turn: counters.longest_turn,
-        };
-        let start = row.first_send.unwrap_or(before.at);
-        self.row_began = start;
-        let (lag, warmup_lag) = row.pace.into_lag();
-        let (stamps, clock_was_set) = self.stamps.take();
-        Tally {
-            core,
-            late: row.late,
-            lost: self.take_losses(start),
-            opcodes,
-            sent: row.sent,
-            sent_each: row.senders.all.iter().map(|sender| (sender.sender, sender.sent)).collect(),
-            first_send: row.first_send,
-            last_send: row.last_send,
-            stamps,
-            clock_was_set,
-            lag,
-            warmup_lag,
-            rest: row.intervals.rest(),
-            recorder: row.recorder,
-        }
-    }
-}
-
-fn since(now: &FrameCounts, before: &FrameCounts) -> Opcodes {
-    Opcodes {
-        text: now.text - before.text,
-        binary: now.binary - before.binary,
-        continuation: now.continuation - before.continuation,
-        ping: now.ping - before.ping,
-        pong: now.pong - before.pong,
-        close: now.close - before.close,
     }
 }

@@ -1,4 +1,4 @@
-//! The push sockets of a worker during a row: which message each of them is at.
+//! The push sockets of a worker during a trial: which message each of them is at.
 //!
 //! Belongs here: frames in flight, and how far a sender may go. Does not: what lets it go (`pace`).
 
@@ -8,7 +8,7 @@ use crate::engine::frames::SenderFrames;
 use crate::engine::ring::{SendBuf, Slot};
 use crate::measure::interval::Sent;
 
-/// One push socket during a row.
+/// One push socket during a trial.
 pub(super) struct Sender {
     pub(super) sender: u16,
     pub(super) frames: SenderFrames,
@@ -65,7 +65,7 @@ impl Sender {
 
     /// The kernel has taken the whole flight: its messages; `None` of a flight that is not ours.
     pub(super) fn landed(&mut self, buf: SendBuf) -> Option<Sent> {
-        // The last send of an earlier row, to a node that was stalled until now: its window is not
+        // The last send of an earlier trial, to a node that was stalled until now: its window is not
         // ours, and may be a shorter one.
         if self.in_flight.is_empty() {
             return None;
@@ -79,7 +79,7 @@ impl Sender {
     pub(super) fn lose(&mut self, taken_bytes: usize) -> Sent {
         self.lost = true;
         let flight = std::mem::replace(&mut self.in_flight, 0..0);
-        // As in `landed`: what is in flight may be an earlier row's.
+        // As in `landed`: what is in flight may be an earlier trial's.
         let whole = (taken_bytes / self.frames.frame_len()).min(flight.len());
         self.split(&(flight.start..flight.start + whole as u32))
     }
@@ -166,9 +166,9 @@ mod tests {
         }
     }
 
-    /// A send of the row before, to a stalled node, whose socket is lost before anything else left.
+    /// A send of the trial before, to a stalled node, whose socket is lost before anything else left.
     #[test]
-    fn bytes_of_an_earlier_rows_send_are_no_messages_of_this_one() {
+    fn bytes_of_an_earlier_trials_send_are_no_messages_of_this_one() {
         let mut sender = sender();
         assert_eq!(sender.lose(5 * sender.frames.frame_len()).all(), 0);
         assert_eq!(sender.sent, 0);
