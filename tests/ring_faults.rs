@@ -566,7 +566,7 @@ fn over_a_transport_with_records_of_its_own_a_rough_kernel_loses_and_doubles_not
 /// Of a send that was cut, only whole records count, and of those whole messages.
 #[test]
 fn over_a_transport_the_sent_messages_of_a_lost_socket_are_those_that_the_far_end_has() {
-    let (mut resets, mut cut_short) = (0, 0);
+    let (mut resets, mut cut_short, mut said_bye) = (0, 0, 0);
     for seed in 2_100..2_250 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let plan = plan(if rng.bool() { u64::MAX } else { 0 });
@@ -582,6 +582,10 @@ fn over_a_transport_the_sent_messages_of_a_lost_socket_are_those_that_the_far_en
         fixture.worker.ring().dial(kernel);
         let reconnected = fixture.worker.reconnect(&mut Patient).unwrap();
         assert_eq!((reconnected.again, reconnected.failures), (deeds.resets, Vec::new()));
+        // Behind the Close frame comes the transport's own last word, once.
+        fixture.worker.say_goodbye().unwrap();
+        said_bye += plan.sockets();
+        assert_eq!(records::BYES.load(Relaxed), said_bye, "seed {seed}");
     }
     assert!(resets > 100 && cut_short > 3, "{resets} resets, {cut_short} trials cut short");
 }

@@ -146,7 +146,7 @@ pub enum EngineError {
 pub struct NodeFailure {
     /// The node.
     pub url: String,
-    /// `connect`, `upgrade`, `session`.
+    /// `connect`, `handshake` (of the transport), `upgrade`, `opening` (of the dialect) or `session`.
     pub phase: &'static str,
     /// One clause.
     pub reason: String,

@@ -96,6 +96,8 @@ pub struct Node {
     pub url: String,
     /// Where to connect.
     pub addr: SocketAddr,
+    /// The host alone, a name or an address without brackets: what a certificate must be for.
+    pub name: String,
     /// Value of the upgrade request's `Host` header.
     pub host: String,
     /// Request target of the upgrade: path and query, beginning with `/`.
@@ -179,10 +181,16 @@ impl NodeUrl {
         let node = Node {
             url: self.written.clone(),
             addr: addresses[0],
+            name: self.bare_name(),
             host: self.host_header.clone(),
             target: self.target.clone(),
         };
         Ok((node, addresses))
+    }
+
+    /// Without port and brackets.
+    fn bare_name(&self) -> String {
+        self.ip().map_or_else(|| self.host.to_string(), |ip| ip.to_string())
     }
 
     /// At least one address.
@@ -471,6 +479,7 @@ mod tests {
             let addr: SocketAddr = addr.parse().unwrap();
             assert_eq!((node.addr, node.host.as_str(), node.target.as_str()), (addr, host, target));
             assert_eq!(node.url, text, "the node is named as it was given");
+            assert_eq!(node.name, addr.ip().to_string(), "without port and brackets");
         }
     }
 
@@ -482,7 +491,7 @@ mod tests {
         };
         let (node, _) = url("ws://chat.example:8081/ws").resolve(&resolver).unwrap();
         assert_eq!(node.addr, "10.0.0.7:8081".parse().unwrap());
-        assert_eq!(node.host, "chat.example:8081");
+        assert_eq!((node.host.as_str(), node.name.as_str()), ("chat.example:8081", "chat.example"));
     }
 
     #[test]

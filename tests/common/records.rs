@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fanstorm::engine::connection::transport::{Transport, TransportError};
 use fanstorm::engine::ring::SendBuf;
 use fanstorm::engine::ring::fake::FarTransport;
+use fanstorm::population::nodes::Node;
 
 const ASK: &[u8] = b"cli?";
 const ANSWER: &[u8] = b"srv!";
 const DATA: u8 = 1;
 const WORD_PLEASE: u8 = 2;
 const WORD: u8 = 3;
+const BYE: u8 = 4;
 const KEY: u8 = 0x5a;
 /// Client and far end cut at different places.
 const CLIENT_RECORD: usize = 100;
@@ -40,6 +42,9 @@ fn take_record(wire: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     Some((kind, plain))
 }
 
+/// Clients that said their last word.
+pub(crate) static BYES: AtomicU64 = AtomicU64::new(0);
+
 /// The client's end.
 pub(crate) struct Records {
     is_handshaking: bool,
@@ -49,16 +54,18 @@ pub(crate) struct Records {
     plain: Vec<u8>,
     /// Of the send in flight: the buffer of the plaintext, and where each record ends on the wire and in it.
     sealed: Option<(SendBuf, Vec<(usize, usize)>)>,
+    is_closed: bool,
 }
 
 impl Transport for Records {
     type Config = ();
     const NAME: &'static str = "records";
 
-    fn new((): &(), host: &str) -> Self {
-        assert_eq!(host, "127.0.0.1:1");
+    fn new((): &(), node: &Node) -> Self {
+        assert_eq!((node.name.as_str(), node.host.as_str()), ("127.0.0.1", "127.0.0.1:1"));
         let (wire, plain) = (Vec::new(), Vec::new());
-        Self { is_handshaking: true, outgoing: ASK.to_vec(), wire, plain, sealed: None }
+        let (outgoing, sealed) = (ASK.to_vec(), None);
+        Self { is_handshaking: true, outgoing, wire, plain, sealed, is_closed: false }
     }
 
     fn is_handshaking(&self) -> bool {
@@ -99,6 +106,7 @@ impl Transport for Records {
 
     fn seal(&mut self, plain: SendBuf, part: Range<usize>) -> (SendBuf, Range<usize>) {
         assert!(!self.is_handshaking && self.sealed.is_none(), "one send at a time");
+        assert!(!self.is_closed, "its last word was said");
         let (mut wire, mut ends, mut taken) = (Vec::new(), Vec::new(), 0);
         for record in plain.as_slice()[part].chunks(CLIENT_RECORD) {
             write_record(DATA, record, &mut wire);
@@ -117,6 +125,12 @@ impl Transport for Records {
 
     fn sent(&mut self, _: SendBuf) -> SendBuf {
         self.sealed.take().expect("something was sealed").0
+    }
+
+    fn close(&mut self) {
+        if !std::mem::replace(&mut self.is_closed, true) {
+            write_record(BYE, b"", &mut self.outgoing);
+        }
     }
 }
 
@@ -146,6 +160,10 @@ impl FarTransport for FarRecords {
                 WORD => {
                     assert_eq!(bytes, b"word");
                     WORDS_GIVEN.fetch_add(1, Ordering::Relaxed);
+                }
+                BYE => {
+                    assert!(self.wire.is_empty(), "nothing follows the last word");
+                    BYES.fetch_add(1, Ordering::Relaxed);
                 }
                 other => panic!("the client sent a record of kind {other}"),
             }

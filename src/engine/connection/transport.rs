@@ -10,6 +10,7 @@
 use std::ops::Range;
 
 use crate::engine::ring::SendBuf;
+use crate::population::nodes::Node;
 
 /// Why a transport cannot go on: a clause to be read after the node's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +24,8 @@ pub trait Transport: Sized {
     /// As a person names it in an error.
     const NAME: &'static str;
 
-    /// Before the first byte of a connection to `host`, which is as in the upgrade's header.
-    fn new(config: &Self::Config, host: &str) -> Self;
+    /// Before the first byte of a connection to `node`, whose name a certificate must be for.
+    fn new(config: &Self::Config, node: &Node) -> Self;
 
     /// The upgrade may not be asked for yet.
     fn is_handshaking(&self) -> bool;
@@ -50,6 +51,10 @@ pub trait Transport: Sized {
 
     /// All that was sealed last is on the wire, from `wire`: the buffer that its plaintext was in.
     fn sent(&mut self, wire: SendBuf) -> SendBuf;
+
+    /// Nothing more is sealed: its own last word (TLS has `close_notify`) waits for the wire. Asked with
+    /// nothing in flight, and perhaps again, which adds nothing.
+    fn close(&mut self);
 }
 
 /// No transport: what WebSocket says goes onto the wire.
@@ -62,7 +67,7 @@ impl Transport for Plain {
     const NAME: &'static str = "TCP";
 
     #[inline(always)]
-    fn new((): &(), _: &str) -> Self {
+    fn new((): &(), _: &Node) -> Self {
         Self
     }
 
@@ -100,4 +105,7 @@ impl Transport for Plain {
     fn sent(&mut self, wire: SendBuf) -> SendBuf {
         wire
     }
+
+    #[inline(always)]
+    fn close(&mut self) {}
 }

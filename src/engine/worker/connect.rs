@@ -12,7 +12,7 @@ use crate::engine::connection::state::Event;
 use crate::engine::connection::transport::Transport;
 use crate::engine::connection::upgrade::Answer;
 use crate::engine::connection::{Loss, Setup};
-use crate::engine::ring::{Completion, Filled, Ring, Slot, Wait};
+use crate::engine::ring::{Completion, Ring, Slot, Wait};
 use crate::engine::worker::connect_pacing::{BLACK_HOLE, Ramp, WorkerShard};
 use crate::host::clock::Clock;
 use crate::measure::connecting::{ConnectRecord, Failure};
@@ -198,21 +198,17 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         self.proceed_handshake(slot, now);
     }
 
-    /// Takes a read that belongs to the answer to the upgrade; what follows it belongs to frames.
-    pub(super) fn read_upgrade<S: Script>(
+    /// Takes what came of the answer to the upgrade.
+    pub(super) fn hear_upgrade<S: Script>(
         &mut self,
         script: &mut S,
         slot: Slot,
-        (filled, len): (Filled, usize),
+        plain: &[u8],
         now: Nanos,
     ) {
         let connection = &mut self.connections[slot as usize];
         let Some(mut setup) = connection.setup.take() else { return };
         let Setup::Upgrade(upgrade) = &mut *setup else { return };
-        let plain = match connection.transport.open(self.ring.received(filled, len)) {
-            Ok(plain) => plain,
-            Err(error) => return self.lose(script, slot, Loss::plain(error.0), now),
-        };
         match upgrade.take(plain) {
             Answer::Partial => connection.setup = Some(setup),
             Answer::Accepted { consumed } => {

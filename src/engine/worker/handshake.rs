@@ -15,8 +15,8 @@ use crate::units::Nanos;
 use crate::wire::excerpt::excerpt;
 
 impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
-    /// Takes a read that came before the upgrade was asked for.
-    pub(super) fn read_handshake<S: Script>(
+    /// Takes a read of a socket that is not open yet.
+    pub(super) fn read_setup<S: Script>(
         &mut self,
         script: &mut S,
         slot: Slot,
@@ -24,17 +24,28 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         now: Nanos,
     ) {
         let connection = &mut self.connections[slot as usize];
-        let reason = match connection.transport.open(self.ring.received(filled, len)) {
-            Ok([]) => {
-                if connection.in_flight.is_none() {
-                    self.proceed_handshake(slot, now);
-                }
-                return;
-            }
-            Ok(plain) => format!("sent {} before the upgrade was asked for", excerpt(plain)),
-            Err(error) => error.0,
+        // Before the clock, and short: a copy lets go of ring and transport.
+        let plain = connection.transport.open(self.ring.received(filled, len)).map(<[u8]>::to_vec);
+        let plain = match plain {
+            Ok(plain) => plain,
+            Err(error) => return self.lose(script, slot, Loss::plain(error.0), now),
         };
-        self.lose(script, slot, Loss::plain(reason), now);
+        match connection.state() {
+            State::Upgrading => self.hear_upgrade(script, slot, &plain, now),
+            State::Opening => self.hear_opening(script, slot, &plain, now),
+            _ => self.hear_handshake(script, slot, &plain, now),
+        }
+    }
+
+    /// Takes what came before the upgrade was asked for: nothing may have.
+    fn hear_handshake<S: Script>(&mut self, script: &mut S, slot: Slot, plain: &[u8], now: Nanos) {
+        if !plain.is_empty() {
+            let reason = format!("sent {} before the upgrade was asked for", excerpt(plain));
+            return self.lose(script, slot, Loss::plain(reason), now);
+        }
+        if self.connections[slot as usize].in_flight.is_none() {
+            self.proceed_handshake(slot, now);
+        }
     }
 
     /// What follows on a connected socket with nothing in flight: more of the handshake, or the upgrade.

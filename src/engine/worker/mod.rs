@@ -132,8 +132,8 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
         rng: fastrand::Rng,
     ) -> Self {
         let connection = |&seat: &SocketId| {
-            let host = &plan.nodes[seat.node as usize].host;
-            Connection::new(seat, T::new(&transport, host), plan.max_message_bytes)
+            let node = &plan.nodes[seat.node as usize];
+            Connection::new(seat, T::new(&transport, node), plan.max_message_bytes)
         };
         let mut rng = rng;
         let buffer_bytes = (plan.payload_bytes + 512).next_power_of_two();
@@ -225,11 +225,9 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
         if let (Some(buffer), Ok(len)) = (completion.buffer, usize::try_from(result)) {
             match state {
                 State::Open => self.read(script, completion, len, now),
-                State::TransportHandshake => {
-                    self.read_handshake(script, slot, (buffer, len), now);
+                State::TransportHandshake | State::Upgrading | State::Opening => {
+                    self.read_setup(script, slot, (buffer, len), now);
                 }
-                State::Upgrading => self.read_upgrade(script, slot, (buffer, len), now),
-                State::Opening => self.read_opening(script, slot, (buffer, len), now),
                 State::Idle | State::Connecting | State::Closing | State::Closed => {}
             }
             self.ring.recycle(buffer);

@@ -14,7 +14,7 @@ use crate::engine::connection::opening::{Next, OpeningProgress};
 use crate::engine::connection::state::Event;
 use crate::engine::connection::transport::Transport;
 use crate::engine::frames::opcode;
-use crate::engine::ring::{Filled, Ring, SendBuf, Slot};
+use crate::engine::ring::{Ring, SendBuf, Slot};
 use crate::host::clock::Clock;
 use crate::units::Nanos;
 use crate::wire::decoder::Message;
@@ -73,23 +73,14 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         self.hear_opening(script, slot, rest, now);
     }
 
-    /// Takes a read that came before the socket is open.
-    pub(super) fn read_opening<S: Script>(
+    /// Takes what came before the socket is open.
+    pub(super) fn hear_opening<S: Script>(
         &mut self,
         script: &mut S,
         slot: Slot,
-        (filled, len): (Filled, usize),
+        bytes: &[u8],
         now: Nanos,
     ) {
-        let connection = &mut self.connections[slot as usize];
-        // Before the clock, and short: a copy lets go of ring and transport.
-        match connection.transport.open(self.ring.received(filled, len)).map(<[u8]>::to_vec) {
-            Ok(plain) => self.hear_opening(script, slot, &plain, now),
-            Err(error) => self.lose(script, slot, Loss::plain(error.0), now),
-        }
-    }
-
-    fn hear_opening<S: Script>(&mut self, script: &mut S, slot: Slot, bytes: &[u8], now: Nanos) {
         let connection = &mut self.connections[slot as usize];
         let Some(mut setup) = connection.setup.take() else { return };
         if let Setup::Opening(progress) = &mut *setup {

@@ -83,7 +83,12 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             }
         }
         match connection.state() {
-            State::Closing => self.shut(slot),
+            State::Closing => {
+                connection.transport.close();
+                if !self.send_outgoing(slot) {
+                    self.shut(slot);
+                }
+            }
             State::Open => _ = self.next_send(script, slot, now),
             State::Idle
             | State::Connecting

@@ -69,7 +69,7 @@ pub struct Connecting {
 pub struct ConnectFailure {
     /// Index of the node.
     pub node: u64,
-    /// `connect`, `upgrade` or `session`.
+    /// `connect`, `handshake` (of the transport), `upgrade`, `opening` (of the dialect) or `session`.
     pub phase: UntrustedText,
     /// One clause.
     pub reason: UntrustedText,

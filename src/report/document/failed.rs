@@ -33,8 +33,8 @@ pub struct FailedDocument {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Failed {
     /// When: `arguments`, `host` (what the machine must have), `cluster` (starting the embedded one),
-    /// `discover`, `resolve`, `connect`, `upgrade`, `session`, `probe`, `calibrate`, `prepare` (laying out messages),
-    /// `run`. Others may be added.
+    /// `discover`, `resolve`, `connect`, `handshake` (of the transport), `upgrade`, `opening` (of the dialect),
+    /// `session`, `probe`, `calibrate`, `prepare` (laying out messages), `run`. Others may be added.
     pub phase: UntrustedText,
     /// Why: what standard error says, in one line.
     pub cause: UntrustedText,
