@@ -25,6 +25,15 @@ pub enum Notice {
         /// How many trials it is.
         trials: usize,
     },
+    /// Fewer rows of `--data` than sockets.
+    RowsUsedAgain {
+        /// The file.
+        file: String,
+        /// Its rows.
+        rows: usize,
+        /// All sockets.
+        sockets: u64,
+    },
     /// Two nodes are at one address.
     OneAddress {
         /// The second.
@@ -95,6 +104,9 @@ impl fmt::Display for Notice {
                     Count(*more)
                 )
             }
+            Self::RowsUsedAgain { file, rows, sockets } => {
+                rows_used_again(f, file, *rows, *sockets)
+            }
             Self::GroupedDigits { written, trials } => {
                 let one: String = written.chars().filter(char::is_ascii_digit).collect();
                 let each = written.replace(',', " --messages ");
@@ -147,6 +159,19 @@ impl fmt::Display for Notice {
             }
         }
     }
+}
+
+fn rows_used_again(
+    f: &mut fmt::Formatter<'_>,
+    file: &str,
+    rows: usize,
+    sockets: u64,
+) -> fmt::Result {
+    let (rows, sockets) = (Count(rows as u64), Count(sockets));
+    write!(
+        f,
+        "--data {file} has {rows} rows for {sockets} sockets: they are used again from the first on"
+    )
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! Belongs here: flags, their help, and which of them exclude each other. Does not: acting on them
 //! (`cli::run`).
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,16 +11,18 @@ use super::output::JsonTarget;
 use super::view::Output;
 use crate::cli::conflicts::FlagConflict;
 use crate::cli::connect_args::DialArgs;
+use crate::cli::embedded::Embedded;
+use crate::cli::upgrade_args::UpgradeArgs;
 use crate::cli::values::{ArrivalsArg, Counts, EngineArg, FanOutArg, WaitArg};
 use crate::cli::values::{dialects, small_count};
-use crate::cluster::{ClusterConfig, FaultSpec};
+use crate::cluster::FaultSpec;
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
 use crate::load::profile::{Profile, messages_within};
 use crate::load::schedule::InterArrival;
 use crate::load::trial::Trial;
 use crate::notice::Notice;
-use crate::plan::backend::{BackendChoice, Engine};
+use crate::plan::backend::BackendChoice;
 use crate::plan::load::Spec;
 use crate::population::discovery::DiscoveryUrl;
 use crate::population::nodes::{NodeUrl, PushNode};
@@ -170,6 +171,9 @@ pub struct RunArgs {
     partial_memory: Option<Bytes>,
 
     #[command(flatten)]
+    upgrade: UpgradeArgs,
+
+    #[command(flatten)]
     dial: DialArgs,
 
     /// Seed of all that is drawn: Poisson arrivals, faults of the embedded cluster. Given, it is also
@@ -216,45 +220,6 @@ pub enum NodeSource<'a> {
     Embedded(Embedded<'a>),
 }
 
-/// The embedded cluster, as asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Embedded<'a> {
-    /// How many nodes.
-    pub nodes: u16,
-    /// They pass on bytes without reading them.
-    pub relay: bool,
-    /// What they do wrong.
-    pub faults: &'a [FaultSpec],
-    /// Where they write what they did.
-    pub fault_log: Option<&'a Path>,
-    /// Seed of the faults.
-    pub seed: u64,
-}
-
-impl Embedded<'_> {
-    /// What to start, on these CPUs, for so many sockets, on what the workers stand on.
-    pub fn config(&self, cpus: &[usize], sockets: u64, engine: Engine) -> ClusterConfig {
-        ClusterConfig {
-            nodes: self.nodes.into(),
-            relay: self.relay,
-            faults: self.faults.to_vec(),
-            seed: self.seed,
-            cpus: cpus.to_vec(),
-            fault_log: self.fault_log.map(ToOwned::to_owned),
-            clients: Some(sockets),
-            io_uring: engine == Engine::IoUring,
-            ..ClusterConfig::default()
-        }
-    }
-}
-
-impl fmt::Display for Embedded<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.relay { "embedded relay" } else { "embedded" })?;
-        self.faults.iter().try_for_each(|fault| write!(f, ", fault {fault}"))
-    }
-}
-
 impl RunArgs {
     /// The load that is asked for.
     ///
@@ -263,7 +228,7 @@ impl RunArgs {
     pub fn spec(&self) -> Result<Spec, FlagConflict> {
         self.consistent_shape()?;
         Ok(Spec {
-            dialect: self.dialect.clone(),
+            dialect: self.dialect(),
             fan_out: self.fan_out.into(),
             push_sockets: self.push_sockets,
             receivers_per_node: self.receivers_per_node,
@@ -280,8 +245,20 @@ impl RunArgs {
             seed: self.seed(),
             replay: self.seed.is_some(),
             dialing: self.dial.dialing(),
+            upgrade: self.upgrade.options(&self.dialect.upgrade)?,
             test_turn_delay: self.test_turn_delay.unwrap_or_default(),
         })
+    }
+
+    /// As asked for, in the kind of message that was asked for.
+    fn dialect(&self) -> Dialect {
+        let dialect = self.dialect.clone();
+        if self.upgrade.binary() { dialect.in_binary() } else { dialect }
+    }
+
+    /// What is asked of nodes in the upgrade.
+    pub const fn upgrade(&self) -> &UpgradeArgs {
+        &self.upgrade
     }
 
     fn consistent_shape(&self) -> Result<(), FlagConflict> {
@@ -402,7 +379,7 @@ impl RunArgs {
             FanOutArg::Own => return Err(FlagConflict::EmbeddedFanOut("own")),
         }
         match &self.push_node {
-            Some(PushNode::Url(url)) => return Err(FlagConflict::EmbeddedPushUrl(url.clone())),
+            Some(PushNode::Url(url)) => return Err(FlagConflict::EmbeddedPushUrl(url.to_string())),
             Some(PushNode::Index(index)) if *index >= nodes.into() => {
                 return Err(FlagConflict::EmbeddedPushIndex { index: *index, nodes });
             }
@@ -486,7 +463,9 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::plan::backend::Engine;
     use crate::plan::connect_options::ConnectOptions;
+    use crate::plan::upgrade_options::UpgradeOptions;
     use crate::plan::wait::WaitMode;
     use crate::population::fan_out::FanOut;
 
@@ -539,6 +518,7 @@ mod tests {
             seed: 7,
             replay: true,
             dialing: ConnectOptions::default(),
+            upgrade: UpgradeOptions::default(),
             test_turn_delay: Nanos::ZERO,
         };
         assert_eq!(format!("{spec:?}"), format!("{expected:?}"));

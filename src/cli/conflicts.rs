@@ -2,11 +2,14 @@
 //!
 //! Belongs here: the words for it, one line that names the flags. Does not: noticing it (`args`).
 
-use crate::population::nodes::NodeUrl;
+use crate::cli::upgrade_args::UpgradeFlagError;
 
 /// Flags that exclude each other. Each is one line that names them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlagConflict {
+    /// A flag of the upgrade.
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeFlagError),
     /// Two sources of nodes.
     #[error("--discovery and --node: either a discovery names the nodes or you do")]
     TwoSources,
@@ -56,7 +59,7 @@ pub enum FlagConflict {
         "--push-node {0} and the embedded cluster: its ports are not known before it runs; give \
          the place of the node, counted from 0"
     )]
-    EmbeddedPushUrl(NodeUrl),
+    EmbeddedPushUrl(String),
     /// `--push-node 3 --nodes 3`.
     #[error("--push-node {index} and --nodes {nodes}: the nodes are numbered from 0")]
     EmbeddedPushIndex {

@@ -7,8 +7,9 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use super::args::{Embedded, NodeSource, RunArgs};
+use super::args::{NodeSource, RunArgs};
 use super::claims::{Claims, OutputError};
+use super::embedded::Embedded;
 use super::output::{JsonTarget, Pipe, ResultFile, UnwritableError, limit, warn};
 use super::signals::Signals;
 use crate::cli::hgrm_files::Plots;

@@ -6,10 +6,11 @@
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 
-use super::args::{Embedded, NodeSource, RunArgs};
+use super::args::{NodeSource, RunArgs};
 use super::calibrate::calibrate;
 use super::claims::OutputError;
 use super::discover;
+use super::embedded::Embedded;
 use super::exit::{Exit, exit_code};
 use super::grant;
 use super::need;
@@ -17,6 +18,7 @@ use super::output::warn;
 use super::outputs::Outputs;
 use super::resolve::Names;
 use super::signals::Signals;
+use super::upgrade_args::recorded;
 use super::view::View;
 use crate::audit;
 use crate::cluster::{Cluster, ClusterError, fault_log};
@@ -127,8 +129,9 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
     };
     let why = (placement.why, placement.cluster);
     let nodes_here = args.waits_by_itself().then(|| nodes_here(&plan, beside)).flatten();
-    let grouped = args.like_one_number();
-    let notices = notice.iter().chain(&notices).chain(&nodes_here).chain(&grouped);
+    let (grouped, rows) =
+        (args.like_one_number(), args.upgrade().too_few_rows(&plan.upgrade, plan.sockets()));
+    let notices = notice.iter().chain(&notices).chain(&nodes_here).chain(&grouped).chain(&rows);
     notices.for_each(|notice| warn(&notice.to_string()));
 
     let invocation = invocation(started_unix_ms, cluster_is, why, &plan, facts.host);
@@ -306,7 +309,11 @@ pub(super) fn targets(
     ask: Ask,
     notices: &mut Vec<Notice>,
 ) -> Result<Targets, TargetError> {
-    let push_node = args.push_node();
+    let urls = &args.upgrade().connected(urls);
+    let push_node = match args.push_node() {
+        PushNode::Url(url) => PushNode::Url(args.upgrade().connected(&[url]).remove(0)),
+        other => other,
+    };
     let named = match &push_node {
         PushNode::Url(url) => Some(url),
         PushNode::First | PushNode::Index(_) => None,
@@ -359,9 +366,9 @@ fn too_large(error: LimitError, plan: &Plan, embedded: bool) -> RunError {
     RunError::TooLarge { error, fits: format!("--messages {messages} would fit{lasts}") }
 }
 
-/// What the program was called with.
+/// What the program was called with, without secrets.
 pub(super) fn arguments() -> Vec<String> {
-    std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect()
+    recorded(std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()))
 }
 
 fn invocation(

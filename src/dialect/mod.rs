@@ -125,6 +125,11 @@ impl Dialect {
         }
     }
 
+    /// The same messages as binary; copies may come back as text.
+    pub fn in_binary(self) -> Self {
+        Self { kind: MessageKind::Binary, any_kind: true, ..self }
+    }
+
     /// Copies may carry an id alone.
     pub const fn correlates(&self) -> bool {
         self.correlation.is_some()

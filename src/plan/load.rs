@@ -11,6 +11,7 @@ use super::wait::WaitMode;
 use crate::load::profile::{Profile, messages_within};
 use crate::load::trial::Trial;
 use crate::plan::connect_options::ConnectOptions;
+use crate::plan::upgrade_options::UpgradeOptions;
 use crate::population::fan_out::FanOut;
 
 /// The tag's sender has 16 bits, of which the last value is reserved.
@@ -57,6 +58,8 @@ pub struct Spec {
     pub replay: bool,
     /// How sockets are connected.
     pub dialing: ConnectOptions,
+    /// What sockets ask for in their upgrades.
+    pub upgrade: UpgradeOptions,
     /// See [`super::Plan::test_turn_delay`].
     pub test_turn_delay: Nanos,
 }
@@ -305,6 +308,7 @@ impl Default for Spec {
             seed: 42,
             replay: false,
             dialing: ConnectOptions::default(),
+            upgrade: UpgradeOptions::default(),
             test_turn_delay: Nanos::ZERO,
         }
     }

@@ -12,6 +12,7 @@ pub mod load;
 pub mod local_addrs;
 pub mod memory;
 pub mod source_ip;
+pub mod upgrade_options;
 pub mod wait;
 
 use std::hash::{BuildHasher, RandomState};
@@ -20,6 +21,7 @@ use self::backend::Engine;
 use self::connect_options::ConnectOptions;
 use self::load::{Load, Spec};
 use self::source_ip::LocalAddrs;
+use self::upgrade_options::UpgradeOptions;
 use self::wait::WaitMode;
 use crate::dialect::Dialect;
 use crate::dialect::text::TextShape;
@@ -75,6 +77,8 @@ pub struct Plan {
     pub replay: bool,
     /// How sockets are connected.
     pub dialing: ConnectOptions,
+    /// What they ask for in their upgrades.
+    pub upgrade: UpgradeOptions,
     /// From where; the kernel's choice until [`Plan::from_ports`].
     pub origins: LocalAddrs,
     /// Every turn of a worker takes so much longer. For tests of the verdict only: 0 elsewhere.
@@ -142,6 +146,7 @@ impl Plan {
             seed,
             replay: spec.replay,
             dialing: spec.dialing,
+            upgrade: spec.upgrade,
             origins: LocalAddrs::Kernel,
             test_turn_delay: spec.test_turn_delay,
         })
@@ -175,14 +180,16 @@ impl Plan {
     }
 
     /// The same load by the same workers on as many other nodes, from the kernel's choice of addresses: those
-    /// that lead to the nodes of this plan may not lead to them.
+    /// that lead to the nodes of this plan may not lead to them. What is asked of these in the upgrade is no
+    /// matter of theirs: it may be a secret.
     pub fn against(&self, targets: Targets) -> Self {
         let dialing = ConnectOptions { sources: Vec::new(), ..self.dialing.clone() };
         let origins = LocalAddrs::Kernel;
         let Targets { nodes, push_node } = targets;
         assert_eq!(nodes.len(), self.nodes.len(), "as many nodes");
         let audience = self.audience.with_push_node(push_node);
-        Self { nodes, audience, dialing, origins, ..self.clone() }
+        let upgrade = UpgradeOptions::default();
+        Self { nodes, audience, dialing, upgrade, origins, ..self.clone() }
     }
 
     /// The sockets that there are.

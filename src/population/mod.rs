@@ -2,11 +2,14 @@
 //!
 //! Belongs here: reading node URLs and a discovery's answer, choosing the push node, numbering the sockets
 //! ([`sockets`]), whose turn it is to send ([`turns`]), and the one answer to "must this socket hear this
-//! message" ([`audience`]). Does not: asking the network (`cli`), connecting (`engine`).
+//! message" ([`audience`]), and what differs from socket to socket ([`data`], [`socket_text`]). Does not: asking the network (`cli`), connecting (`engine`).
 
 pub mod audience;
+pub mod connect_to;
+pub mod data;
 pub mod discovery;
 pub mod fan_out;
 pub mod nodes;
+pub mod socket_text;
 pub mod sockets;
 pub mod turns;

@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
+use super::connect_to::ConnectTo;
 use crate::notice::Notice;
 
 /// Why a text is not the URL of a node.
@@ -114,6 +115,8 @@ pub struct NodeUrl {
     /// Value of the `Host` header: an address stays as it was written.
     host_header: String,
     target: String,
+    /// Where to connect instead.
+    connect_to: Option<(Host<String>, u16)>,
 }
 
 impl NodeUrl {
@@ -139,10 +142,21 @@ impl NodeUrl {
 
     /// What the name service is to be asked, if the host is a name.
     pub fn name(&self) -> Option<(&str, u16)> {
-        match &self.host {
-            Host::Domain(name) => Some((name, self.port)),
-            Host::Ipv4(_) | Host::Ipv6(_) => None,
+        match self.place() {
+            (Host::Domain(name), port) => Some((name, port)),
+            (Host::Ipv4(_) | Host::Ipv6(_), _) => None,
         }
+    }
+
+    /// The same node, connected to where the first of these that is for its host and port says.
+    pub fn connected_to(&self, places: &[ConnectTo]) -> Self {
+        let place = places.iter().find_map(|place| place.of(&self.host, self.port));
+        Self { connect_to: place.cloned(), ..self.clone() }
+    }
+
+    /// Where its sockets connect.
+    fn place(&self) -> (&Host<String>, u16) {
+        self.connect_to.as_ref().map_or((&self.host, self.port), |(host, port)| (host, *port))
     }
 
     /// The port, written or 80.
@@ -157,26 +171,22 @@ impl NodeUrl {
         (ip.is_none(), ip, name, self.port)
     }
 
-    /// The address, if it was written as one. A mapped one becomes the IPv4 address inside it,
-    /// which also works on hosts without IPv6.
+    /// The address, if it was written as one; an IPv4 one also works on hosts without IPv6.
     fn ip(&self) -> Option<IpAddr> {
-        match &self.host {
-            Host::Ipv4(ip) => Some(IpAddr::V4(*ip)),
-            Host::Ipv6(ip) => Some(ip.to_canonical()),
-            Host::Domain(_) => None,
-        }
+        ip_of(&self.host)
     }
 
-    /// Where it leads, if its host was written as an address.
+    /// Where it leads, if that was written as an address.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.ip().map(|ip| SocketAddr::new(ip, self.port))
+        let (host, port) = self.place();
+        ip_of(host).map(|ip| SocketAddr::new(ip, port))
     }
 
     /// Looks the host up, if it is a name. The node is at its first address; also all that it has.
     fn resolve(&self, resolver: &Resolver<'_>) -> Result<(Node, Vec<SocketAddr>), TargetError> {
-        let addresses = match (self.address(), &self.host) {
-            (Some(addr), _) => vec![addr],
-            (None, host) => self.look_up(&host.to_string(), resolver)?,
+        let addresses = match self.address() {
+            Some(addr) => vec![addr],
+            None => self.look_up(resolver)?,
         };
         let node = Node {
             url: self.written.clone(),
@@ -194,17 +204,21 @@ impl NodeUrl {
     }
 
     /// At least one address.
-    fn look_up(&self, name: &str, resolver: &Resolver<'_>) -> Result<Vec<SocketAddr>, TargetError> {
+    fn look_up(&self, resolver: &Resolver<'_>) -> Result<Vec<SocketAddr>, TargetError> {
+        let (name, port) = self.place();
         let unresolved =
             |reason: String| TargetError::Unresolved { url: self.written.clone(), reason };
-        let found = resolver(name, self.port).map_err(|e| unresolved(e.to_string()))?;
+        let found = resolver(&name.to_string(), port).map_err(|e| unresolved(e.to_string()))?;
         if found.is_empty() { Err(unresolved("it has no address".to_owned())) } else { Ok(found) }
     }
 
     /// Where it leads, however it is written. Names that lead to one address are told apart by the
     /// Host header (RFC 9110, section 7.2).
     fn identity(&self) -> (Result<IpAddr, &str>, u16, &str) {
-        let host = self.ip().ok_or_else(|| self.name().map_or("", |(name, _)| name));
+        let host = ip_of(&self.host).ok_or(match &self.host {
+            Host::Domain(name) => name.as_str(),
+            Host::Ipv4(_) | Host::Ipv6(_) => "",
+        });
         (host, self.port, &self.target)
     }
 }
@@ -254,7 +268,16 @@ impl FromStr for NodeUrl {
         let host_header = url.port().map_or_else(|| name.clone(), |port| format!("{name}:{port}"));
         let query = url.query().map(|q| format!("?{q}")).unwrap_or_default();
         let target = format!("{}{query}", url.path());
-        Ok(Self { written, host, port, host_header, target })
+        Ok(Self { written, host, port, host_header, target, connect_to: None })
+    }
+}
+
+/// A mapped address becomes the IPv4 address inside it.
+fn ip_of(host: &Host<String>) -> Option<IpAddr> {
+    match host {
+        Host::Ipv4(ip) => Some(IpAddr::V4(*ip)),
+        Host::Ipv6(ip) => Some(ip.to_canonical()),
+        Host::Domain(_) => None,
     }
 }
 
@@ -481,6 +504,24 @@ mod tests {
             assert_eq!(node.url, text, "the node is named as it was given");
             assert_eq!(node.name, addr.ip().to_string(), "without port and brackets");
         }
+    }
+
+    #[test]
+    fn a_node_is_connected_to_elsewhere_and_keeps_its_name() {
+        let places: Vec<ConnectTo> = ["chat.test:80:127.0.0.1:8081", "[::1]:9:[::2]:8"]
+            .map(|place| place.parse().unwrap())
+            .to_vec();
+        for (text, addr, host) in [
+            ("ws://Chat.test/", "127.0.0.1:8081", "chat.test"),
+            ("ws://[::1]:9/", "[::2]:8", "[::1]:9"),
+            ("ws://127.0.0.1:80/", "127.0.0.1:80", "127.0.0.1"),
+        ] {
+            let node = url(text).connected_to(&places).resolve(&no_names).unwrap().0;
+            assert_eq!((node.addr, node.host.as_str()), (addr.parse().unwrap(), host));
+            assert_eq!(node.url, text);
+        }
+        let by_name: ConnectTo = "a.test:1:b.test:2".parse().unwrap();
+        assert_eq!(url("ws://a.test:1").connected_to(&[by_name]).name(), Some(("b.test", 2)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod decoder;
 pub mod encode;
 pub mod excerpt;
 pub mod frame;
+pub mod header;
 mod item;
 #[doc(hidden)]
 pub mod naive;

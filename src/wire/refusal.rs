@@ -60,10 +60,10 @@ fn content_length(response: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::upgrade::parse_response;
+    use crate::wire::upgrade::{Expected, parse_response};
 
     fn told(response: &[u8]) -> (String, bool) {
-        let error = parse_response(response, "").unwrap_err();
+        let error = parse_response(response, Expected::default()).unwrap_err();
         (words(&error, response), is_unfinished(&error, response))
     }
 

@@ -61,6 +61,9 @@ pub enum UpgradeError {
     /// A subprotocol that we did not offer.
     #[error("chose the subprotocol `{0}`, which was not offered")]
     UnexpectedSubprotocol(String),
+    /// None of those that we offered.
+    #[error("chose no subprotocol, and was offered {0} (--subprotocol): does this path speak it?")]
+    NoSubprotocol(String),
     /// One interim answer after the other.
     #[error("answered the upgrade with more than {INTERIM_MAX} interim responses (1xx)")]
     Interim,
@@ -77,6 +80,17 @@ pub fn key(nonce: [u8; 16]) -> String {
 /// The value of `Sec-WebSocket-Accept` that proves a server has read `key`.
 pub fn accept(key: &str) -> String {
     derive_accept_key(key.as_bytes())
+}
+
+/// What the response to a request must hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expected<'a> {
+    /// What our key gives.
+    pub accept: &'a str,
+    /// Subprotocols that were offered.
+    pub subprotocols: &'a [String],
+    /// One of them must be chosen.
+    pub requires_subprotocol: bool,
 }
 
 /// The upgrade request. `target` is path and query; `extra` headers follow the fixed ones.
@@ -100,11 +114,11 @@ pub fn request(host: &str, target: &str, key: &str, extra: &[(&str, &str)]) -> V
 ///
 /// # Errors
 /// What in the response does not satisfy RFC 6455 section 4.1.
-pub fn parse_response(bytes: &[u8], expected_accept: &str) -> Result<Option<usize>, UpgradeError> {
+pub fn parse_response(bytes: &[u8], expected: Expected<'_>) -> Result<Option<usize>, UpgradeError> {
     let heads = &bytes[..bytes.len().min(RESPONSE_BYTES_MAX)];
     let mut passed = 0;
     for _ in 0..=INTERIM_MAX {
-        match parse_head(&heads[passed..], expected_accept)? {
+        match parse_head(&heads[passed..], expected)? {
             Head::Interim(len) => passed += len,
             Head::Accepted(len) => return Ok(Some(passed + len)),
             Head::Partial if bytes.len() >= RESPONSE_BYTES_MAX => {
@@ -123,10 +137,10 @@ enum Head {
     Accepted(usize),
 }
 
-fn parse_head(bytes: &[u8], accept: &str) -> Result<Head, UpgradeError> {
-    match parse_into(&mut [httparse::EMPTY_HEADER; HEADERS_USUAL], bytes, accept) {
+fn parse_head(bytes: &[u8], expected: Expected<'_>) -> Result<Head, UpgradeError> {
+    match parse_into(&mut [httparse::EMPTY_HEADER; HEADERS_USUAL], bytes, expected) {
         Err(UpgradeError::NotHttp(httparse::Error::TooManyHeaders)) => {
-            parse_into(&mut vec![httparse::EMPTY_HEADER; HEADERS_MAX], bytes, accept)
+            parse_into(&mut vec![httparse::EMPTY_HEADER; HEADERS_MAX], bytes, expected)
         }
         parsed => parsed,
     }
@@ -135,7 +149,7 @@ fn parse_head(bytes: &[u8], accept: &str) -> Result<Head, UpgradeError> {
 fn parse_into<'b>(
     headers: &mut [httparse::Header<'b>],
     bytes: &'b [u8],
-    accept: &str,
+    expected: Expected<'_>,
 ) -> Result<Head, UpgradeError> {
     let mut response = httparse::Response::new(headers);
     let httparse::Status::Complete(len) = response.parse(bytes).map_err(UpgradeError::NotHttp)?
@@ -147,7 +161,7 @@ fn parse_into<'b>(
         return Ok(Head::Interim(len));
     }
     check_status(&response)?;
-    check_headers(response.headers, accept)?;
+    check_headers(response.headers, expected)?;
     Ok(Head::Accepted(len))
 }
 
@@ -161,23 +175,34 @@ fn check_status(response: &httparse::Response<'_, '_>) -> Result<(), UpgradeErro
     }
 }
 
-fn check_headers(headers: &[httparse::Header<'_>], accept: &str) -> Result<(), UpgradeError> {
+fn check_headers(
+    headers: &[httparse::Header<'_>],
+    expected: Expected<'_>,
+) -> Result<(), UpgradeError> {
     demand(headers, "Upgrade", |value| value.eq_ignore_ascii_case("websocket"))?;
     demand(headers, "Connection", |value| value.eq_ignore_ascii_case("upgrade"))?;
     let found = values(headers, "Sec-WebSocket-Accept")
         .next()
         .ok_or(UpgradeError::Missing("Sec-WebSocket-Accept"))?;
-    if found != accept {
-        let (expected, found) = (accept.to_owned(), told(&found));
+    if found != expected.accept {
+        let (expected, found) = (expected.accept.to_owned(), told(&found));
         return Err(UpgradeError::WrongAccept { expected, found });
     }
     if let Some(extension) = values(headers, "Sec-WebSocket-Extensions").next() {
         return Err(UpgradeError::UnexpectedExtension(told(&extension)));
     }
-    if let Some(subprotocol) = values(headers, "Sec-WebSocket-Protocol").next() {
-        return Err(UpgradeError::UnexpectedSubprotocol(told(&subprotocol)));
+    check_subprotocol(values(headers, "Sec-WebSocket-Protocol").next(), expected)
+}
+
+fn check_subprotocol(chosen: Option<String>, expected: Expected<'_>) -> Result<(), UpgradeError> {
+    match chosen {
+        Some(chosen) if expected.subprotocols.contains(&chosen) => Ok(()),
+        Some(other) => Err(UpgradeError::UnexpectedSubprotocol(told(&other))),
+        None if expected.requires_subprotocol => {
+            Err(UpgradeError::NoSubprotocol(expected.subprotocols.join(", ")))
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// One of the comma-separated tokens of the header must satisfy `wanted`.
@@ -215,8 +240,8 @@ fn told(text: &str) -> String {
     }
 }
 
-/// RFC 4648 section 4, for the one place that needs it.
-fn base64(bytes: &[u8]) -> String {
+/// RFC 4648, section 4: keys, and names with passwords.
+pub fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
@@ -238,6 +263,8 @@ mod tests {
 
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
     const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+    const EXPECTED: Expected<'_> =
+        Expected { accept: ACCEPT, subprotocols: &[], requires_subprotocol: false };
 
     fn response(lines: &[&str]) -> Vec<u8> {
         format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes()
@@ -295,7 +322,10 @@ mod tests {
         let duplex = Duplex { incoming: Cursor::new(request), outgoing: Vec::new() };
         let server = tungstenite::accept(duplex).expect("the server takes the request");
         let response = &server.get_ref().outgoing;
-        assert_eq!(parse_response(response, &accept(&key)), Ok(Some(response.len())));
+        assert_eq!(
+            parse_response(response, Expected { accept: &accept(&key), ..EXPECTED }),
+            Ok(Some(response.len()))
+        );
     }
 
     #[test]
@@ -318,14 +348,14 @@ mod tests {
     fn bytes_after_the_head_are_left_to_the_decoder() {
         let head = good();
         let all = [&head[..], b"\x81\x01a"].concat();
-        assert_eq!(parse_response(&all, ACCEPT), Ok(Some(head.len())));
+        assert_eq!(parse_response(&all, EXPECTED), Ok(Some(head.len())));
     }
 
     #[test]
     fn no_front_of_a_good_response_is_taken_or_refused() {
         let head = good();
         for len in 0..head.len() {
-            assert_eq!(parse_response(&head[..len], ACCEPT), Ok(None), "{len} bytes");
+            assert_eq!(parse_response(&head[..len], EXPECTED), Ok(None), "{len} bytes");
         }
     }
 
@@ -337,7 +367,7 @@ mod tests {
             "connection: keep-alive, upgrade",
             "sec-websocket-accept:  s3pPLMBiTxaQ9kYGzzhZRbK+xOo= ",
         ]);
-        assert_eq!(parse_response(&head, ACCEPT), Ok(Some(head.len())));
+        assert_eq!(parse_response(&head, EXPECTED), Ok(Some(head.len())));
     }
 
     #[test]
@@ -386,7 +416,7 @@ mod tests {
             ),
         ];
         for (lines, clause) in cases {
-            let refused = parse_response(&response(lines), ACCEPT).unwrap_err();
+            let refused = parse_response(&response(lines), EXPECTED).unwrap_err();
             assert_eq!(refused.to_string(), clause);
         }
     }
@@ -403,9 +433,9 @@ mod tests {
         let most = (RESPONSE_BYTES_MAX - good().len()) / 3;
         for fields in [0, 60, 61, 62, 100, 1_000, most] {
             let head = with(fields);
-            assert_eq!(parse_response(&head, ACCEPT), Ok(Some(head.len())), "{fields} fields");
+            assert_eq!(parse_response(&head, EXPECTED), Ok(Some(head.len())), "{fields} fields");
         }
-        assert_eq!(parse_response(&with(most + 2), ACCEPT), Err(UpgradeError::TooLarge));
+        assert_eq!(parse_response(&with(most + 2), EXPECTED), Err(UpgradeError::TooLarge));
     }
 
     #[test]
@@ -416,15 +446,15 @@ mod tests {
         for pairs in [1, INTERIM_MAX / 2] {
             let all = before(pairs);
             for len in 0..all.len() {
-                assert_eq!(parse_response(&all[..len], ACCEPT), Ok(None), "{len} bytes");
+                assert_eq!(parse_response(&all[..len], EXPECTED), Ok(None), "{len} bytes");
             }
             let with_frame = [&all[..], b"\x81\x01a"].concat();
-            assert_eq!(parse_response(&with_frame, ACCEPT), Ok(Some(all.len())));
+            assert_eq!(parse_response(&with_frame, EXPECTED), Ok(Some(all.len())));
         }
         let too_many = before(INTERIM_MAX / 2 + 1);
-        assert_eq!(parse_response(&too_many, ACCEPT), Err(UpgradeError::Interim));
+        assert_eq!(parse_response(&too_many, EXPECTED), Err(UpgradeError::Interim));
         let refused = [&interim[..], b"HTTP/1.1 403 No\r\n\r\n"].concat();
-        let refused = parse_response(&refused, ACCEPT).unwrap_err();
+        let refused = parse_response(&refused, EXPECTED).unwrap_err();
         assert_eq!(refused.to_string(), "refused the upgrade: 403 No");
     }
 
@@ -439,7 +469,7 @@ mod tests {
             &[status, &format!("Upgrade: {long}"), connection],
             &[status, upgrade, connection, &format!("Sec-WebSocket-Accept: {long}")],
         ] {
-            let refused = parse_response(&response(lines), ACCEPT).unwrap_err().to_string();
+            let refused = parse_response(&response(lines), EXPECTED).unwrap_err().to_string();
             assert!(refused.chars().count() < 2 * TOLD_MAX && refused.contains('…'), "{refused}");
             assert_eq!(refused.lines().count(), 1);
         }
@@ -449,8 +479,39 @@ mod tests {
     fn a_head_without_end_is_given_up_at_16_kib() {
         let mut head = b"HTTP/1.1 101 OK\r\nX: ".to_vec();
         head.resize(RESPONSE_BYTES_MAX - 1, b'a');
-        assert_eq!(parse_response(&head, ACCEPT), Ok(None));
+        assert_eq!(parse_response(&head, EXPECTED), Ok(None));
         head.push(b'a');
-        assert_eq!(parse_response(&head, ACCEPT), Err(UpgradeError::TooLarge));
+        assert_eq!(parse_response(&head, EXPECTED), Err(UpgradeError::TooLarge));
+    }
+
+    #[test]
+    fn a_subprotocol_must_be_one_of_those_offered_and_there_where_it_is_required() {
+        let offered = ["mqtt".to_owned(), "v12.stomp".to_owned()];
+        let told = |chosen: &str, requires_subprotocol| {
+            let mut head = good();
+            head.truncate(head.len() - 2);
+            head.extend_from_slice(chosen.as_bytes());
+            head.extend_from_slice(b"\r\n");
+            let expected =
+                Expected { accept: ACCEPT, subprotocols: &offered, requires_subprotocol };
+            parse_response(&head, expected).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for requires in [false, true] {
+            assert_eq!(told("sec-websocket-protocol:  v12.stomp\r\n", requires), Ok(()));
+            for chosen in ["MQTT", "mqtt, v12.stomp", "", "wamp"] {
+                let error = told(&format!("Sec-WebSocket-Protocol: {chosen}\r\n"), requires);
+                assert_eq!(
+                    error,
+                    Err(format!("chose the subprotocol `{chosen}`, which was not offered"))
+                );
+            }
+        }
+        assert_eq!(told("", false), Ok(()));
+        assert_eq!(
+            told("", true),
+            Err("chose no subprotocol, and was offered mqtt, v12.stomp (--subprotocol): does this path \
+                 speak it?"
+                .to_owned())
+        );
     }
 }

@@ -3,8 +3,10 @@
 //! Belongs here: what of it must be remembered between two reads. Does not: its bytes (`wire::upgrade`),
 //! how long it may take (`worker::connect`).
 
+use crate::plan::upgrade_options::{UpgradeOptions, UpgradeRequest};
 use crate::units::Nanos;
 use crate::wire::excerpt::excerpt;
+use crate::wire::upgrade::Expected;
 use crate::wire::{refusal, upgrade};
 
 /// A request that is not answered yet.
@@ -33,23 +35,25 @@ pub(in crate::engine) enum Answer {
 }
 
 impl Upgrade {
-    /// Asks for `target` on `host`: what to remember, and the request.
+    /// Asks as `request` says: what to remember, and the bytes.
     pub(in crate::engine) fn ask(
-        (host, target): (&str, &str),
+        request: &UpgradeRequest,
         rng: &mut fastrand::Rng,
         now: Nanos,
     ) -> (Self, Vec<u8>) {
         let mut nonce = [0; 16];
         rng.fill(&mut nonce);
         let key = upgrade::key(nonce);
-        let request = upgrade::request(host, target, &key, &[]);
-        (Self { accept: upgrade::accept(&key), response: Vec::new(), since: now }, request)
+        let headers: Vec<_> =
+            request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let bytes = upgrade::request(&request.host, &request.target, &key, &headers);
+        (Self { accept: upgrade::accept(&key), response: Vec::new(), since: now }, bytes)
     }
 
     /// More of the response has come.
-    pub(in crate::engine) fn take(&mut self, bytes: &[u8]) -> Answer {
+    pub(in crate::engine) fn take(&mut self, bytes: &[u8], options: &UpgradeOptions) -> Answer {
         self.response.extend_from_slice(bytes);
-        match upgrade::parse_response(&self.response, &self.accept) {
+        match upgrade::parse_response(&self.response, self.expected(options)) {
             Ok(None) => Answer::Partial,
             Ok(Some(consumed)) => Answer::Accepted { consumed },
             Err(error) if refusal::is_unfinished(&error, &self.response) => Answer::Partial,
@@ -63,13 +67,19 @@ impl Upgrade {
     }
 
     /// Why the node does not take the socket, as far as its answer came; `None` before any of it.
-    pub(in crate::engine) fn refused(&self) -> Option<String> {
-        match upgrade::parse_response(&self.response, &self.accept) {
+    pub(in crate::engine) fn refused(&self, options: &UpgradeOptions) -> Option<String> {
+        match upgrade::parse_response(&self.response, self.expected(options)) {
             Err(error) => Some(refusal::words(&error, &self.response)),
             Ok(_) if self.response.is_empty() => None,
             Ok(_) => {
                 Some(format!("its answer to the upgrade had no end: {}", excerpt(&self.response)))
             }
         }
+    }
+
+    fn expected<'a>(&'a self, options: &'a UpgradeOptions) -> Expected<'a> {
+        let UpgradeOptions { subprotocols, requires_subprotocol, .. } = options;
+        let requires_subprotocol = *requires_subprotocol;
+        Expected { accept: &self.accept, subprotocols, requires_subprotocol }
     }
 }

@@ -82,12 +82,15 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     /// Sockets lost before the first trial, since the last call. They are left out of what is expected.
     pub fn take_failures(&mut self) -> Vec<Failure> {
         self.absent.extend(self.lost.iter().map(|lost| lost.slot));
-        let heard = &self.heard;
+        let (heard, upgrade) = (&self.heard, &self.plan.upgrade);
         let failure = |lost: super::Lost| Failure {
             seat: lost.seat,
             phase: lost.state.name(),
             reason: match heard.of(lost.slot).filter(|_| lost.state != State::Opening) {
-                Some(said) => format!("{}; before that it said {said}", lost.loss.reason),
+                Some(said) => {
+                    let said = upgrade.hide(lost.seat.socket, said.to_owned());
+                    format!("{}; before that it said {said}", lost.loss.reason)
+                }
                 None => lost.loss.reason,
             },
         };
@@ -209,7 +212,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         let connection = &mut self.connections[slot as usize];
         let Some(mut setup) = connection.setup.take() else { return };
         let Setup::Upgrade(upgrade) = &mut *setup else { return };
-        match upgrade.take(plain) {
+        match upgrade.take(plain, &self.plan.upgrade) {
             Answer::Partial => connection.setup = Some(setup),
             Answer::Accepted { consumed } => {
                 self.dial.dialled.upgrade.record(now.since(upgrade.since));
@@ -222,7 +225,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     /// Why the node does not take the socket, as far as its answer came; `None` before any of it.
     pub(super) fn refused(&self, slot: Slot) -> Option<String> {
         match self.connections[slot as usize].setup.as_deref()? {
-            Setup::Upgrade(upgrade) => upgrade.refused(),
+            Setup::Upgrade(upgrade) => upgrade.refused(&self.plan.upgrade),
             Setup::Opening(_) => None,
         }
     }

@@ -11,6 +11,7 @@ use crate::engine::connection::transport::Transport;
 use crate::engine::connection::upgrade::Upgrade;
 use crate::engine::ring::{Filled, Ring, SendBuf, Slot};
 use crate::host::clock::Clock;
+use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 use crate::wire::excerpt::excerpt;
 
@@ -59,8 +60,9 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             return;
         }
         connection.advance(Event::Secured);
-        let node = &self.plan.nodes[connection.seat.node as usize];
-        let (upgrade, request) = Upgrade::ask((&node.host, &node.target), &mut self.rng, now);
+        let SocketId { socket, node } = connection.seat;
+        let request = self.plan.upgrade.request(&self.plan.nodes[node as usize], socket);
+        let (upgrade, request) = Upgrade::ask(&request, &mut self.rng, now);
         connection.setup = Some(Box::new(Setup::Upgrade(upgrade)));
         let range = 0..request.len();
         self.launch(slot, (SendBuf::Owned(request), range), Cargo::Control);

@@ -369,6 +369,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
         if let Some(Setup::Opening(progress)) = connection.setup.as_deref() {
             loss.reason = progress.ended(&self.plan.dialect.opening, &loss.reason);
         }
+        loss.reason = self.plan.upgrade.hide(seat.socket, loss.reason);
         connection.setup = None;
         let idle = connection.state().is_open().then(|| now.since(since));
         self.lost.push(Lost { loss, slot, seat, at: now, state, idle });

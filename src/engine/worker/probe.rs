@@ -198,7 +198,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         let mut seats = connections.map(|(slot, connection)| (slot, connection.seat));
         seats.find_map(|(slot, seat)| {
             let said = self.heard.of(slot as Slot)?;
-            asked(&seat).then(|| (seat, said.to_owned()))
+            asked(&seat).then(|| (seat, self.plan.upgrade.hide(seat.socket, said.to_owned())))
         })
     }
 

@@ -1,0 +1,48 @@
+//! The embedded cluster that a run starts for itself, as its flags ask for it.
+//!
+//! Belongs here: what to start. Does not: the flags (`args`), starting it (`run`).
+
+use std::fmt;
+use std::path::Path;
+
+use crate::cluster::{ClusterConfig, FaultSpec};
+use crate::plan::backend::Engine;
+
+/// The embedded cluster, as asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Embedded<'a> {
+    /// How many nodes.
+    pub nodes: u16,
+    /// They pass on bytes without reading them.
+    pub relay: bool,
+    /// What they do wrong.
+    pub faults: &'a [FaultSpec],
+    /// Where they write what they did.
+    pub fault_log: Option<&'a Path>,
+    /// Seed of the faults.
+    pub seed: u64,
+}
+
+impl Embedded<'_> {
+    /// What to start, on these CPUs, for so many sockets, on what the workers stand on.
+    pub fn config(&self, cpus: &[usize], sockets: u64, engine: Engine) -> ClusterConfig {
+        ClusterConfig {
+            nodes: self.nodes.into(),
+            relay: self.relay,
+            faults: self.faults.to_vec(),
+            seed: self.seed,
+            cpus: cpus.to_vec(),
+            fault_log: self.fault_log.map(ToOwned::to_owned),
+            clients: Some(sockets),
+            io_uring: engine == Engine::IoUring,
+            ..ClusterConfig::default()
+        }
+    }
+}
+
+impl fmt::Display for Embedded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.relay { "embedded relay" } else { "embedded" })?;
+        self.faults.iter().try_for_each(|fault| write!(f, ", fault {fault}"))
+    }
+}
