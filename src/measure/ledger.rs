@@ -103,12 +103,14 @@ impl Ledger {
     /// `sequence` must be below the sender's count.
     #[inline]
     pub fn arrive(&mut self, socket: usize, sender: usize, sequence: u32) -> Classification {
-        if let Some(stream) = self.streams.get_mut(self.layout.full_place(socket, sender))
-            && stream.takes(sequence, 1)
-        {
+        let place = self.layout.full_place(socket, sender);
+        if place >= self.streams.len() {
+            return self.arrive_in_group(socket, sender, sequence);
+        }
+        if self.streams[place].takes(sequence, 1) {
             return Classification::InOrder;
         }
-        self.arrive_displaced(self.layout.place(socket, sender), sequence)
+        self.arrive_displaced(place, sequence)
     }
 
     /// Notes the arrival of `many` copies from `sequence` on, all below the sender's count, if they are the
@@ -121,17 +123,38 @@ impl Ledger {
         sequence: u32,
         many: u32,
     ) -> bool {
+        if let Some(stream) = self.streams.get_mut(self.layout.full_place(socket, sender)) {
+            return stream.takes(sequence, many);
+        }
+        self.arrive_in_order_in_group(socket, sender, sequence, many)
+    }
+
+    /// Out of the hot path, as [`Self::arrive_in_order_in_group`] is: with the branch on groups a copy in a
+    /// run of one sender cost 1 ns of 11 more.
+    #[inline(never)]
+    fn arrive_in_group(&mut self, socket: usize, sender: usize, sequence: u32) -> Classification {
+        let place = self.layout.place(socket, sender);
+        if self.streams[place].takes(sequence, 1) {
+            return Classification::InOrder;
+        }
+        self.arrive_displaced(place, sequence)
+    }
+
+    #[inline(never)]
+    fn arrive_in_order_in_group(
+        &mut self,
+        socket: usize,
+        sender: usize,
+        sequence: u32,
+        many: u32,
+    ) -> bool {
         let place = self.layout.place(socket, sender);
         self.streams[place].takes(sequence, many)
     }
 
-    /// The path of streams with a gap, of duplicates, of streams that must not be there, and of all where
-    /// not every socket hears every sender.
+    /// The path of streams with a gap, of duplicates and of streams that must not be there.
     fn arrive_displaced(&mut self, index: usize, sequence: u32) -> Classification {
         let stream = &mut self.streams[index];
-        if stream.takes(sequence, 1) {
-            return Classification::InOrder;
-        }
         if stream.floor == UNHEARD {
             return Classification::Misdelivered;
         }
