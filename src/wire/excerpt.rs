@@ -7,10 +7,15 @@ const BYTES_MAX: usize = 96;
 
 /// The first bytes between backticks, on one line, with nothing in them that a terminal obeys.
 pub fn excerpt(bytes: &[u8]) -> String {
-    let mut shown = &bytes[..bytes.len().min(BYTES_MAX)];
+    excerpt_within(bytes, BYTES_MAX)
+}
+
+/// The same with another bound, of at least 4 bytes: an address is of no use without its end.
+pub fn excerpt_within(bytes: &[u8], bytes_max: usize) -> String {
+    let mut shown = &bytes[..bytes.len().min(bytes_max)];
     if shown.len() < bytes.len() {
         // No character is cut in two.
-        let whole = (0..4).map(|less| &shown[..BYTES_MAX - less]).find(|part| is_whole(part));
+        let whole = (0..4).map(|less| &shown[..bytes_max - less]).find(|part| is_whole(part));
         shown = whole.unwrap_or(shown);
     }
     let mut text = String::from("`");
