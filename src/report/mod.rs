@@ -7,10 +7,10 @@
 //! needs one.
 
 pub mod audit;
+mod columns;
 pub mod document;
 #[cfg(test)]
 mod fixture;
-mod format;
 pub mod hgrm;
 pub mod hlog;
 pub mod json;

@@ -12,7 +12,7 @@ const TAIL_MIN: u64 = 10;
 
 /// Something that missing copies have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Finding {
+pub(super) enum MissingPattern {
     /// A node is silent.
     Silent(SilentNode),
     /// Every node is silent but the one that takes the pushes.
@@ -53,7 +53,7 @@ pub(super) struct SameOnAll {
 
 /// What a trial's missing copies have in common: silent nodes in plan order, what they have in common
 /// themselves, and the nodes that miss the same messages everywhere.
-pub(super) fn findings(plan: &Plan, run: &TrialResult) -> Vec<Finding> {
+pub(super) fn missing_patterns(plan: &Plan, run: &TrialResult) -> Vec<MissingPattern> {
     let Some(sent) = sent_each(plan, run) else { return Vec::new() };
     let trial = SentTrial { plan, run, sent };
     let silent: Vec<SilentNode> = trial.silent_nodes();
@@ -63,12 +63,12 @@ pub(super) fn findings(plan: &Plan, run: &TrialResult) -> Vec<Finding> {
         .fold((0, 0), |(all, silent), cell| (all + 1, silent + u64::from(is_silent(cell.to))));
     let together =
         (others > 0 && silent_others == others).then(|| match is_silent(plan.push_node) {
-            true => Finding::All,
-            false => Finding::PushNodeAlone,
+            true => MissingPattern::All,
+            false => MissingPattern::PushNodeAlone,
         });
     let same = run.matrix.iter().filter(|cell| cell.missing > 0 && !is_silent(cell.to));
-    let same = same.filter_map(|cell| trial.same_on_all(cell.to)).map(Finding::SameOnAll);
-    let silent = silent.iter().copied().map(Finding::Silent);
+    let same = same.filter_map(|cell| trial.same_on_all(cell.to)).map(MissingPattern::SameOnAll);
+    let silent = silent.iter().copied().map(MissingPattern::Silent);
     silent.chain(together).chain(same).collect()
 }
 
@@ -267,10 +267,10 @@ mod tests {
 
     fn silent_nodes(plan: &Plan, run: &TrialResult) -> Vec<SilentNode> {
         let silence = |finding| match finding {
-            Finding::Silent(silence) => Some(silence),
+            MissingPattern::Silent(silence) => Some(silence),
             _ => None,
         };
-        findings(plan, run).into_iter().filter_map(silence).collect()
+        missing_patterns(plan, run).into_iter().filter_map(silence).collect()
     }
 
     fn plan(messages: u64) -> Plan {
@@ -339,7 +339,7 @@ mod tests {
     }
 
     /// All nodes of `missed` miss what the trial says of node 2.
-    fn missing_at(nodes: &[u64]) -> Vec<Finding> {
+    fn missing_at(nodes: &[u64]) -> Vec<MissingPattern> {
         let mut run = trial(100, |_| true);
         let (gaps, cell) = (std::mem::take(&mut run.gaps), run.matrix[2].clone());
         for &node in nodes {
@@ -354,19 +354,19 @@ mod tests {
                 MatrixCell { to: node, copies: 100, missing: 0, ..cell.clone() };
         }
         run.gaps_total = run.gaps.len() as u64;
-        findings(&plan(100), &run)
+        missing_patterns(&plan(100), &run)
     }
 
     #[test]
     fn where_every_other_node_is_silent_the_push_node_is_named() {
         let together = |nodes: &[u64]| {
             let found = missing_at(nodes);
-            let silent = |finding: &&Finding| matches!(finding, Finding::Silent(_));
+            let silent = |finding: &&MissingPattern| matches!(finding, MissingPattern::Silent(_));
             assert_eq!(found.iter().filter(silent).count(), nodes.len());
-            found.into_iter().find(|finding| !matches!(finding, Finding::Silent(_)))
+            found.into_iter().find(|finding| !matches!(finding, MissingPattern::Silent(_)))
         };
-        assert_eq!(together(&[1, 2]), Some(Finding::PushNodeAlone));
-        assert_eq!(together(&[0, 1, 2]), Some(Finding::All));
+        assert_eq!(together(&[1, 2]), Some(MissingPattern::PushNodeAlone));
+        assert_eq!(together(&[0, 1, 2]), Some(MissingPattern::All));
         assert_eq!(together(&[2]), None);
         assert_eq!(together(&[0, 1]), None);
     }
@@ -403,8 +403,8 @@ mod tests {
                 first: *lost.first().unwrap(),
                 last: *lost.last().unwrap(),
             };
-            let expected = (sockets > 1 && alone.is_none()).then_some(Finding::SameOnAll(expected));
-            prop_assert_eq!(findings(&plan, &run), Vec::from_iter(expected));
+            let expected = (sockets > 1 && alone.is_none()).then_some(MissingPattern::SameOnAll(expected));
+            prop_assert_eq!(missing_patterns(&plan, &run), Vec::from_iter(expected));
         }
     }
 
@@ -412,10 +412,10 @@ mod tests {
     fn what_was_cut_from_the_account_proves_nothing() {
         let mut run = trial(1_000, |i| i >= 300);
         run.gaps[1].truncated = true;
-        assert_eq!(findings(&plan(1_000), &run), []);
+        assert_eq!(missing_patterns(&plan(1_000), &run), []);
         run.gaps[1].truncated = false;
         assert_eq!(silent_nodes(&plan(1_000), &run).len(), 1);
         run.gaps.pop();
-        assert_eq!(findings(&plan(1_000), &run), []);
+        assert_eq!(missing_patterns(&plan(1_000), &run), []);
     }
 }

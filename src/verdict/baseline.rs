@@ -12,7 +12,7 @@ use crate::measure::outcome::TrialOutcome;
 use crate::measure::percentile::Percentile;
 use crate::units::Nanos;
 use crate::verdict::judged::Judged;
-use crate::verdict::kind::{DEGRADED, Finding, Kind, degraded};
+use crate::verdict::kind::{DEGRADED, Grounds, Kind, degraded};
 
 /// Of a trial's percentile, the share that may stand in the floor before it has to be said: below it
 /// the bound is within what percentiles vary by from run to run.
@@ -47,16 +47,16 @@ impl Baseline {
 
     /// The 99th percentiles of the class that heads the report are compared; where one of the two has
     /// too few samples, the medians.
-    pub(super) fn near(&self, run: &TrialOutcome) -> Option<Finding> {
+    pub(super) fn near(&self, run: &TrialOutcome) -> Option<Grounds> {
         let floor = self.of(&run.id)?;
         let of = |run: &TrialOutcome, p: Percentile| p.of(&run.latency_ns.first()?.1);
         let both = |p: Percentile| Some((p, of(floor, p)?, of(run, p)?));
         let (percentile, own, all) = both(Percentile::P99).or_else(|| both(Percentile::P50))?;
         let share = own.0 as f64 / all.0.max(1) as f64;
-        (share > SHARE_MAX).then(|| self.finding(percentile, own, all, share))
+        (share > SHARE_MAX).then(|| self.grounds(percentile, own, all, share))
     }
 
-    fn finding(&self, percentile: Percentile, own: Nanos, all: Nanos, share: f64) -> Finding {
+    fn grounds(&self, percentile: Percentile, own: Nanos, all: Nanos, share: f64) -> Grounds {
         let (label, percent) = (percentile.label(), share * 100.0);
         let crowded = match self.shares_cores {
             true => "; on CPUs that they shared, which makes it higher than it need be",

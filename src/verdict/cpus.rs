@@ -5,7 +5,7 @@
 
 use crate::host::facts::{CpuTicks, HostCounters};
 use crate::units::{Count, Nanos};
-use crate::verdict::facts::{Beside, DEGRADED, Evidence, Finding, Kind, Rule, degraded, percent};
+use crate::verdict::facts::{Beside, DEGRADED, Evidence, Grounds, Kind, Rule, degraded, percent};
 
 /// Time taken by the hypervisor that a tail percentile does not feel.
 const STEAL_MAX: f64 = 0.001;
@@ -77,7 +77,7 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-fn cpu_steal(facts: &Evidence<'_>) -> Option<Finding> {
+fn cpu_steal(facts: &Evidence<'_>) -> Option<Grounds> {
     let share = |before: CpuTicks, after: CpuTicks| {
         let total = after.total.saturating_sub(before.total);
         let steal = after.steal.saturating_sub(before.steal);
@@ -102,7 +102,7 @@ fn cpu_steal(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-fn cpu_throttled(facts: &Evidence<'_>) -> Option<Finding> {
+fn cpu_throttled(facts: &Evidence<'_>) -> Option<Grounds> {
     let (before, after) = (facts.host_before.throttle?, facts.host_after.throttle?);
     let periods = after.periods.saturating_sub(before.periods);
     (periods > 0).then(|| {
@@ -116,7 +116,7 @@ fn cpu_throttled(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-fn run_queue_wait(facts: &Evidence<'_>) -> Option<Finding> {
+fn run_queue_wait(facts: &Evidence<'_>) -> Option<Grounds> {
     let (before, after) = (facts.host_before.sched?, facts.host_after.sched?);
     let waiting = after.waiting.since(before.waiting);
     let wanted = waiting.plus(after.running.since(before.running));
@@ -140,7 +140,7 @@ fn run_queue_wait(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-fn single_cpu(facts: &Evidence<'_>) -> Option<Finding> {
+fn single_cpu(facts: &Evidence<'_>) -> Option<Grounds> {
     (facts.surroundings.cpus_allowed == Some(1)).then(|| {
         let others = match facts.surroundings.beside {
             Beside::Nobody => "generator and kernel",
@@ -153,7 +153,7 @@ fn single_cpu(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-fn shared_cores(facts: &Evidence<'_>) -> Option<Finding> {
+fn shared_cores(facts: &Evidence<'_>) -> Option<Grounds> {
     let cpus: Vec<_> = facts.outcome.cores.iter().map(|core| core.cpu.to_string()).collect();
     let cpus = cpus.join(", ");
     let (text, remedy) = match facts.surroundings.beside {
@@ -178,7 +178,7 @@ fn shared_cores(facts: &Evidence<'_>) -> Option<Finding> {
 }
 
 /// The audit's own warnings, and only those that figures may suffer by.
-fn host_untuned(facts: &Evidence<'_>) -> Option<Finding> {
+fn host_untuned(facts: &Evidence<'_>) -> Option<Grounds> {
     let texts: Vec<_> = facts.surroundings.shortfalls.iter().map(|s| s.text.as_str()).collect();
     let remedies: Vec<_> =
         facts.surroundings.shortfalls.iter().map(|s| s.remedy.as_str()).collect();
@@ -187,7 +187,7 @@ fn host_untuned(facts: &Evidence<'_>) -> Option<Finding> {
         .then(|| degraded(texts.join("; "), &format!("{}; {all}", remedies.join("; "))))
 }
 
-fn smt_siblings(facts: &Evidence<'_>) -> Option<Finding> {
+fn smt_siblings(facts: &Evidence<'_>) -> Option<Grounds> {
     let pairs = facts.surroundings.smt_siblings.iter().map(|(a, b)| format!("{a} and {b}"));
     let pairs: Vec<_> = pairs.collect();
     (!pairs.is_empty()).then(|| {

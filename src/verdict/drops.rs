@@ -4,7 +4,7 @@
 
 use crate::host::facts::{TCP_DROPS, TCP_DROPS_LISTEN, TCP_MEMORY_PRESSURES};
 use crate::units::Count;
-use crate::verdict::facts::{DEGRADED, Evidence, Finding, Kind, Rule, degraded};
+use crate::verdict::facts::{DEGRADED, Evidence, Grounds, Kind, Rule, degraded};
 
 /// Each with its code and its meaning.
 pub(super) const RULES: &[Rule] = &[
@@ -42,7 +42,7 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-fn listen_drops(facts: &Evidence<'_>) -> Option<Finding> {
+fn listen_drops(facts: &Evidence<'_>) -> Option<Grounds> {
     let grown = grown_tcp_drops(facts, 0..TCP_DROPS_LISTEN)?;
     Some(degraded(
         format!("a listener of this host refused connections: {grown}"),
@@ -50,7 +50,7 @@ fn listen_drops(facts: &Evidence<'_>) -> Option<Finding> {
     ))
 }
 
-fn kernel_drops(facts: &Evidence<'_>) -> Option<Finding> {
+fn kernel_drops(facts: &Evidence<'_>) -> Option<Grounds> {
     let grown = grown_tcp_drops(facts, TCP_DROPS_LISTEN..TCP_DROPS.len())?;
     is_short_of_tcp_memory(facts).then(|| {
         degraded(
@@ -62,7 +62,7 @@ fn kernel_drops(facts: &Evidence<'_>) -> Option<Finding> {
 
 /// The kernel counts the same where the buffer of one socket is full, and no other memory helps that.
 /// Whose socket it was is counted nowhere.
-fn receive_buffer_full(facts: &Evidence<'_>) -> Option<Finding> {
+fn receive_buffer_full(facts: &Evidence<'_>) -> Option<Grounds> {
     let grown = grown_tcp_drops(facts, TCP_DROPS_LISTEN..TCP_DROPS.len())?;
     (!is_short_of_tcp_memory(facts)).then(|| {
         degraded(format!(
@@ -81,7 +81,7 @@ fn is_short_of_tcp_memory(facts: &Evidence<'_>) -> bool {
     pressed || grown_tcp_drops(facts, TCP_MEMORY_PRESSURES..TCP_MEMORY_PRESSURES + 1).is_some()
 }
 
-fn softnet_drops(facts: &Evidence<'_>) -> Option<Finding> {
+fn softnet_drops(facts: &Evidence<'_>) -> Option<Grounds> {
     let (before, after) = (facts.host_before.softnet_dropped?, facts.host_after.softnet_dropped?);
     let dropped = after.saturating_sub(before);
     (dropped > 0).then(|| {

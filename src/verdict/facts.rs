@@ -11,7 +11,7 @@ use crate::plan::connect_options::MinConnected;
 use crate::units::Rate;
 use crate::verdict::baseline::Baseline;
 pub use crate::verdict::kind::Kind;
-pub(super) use crate::verdict::kind::{DEGRADED, EITHER, Finding, VOID, degraded, percent, void};
+pub(super) use crate::verdict::kind::{DEGRADED, EITHER, Grounds, VOID, degraded, percent, void};
 
 /// Who may use the CPUs that carry workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,5 +78,5 @@ pub struct Evidence<'a> {
 /// A kind of caveat and the pure function that finds it.
 pub(super) struct Rule {
     pub(super) kind: Kind,
-    pub(super) judge: fn(&Evidence<'_>) -> Option<Finding>,
+    pub(super) judge: fn(&Evidence<'_>) -> Option<Grounds>,
 }

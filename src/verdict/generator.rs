@@ -8,7 +8,7 @@ use crate::measure::outcome::{CoreUse, Untaught};
 use crate::measure::percentile::Percentile;
 use crate::units::{Count, Nanos};
 use crate::verdict::facts::{
-    DEGRADED, EITHER, Evidence, Finding, Kind, Rule, VOID, degraded, percent, void,
+    DEGRADED, EITHER, Evidence, Grounds, Kind, Rule, VOID, degraded, percent, void,
 };
 
 /// A core that is busier than this has no reserve to be in time with.
@@ -108,7 +108,7 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-fn cq_overflow(facts: &Evidence<'_>) -> Option<Finding> {
+fn cq_overflow(facts: &Evidence<'_>) -> Option<Grounds> {
     let overflow = sum(facts, |core| core.cq_overflow);
     (overflow > 0).then(|| {
         void(
@@ -122,7 +122,7 @@ fn cq_overflow(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-fn histogram_saturated(facts: &Evidence<'_>) -> Option<Finding> {
+fn histogram_saturated(facts: &Evidence<'_>) -> Option<Grounds> {
     let saturated = facts.outcome.saturated;
     (saturated > 0).then(|| {
         void(
@@ -136,7 +136,7 @@ fn histogram_saturated(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-fn ids_overflowed(facts: &Evidence<'_>) -> Option<Finding> {
+fn ids_overflowed(facts: &Evidence<'_>) -> Option<Grounds> {
     let lost = facts.outcome.unattributable;
     (lost > 0).then(|| {
         void(format!(
@@ -151,7 +151,7 @@ fn ids_overflowed(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-fn ids_untaught(facts: &Evidence<'_>) -> Option<Finding> {
+fn ids_untaught(facts: &Evidence<'_>) -> Option<Grounds> {
     let Untaught { copies, messages } = facts.outcome.untaught;
     let meet = copies.min(facts.outcome.delivery.missing);
     (meet > 0 && messages > 0).then(|| {
@@ -168,7 +168,7 @@ fn ids_untaught(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-fn core_busy(facts: &Evidence<'_>) -> Option<Finding> {
+fn core_busy(facts: &Evidence<'_>) -> Option<Grounds> {
     let busiest = facts.outcome.cores.iter().max_by(|a, b| a.busy().total_cmp(&b.busy()))?;
     let (busy, cpu) = (percent(busiest.busy()), busiest.cpu);
     let remedy = "give the generator more --cores";
@@ -190,7 +190,7 @@ fn core_busy(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-fn buffers_exhausted(facts: &Evidence<'_>) -> Option<Finding> {
+fn buffers_exhausted(facts: &Evidence<'_>) -> Option<Grounds> {
     let times = sum(facts, |core| core.enobufs);
     (times > 0).then(|| {
         degraded(
@@ -203,7 +203,7 @@ fn buffers_exhausted(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-fn long_turn(facts: &Evidence<'_>) -> Option<Finding> {
+fn long_turn(facts: &Evidence<'_>) -> Option<Grounds> {
     let longest = facts.outcome.cores.iter().max_by_key(|core| core.longest_turn)?;
     let (class, histogram) = facts.outcome.latency_ns.first()?;
     let p99 = Percentile::P99.of(histogram)?;
@@ -223,7 +223,7 @@ fn long_turn(facts: &Evidence<'_>) -> Option<Finding> {
 
 /// Held against a limit only where there are samples enough for a percentile that would be reported:
 /// one read in a hundred that was late says nothing.
-fn late_stamps(facts: &Evidence<'_>) -> Option<Finding> {
+fn late_stamps(facts: &Evidence<'_>) -> Option<Grounds> {
     let stamps = facts.outcome.stamps_ns.as_ref()?;
     let (class, headline) = facts.outcome.latency_ns.first()?;
     let (late, p99) = (Percentile::P99.of(stamps)?, Percentile::P99.of(headline)?);
@@ -239,7 +239,7 @@ fn late_stamps(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-fn clock_was_set(facts: &Evidence<'_>) -> Option<Finding> {
+fn clock_was_set(facts: &Evidence<'_>) -> Option<Grounds> {
     facts.outcome.clock_was_set.then(|| {
         degraded("the wall clock of this host was set during the trial: how late copies were stamped, which \
              the kernel tells by it, is not known; latencies do not depend on it"
@@ -250,7 +250,7 @@ fn clock_was_set(facts: &Evidence<'_>) -> Option<Finding> {
 }
 
 /// They took their time of the cluster and of us, and what of this trial came so late nobody knows.
-fn late_arrivals(facts: &Evidence<'_>) -> Option<Finding> {
+fn late_arrivals(facts: &Evidence<'_>) -> Option<Grounds> {
     let earlier = facts.outcome.delivery.earlier;
     (earlier > 0).then(|| {
         degraded(format!(

@@ -17,8 +17,8 @@ pub struct Kind {
 }
 
 impl Kind {
-    pub(super) fn caveat(&self, found: Finding) -> Caveat {
-        let Finding { severity, text, remedy } = found;
+    pub(super) fn caveat(&self, found: Grounds) -> Caveat {
+        let Grounds { severity, text, remedy } = found;
         debug_assert!(self.severities.contains(&severity), "{}: {severity:?}", self.code);
         Caveat { code: self.code, severity, text, remedy }
     }
@@ -30,18 +30,18 @@ pub(super) const EITHER: &[Trust] = &[Trust::Degraded, Trust::Void];
 
 /// What a rule found. The rule's code goes with it.
 #[derive(Debug)]
-pub(super) struct Finding {
+pub(super) struct Grounds {
     pub(super) severity: Trust,
     pub(super) text: String,
     pub(super) remedy: String,
 }
 
-pub(super) fn void(text: String, remedy: &str) -> Finding {
-    Finding { severity: Trust::Void, text, remedy: remedy.to_owned() }
+pub(super) fn void(text: String, remedy: &str) -> Grounds {
+    Grounds { severity: Trust::Void, text, remedy: remedy.to_owned() }
 }
 
-pub(super) fn degraded(text: String, remedy: &str) -> Finding {
-    Finding { severity: Trust::Degraded, text, remedy: remedy.to_owned() }
+pub(super) fn degraded(text: String, remedy: &str) -> Grounds {
+    Grounds { severity: Trust::Degraded, text, remedy: remedy.to_owned() }
 }
 
 pub(super) fn percent(share: f64) -> String {

@@ -17,7 +17,7 @@ mod kind;
 mod schedule;
 
 pub use self::facts::{Beside, Evidence, Kind, Surroundings};
-use self::facts::{DEGRADED, Finding, Rule, degraded};
+use self::facts::{DEGRADED, Grounds, Rule, degraded};
 pub use self::judged::{Caveat, Judged, Trust};
 use crate::units::Count;
 
@@ -44,7 +44,7 @@ fn rules() -> impl Iterator<Item = &'static Rule> {
 }
 
 /// What a trial without some of its sockets is not: the load that was planned.
-fn sockets_left_out(facts: &Evidence<'_>) -> Option<Finding> {
+fn sockets_left_out(facts: &Evidence<'_>) -> Option<Grounds> {
     let failed = facts.connecting.failed();
     (failed > 0).then(|| {
         let text = format!(
@@ -58,7 +58,7 @@ fn sockets_left_out(facts: &Evidence<'_>) -> Option<Finding> {
     })
 }
 
-fn near_own_floor(facts: &Evidence<'_>) -> Option<Finding> {
+fn near_own_floor(facts: &Evidence<'_>) -> Option<Grounds> {
     facts.baseline?.near(facts.outcome)
 }
 

@@ -7,7 +7,7 @@ use crate::measure::outcome::Class;
 use crate::measure::percentile::Percentile;
 use crate::units::{Nanos, Rate};
 use crate::verdict::facts::{
-    Beside, DEGRADED, Evidence, Finding, Kind, Rule, VOID, degraded, void,
+    Beside, DEGRADED, Evidence, Grounds, Kind, Rule, VOID, degraded, void,
 };
 
 /// Of the mean interval between messages, the share that the p99 of the schedule lag may reach, as
@@ -49,7 +49,7 @@ pub(super) const RULES: &[Rule] = &[
 /// our own CPUs does: a generator that takes them makes the cluster slow as well as itself late, and was
 /// excused by the p99 that it had spoilt, where a thriftier one was void. So what excuses is a latency
 /// that we cannot have made, see [`unspoilt`].
-fn schedule_lag(facts: &Evidence<'_>) -> Option<Finding> {
+fn schedule_lag(facts: &Evidence<'_>) -> Option<Grounds> {
     let (rate, lag) = (facts.rate?, Tail::of(facts.outcome.lag_ns.as_ref()?)?);
     let interval = Nanos((1e9 / rate.as_f64()) as u64);
     let (latency, what) = unspoilt(facts, lag.value)?;
@@ -98,7 +98,7 @@ fn unspoilt(facts: &Evidence<'_>, lag: Nanos) -> Option<(Nanos, String)> {
 
 /// Every copy may be accounted for while fewer messages left in a second than were asked for: the
 /// figures are then those of the lower load.
-fn rate_not_reached(facts: &Evidence<'_>) -> Option<Finding> {
+fn rate_not_reached(facts: &Evidence<'_>) -> Option<Grounds> {
     let run = facts.outcome;
     let (asked, scheduled, sent) = (facts.rate?, run.scheduled_per_s?, run.sent_per_s()?);
     let took = run.send_time?;

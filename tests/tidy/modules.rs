@@ -41,7 +41,7 @@ const CLOSED: [(&str, &str, &str); 2] = [
         "let `report::story` say it: formats for people write a story alone",
     ),
     (
-        "report::format",
+        "report::columns",
         "report::document",
         "let `report::story` say it: formats for people write a story alone",
     ),
@@ -485,7 +485,7 @@ mod tests {
     fn a_format_for_people_uses_no_document() {
         let document = ("src/report/document/mod.rs", "pub struct Document;");
         let uses = "use crate::report::document::Document;";
-        for format in ["src/report/text/mod.rs", "src/report/text/page.rs", "src/report/format.rs"]
+        for format in ["src/report/text/mod.rs", "src/report/text/page.rs", "src/report/columns.rs"]
         {
             let found = direction(&[document, (format, uses)]);
             assert!(found.starts_with(format) && found.contains("closed to it"), "{found}");

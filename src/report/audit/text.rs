@@ -14,7 +14,7 @@ use crate::audit::requirements::{Place, PlanRequirements};
 use crate::audit::rules::{Group, Rule};
 use crate::load::profile::Profile;
 use crate::report::VERSION;
-use crate::report::format::{
+use crate::report::columns::{
     Cell, Column, INDENT, Ink, Paint, counted, headings, line, wants_colour, width, wrapped,
 };
 use crate::units::{Bytes, Count};

@@ -8,7 +8,9 @@ use super::phrase::{Phrase, Value, counted, phrase};
 use crate::report::document::Plan;
 use crate::report::document::figures::seconds;
 use crate::report::document::trial::{Ending, Gap, LatencyClass, LostSocket, TrialResult};
-use crate::report::silent_nodes::{Finding, SameOnAll, SilentNode, findings, of_sent, sent_each};
+use crate::report::silent_nodes::{
+    MissingPattern, SameOnAll, SilentNode, missing_patterns, of_sent, sent_each,
+};
 use crate::units::{Count, Nanos};
 
 /// Streams with missing copies that a person looks at; the result file has all.
@@ -27,7 +29,7 @@ pub(super) fn section(plan: &Plan, class: LatencyClass, run: &TrialResult) -> Op
     if run.delivery.missing == 0 && run.lost_sockets.is_empty() {
         return None;
     }
-    let found = findings(plan, run);
+    let found = missing_patterns(plan, run);
     let told = found.iter().take(FINDINGS_MAX).map(|finding| tell(plan, finding, run));
     let mut blocks: Vec<Block> = told.map(Block::Sentence).collect();
     blocks.extend(more(found.len().saturating_sub(FINDINGS_MAX) as u64, "such nodes"));
@@ -39,15 +41,15 @@ pub(super) fn section(plan: &Plan, class: LatencyClass, run: &TrialResult) -> Op
 }
 
 /// What missing copies have in common, in words.
-fn tell(plan: &Plan, finding: &Finding, run: &TrialResult) -> Sentence {
+fn tell(plan: &Plan, finding: &MissingPattern, run: &TrialResult) -> Sentence {
     let push_node = node(plan, plan.push_node);
     let (lead, rest) = match finding {
-        Finding::Silent(silence) => return silent(plan, silence, run),
-        Finding::PushNodeAlone => (
+        MissingPattern::Silent(silence) => return silent(plan, silence, run),
+        MissingPattern::PushNodeAlone => (
             "every node but the push node is silent:".into(),
             phrase![" the links of the push node, ", push_node, ", to the others may be down"],
         ),
-        Finding::All => (
+        MissingPattern::All => (
             "every node is silent, the push node too:".into(),
             phrase![
                 " the push node, ",
@@ -55,7 +57,7 @@ fn tell(plan: &Plan, finding: &Finding, run: &TrialResult) -> Sentence {
                 ", or what passes messages on for all (a broker) may be down"
             ],
         ),
-        Finding::SameOnAll(same) => {
+        MissingPattern::SameOnAll(same) => {
             (phrase![node(plan, same.node), " misses whole messages:"], same_on_all(same))
         }
     };
@@ -147,12 +149,14 @@ fn lost_socket(plan: &Plan, lost: &LostSocket) -> Sentence {
     Sentence::about(lead, Emphasis::Bad, text)
 }
 
-fn missing_messages(plan: &Plan, run: &TrialResult, found: &[Finding]) -> Vec<Block> {
+fn missing_messages(plan: &Plan, run: &TrialResult, found: &[MissingPattern]) -> Vec<Block> {
     // Where it is not known what was sent, numbers that are missing say nothing about the cluster.
     let Some(sent) = sent_each(plan, run) else { return Vec::new() };
     // Of a silent node a sentence has said everything.
     let silent = |gap: &Gap| {
-        found.iter().any(|f| matches!(f, Finding::Silent(silence) if silence.node == gap.node))
+        found
+            .iter()
+            .any(|f| matches!(f, MissingPattern::Silent(silence) if silence.node == gap.node))
     };
     let gaps = run.gaps.iter().filter(|gap| !silent(gap)).filter_map(|gap| of_sent(gap, &sent));
     let gaps: Vec<Gap> = gaps.collect();

@@ -3,31 +3,31 @@
 //! Belongs here: widths, so that tables of one kind look alike from report to report. Does not: what is in
 //! the columns (`story`).
 
-use crate::report::format::{self, Align, phrase, width};
+use crate::report::columns::{self, Align, phrase, width};
 use crate::report::story::{Cell, Column, Emphasis, Kind, Table};
 use crate::units::Nanos;
 
 /// The columns of a table that is not written yet; in one that is whole they grow to their widest cell.
-pub(super) fn columns(table: &Table) -> Vec<format::Column> {
+pub(super) fn columns(table: &Table) -> Vec<columns::Column> {
     let column = |column: &Column| {
         let widest = column.widest.as_ref().map_or(0, |widest| width(&phrase(widest)));
         let lean = if column.kind == Kind::Words { Align::Left } else { Align::Right };
         let least = least_width(table, column).max(widest);
-        format::Column { heading: column.heading, lean, width: least.max(width(column.heading)) }
+        columns::Column { heading: column.heading, lean, width: least.max(width(column.heading)) }
     };
     table.columns.iter().map(column).collect()
 }
 
-pub(super) fn cell(cell: &Cell) -> format::Cell {
-    format::Cell::inked(phrase(&cell.text), ink(cell.emphasis))
+pub(super) fn cell(cell: &Cell) -> columns::Cell {
+    columns::Cell::inked(phrase(&cell.text), ink(cell.emphasis))
 }
 
-pub(super) const fn ink(emphasis: Emphasis) -> format::Ink {
+pub(super) const fn ink(emphasis: Emphasis) -> columns::Ink {
     match emphasis {
-        Emphasis::Plain => format::Ink::Plain,
-        Emphasis::Good => format::Ink::Good,
-        Emphasis::Warn => format::Ink::Warning,
-        Emphasis::Bad => format::Ink::Bad,
+        Emphasis::Plain => columns::Ink::Plain,
+        Emphasis::Good => columns::Ink::Good,
+        Emphasis::Warn => columns::Ink::Warning,
+        Emphasis::Bad => columns::Ink::Bad,
     }
 }
 

@@ -16,7 +16,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 
 use self::page::Page;
-use super::format::{Paint, phrase, wants_colour};
+use super::columns::{Paint, phrase, wants_colour};
 use crate::report::story::{Phrase, Row, Story, Table};
 
 /// A text report, at once ([`all`](Self::all)) or piece by piece: [`header`](Self::header) before the

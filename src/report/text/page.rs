@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::layout::{cell, columns, ink};
-use crate::report::format::{self, INDENT, Ink, Paint, phrase, table, wrapped};
+use crate::report::columns::{self, INDENT, Ink, Paint, phrase, table, wrapped};
 use crate::report::story::{Block, Caveat, Fact, Phrase, Row, Section, Sentence, Table, Verdict};
 
 /// Of the words before each fact.
@@ -39,13 +39,13 @@ impl Page {
             let before: usize = before.sum();
             writeln!(out, "{}{}", " ".repeat(before), phrase(&caption.text))?;
         }
-        format::headings(out, self.paint, &columns)
+        columns::headings(out, self.paint, &columns)
     }
 
     /// One of these rows.
     pub(super) fn row(self, out: &mut dyn Write, table: &Table, row: &Row) -> io::Result<()> {
         let cells: Vec<_> = row.iter().map(cell).collect();
-        format::line(out, self.paint, &columns(table), &cells)
+        columns::line(out, self.paint, &columns(table), &cells)
     }
 
     pub(super) fn section(self, out: &mut dyn Write, section: &Section) -> io::Result<()> {
