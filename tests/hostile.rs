@@ -590,6 +590,8 @@ fn what_a_node_said_is_in_the_refusal() {
     let words =
         told(speaks(b"\x81\x0c0{\"sid\":\"a\"}"), &["what came instead: `0{\"sid\":\"a\"}`"]);
     assert!(!words.contains("link to the push node"), "{words}");
+    told(speaks(b"\x81\x01a\x82\x01b\x81\x01c"), &["what came instead: 3 messages, the first `a`"]);
+    told(speaks(b""), &["; nothing else came to them"]);
     told(speaks(b"\x81\x08-ERR \x1b[m\x88\x02\x03\xe8"), &["before that it said `-ERR \\u{1b}[m`"]);
     let answers = |said: &'static [u8]| {
         server(move |_, mut stream| {

@@ -67,10 +67,8 @@ pub(super) fn heard(plan: &Plan, answers: &[Probed]) -> Result<(), EngineError> 
     if seats.is_empty() {
         return Ok(());
     }
-    let said = |node| {
-        let mut heard = answers.iter().filter_map(|probed| probed.heard.as_ref());
-        heard.find(|(seat, _)| seat.node == node).map(|(_, said)| said.clone())
-    };
+    let heard =
+        |node| answers.iter().flat_map(|probed| &probed.heard).filter(move |h| h.node == node);
     let all = plan.audience.fan_out() == FanOut::All;
     let node = |(node, unseen): (u32, Vec<SocketId>)| DeafNode {
         url: plan.nodes[node as usize].url.clone(),
@@ -78,7 +76,8 @@ pub(super) fn heard(plan: &Plan, answers: &[Probed]) -> Result<(), EngineError> 
         sockets: plan.sockets_to(node as usize),
         is_push_node: node as usize == plan.push_node(),
         only_the_sender: all && unseen.iter().all(|seat| seat.socket == 0),
-        heard: said(node),
+        others_heard: heard(node).map(|heard| heard.messages).sum(),
+        first_heard: heard(node).find_map(|heard| heard.first.clone()),
     };
     let nodes = seats.into_iter().map(node).collect();
     Err(EngineError::NotReady(nodes, plan.ready_timeout.as_secs_f64()))

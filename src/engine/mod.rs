@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::measure::outcome::Interval;
+use crate::units::Count;
 
 pub mod connection;
 pub mod drain;
@@ -167,8 +168,10 @@ pub struct DeafNode {
     pub is_push_node: bool,
     /// The sender of the probe alone did not hear it.
     pub only_the_sender: bool,
-    /// What one of them heard instead.
-    pub heard: Option<String>,
+    /// Other messages that these heard.
+    pub others_heard: u64,
+    /// One of them, the first of its socket.
+    pub first_heard: Option<String>,
 }
 
 fn unreachable_text(failures: &[NodeFailure]) -> String {
@@ -188,14 +191,16 @@ fn not_ready_text(nodes: &[DeafNode], waited_s: f64) -> String {
                 .to_owned(),
             false => format!("{link}is --dialect right, does it send to every client (--fan-out)?"),
         };
-        let heard = n.heard.as_ref().map(|said| format!("; what came instead: {said}"));
+        let first = n.first_heard.as_deref().unwrap_or_default();
+        let heard = match n.others_heard {
+            0 => "; nothing else came to them".to_owned(),
+            1 => format!("; what came instead: {first}"),
+            more => format!("; what came instead: {} messages, the first {first}", Count(more)),
+        };
         format!(
             "{}: the probe did not reach {} of its {} sockets within {waited_s} s (--ready-timeout): \
-             {question}{}",
-            n.url,
-            n.unseen,
-            n.sockets,
-            heard.unwrap_or_default()
+             {question}{heard}",
+            n.url, n.unseen, n.sockets,
         )
     };
     nodes.iter().map(line).collect::<Vec<_>>().join("\n")

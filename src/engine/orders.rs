@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::worker::{Reconnected, TrialPlan};
+use super::worker::{HeardInstead, Reconnected, TrialPlan};
 use crate::dialect::text::TextShape;
 use crate::measure::connecting::{ConnectRecord, Failure};
 use crate::measure::interval::IntervalSink;
@@ -25,8 +25,8 @@ pub(super) enum Command {
 /// What came of a worker's probes.
 pub(super) struct Probed {
     pub(super) unseen: Vec<SocketId>,
-    /// What one of them heard instead.
-    pub(super) heard: Option<(SocketId, String)>,
+    /// What they heard instead.
+    pub(super) heard: Vec<HeardInstead>,
     /// A push socket heard its own, where it should not.
     pub(super) hears_itself: bool,
     pub(super) failures: Vec<Failure>,

@@ -35,6 +35,7 @@ use self::errno::{Received, describe, receive_outcome};
 use self::heard::Heard;
 use self::late_arrivals::Hark;
 use self::losses::{Lost, with_cut};
+pub use self::probe::HeardInstead;
 pub use self::reconnect::Reconnected;
 use self::script::Script;
 use self::timestamp_lag::Stamps;
@@ -409,7 +410,8 @@ mod tests {
     #[test]
     fn an_idle_connection_takes_less_of_ours_than_the_plan_says() {
         assert_eq!(size_of::<Connection<Plain>>(), 120);
-        let lists = size_of::<Lost>() + 2 * size_of::<Slot>() + size_of::<bool>();
+        let counted = size_of::<u32>();
+        let lists = size_of::<Lost>() + 2 * size_of::<Slot>() + size_of::<bool>() + counted;
         let recorder = 2 * size_of::<SocketId>() + 2 * size_of::<u64>();
         for slots in [10_000, 16_384, 20_000] {
             let all = size_of::<Connection<Plain>>() + bytes_per_slot(slots) + lists + recorder;

@@ -3,6 +3,7 @@
 //! Belongs here: proof that the whole path works, node by node. Does not: connecting (`connect`).
 //! The seed slept one second instead, and hung for ever when a link between two nodes was dead.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 
@@ -30,6 +31,15 @@ const REPEAT_EACH: Nanos = Nanos::from_micros(10);
 
 /// Probes that a socket sends at most.
 const PROBES: u32 = 1000;
+
+/// What sockets to a node heard that was no copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeardInstead {
+    pub(in crate::engine) node: u32,
+    pub(in crate::engine) messages: u64,
+    /// The first message of one of them, as it may be shown.
+    pub(in crate::engine) first: Option<String>,
+}
 
 struct Probe {
     dialect: Dialect,
@@ -191,15 +201,25 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         Ok(unseen.map(|(connection, _)| connection.seat).collect())
     }
 
-    /// What came to the first of `seats` that heard anything but copies.
-    pub fn heard_by(&self, seats: &[SocketId]) -> Option<(SocketId, String)> {
-        let asked = |seat: &SocketId| seats.iter().any(|other| other.socket == seat.socket);
-        let connections = self.connections.iter().enumerate();
-        let mut seats = connections.map(|(slot, connection)| (slot, connection.seat));
-        seats.find_map(|(slot, seat)| {
-            let said = self.heard.of(slot as Slot)?;
-            asked(&seat).then(|| (seat, self.plan.upgrade.hide(seat.socket, said.to_owned())))
-        })
+    /// What came to `seats` that was no copy, by node.
+    pub fn heard_by(&self, seats: &[SocketId]) -> Vec<HeardInstead> {
+        let unseen: BTreeSet<u32> = seats.iter().map(|seat| seat.socket).collect();
+        let mut by_node = BTreeMap::new();
+        for (slot, SocketId { socket, node }) in (0..).zip(self.connections.iter().map(|c| c.seat))
+        {
+            let messages = self.heard.count(slot);
+            if messages == 0 || !unseen.contains(&socket) {
+                continue;
+            }
+            let heard =
+                by_node.entry(node).or_insert(HeardInstead { node, messages: 0, first: None });
+            heard.messages += messages;
+            if heard.first.is_none() {
+                let said = self.heard.of(slot).map(str::to_owned);
+                heard.first = said.map(|said| self.plan.upgrade.hide(socket, said));
+            }
+        }
+        by_node.into_values().collect()
     }
 
     /// A push socket heard its own probe although the plan says that none does.
