@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use fanstorm::cli::exit::Exit;
-use fanstorm::cli::{Cli, Command, audit, cluster, grant, report, run, signals};
+use fanstorm::cli::{Cli, Command, audit, cluster, dialect, grant, report, run, signals};
 
 fn main() -> ExitCode {
     signals::survive_large_files();
@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args).into(),
         Command::Audit(args) => audit::run(&args).into(),
         Command::Report(args) => report::run(&args).into(),
+        Command::Dialect(command) => dialect::run(&command).into(),
         Command::Cluster(args) => cluster::run(&args).unwrap_or_else(|error| {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             Exit::Host.into()

@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use fanstorm::dialect::opening::{Opening, OpeningAnswer, OpeningStep, OpeningText};
+use fanstorm::dialect::file::{self, Source};
 use fanstorm::dialect::{Dialect, TextShape};
 use fanstorm::engine::drain::DrainWatch;
 use fanstorm::engine::ring::RingConfig;
@@ -74,23 +74,26 @@ fn linger(mut socket: Socket) -> tungstenite::Result<()> {
     }
 }
 
-fn step(send: &str, expect: &str, fail: Option<&str>) -> OpeningStep {
-    let text = |text: &str| OpeningText::new(text);
-    OpeningStep {
-        send: (!send.is_empty()).then(|| text(send)),
-        answer: (!expect.is_empty())
-            .then(|| OpeningAnswer { expect: text(expect), fail: fail.map(text) }),
-    }
-}
-
 /// A greeting is awaited, a name that no other socket has is taken, a room is joined.
-fn login() -> Opening {
-    let steps = vec![
-        step("", "hello", None),
-        step(r#"{"name":"client{socket}"}"#, "welcome client{socket}", Some("denied")),
-        step("join", "", None),
-    ];
-    Opening { steps }
+const LOGIN: &str = r#"
+schema = "fanstorm.dialect/1"
+name = "login"
+frames = "any"
+[[opening]]
+expect = "hello"
+[[opening]]
+send = '{"name":"client{socket}"}'
+expect = "welcome client{socket}"
+refuse = "denied"
+[[opening]]
+send = "join"
+[message]
+template = "{text}"
+"#;
+
+fn login() -> Dialect {
+    let source = Source { file: "login", text: LOGIN, settings: &[], environment: &|_| None };
+    file::read(&source).unwrap()
 }
 
 /// Ends a phase when it is complete, or after some seconds.
@@ -115,9 +118,9 @@ impl Control for Patient {
 
 /// Connects so many sockets to the node, and if all are there, sends a probe. The failures of connecting,
 /// and how many sockets did not see the probe.
-fn open(node: SocketAddr, sockets: u32, opening: Opening) -> (Vec<String>, usize) {
+fn open(node: SocketAddr, sockets: u32, dialect: Dialect) -> (Vec<String>, usize) {
     let spec = Spec {
-        dialect: Dialect { opening, ..Dialect::raw() },
+        dialect,
         push_sockets: sockets,
         receivers_per_node: Some(0),
         trials: Trial::bursts(&[sockets.into()]),

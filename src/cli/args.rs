@@ -11,10 +11,11 @@ use super::output::JsonTarget;
 use super::view::Output;
 use crate::cli::conflicts::FlagConflict;
 use crate::cli::connect_args::DialArgs;
+use crate::cli::dialect_args::{DialectArgs, DialectError};
 use crate::cli::embedded::Embedded;
 use crate::cli::upgrade_args::UpgradeArgs;
+use crate::cli::values::small_count;
 use crate::cli::values::{ArrivalsArg, Counts, EngineArg, FanOutArg, WaitArg};
-use crate::cli::values::{dialects, small_count};
 use crate::cluster::FaultSpec;
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
@@ -25,6 +26,7 @@ use crate::notice::Notice;
 use crate::plan::backend::BackendChoice;
 use crate::plan::load::Spec;
 use crate::population::discovery::DiscoveryUrl;
+use crate::population::fan_out::FanOut;
 use crate::population::nodes::{NodeUrl, PushNode};
 use crate::units::{Bytes, Nanos, Rate};
 
@@ -61,14 +63,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "URL|INDEX", help_heading = TARGET)]
     push_node: Option<PushNode>,
 
-    /// What the cluster speaks: dsatter (chat messages, copies recognised by text or by id) or raw
-    /// (the message is the text itself, for any echo or broadcast server)
-    #[arg(long, value_name = "NAME", default_value = "dsatter", value_parser = dialects(), help_heading = TARGET)]
-    dialect: Dialect,
+    #[command(flatten)]
+    dialect: DialectArgs,
 
     /// Who hears a message: all sockets, all others than the pushing one, or its own alone (echo)
-    #[arg(long, value_name = "WHO", default_value = "all", help_heading = TARGET)]
-    fan_out: FanOutArg,
+    /// [default: what the dialect says, mostly all]
+    #[arg(long, value_name = "WHO", help_heading = TARGET)]
+    fan_out: Option<FanOutArg>,
 
     /// Nodes of the embedded cluster, 1 to 256 [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_EMBEDDED), help_heading = EMBEDDED)]
@@ -227,9 +228,12 @@ impl RunArgs {
     /// When flags exclude each other.
     pub fn spec(&self) -> Result<Spec, FlagConflict> {
         self.consistent_shape()?;
+        let dialect = self.dialect()?;
+        let by_dialect = if dialect.hears_own { FanOut::All } else { FanOut::Others };
+        let upgrade = self.upgrade.options(&dialect.upgrade)?;
         Ok(Spec {
-            dialect: self.dialect(),
-            fan_out: self.fan_out.into(),
+            fan_out: self.fan_out.map_or(by_dialect, Into::into),
+            dialect,
             push_sockets: self.push_sockets,
             receivers_per_node: self.receivers_per_node,
             trials: Trial::each(&self.message_counts(), self.profile(), self.warmup()),
@@ -245,15 +249,15 @@ impl RunArgs {
             seed: self.seed(),
             replay: self.seed.is_some(),
             dialing: self.dial.dialing(),
-            upgrade: self.upgrade.options(&self.dialect.upgrade)?,
+            upgrade,
             test_turn_delay: self.test_turn_delay.unwrap_or_default(),
         })
     }
 
     /// As asked for, in the kind of message that was asked for.
-    fn dialect(&self) -> Dialect {
-        let dialect = self.dialect.clone();
-        if self.upgrade.binary() { dialect.in_binary() } else { dialect }
+    fn dialect(&self) -> Result<Dialect, DialectError> {
+        let dialect = self.dialect.read()?;
+        Ok(if self.upgrade.binary() { dialect.in_binary() } else { dialect })
     }
 
     /// What is asked of nodes in the upgrade.
@@ -370,13 +374,18 @@ impl RunArgs {
 
     fn embedded(&self) -> Result<Embedded<'_>, FlagConflict> {
         let nodes = self.nodes.unwrap_or(EMBEDDED_NODES);
-        if self.dialect == Dialect::raw() && !self.relay {
-            return Err(FlagConflict::RawWithoutRelay);
+        let dialect = self.dialect.read()?;
+        if !dialect.opening.steps.is_empty() {
+            return Err(FlagConflict::EmbeddedOpening(dialect.name.into_owned()));
+        }
+        if dialect != Dialect::dsatter() && !self.relay {
+            return Err(FlagConflict::DialectWithoutRelay(dialect.name.into_owned()));
         }
         match self.fan_out {
-            FanOutArg::All => {}
-            FanOutArg::Others => return Err(FlagConflict::EmbeddedFanOut("others")),
-            FanOutArg::Own => return Err(FlagConflict::EmbeddedFanOut("own")),
+            Some(FanOutArg::All) => {}
+            None if dialect.hears_own => {}
+            Some(FanOutArg::Others) | None => return Err(FlagConflict::EmbeddedFanOut("others")),
+            Some(FanOutArg::Own) => return Err(FlagConflict::EmbeddedFanOut("own")),
         }
         match &self.push_node {
             Some(PushNode::Url(url)) => return Err(FlagConflict::EmbeddedPushUrl(url.to_string())),
@@ -467,7 +476,6 @@ mod tests {
     use crate::plan::connect_options::ConnectOptions;
     use crate::plan::upgrade_options::UpgradeOptions;
     use crate::plan::wait::WaitMode;
-    use crate::population::fan_out::FanOut;
 
     #[derive(Parser)]
     struct Alone {
@@ -599,7 +607,7 @@ mod tests {
             ("--node wss://node/", "TLS, which is not supported yet"),
             ("--discovery https://d/", "TLS, which is not supported yet"),
             ("--push-node second", "write ws://second"),
-            ("--dialect dsater", "dsatter"),
+            ("--set room", "like room=lobby"),
             ("--fan-out everyone", "others"),
             ("--engine kqueue", "io_uring"),
             ("--mesages 10", "--messages"),

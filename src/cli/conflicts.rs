@@ -2,6 +2,7 @@
 //!
 //! Belongs here: the words for it, one line that names the flags. Does not: noticing it (`args`).
 
+use crate::cli::dialect_args::DialectError;
 use crate::cli::upgrade_args::UpgradeFlagError;
 
 /// Flags that exclude each other. Each is one line that names them.
@@ -42,12 +43,21 @@ pub enum FlagConflict {
     /// A log of nothing.
     #[error("--fault-log without --fault: there is nothing to write down")]
     LogWithoutFault,
+    /// There is no such dialect.
+    #[error(transparent)]
+    Dialect(#[from] DialectError),
     /// The embedded cluster reads JSON.
     #[error(
-        "--dialect raw and the embedded cluster: its nodes take only dsatter's JSON; add --relay, \
+        "--dialect {0} and the embedded cluster: its nodes take only dsatter's JSON; add --relay, \
          or name your server with --node"
     )]
-    RawWithoutRelay,
+    DialectWithoutRelay(String),
+    /// The embedded cluster answers nothing but messages.
+    #[error(
+        "--dialect {0} and the embedded cluster: its nodes know nothing of the dialect's opening; name \
+         your server with --node"
+    )]
+    EmbeddedOpening(String),
     /// The embedded cluster sends to everybody.
     #[error(
         "--fan-out {0} and the embedded cluster: its nodes send every message to all of their \

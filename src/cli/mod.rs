@@ -14,6 +14,8 @@ pub mod claims;
 pub mod cluster;
 pub mod conflicts;
 pub mod connect_args;
+pub mod dialect;
+pub mod dialect_args;
 pub mod discover;
 mod embedded;
 pub mod exit;
@@ -35,6 +37,7 @@ pub mod view;
 use self::args::RunArgs;
 use self::audit::AuditArgs;
 use self::cluster::ClusterArgs;
+use self::dialect::DialectCommand;
 use self::exit::Exit;
 use self::report::ReportArgs;
 
@@ -75,6 +78,9 @@ pub enum Command {
     /// Presents a saved result again: as text, as a distribution to plot, as JSON.
     #[command(max_term_width = 100)]
     Report(ReportArgs),
+    /// Lists, shows and checks dialects: what a cluster speaks inside frames.
+    #[command(after_long_help = dialect::EXAMPLES, max_term_width = 100)]
+    Dialect(DialectCommand),
     /// Runs the embedded cluster alone, until Ctrl-C.
     Cluster(ClusterArgs),
     /// A process of the embedded cluster: started by it, never by hand.
@@ -171,7 +177,8 @@ mod tests {
     }
 
     /// Flags that take whatever there is, or are read after clap.
-    const TEXTS: [&str; 16] = [
+    const TEXTS: [&str; 17] = [
+        "dialect",
         "json",
         "hgrm",
         "hlog",

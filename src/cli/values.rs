@@ -5,9 +5,7 @@
 use std::str::FromStr;
 
 use clap::ValueEnum;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::dialect::Dialect;
 use crate::plan::backend::{BackendChoice, Engine};
 use crate::plan::wait::WaitMode;
 use crate::population::fan_out::FanOut;
@@ -58,11 +56,6 @@ pub(super) enum ArrivalsArg {
     Constant,
     /// At exponential distances, drawn from --seed
     Poisson,
-}
-
-pub(super) fn dialects() -> impl TypedValueParser<Value = Dialect> {
-    PossibleValuesParser::new(["dsatter", "raw"])
-        .map(|name| Dialect::by_name(&name).expect("only existing dialects are possible values"))
 }
 
 /// `--messages`, as written: one number, or several with commas between them.

@@ -3,14 +3,18 @@
 //! Belongs here: openings, message templates, tags, and what a received message means. Does not:
 //! framing (`wire`), attribution of a copy to a stream (`measure`).
 //!
-//! A dialect is data: what a later protocol needs is a new value, not new code.
+//! A dialect is data, read from a file (`file`): what a later protocol needs is a new file, not new code.
 
+pub mod builtin;
 pub mod correlation;
+pub mod file;
 mod json_objects;
 mod layout;
+pub mod matching;
 #[cfg(test)]
 mod naive;
 pub mod opening;
+pub mod pattern;
 mod payload_search;
 pub mod recognized;
 pub mod scan;
@@ -23,12 +27,14 @@ pub mod upgrade;
 use std::borrow::Cow;
 
 pub use correlation::CorrelationId;
+use file::Source;
+pub use matching::Matching;
 pub use opening::Opening;
 pub use recognized::Recognized;
 pub use scan::Scanner;
 pub use stencil::Reading;
 pub use tag::{TAG_LEN, Tag};
-pub use template::{Template, TemplateError};
+pub use template::{Places, Template};
 pub use text::TextShape;
 pub use upgrade::Upgrade;
 
@@ -49,6 +55,10 @@ pub struct Dialect {
     pub correlation: Option<Correlation>,
     /// Copies may come back as the other kind of message.
     pub any_kind: bool,
+    /// Only these messages may be copies; all, where there are none.
+    pub copies: Option<Matching>,
+    /// A socket hears what it has pushed.
+    pub hears_own: bool,
 }
 
 /// The type of data frame that messages travel in.
@@ -70,59 +80,25 @@ pub struct Correlation {
     pub text_key: Cow<'static, str>,
 }
 
-/// No dialect goes by that name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--dialect `{name}` is unknown: use one of {}", Dialect::NAMES.join(", "))]
-pub struct UnknownDialect {
-    name: String,
-}
-
 impl Dialect {
-    /// The names of the built-in dialects, the default first.
-    pub const NAMES: [&str; 2] = ["dsatter", "raw"];
-
     /// The chat cluster `kordaniel/dsatter`: JSON in text frames, and on every node but the pushed
     /// one a copy is its `messageId` alone.
     pub fn dsatter() -> Self {
-        Self {
-            name: "dsatter".into(),
-            upgrade: Upgrade::default(),
-            opening: Opening::default(),
-            template: built_in(concat!(
-                r#"{"type":"newMessageFromClient","payload":"#,
-                r#"{"text":"{text}","sender":"fanstorm","chatId":11}}"#,
-            )),
-            kind: MessageKind::Text,
-            correlation: Some(Correlation { id_key: "messageId".into(), text_key: "text".into() }),
-            any_kind: false,
-        }
+        Self::built_in("dsatter")
     }
 
     /// The text alone, as echo and broadcast servers pass it on: many of them as the bytes that they
-    /// heard, and so as a binary message (npm `ws` does unless told otherwise). The tag proves that
-    /// it is ours.
+    /// heard, and so as a binary message. The tag proves that it is ours.
     pub fn raw() -> Self {
-        Self {
-            name: "raw".into(),
-            upgrade: Upgrade::default(),
-            opening: Opening::default(),
-            template: built_in("{text}"),
-            kind: MessageKind::Text,
-            correlation: None,
-            any_kind: true,
-        }
+        Self::built_in("raw")
     }
 
-    /// The built-in dialect called `name`.
-    ///
-    /// # Errors
-    /// [`UnknownDialect`], which lists the names.
-    pub fn by_name(name: &str) -> Result<Self, UnknownDialect> {
-        match name {
-            "dsatter" => Ok(Self::dsatter()),
-            "raw" => Ok(Self::raw()),
-            _ => Err(UnknownDialect { name: name.to_owned() }),
-        }
+    /// # Panics
+    /// There is no built-in file of that name: a test reads them all.
+    fn built_in(name: &str) -> Self {
+        let file = builtin::ALL.iter().find(|file| file.name == name).expect("a file of that name");
+        let source = Source { file: name, text: file.text, settings: &[], environment: &|_| None };
+        file::read(&source).expect("built-in files are right")
     }
 
     /// The same messages as binary; copies may come back as text.
@@ -145,14 +121,9 @@ impl Dialect {
         self.template.render(shape, tag, out);
     }
 
-    /// Bytes of every message around texts of `shape`.
+    /// Bytes of a message around a text of `shape`, of any sender at most.
     pub fn message_len(&self, shape: &TextShape) -> usize {
         self.template.message_len(shape)
-    }
-
-    /// Where in a message the tag begins, so that a finished frame can be patched.
-    pub fn tag_offset_in_message(&self, shape: &TextShape) -> usize {
-        self.template.tag_offset(shape)
     }
 }
 
@@ -160,10 +131,6 @@ impl Default for Dialect {
     fn default() -> Self {
         Self::dsatter()
     }
-}
-
-fn built_in(template: &str) -> Template {
-    Template::parse(template).expect("a built-in template has one {text}")
 }
 
 #[cfg(test)]
@@ -179,27 +146,29 @@ mod tests {
     }
 
     #[test]
-    fn every_name_leads_to_its_dialect_and_others_to_the_list() {
-        for name in Dialect::NAMES {
-            assert_eq!(Dialect::by_name(name).map(|dialect| dialect.name), Ok(name.into()));
+    fn every_built_in_file_is_a_dialect_of_that_name() {
+        for file in builtin::ALL {
+            assert_eq!(Dialect::built_in(file.name).name, file.name);
         }
-        assert_eq!(Dialect::default().name, Dialect::NAMES[0]);
-        let unknown = Dialect::by_name("nats").unwrap_err().to_string();
-        assert_eq!(unknown, "--dialect `nats` is unknown: use one of dsatter, raw");
+        assert_eq!(Dialect::default().name, builtin::ALL[0].name);
     }
 
+    /// Byte by byte what was pushed before dialects were files.
     #[test]
-    fn lengths_and_offsets_are_those_of_the_rendered_message() {
-        for name in Dialect::NAMES {
-            let dialect = Dialect::by_name(name).unwrap();
-            for payload_bytes in [26, 27, 43, 44, 150, 5000] {
-                let shape = TextShape::new(payload_bytes).unwrap();
-                let message = rendered(&dialect, &shape);
-                assert_eq!(message.len(), dialect.message_len(&shape));
-                let tag_at = dialect.tag_offset_in_message(&shape);
-                assert_eq!(Tag::decode(&message[tag_at..]), Ok(TAG));
-            }
-        }
+    fn messages_of_the_built_in_dialects_are_what_they_always_were() {
+        let shape = TextShape::new(43).unwrap();
+        let text = "fanstorm message fsdeadbeef0001000000000924";
+        assert_eq!(rendered(&Dialect::raw(), &shape), text.as_bytes());
+        let head = r#"{"type":"newMessageFromClient","payload":{"text":""#;
+        let whole = format!(r#"{head}{text}","sender":"fanstorm","chatId":11}}}}"#);
+        assert_eq!(rendered(&Dialect::dsatter(), &shape), whole.as_bytes());
+        let (dsatter, raw) = (Dialect::dsatter(), Dialect::raw());
+        assert_eq!((dsatter.kind, dsatter.any_kind), (MessageKind::Text, false));
+        assert_eq!((raw.kind, raw.any_kind, raw.correlation), (MessageKind::Text, true, None));
+        let keys = Correlation { id_key: "messageId".into(), text_key: "text".into() };
+        assert_eq!(dsatter.correlation, Some(keys));
+        let none = Upgrade::default();
+        assert_eq!((&dsatter.upgrade, &raw.upgrade), (&none, &none));
     }
 
     #[test]

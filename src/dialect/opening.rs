@@ -1,8 +1,11 @@
 //! What passes between the upgrade and readiness: a login, a subscription, a greeting.
 //!
-//! Belongs here: the steps as data, and their texts. Does not: carrying them out (`engine::connection`).
+//! Belongs here: the steps as data. Does not: carrying them out (`engine::connection`).
 
-use std::fmt;
+use memchr::memmem;
+
+use super::matching::Matching;
+use super::pattern::Pattern;
 
 /// The steps, in order. A socket is ready when the last one is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,7 +18,7 @@ pub struct Opening {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpeningStep {
     /// One message, of the kind in which the dialect's messages travel.
-    pub send: Option<OpeningText>,
+    pub send: Option<Pattern>,
     /// What the next step waits for.
     pub answer: Option<OpeningAnswer>,
 }
@@ -24,48 +27,30 @@ pub struct OpeningStep {
 /// may greet, and tell of other users, at any time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpeningAnswer {
-    /// It holds this.
-    pub expect: OpeningText,
-    /// A message that holds this is a refusal.
-    pub fail: Option<OpeningText>,
+    /// This one does.
+    pub expect: Matching,
+    /// One of these refuses it.
+    pub refuse: Vec<Matching>,
+    /// What later steps repeat of it.
+    pub captures: Vec<Capture>,
 }
 
-/// Text with places for what differs from socket to socket.
+/// A piece of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpeningText(String);
-
-impl OpeningText {
-    /// `{socket}` is the number of the socket in the run, from 0. All other braces are literal, so JSON
-    /// needs no escaping.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// As this socket says or hears it.
-    pub fn render(&self, socket: u32) -> Vec<u8> {
-        self.0.replace("{socket}", &socket.to_string()).into_bytes()
-    }
+pub struct Capture {
+    /// As `{capture:NAME}` names it.
+    pub name: String,
+    /// It begins behind the first of these.
+    pub after: String,
+    /// It ends before the next of these.
+    pub until: String,
 }
 
-/// As it was written, which is the same for all sockets.
-impl fmt::Display for OpeningText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_number_of_the_socket_differs_from_socket_to_socket() {
-        let text = OpeningText::new(r#"{"id":"{socket}","of":{"n":{socket}}} {text}"#);
-        assert_eq!(text.render(7), br#"{"id":"7","of":{"n":7}} {text}"#);
-        assert_eq!(text.render(u32::MAX).len(), text.render(7).len() + 18);
-        assert!(
-            text.to_string().contains("{socket}"),
-            "for errors: the same words for all sockets"
-        );
+impl Capture {
+    /// The piece of `answer`, if it is there.
+    pub fn find<'a>(&self, answer: &'a [u8]) -> Option<&'a [u8]> {
+        let start = memmem::find(answer, self.after.as_bytes())? + self.after.len();
+        let rest = &answer[start..];
+        Some(&rest[..memmem::find(rest, self.until.as_bytes())?])
     }
 }

@@ -11,6 +11,8 @@
 use super::Dialect;
 use super::correlation::CorrelationId;
 use super::layout::{Layout, LayoutMarks};
+use super::matching::Wanted;
+use super::pattern::Values;
 use super::stencil::{Bodies, NO_BODIES, Reading, Stencil, Taken};
 use super::text::TextShape;
 use crate::dialect::json_objects::{Element, JsonObjects};
@@ -29,18 +31,30 @@ pub struct Scanner {
     /// Frames of each of them.
     stencils: [Stencil; 2],
     bodies: Bodies,
+    /// Only these messages say anything.
+    copies: Option<Wanted>,
 }
 
 impl Scanner {
     /// A scanner for the texts of `shape` that carry tags of `run`.
     pub fn new(dialect: &Dialect, shape: &TextShape, run: u32) -> Self {
+        let copies = dialect.copies.as_ref().map(|copies| copies.with(&Values::default()));
+        // A stencil would not look for it.
+        let stencil = || {
+            let mut stencil = Stencil::new(run);
+            if copies.is_some() {
+                stencil.read_by(Reading::ByMessage);
+            }
+            stencil
+        };
         Self {
             texts: Texts::new(shape, run),
             walker: dialect.correlation.as_ref().map(JsonObjects::new),
             layouts: [Layout::new(dialect), Layout::new(dialect)],
             recent: 0,
-            stencils: [Stencil::new(run), Stencil::new(run)],
+            stencils: [stencil(), stencil()],
             bodies: NO_BODIES,
+            copies,
         }
     }
 
@@ -52,7 +66,9 @@ impl Scanner {
 
     /// The same, with frames compared in this way.
     pub fn read_by(mut self, reading: Reading) -> Self {
-        self.stencils.iter_mut().for_each(|stencil| stencil.read_by(reading));
+        if self.copies.is_none() {
+            self.stencils.iter_mut().for_each(|stencil| stencil.read_by(reading));
+        }
         self
     }
 
@@ -91,6 +107,9 @@ impl Scanner {
     /// are values in ASCII. Otherwise [`Self::search`] tells.
     #[inline]
     pub fn recognise(&mut self, message: &[u8]) -> Option<Recognized> {
+        if self.copies.as_ref().is_some_and(|copies| !copies.is_in(message)) {
+            return None;
+        }
         let mut which = self.recent;
         let sighting = self.layouts[which].read(message, &self.texts).or_else(|| {
             which = 1 - which;
@@ -108,6 +127,9 @@ impl Scanner {
     /// Visits what `message` says, and remembers how it is built.
     #[cold]
     pub fn search(&mut self, message: &[u8], visit: &mut impl FnMut(Recognized)) {
+        if self.copies.as_ref().is_some_and(|copies| !copies.is_in(message)) {
+            return visit(Recognized::Foreign);
+        }
         let mut only = None;
         let mut sightings = 0;
         self.look_through(message, &mut |sighting| {
@@ -986,5 +1008,34 @@ mod tests {
         );
         let copy = Recognized::Copy { sender: 1, sequence: 2, id: None };
         assert_eq!(collect(&mut scanner, deep.as_bytes()), [copy]);
+    }
+
+    /// An acknowledgement may repeat the text: built like a copy, and none.
+    #[test]
+    fn where_a_dialect_says_which_messages_are_copies_no_other_is() {
+        let shape = shape(60);
+        let head = "schema = 'fanstorm.dialect/1'\nname = 't'\n[message]\ntemplate = '{text}'\n";
+        for copy in ["'\"id\":\"1\"'", "{ starting_with = '{\"id\":\"1\"' }"] {
+            let text = format!("{head}copy = {copy}");
+            let source = crate::dialect::file::Source {
+                file: "t",
+                text: &text,
+                settings: &[],
+                environment: &|_| None,
+            };
+            let dialect = crate::dialect::file::read(&source).unwrap();
+            let mut scanner = Scanner::new(&dialect, &shape, RUN);
+            for sequence in 0..200 {
+                let ours = self::text(&shape, RUN, 1, sequence);
+                for id in [1, 2] {
+                    let message = format!(r#"{{"id":"{id}","t":"{ours}"}}"#);
+                    let copy = Recognized::Copy { sender: 1, sequence, id: None };
+                    let expected = if id == 1 { copy } else { Recognized::Foreign };
+                    assert_eq!(collect(&mut scanner, message.as_bytes()), [expected]);
+                    let frame = [&[0x81, message.len() as u8], message.as_bytes()].concat();
+                    assert_eq!(scanner.run(&frame, &mut |_, _| {}), Taken::default());
+                }
+            }
+        }
     }
 }

@@ -1,108 +1,95 @@
 //! An application message with a place for the text.
 //!
-//! Belongs here: `{text}`, `{len}`, and the arithmetic that lets a finished frame be patched.
-//! Does not: the text (`dialect::text`), the frame around the message (`wire::encode`).
+//! Belongs here: the arithmetic that lets a finished frame be patched. Does not: what may stand in a
+//! message beside the text (`dialect::pattern`), the text (`dialect::text`), the frame around the message
+//! (`wire::encode`).
 
+use super::pattern::{Marks, Pattern, Place, Values};
 use super::tag::Tag;
 use super::text::TextShape;
 
-/// Literal bytes around exactly one text; `{len}` stands for the text's length in decimal.
+/// A pattern with exactly one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
-    before: Vec<Part>,
-    after: Vec<Part>,
-}
+pub struct Template(Pattern);
 
+/// What differs from message to message of a sender: where, and how long all of it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
-    Literal(String),
-    TextLen,
-}
-
-/// A template must say where the text goes, once.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the template `{template}` has {found} places for {{text}}: it needs exactly one")]
-pub struct TemplateError {
-    template: String,
-    found: usize,
+pub struct Places {
+    /// Bytes of every message of this sender.
+    pub len: usize,
+    /// The tag begins here.
+    pub tag: usize,
+    /// Numbers of ten digits begin here.
+    pub seq: Vec<usize>,
 }
 
 impl Template {
-    /// Reads a template as a dialect file writes it. Braces other than those of `{text}` and
-    /// `{len}` are literal, so JSON needs no escaping.
-    ///
-    /// # Errors
-    /// [`TemplateError`] unless `{text}` occurs exactly once.
-    pub fn parse(template: &str) -> Result<Self, TemplateError> {
-        let found = template.matches("{text}").count();
-        match template.split_once("{text}") {
-            Some((before, after)) if found == 1 => {
-                Ok(Self { before: parts(before), after: parts(after) })
-            }
-            _ => Err(TemplateError { template: template.to_owned(), found }),
+    /// A message, unless there is no text in it, or more than one: then how many.
+    pub(super) fn new(pattern: Pattern) -> Result<Self, usize> {
+        match pattern.count(&Place::Text) {
+            1 => Ok(Self(pattern)),
+            found => Err(found),
         }
     }
 
     /// Appends the message that carries `tag`.
     pub fn render(&self, shape: &TextShape, tag: Tag, out: &mut Vec<u8>) {
-        render_parts(&self.before, shape, out);
-        shape.render(tag, out);
-        render_parts(&self.after, shape, out);
+        self.write(shape, tag, out);
     }
 
-    /// Bytes of every message around texts of `shape`: the tag is of fixed width.
+    fn write(&self, shape: &TextShape, tag: Tag, out: &mut Vec<u8>) -> Marks {
+        let socket = tag.sender.into();
+        let values = Values { socket, message: Some((shape, tag)), ..Values::default() };
+        self.0.render(&values, out)
+    }
+
+    /// What is the same for all messages of `sender` around texts of `shape`: the tag and every number are
+    /// of fixed width.
+    pub fn places(&self, shape: &TextShape, sender: u16) -> Places {
+        let mut message = Vec::new();
+        let Marks { text, seq } =
+            self.write(shape, Tag { run: 0, sender, sequence: 0 }, &mut message);
+        let text = text.expect("a template has a text");
+        Places { len: message.len(), tag: text + shape.tag_offset(), seq }
+    }
+
+    /// Bytes of a message of any sender at most: `{socket}` has more digits for some.
     pub fn message_len(&self, shape: &TextShape) -> usize {
-        parts_len(&self.before, shape) + shape.len() + parts_len(&self.after, shape)
+        self.places(shape, u16::MAX).len
     }
-
-    /// Where in the message the tag begins.
-    pub fn tag_offset(&self, shape: &TextShape) -> usize {
-        parts_len(&self.before, shape) + shape.tag_offset()
-    }
-}
-
-fn parts(literal: &str) -> Vec<Part> {
-    let mut parts = Vec::new();
-    for (index, piece) in literal.split("{len}").enumerate() {
-        if index > 0 {
-            parts.push(Part::TextLen);
-        }
-        if !piece.is_empty() {
-            parts.push(Part::Literal(piece.to_owned()));
-        }
-    }
-    parts
-}
-
-fn render_parts(parts: &[Part], shape: &TextShape, out: &mut Vec<u8>) {
-    for part in parts {
-        match part {
-            Part::Literal(literal) => out.extend_from_slice(literal.as_bytes()),
-            Part::TextLen => out.extend_from_slice(shape.len().to_string().as_bytes()),
-        }
-    }
-}
-
-fn parts_len(parts: &[Part], shape: &TextShape) -> usize {
-    let mut rendered = Vec::new();
-    render_parts(parts, shape, &mut rendered);
-    rendered.len()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::dialect::pattern::{Position, Reader, seq_digits};
 
     const TAG: Tag = Tag { run: 1, sender: 2, sequence: 3 };
 
-    fn rendered(template: &str, payload_bytes: usize) -> String {
-        let template = Template::parse(template).expect("one {text}");
+    fn template(written: &str) -> Result<Template, usize> {
+        let reader = Reader {
+            parameters: &BTreeMap::new(),
+            environment: &|_| None,
+            position: Position::Message,
+            captured: &[],
+            is_text: false,
+        };
+        Template::new(reader.read(written).expect("right places"))
+    }
+
+    fn rendered(written: &str, payload_bytes: usize) -> String {
+        let template = template(written).expect("one {text}");
         let shape = TextShape::new(payload_bytes).expect("large enough");
         let mut message = b"kept ".to_vec();
         template.render(&shape, TAG, &mut message);
         let message = message.split_off(5);
-        assert_eq!(message.len(), template.message_len(&shape));
-        assert_eq!(Tag::decode(&message[template.tag_offset(&shape)..]), Ok(TAG));
+        let places = template.places(&shape, TAG.sender);
+        assert_eq!(message.len(), places.len);
+        assert_eq!(Tag::decode(&message[places.tag..]), Ok(TAG));
         String::from_utf8(message).expect("templates are text")
     }
 
@@ -122,11 +109,38 @@ mod tests {
 
     #[test]
     fn a_template_without_exactly_one_text_is_refused_with_the_count() {
-        let none = Template::parse("hello {len}").unwrap_err().to_string();
-        assert_eq!(
-            none,
-            "the template `hello {len}` has 0 places for {text}: it needs exactly one"
-        );
-        assert_eq!(Template::parse("{text}{text}").unwrap_err().found, 2);
+        assert_eq!(template("hello {len} {bytes:{text}}"), Err(0));
+        assert_eq!(template("{text}{mqtt:{text}}"), Err(2));
+    }
+
+    proptest! {
+        /// A finished frame is patched where it differs from the next one, and nowhere else: the twin is
+        /// rendered anew.
+        #[test]
+        fn messages_of_a_sender_differ_in_tag_and_number_alone(
+            pieces in prop::collection::vec(0_usize..6, 0..8),
+            sender: u16,
+            sequences in prop::array::uniform2(0_u64..u32::MAX.into()),
+            payload_bytes in 26_usize..300,
+        ) {
+            const PIECES: [&str; 6] = ["{seq}", "{socket}", "{len}", "{\"a\":1}", "{bytes:{seq}{text}}", "é"];
+            let before: String = pieces.iter().map(|&piece| PIECES[piece]).collect();
+            let template = template(&format!("{before}{{mqtt:{before}{{text}}}}{before}")).unwrap();
+            let shape = TextShape::new(payload_bytes).unwrap();
+            let tags = sequences.map(|sequence| Tag { run: 7, sender, sequence });
+            let [mut first, second] = tags.map(|tag| {
+                let mut message = Vec::new();
+                template.render(&shape, tag, &mut message);
+                message
+            });
+            let places = template.places(&shape, sender);
+            first[places.tag..][..26].copy_from_slice(&tags[1].encode());
+            for at in places.seq {
+                first[at..at + 10].copy_from_slice(&seq_digits(tags[1].sequence));
+            }
+            prop_assert!(template.message_len(&shape) >= first.len());
+            prop_assert_eq!(first.len(), places.len);
+            prop_assert_eq!(first, second);
+        }
     }
 }

@@ -3,8 +3,8 @@
 //! Belongs here: where the bytes of each message lie. Does not: what they say (`dialect`), when they
 //! leave (`worker`).
 //!
-//! All frames of a trial have one length: text is padded, the tag has a fixed width. Frame `i` of a
-//! sender therefore lies at `i * frame_len`, and neighbours can leave in one send. A trial that needs
+//! All frames of a sender in a trial have one length: text is padded, the tag has a fixed width. Frame `i`
+//! of a sender therefore lies at `i * frame_len`, and neighbours can leave in one send. A trial that needs
 //! more memory than the plan allows is sent from a window of frames instead, whose tags are patched
 //! in place before each send: XOR with the frame's own mask key, nothing is framed anew. A window is
 //! never patched while the kernel holds it: it travels with the send and comes back with it.
@@ -14,7 +14,8 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::ring::SendBuf;
-use crate::dialect::{Dialect, MessageKind, Tag, TextShape};
+use crate::dialect::pattern::seq_digits;
+use crate::dialect::{Dialect, MessageKind, Places, Tag, TextShape};
 use crate::wire::encode;
 use crate::wire::frame::Opcode;
 
@@ -30,25 +31,18 @@ pub struct FrameShape {
     text: TextShape,
     run: u32,
     frame_len: usize,
-    tag_offset: usize,
 }
 
 impl FrameShape {
     /// Frames of `dialect` around `text`, marked with the nonce `run`.
     pub fn new(dialect: Dialect, text: TextShape, run: u32) -> Self {
         let frame_len = encode::frame_len(dialect.message_len(&text));
-        let tag_offset = dialect.tag_offset_in_message(&text);
-        Self { dialect, text, run, frame_len, tag_offset }
+        Self { dialect, text, run, frame_len }
     }
 
-    /// Bytes of each frame, header and mask key included.
+    /// Bytes of a frame of any sender at most, header and mask key included.
     pub fn frame_len(&self) -> usize {
         self.frame_len
-    }
-
-    /// Frames in one send.
-    fn chunk(&self) -> u32 {
-        ((CHUNK_BYTES / self.frame_len()) as u32).max(1)
     }
 
     /// Appends the frame of one message.
@@ -81,9 +75,11 @@ enum Store {
 #[derive(Debug)]
 pub struct SenderFrames {
     shape: FrameShape,
-    frame_len: usize,
     sender: u16,
     count: u32,
+    frame_len: usize,
+    /// Where in a message of this sender its tag and its numbers are.
+    places: Places,
     store: Store,
 }
 
@@ -112,8 +108,9 @@ impl SenderFrames {
         all: bool,
         rng: &mut fastrand::Rng,
     ) -> Self {
-        let frame_len = shape.frame_len();
-        let frames = if all { count } else { count.min(shape.chunk()) };
+        let places = shape.dialect.template.places(&shape.text, sender);
+        let frame_len = encode::frame_len(places.len);
+        let frames = if all { count } else { count.min(chunk(frame_len)) };
         let mut out = Vec::with_capacity(frames as usize * frame_len);
         for sequence in 0..frames {
             shape.write(sender, sequence.into(), rng, &mut out);
@@ -127,7 +124,7 @@ impl SenderFrames {
         } else {
             Store::Window(Some(out))
         };
-        Self { shape: shape.clone(), frame_len, sender, count, store }
+        Self { shape: shape.clone(), sender, count, frame_len, places, store }
     }
 
     /// Bytes of each frame.
@@ -143,7 +140,7 @@ impl SenderFrames {
     /// The frames from `from` on, before `limit`, as many as leave in one send. `None` when there
     /// are none, or when the window is in flight.
     pub fn take(&mut self, from: u32, limit: u32) -> Option<Chunk> {
-        let to = limit.min(self.count).min(from.saturating_add(self.shape.chunk()));
+        let to = limit.min(self.count).min(from.saturating_add(chunk(self.frame_len)));
         if from >= to {
             return None;
         }
@@ -157,8 +154,19 @@ impl SenderFrames {
             }
             Store::Window(window) => {
                 let mut frames = window.take()?;
-                self.shape.patch(self.sender, sequence.clone(), &mut frames);
+                self.patch(sequence.clone(), &mut frames);
                 Some(Chunk { buf: SendBuf::Owned(frames), bytes: 0..len, sequence })
+            }
+        }
+    }
+
+    /// Turns the first frames of `frames` into those of `sequence`.
+    fn patch(&self, sequence: Range<u32>, frames: &mut [u8]) {
+        for (frame, sequence) in frames.chunks_exact_mut(self.frame_len).zip(sequence) {
+            let tag = Tag { run: self.shape.run, sender: self.sender, sequence: sequence.into() };
+            encode::patch(frame, self.places.tag, &tag.encode());
+            for &at in &self.places.seq {
+                encode::patch(frame, at, &seq_digits(sequence.into()));
             }
         }
     }
@@ -171,12 +179,7 @@ impl SenderFrames {
     }
 }
 
-impl FrameShape {
-    /// Turns the first frames of `frames` into those of `sequence`.
-    fn patch(&self, sender: u16, sequence: Range<u32>, frames: &mut [u8]) {
-        for (frame, sequence) in frames.chunks_exact_mut(self.frame_len()).zip(sequence) {
-            let tag = Tag { run: self.run, sender, sequence: sequence.into() };
-            encode::patch(frame, self.tag_offset, &tag.encode());
-        }
-    }
+/// Frames of this length in one send.
+fn chunk(frame_len: usize) -> u32 {
+    ((CHUNK_BYTES / frame_len) as u32).max(1)
 }

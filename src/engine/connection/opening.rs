@@ -3,20 +3,26 @@
 //! Belongs here: which step is next, what answers it, and the words when none does. Does not: the steps
 //! (`dialect::opening`), sending and reading (`worker::opening`), how long it may take (`worker::connect`).
 
+use crate::dialect::matching::{How, Matching};
 use crate::dialect::opening::{Opening, OpeningAnswer, OpeningStep};
+use crate::dialect::pattern::Values;
+use crate::population::sockets::SocketId;
 use crate::wire::excerpt::excerpt;
 
 /// Where one socket is.
 #[derive(Debug)]
 pub(in crate::engine) struct OpeningProgress {
-    socket: u32,
+    seat: SocketId,
+    uuid: u128,
     /// The steps before it are done.
     step: usize,
     /// The message of this step was handed to the kernel.
     is_sent: bool,
+    /// What answers were asked to be remembered for.
+    captured: Vec<(String, Vec<u8>)>,
     /// The first message in this step that was no answer to it.
     other: Option<String>,
-    /// What the node refused this step with.
+    /// Why the node has not let us in.
     refusal: Option<String>,
 }
 
@@ -34,21 +40,27 @@ pub(in crate::engine) enum Next {
 }
 
 impl OpeningProgress {
-    pub(in crate::engine) const fn new(socket: u32) -> Self {
-        Self { socket, step: 0, is_sent: false, other: None, refusal: None }
+    pub(in crate::engine) const fn new(seat: SocketId, uuid: u128) -> Self {
+        let (other, refusal) = (None, None);
+        Self { seat, uuid, step: 0, is_sent: false, captured: Vec::new(), other, refusal }
+    }
+
+    fn values(&self) -> Values<'_> {
+        let SocketId { socket, node, .. } = self.seat;
+        Values { socket, node, uuid: self.uuid, captured: &self.captured, message: None }
     }
 
     /// What is to be done, now that nothing is in flight.
     pub(in crate::engine) fn next(&mut self, opening: &Opening) -> Next {
-        if let Some(said) = &self.refusal {
-            return Next::Refused(format!("{} was refused: {said}", self.named(opening)));
+        if let Some(refusal) = &self.refusal {
+            return Next::Refused(refusal.clone());
         }
         while let Some(step) = opening.steps.get(self.step) {
             if let Some(text) = &step.send
                 && !self.is_sent
             {
                 self.is_sent = true;
-                return Next::Send(text.render(self.socket));
+                return Next::Send(text.bytes(&self.values()));
             }
             if step.answer.is_some() {
                 return Next::Await;
@@ -67,11 +79,26 @@ impl OpeningProgress {
         if self.refusal.is_some() || (send.is_some() && !self.is_sent) {
             return false;
         }
-        let OpeningAnswer { expect, fail } = answer;
-        let holds = |text: &[u8]| memchr::memmem::find(message, text).is_some();
-        if fail.as_ref().is_some_and(|fail| holds(&fail.render(self.socket))) {
-            self.refusal = Some(excerpt(message));
-        } else if holds(&expect.render(self.socket)) {
+        let OpeningAnswer { expect, refuse, captures } = answer;
+        let values = self.values();
+        let matches = |wanted: &Matching| wanted.with(&values).is_in(message);
+        if refuse.iter().any(matches) {
+            let said = excerpt(message);
+            self.refusal = Some(format!("{} was refused: {said}", self.named(opening)));
+        } else if matches(expect) {
+            for capture in captures {
+                match capture.find(message) {
+                    Some(value) => self.captured.push((capture.name.clone(), value.to_vec())),
+                    None => {
+                        let (name, said) = (&capture.name, excerpt(message));
+                        let named = self.named(opening);
+                        self.refusal = Some(format!(
+                            "{named} was answered without what it calls `{name}`: {said}"
+                        ));
+                        return true;
+                    }
+                }
+            }
             self.step_done();
         } else {
             self.other.get_or_insert_with(|| excerpt(message));
@@ -116,11 +143,21 @@ impl OpeningProgress {
             format!("{to_do} {}", shown(text.to_string()))
         });
         let answer = step.and_then(|step| step.answer.as_ref());
-        let answer = answer.map(|answer| format!("expects {}", shown(answer.expect.to_string())));
+        let answer = answer.map(|answer| expects(&answer.expect));
         let words: Vec<_> = send.into_iter().chain(answer).collect();
         let (place, of) = (self.step + 1, opening.steps.len());
         format!("step {place} of {of} of the dialect's opening ({})", words.join(", "))
     }
+}
+
+/// What an answer must be, in the dialect's words.
+fn expects(Matching { how, pattern }: &Matching) -> String {
+    let how = match how {
+        How::Exactly => " exactly",
+        How::StartingWith => " what begins with",
+        How::Containing => "",
+    };
+    format!("expects{how} {}", excerpt(pattern.to_string().as_bytes()))
 }
 
 #[cfg(test)]
@@ -128,30 +165,33 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dialect::opening::OpeningText;
+    use crate::dialect::file::{self, Source};
 
-    fn step(send: Option<&str>, expect: Option<&str>, fail: Option<&str>) -> OpeningStep {
-        OpeningStep {
-            send: send.map(OpeningText::new),
-            answer: expect.map(|expect| OpeningAnswer {
-                expect: OpeningText::new(expect),
-                fail: fail.map(OpeningText::new),
-            }),
-        }
+    /// The steps of a dialect file.
+    fn opening(steps: &str) -> Opening {
+        let head = "schema = 'fanstorm.dialect/1'\nname = 't'\nmessage.template = '{text}'\n";
+        let text = format!("{head}{steps}");
+        let source = Source { file: "t", text: &text, settings: &[], environment: &|_| None };
+        file::read(&source).unwrap_or_else(|error| panic!("{error}")).opening
+    }
+
+    fn progress(socket: u32) -> OpeningProgress {
+        OpeningProgress::new(SocketId { socket, node: 2 }, 7)
     }
 
     fn login() -> Opening {
-        let steps = vec![
-            step(None, Some("INFO {"), None),
-            step(Some("CONNECT {socket}"), Some("+OK {socket}"), Some("-ERR")),
-            step(Some("SUB"), None, None),
-        ];
-        Opening { steps }
+        opening(
+            "opening = [
+                { expect = 'INFO {' },
+                { send = 'CONNECT {socket}', expect = '+OK {socket}', refuse = ['denied', '-ERR'] },
+                { send = 'SUB' },
+            ]",
+        )
     }
 
     #[test]
     fn steps_follow_each_other_and_other_messages_are_passed_over() {
-        let (opening, mut progress) = (login(), OpeningProgress::new(12));
+        let (opening, mut progress) = (login(), progress(12));
         assert_eq!(progress.next(&opening), Next::Await);
         assert!(!progress.hear(&opening, b"hello"));
         assert!(progress.hear(&opening, b"INFO {} "));
@@ -166,8 +206,45 @@ mod tests {
     }
 
     #[test]
+    fn what_an_answer_holds_is_said_again_and_awaited_in_later_steps() {
+        let opening = opening(
+            "[[opening]]
+            expect = { starting_with = '0{' }
+            capture.sid = { after = '\"sid\":\"', until = '\"' }
+            [[opening]]
+            send = 'join {capture:sid} {node} {uuid}'
+            expect = { exactly = 'joined {capture:sid}' }",
+        );
+        let mut progress = progress(1);
+        assert!(!progress.hear(&opening, br#"10{"sid":"no"}"#), "it does not begin so");
+        assert!(progress.hear(&opening, br#"0{"sid":"a1","x":""}"#));
+        let uuid = "00000000-0000-4000-8000-000000000007";
+        let join = format!("join a1 2 {uuid}").into_bytes();
+        assert_eq!(progress.next(&opening), Next::Send(join));
+        assert!(
+            !progress.hear(&opening, b"joined a1 by others")
+                && progress.hear(&opening, b"joined a1")
+        );
+        assert_eq!(progress.next(&opening), Next::Done);
+    }
+
+    #[test]
+    fn an_answer_without_what_is_to_be_captured_is_told_with_the_step() {
+        let opening =
+            opening("opening = [{ expect = 'hi', capture.id = { after = '#', until = ';' } }]");
+        let mut progress = progress(1);
+        assert!(progress.hear(&opening, b"hi #no end"));
+        let Next::Refused(reason) = progress.next(&opening) else { panic!("{progress:?}") };
+        assert_eq!(
+            reason,
+            "step 1 of 1 of the dialect's opening (expects `hi`) was answered without what it calls `id`: \
+             `hi #no end`"
+        );
+    }
+
+    #[test]
     fn a_refusal_wins_over_an_answer_and_is_quoted() {
-        let (opening, mut progress) = (login(), OpeningProgress::new(1));
+        let (opening, mut progress) = (login(), progress(1));
         progress.hear(&opening, b"INFO {");
         progress.next(&opening);
         assert!(progress.hear(&opening, b"+OK 1\r\n-ERR 'no \x1b[31m'"));
@@ -189,12 +266,16 @@ mod tests {
             words in prop::collection::vec(0_usize..4, 0..12),
         ) {
             const ANSWERS: [Option<&str>; 4] = [None, Some("a"), Some("b"), Some("c")];
-            let steps: Vec<_> =
-                steps.iter().map(|&(asks, word)| step(asks.then_some("?"), ANSWERS[word], None)).collect();
-            let awaited: Vec<_> = steps.iter().filter_map(|step| step.answer.as_ref()).collect();
-            let asked = steps.iter().filter(|step| step.send.is_some()).count();
-            let opening = Opening { steps: steps.clone() };
-            let (mut progress, mut sent) = (OpeningProgress::new(0), 0);
+            let written = |&(asks, word): &(bool, usize)| {
+                let expect = ANSWERS[word].map(|word| format!("expect = '{word}'"));
+                let keys: Vec<_> = asks.then(|| "send = '?'".to_owned()).into_iter().chain(expect).collect();
+                format!("{{ {} }}", keys.join(", "))
+            };
+            let all: Vec<_> = steps.iter().map(written).collect();
+            let opening = opening(&format!("opening = [{}]", all.join(", ")));
+            let awaited: Vec<_> = steps.iter().filter_map(|&(_, word)| ANSWERS[word]).collect();
+            let asked = steps.iter().filter(|(asks, _)| *asks).count();
+            let (mut progress, mut sent) = (progress(0), 0);
             let mut settle = |progress: &mut OpeningProgress| loop {
                 match progress.next(&opening) {
                     Next::Send(_) => sent += 1,
@@ -207,7 +288,7 @@ mod tests {
                 last = settle(&mut progress);
             }
             let mut rest = words.iter().map(|&word| ANSWERS[word].unwrap_or("x"));
-            let answered = awaited.iter().all(|answer| rest.any(|word| word == answer.expect.to_string()));
+            let answered = awaited.iter().all(|answer| rest.any(|word| word == *answer));
             prop_assert_eq!(last == Next::Done, answered);
             prop_assert!(!answered || sent == asked);
         }

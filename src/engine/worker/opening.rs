@@ -68,7 +68,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             let fed = feed(connection, (slot, rest), memory, script, now);
             return self.after_read(script, slot, fed, now);
         }
-        let progress = OpeningProgress::new(connection.seat.socket);
+        let progress = OpeningProgress::new(connection.seat, self.rng.u128(..));
         connection.setup = Some(Box::new(Setup::Opening(progress)));
         self.hear_opening(script, slot, rest, now);
     }

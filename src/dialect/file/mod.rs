@@ -1,0 +1,286 @@
+//! Dialect files: from TOML to a dialect, or to what is wrong with it and where.
+//!
+//! Belongs here: what the values of a file must be, and joining them. Does not: the keys and their
+//! descriptions (`file::keys`), what may stand between braces (`dialect::pattern`), opening files (`cli`).
+
+mod error;
+mod keys;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+
+pub use self::error::FileError;
+use self::error::Text;
+use self::keys::{Frames, Keys, MatchKeys, MessageKeys, StepKeys, UpgradeKeys};
+use super::matching::{How, Matching};
+use super::opening::{Capture, Opening, OpeningAnswer, OpeningStep};
+use super::pattern::{PLACES, Pattern, Position, Reader};
+use super::template::Template;
+use super::upgrade::Upgrade;
+use super::{Correlation, Dialect, MessageKind};
+
+/// The version of the format.
+const SCHEMA: &str = "fanstorm.dialect/1";
+
+/// A file, and what it is read with.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// As errors name it.
+    pub file: &'a str,
+    /// What is in it.
+    pub text: &'a str,
+    /// Of `--set`: names and values, of which the last counts.
+    pub settings: &'a [(String, String)],
+    /// Variables of the environment.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Reads a dialect.
+///
+/// # Errors
+/// The first thing that is wrong: see [`FileError`].
+pub fn read(source: &Source<'_>) -> Result<Dialect, FileError> {
+    let text = Text { file: source.file, text: source.text };
+    let keys: Keys = toml::from_str(source.text).map_err(|error| text.refused(&error))?;
+    let schema = &keys.schema;
+    if schema.get_ref() != SCHEMA {
+        let what = format!("this version reads \"{SCHEMA}\"");
+        return Err(text.wrong(&schema.span(), &what));
+    }
+    if keys.name.get_ref().trim().is_empty() {
+        return Err(text.wrong(&keys.name.span(), "the report needs a name"));
+    }
+    let parameters = parameters(&text, source.settings, &keys.parameters)?;
+    let is_text = !matches!(keys.frames, Frames::Binary);
+    let build = Build { text, parameters, environment: source.environment, is_text };
+    Ok(Dialect {
+        name: keys.name.get_ref().clone().into(),
+        upgrade: build.upgrade(&keys.upgrade)?,
+        opening: build.opening(&keys.opening)?,
+        template: build.template(&keys.message)?,
+        kind: if is_text { MessageKind::Text } else { MessageKind::Binary },
+        correlation: build.correlation(&keys.message)?,
+        any_kind: matches!(keys.frames, Frames::Any),
+        copies: match &keys.message.copy {
+            Some(copy) => Some(build.matching(&copy.span(), copy.get_ref(), FIXED)?),
+            None => None,
+        },
+        hears_own: keys.hears_own,
+    })
+}
+
+/// Names and values: the file's, and over them those that were set.
+fn parameters(
+    text: &Text<'_>,
+    settings: &[(String, String)],
+    own: &BTreeMap<Spanned<String>, String>,
+) -> Result<BTreeMap<String, String>, FileError> {
+    let is_word = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    for name in own.keys() {
+        let (name, span) = (name.get_ref(), name.span());
+        if !is_word(name) {
+            return Err(text.wrong(&span, "a name is letters, digits and `_`, a letter first"));
+        }
+        let place = format!("{{{name}}}");
+        if PLACES.iter().any(|(own, _)| *own == place) {
+            return Err(text.wrong(&span, &format!("{place} has a meaning of its own: rename it")));
+        }
+    }
+    let mut all: BTreeMap<String, String> =
+        own.iter().map(|(name, value)| (name.get_ref().clone(), value.clone())).collect();
+    let known = match all.keys().map(String::as_str).collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => "it has none".to_owned(),
+        names => format!("it has {names}"),
+    };
+    for (name, value) in settings {
+        let Some(old) = all.get_mut(name) else {
+            return Err(FileError::NoParameter {
+                name: name.clone(),
+                value: value.clone(),
+                dialect: text.file.to_owned(),
+                known,
+            });
+        };
+        old.clone_from(value);
+    }
+    Ok(all)
+}
+
+/// What the parts of a file are built with.
+struct Build<'a> {
+    text: Text<'a>,
+    parameters: BTreeMap<String, String>,
+    environment: &'a dyn Fn(&str) -> Option<String>,
+    is_text: bool,
+}
+
+/// Where a pattern stands, and what was captured before it.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    position: Position,
+    captured: &'a [String],
+    /// It is sent in the dialect's frames.
+    is_sent: bool,
+}
+
+const FIXED: At<'_> = At { position: Position::Fixed, captured: &[], is_sent: false };
+
+const UPGRADE: At<'_> = At { position: Position::Upgrade, captured: &[], is_sent: true };
+
+impl Build<'_> {
+    fn pattern(
+        &self,
+        span: &Range<usize>,
+        written: &str,
+        at: At<'_>,
+    ) -> Result<Pattern, FileError> {
+        let reader = Reader {
+            parameters: &self.parameters,
+            environment: self.environment,
+            position: at.position,
+            captured: at.captured,
+            is_text: self.is_text && at.is_sent,
+        };
+        reader.read(written).map_err(|bad| {
+            let nth = written[..bad.at].matches(&bad.token).count();
+            self.text.wrong_token(span, (&bad.token, nth), &bad.what)
+        })
+    }
+
+    fn spanned(&self, written: &Spanned<String>, at: At<'_>) -> Result<Pattern, FileError> {
+        self.pattern(&written.span(), written.get_ref(), at)
+    }
+
+    /// A string without places that differ from socket to socket.
+    fn plain(&self, written: &Spanned<String>) -> Result<String, FileError> {
+        let bytes =
+            self.spanned(written, At { is_sent: true, ..FIXED })?.bytes(&Default::default());
+        String::from_utf8(bytes).map_err(|_| self.text.wrong(&written.span(), "not UTF-8"))
+    }
+
+    fn upgrade(&self, keys: &UpgradeKeys) -> Result<Upgrade, FileError> {
+        let plain = |written: &Option<Spanned<String>>| {
+            written.as_ref().map_or_else(|| Ok(String::new()), |written| self.plain(written))
+        };
+        let subprotocols: Vec<_> =
+            keys.subprotocols.iter().map(|name| self.plain(name)).collect::<Result<_, _>>()?;
+        let asked = |written: &Spanned<String>| {
+            let pattern = self.spanned(written, UPGRADE)?;
+            let bytes = pattern.bytes(&Values::default());
+            String::from_utf8(bytes).map_err(|_| self.text.wrong(&written.span(), "not UTF-8"))
+        };
+        let maybe = |written: &Option<Spanned<String>>| {
+            written.as_ref().map_or_else(|| Ok(String::new()), asked)
+        };
+        let header = |(name, value): (&String, &Spanned<String>)| {
+            asked(value).map(|value| (name.clone(), value))
+        };
+        Ok(Upgrade {
+            path: plain(&keys.path)?,
+            query: maybe(&keys.query)?,
+            subprotocols,
+            require_subprotocol: keys.require_subprotocol,
+            headers: keys.headers.iter().map(header).collect::<Result<_, _>>()?,
+            origin: maybe(&keys.origin)?,
+        })
+    }
+
+    fn opening(&self, steps: &[StepKeys]) -> Result<Opening, FileError> {
+        let (mut done, mut captured) = (Vec::new(), Vec::new());
+        for keys in steps {
+            done.push(self.step(keys, &captured)?);
+            captured.extend(keys.capture.keys().map(|name| name.get_ref().clone()));
+        }
+        Ok(Opening { steps: done })
+    }
+
+    fn step(&self, keys: &StepKeys, captured: &[String]) -> Result<OpeningStep, FileError> {
+        let at = At { position: Position::Opening, captured, is_sent: false };
+        let send = match &keys.send {
+            Some(send) => Some(self.spanned(send, At { is_sent: true, ..at })?),
+            None => None,
+        };
+        let Some(expect) = &keys.expect else {
+            let named = keys.refuse.as_ref().map(|refuse| (refuse.span(), "refuse"));
+            let capture = keys.capture.keys().next().map(|name| (name.span(), "capture"));
+            if let Some((span, key)) = named.or(capture) {
+                let what =
+                    format!("`{key}` is about an answer: say with `expect` which is awaited");
+                return Err(self.text.wrong(&span, &what));
+            }
+            return Ok(OpeningStep { send, answer: None });
+        };
+        let refuse = match &keys.refuse {
+            Some(refuse) => refuse
+                .get_ref()
+                .0
+                .iter()
+                .map(|one| self.matching(&refuse.span(), one, at))
+                .collect::<Result<_, _>>()?,
+            None => Vec::new(),
+        };
+        let mut captures = Vec::new();
+        for (name, keys) in &keys.capture {
+            let until = keys.until.get_ref();
+            if until.is_empty() {
+                return Err(self.text.wrong(&keys.until.span(), "nothing would be captured"));
+            }
+            captures.push(Capture {
+                name: name.get_ref().clone(),
+                after: keys.after.clone(),
+                until: until.clone(),
+            });
+        }
+        let expect = self.matching(&expect.span(), expect.get_ref(), at)?;
+        Ok(OpeningStep { send, answer: Some(OpeningAnswer { expect, refuse, captures }) })
+    }
+
+    fn matching(
+        &self,
+        span: &Range<usize>,
+        keys: &MatchKeys,
+        at: At<'_>,
+    ) -> Result<Matching, FileError> {
+        let pattern = self.pattern(span, &keys.written, at)?;
+        if pattern.is_empty() && keys.how != How::Exactly {
+            return Err(self.text.wrong(span, "every message would match: say what it holds"));
+        }
+        Ok(Matching { how: keys.how, pattern })
+    }
+
+    fn template(&self, keys: &MessageKeys) -> Result<Template, FileError> {
+        let written = &keys.template;
+        let at = At { position: Position::Message, captured: &[], is_sent: true };
+        Template::new(self.spanned(written, at)?).map_err(|found| {
+            let what = format!("{found} places for {{text}}: a message needs exactly one");
+            self.text.wrong(&written.span(), &what)
+        })
+    }
+
+    fn correlation(&self, keys: &MessageKeys) -> Result<Option<Correlation>, FileError> {
+        let (present, absent) = match (&keys.id_key, &keys.text_key) {
+            (None, None) => return Ok(None),
+            (Some(id_key), Some(text_key)) => {
+                let key = |key: &Spanned<String>| key.get_ref().clone().into();
+                return Ok(Some(Correlation { id_key: key(id_key), text_key: key(text_key) }));
+            }
+            (Some(id_key), None) => (id_key, "text_key"),
+            (None, Some(text_key)) => (text_key, "id_key"),
+        };
+        let what = format!("ids need both keys: `{absent}` is missing");
+        Err(self.text.wrong(&present.span(), &what))
+    }
+}
+
+/// The JSON Schema of the format, for editors and for the reference.
+pub fn json_schema() -> schemars::Schema {
+    schemars::schema_for!(Keys)
+}
+
+#[cfg(test)]
+mod tests;

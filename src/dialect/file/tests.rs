@@ -1,0 +1,282 @@
+//! Tests of reading dialect files.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::dialect::pattern::{Marks, Values};
+use crate::dialect::text::TextShape;
+use crate::dialect::{Tag, builtin};
+
+fn read_with(text: &str, settings: &[(&str, &str)]) -> Result<Dialect, String> {
+    let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+    let settings: Vec<_> = settings.iter().map(own).collect();
+    let environment = |name: &str| (name == "TOKEN").then(|| "s3cret".to_owned());
+    let source = Source { file: "my.toml", text, settings: &settings, environment: &environment };
+    super::read(&source).map_err(|error| error.to_string())
+}
+
+const HEAD: &str = "schema = \"fanstorm.dialect/1\"\nname = \"mine\"\n";
+
+fn read(rest: &str) -> Result<Dialect, String> {
+    read_with(&format!("{HEAD}{rest}"), &[])
+}
+
+fn pushed(dialect: &Dialect) -> String {
+    let mut message = Vec::new();
+    let tag = Tag { run: 0xdead_beef, sender: 3, sequence: 9 };
+    dialect.render(&TextShape::new(26).unwrap(), tag, &mut message);
+    message.iter().map(|&byte| char::from(byte)).collect()
+}
+
+#[test]
+fn a_wrong_file_is_refused_with_its_place_the_offending_text_and_what_would_be_right() {
+    let mut wrong = Vec::new();
+    for (rest, error) in [
+        (
+            "fames = 'text'\n[message]\ntemplate = '{text}'",
+            "my.toml:3:1: unknown key `fames`, expected one of `schema`, `name`, `frames`",
+        ),
+        (
+            "frames = 'txt'\n[message]\ntemplate = '{text}'",
+            "my.toml:3:10: `'txt'`: unknown variant `txt`, expected one of `text`, `binary`, `any`",
+        ),
+        ("", "my.toml:1:1: `schema = \"fanstorm.dialect/1\"`: missing key `message`"),
+        (
+            "[message]\ntemplate = 'hi'",
+            "my.toml:4:12: `'hi'`: 0 places for {text}: a message needs exactly one",
+        ),
+        (
+            "[message]\ntemplate = 'x{text}{text}'",
+            "my.toml:4:12: `'x{text}{text}'`: 2 places for {text}",
+        ),
+        (
+            "[message]\ntemplate = 'x {txt}{text}'",
+            "my.toml:4:15: `{txt}`: {txt} is no place and no parameter: use one of {text}, {len}, ",
+        ),
+        (
+            "[message]\ntemplate = \"\\u00e9\\n{x}{text} {x}\"",
+            "my.toml:4:21: `{x}`: {x} is no place",
+        ),
+        (
+            "[message]\ntemplate = '{text}{uuid}'",
+            "my.toml:4:19: `{uuid}`: this place has a value in an [[opening]] alone",
+        ),
+        (
+            "[message]\ntemplate = '{text}{mqtt:a}'",
+            "my.toml:4:19: `{mqtt:a}`: its length is no text: say frames = \"binary\"",
+        ),
+        (
+            "[message]\ntemplate = '{text}{hex:80}'",
+            "my.toml:4:19: `{hex:80}`: bytes above 7f are no text",
+        ),
+        (
+            "[message]\ntemplate = '{text}{hex:8}'",
+            "my.toml:4:19: `{hex:8}`: not bytes in hexadecimal",
+        ),
+        (
+            "[message]\ntemplate = '{text}{bytes:a'",
+            "my.toml:4:19: `{bytes:a`: `{bytes:` has no closing brace",
+        ),
+        (
+            "[message]\ntemplate = '{text}{env:NO}'",
+            "my.toml:4:19: `{env:NO}`: the environment has no variable `NO`",
+        ),
+        (
+            "frames = 'binary'\n[message]\ntemplate = '{u16:{text}}'",
+            "my.toml:5:13: `{u16:{text}}`: a text may be longer",
+        ),
+        (
+            "[message]\ntemplate = '{text}'\nid_key = 'id'",
+            "my.toml:5:10: `'id'`: ids need both keys: `text_key` is missing",
+        ),
+        (
+            "[message]\ntemplate = '{text}'\ncopy = ''",
+            "my.toml:5:8: `''`: every message would match",
+        ),
+        (
+            "[message]\ntemplate = '{text}'\ncopy = { begins = 'a' }",
+            "my.toml:5:8: `{ begins = 'a' }`: unknown key `begins`, expected one of `exactly`",
+        ),
+        (
+            "[message]\ntemplate = '{text}'\ncopy = 7",
+            "my.toml:5:8: invalid type: integer `7`, expected a string, or a table",
+        ),
+        (
+            "[[opening]]\nrefuse = 'no'\n[message]\ntemplate = '{text}'",
+            "my.toml:4:10: `'no'`: `refuse` is about an answer",
+        ),
+        (
+            "[[opening]]\nsend = '{text}'\n[message]\ntemplate = '{text}'",
+            "my.toml:4:9: `{text}`: this place has a value in the [message] alone",
+        ),
+        (
+            "[[opening]]\nsend = '{capture:sid}'\n[message]\ntemplate = '{text}'",
+            "my.toml:4:9: `{capture:sid}`: no earlier step captures `sid`",
+        ),
+        (
+            "[parameters]\nlen = '1'\n[message]\ntemplate = '{text}'",
+            "my.toml:4:1: `len`: {len} has a meaning of its own",
+        ),
+        (
+            "[parameters]\nroom = 1\n[message]\ntemplate = '{text}'",
+            "my.toml:4:8: invalid type: integer `1`, expected a string",
+        ),
+        ("[message]\ntemplate = 'a", "my.toml:4:12: `'a`: invalid literal string, expected `'`"),
+    ] {
+        let told = read(rest).map(|dialect| pushed(&dialect)).unwrap_err();
+        if !told.starts_with(error) || told.lines().count() != 1 {
+            wrong.push(format!("{rest}\n  {told}\n  {error}\n"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let old =
+        read_with("schema = 'fanstorm.dialect/9'\nname = 'x'\n[message]\ntemplate = '{text}'", &[]);
+    assert_eq!(
+        old.unwrap_err(),
+        "my.toml:1:10: `'fanstorm.dialect/9'`: this version reads \"fanstorm.dialect/1\""
+    );
+}
+
+#[test]
+fn parameters_have_the_files_values_until_they_are_set() {
+    let text = format!(
+        "{HEAD}[parameters]\nroom = 'room.1'\n[message]\ntemplate = '{{{{room}}={{room}} {{text}}'"
+    );
+    let with =
+        |settings: &[(&str, &str)]| read_with(&text, settings).map(|dialect| pushed(&dialect));
+    assert!(with(&[]).unwrap().starts_with("{room}=room.1 fs"));
+    assert!(with(&[("room", "a"), ("room", "{text}")]).unwrap().starts_with("{room}={text} fs"));
+    assert_eq!(
+        with(&[("rom", "x")]).unwrap_err(),
+        "--set rom=x: my.toml has no parameter `rom`: it has room"
+    );
+}
+
+#[test]
+fn every_place_of_a_message_becomes_its_bytes() {
+    let dialect = read(
+        "frames = 'binary'\n[message]\n\
+         template = '{hex:30}{mqtt:{u16:room/1}{text}} {len} {seq} {socket} {bytes:{\"a\":\"{text}\"}} {\"a\":{}}'",
+    );
+    let text = "fsdeadbeef000300000000090b";
+    // 2 + 6 + 26 bytes follow the length.
+    let expected = format!("0\u{22}\0\u{6}room/1{text} 26 1000000009 3 34 {{\"a\":{{}}}}");
+    assert_eq!(pushed(&dialect.unwrap()), expected);
+}
+
+#[test]
+fn a_length_has_as_many_bytes_as_mqtt_gives_it() {
+    let reader = Reader {
+        parameters: &BTreeMap::new(),
+        environment: &|_| None,
+        position: Position::Fixed,
+        captured: &[],
+        is_text: false,
+    };
+    // The table of MQTT 3.1.1, section 2.2.3.
+    for (len, prefix) in [
+        (0, &[0_u8][..]),
+        (127, &[0x7f]),
+        (128, &[0x80, 1]),
+        (16_383, &[0xff, 0x7f]),
+        (16_384, &[0x80, 0x80, 1]),
+        (2_097_151, &[0xff, 0xff, 0x7f]),
+        (2_097_152, &[0x80, 0x80, 0x80, 1]),
+    ] {
+        let bytes = reader.read(&format!("{{mqtt:{}}}", "x".repeat(len))).unwrap();
+        let bytes = bytes.bytes(&Values::default());
+        assert_eq!((&bytes[..prefix.len()], bytes.len()), (prefix, prefix.len() + len));
+    }
+}
+
+#[test]
+fn secrets_of_the_environment_are_sent_and_never_shown() {
+    // Those of the upgrade are put in by who hides them from all output.
+    let dialect = read(
+        "[upgrade]\nheaders = { Authorization = 'Bearer {env:TOKEN}' }\n[[opening]]\nsend = 'login {env:TOKEN}'\n\
+         expect = 'ok {env:TOKEN}'\n[message]\ntemplate = '{text}'",
+    )
+    .unwrap();
+    assert_eq!(
+        dialect.upgrade.headers,
+        [("Authorization".to_owned(), "Bearer {env:TOKEN}".to_owned())]
+    );
+    let send = dialect.opening.steps[0].send.as_ref().unwrap();
+    assert_eq!(
+        (send.bytes(&Values::default()), send.to_string()),
+        (b"login s3cret".to_vec(), "login {env:TOKEN}".to_owned())
+    );
+}
+
+#[test]
+fn what_a_file_asks_of_the_upgrade_arrives() {
+    let upgrade = read(
+        "[parameters]\nv = '4'\n[upgrade]\npath = '/socket.io/'\nquery = 'EIO={v}&as={data:user}{socket}'\nsubprotocols = ['mqtt', 'mqttv3.1']\n\
+         require_subprotocol = true\norigin = 'http://a'\n[message]\ntemplate = '{text}'",
+    )
+    .unwrap()
+    .upgrade;
+    let expected = Upgrade {
+        path: "/socket.io/".into(),
+        query: "EIO=4&as={data:user}{socket}".into(),
+        subprotocols: vec!["mqtt".into(), "mqttv3.1".into()],
+        require_subprotocol: true,
+        headers: Vec::new(),
+        origin: "http://a".into(),
+    };
+    assert_eq!(upgrade, expected);
+}
+
+#[test]
+fn a_builtin_file_says_what_it_is_and_has_its_own_name() {
+    for file in builtin::ALL {
+        assert!(file.text.starts_with("# "), "{}", file.name);
+        let dialect = read_with(file.text, &[]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(dialect.name, file.name);
+    }
+}
+
+proptest! {
+    /// Whatever a person writes is a dialect or one line with a place that is in the file.
+    #[test]
+    fn any_file_is_read_or_refused_with_a_place_in_it(
+        which in 0..builtin::ALL.len(),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), "[\\[\\]{}=\"':a-z\\n#é]{0,3}"), 0..4),
+    ) {
+        let mut text = builtin::ALL[which].text.to_owned();
+        for (at, with) in edits {
+            let at = at.index(text.len());
+            let at = (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap();
+            let end = (at + with.len()..=text.len()).find(|&end| text.is_char_boundary(end));
+            let end = end.unwrap_or(text.len());
+            text.replace_range(at..end, &with);
+        }
+        if let Err(told) = read_with(&text, &[]) {
+            let mut parts = told.splitn(4, ':');
+            prop_assert_eq!(parts.next(), Some("my.toml"), "{}", told);
+            let (line, column) = (parts.next().unwrap(), parts.next().unwrap());
+            let (line, column): (usize, usize) = (line.parse().unwrap(), column.parse().unwrap());
+            let line = format!("{text}\n").split('\n').nth(line - 1).map(|line| line.chars().count());
+            prop_assert!(line.is_some_and(|chars| column >= 1 && column <= chars + 1), "{}", told);
+            prop_assert_eq!(told.lines().count(), 1);
+        }
+    }
+
+    /// Text without a brace is itself, and braces that begin no place are, too.
+    #[test]
+    fn what_begins_no_place_is_itself(text in "([a-z{}\":, ]|\\{\"|\\{\\}|é){0,40}") {
+        let plain = !text.contains("{{")
+            && !text.match_indices('{').any(|(at, _)| text[at + 1..].starts_with(|c: char| c.is_ascii_alphabetic()));
+        prop_assume!(plain);
+        let reader = Reader {
+            parameters: &BTreeMap::new(),
+            environment: &|_| None,
+            position: Position::Fixed,
+            captured: &[],
+            is_text: true,
+        };
+        let mut out = Vec::new();
+        prop_assert_eq!(reader.read(&text).unwrap().render(&Values::default(), &mut out), Marks::default());
+        prop_assert_eq!(out, text.into_bytes());
+    }
+}

@@ -1,0 +1,174 @@
+//! Dialects as a user meets them: files, the commands about them, and runs against servers of the test's own.
+//!
+//! Belongs here: the binary with a dialect. Does not: what a file may say (`dialect::file`), steps of an
+//! opening by themselves (`engine::connection`).
+
+#[path = "common/engine.rs"]
+mod engine;
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::thread;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tungstenite::{Message, WebSocket};
+
+type Socket = WebSocket<TcpStream>;
+
+/// Serves every connection with `serve` until the test ends.
+fn server(serve: impl Fn(Socket) -> tungstenite::Result<()> + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, serve) = (listener.local_addr().unwrap(), Arc::new(serve));
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let serve = Arc::clone(&serve);
+            thread::spawn(move || serve(tungstenite::accept(stream).expect("an upgrade")));
+        }
+    });
+    address
+}
+
+fn fanstorm(words: &[&str]) -> (Option<i32>, String, String) {
+    let all = words.join(" ");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanstorm"));
+    command.args(words).env("TOKEN", "s3cret");
+    if words[0] != "dialect" {
+        command.args(engine::flags(&all));
+    }
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// A file with a dialect, for as long as its folder lives.
+fn file(text: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+/// A run of some messages on sockets that hear their own, and its only trial.
+fn echo_run(dialect: &str, node: SocketAddr, more: &[&str]) -> Value {
+    let (_folder, path) = file(dialect);
+    let (path, node) = (path.to_str().unwrap(), format!("ws://{node}/"));
+    let words = ["--dialect", path, "--node", &node, "--fan-out", "own", "--push-sockets", "3"];
+    let rest = ["--messages", "300", "--quiet", "--json", "-"];
+    let (code, out, err) = fanstorm(&[&words[..], &rest, more].concat());
+    assert!(matches!(code, Some(0 | 5)), "{code:?} {err}");
+    let result: Value = serde_json::from_str(&out).unwrap();
+    result["trials"][0].clone()
+}
+
+const LOGIN: &str = r##"
+schema = "fanstorm.dialect/1"
+name = "mine"
+[parameters]
+room = "hall"
+[[opening]]
+expect = { starting_with = "hello" }
+capture.id = { after = "#", until = "." }
+[[opening]]
+send = '{"join":"{room}","as":"user{socket}","id":"{capture:id}","token":"{env:TOKEN}"}'
+expect = { exactly = "joined {room}" }
+refuse = ["denied"]
+[message]
+template = '{"say":"{text}","n":{seq},"by":{socket}}'
+copy = { starting_with = '{"said"' }
+"##;
+
+/// Says hello, takes a login to `room`, and answers each message with an acknowledgement that repeats it and
+/// with the message.
+fn chat(room: &'static str) -> SocketAddr {
+    server(move |mut socket| {
+        let id = socket.get_ref().peer_addr().unwrap().port().to_string();
+        socket.send(Message::text(format!("hello #{id}. How are you?")))?;
+        let login: Value = serde_json::from_str(socket.read()?.to_text()?).unwrap();
+        let wanted = (login["id"].as_str(), login["token"].as_str());
+        assert_eq!(wanted, (Some(&id[..]), Some("s3cret")));
+        assert!(login["as"].as_str().unwrap().starts_with("user"));
+        if login["join"] != room {
+            socket.send(Message::text(format!("denied: {} is closed", login["join"])))?;
+        }
+        socket.send(Message::text(format!("joined {room}")))?;
+        loop {
+            let message = socket.read()?;
+            let said: Value = serde_json::from_str(message.to_text()?).unwrap();
+            assert!(
+                said["n"].as_u64().unwrap() >= 1_000_000_000 && said["by"].as_u64().unwrap() < 3
+            );
+            socket.send(Message::text(format!(r#"{{"ok":{said}}}"#)))?;
+            socket.send(Message::text(format!(
+                r#"{{"said":"{}"}}"#,
+                said["say"].as_str().unwrap()
+            )))?;
+        }
+    })
+}
+
+#[test]
+fn a_protocol_of_its_own_is_spoken_from_a_file() {
+    let trial = echo_run(LOGIN, chat("hall"), &[]);
+    assert_eq!(trial["delivery"]["delivered"], 300);
+    assert_eq!(trial["delivery"]["duplicate"], 0, "an acknowledgement is no copy");
+    assert_eq!(trial["delivery"]["foreign"], 300);
+    let trial = echo_run(LOGIN, chat("lobby"), &["--set", "room=lobby"]);
+    assert_eq!(trial["delivery"]["delivered"], 300);
+}
+
+#[test]
+fn a_refused_opening_says_so_in_the_nodes_words_and_without_secrets() {
+    let (_folder, path) = file(LOGIN);
+    let node = format!("ws://{}/", chat("lobby"));
+    let words = ["--dialect", path.to_str().unwrap(), "--node", &node, "--messages", "10"];
+    let (code, out, err) = fanstorm(&words);
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(err.contains("was refused: `denied: \"hall\" is closed`"), "{err}");
+    assert!(!format!("{out}{err}").contains("s3cret"));
+}
+
+#[test]
+fn messages_that_are_too_many_for_memory_are_patched_with_their_numbers() {
+    // A window of frames in place of all.
+    let trial = echo_run(LOGIN, chat("hall"), &["--frame-memory", "1KiB"]);
+    assert_eq!(trial["delivery"]["delivered"], 300);
+}
+
+#[test]
+fn the_built_in_dialects_are_listed_shown_and_are_files_to_begin_with() {
+    let (code, list, _) = fanstorm(&["dialect", "list"]);
+    assert_eq!(code, Some(0));
+    for name in list.lines().filter_map(|line| line.split_whitespace().next()) {
+        let (_, text, _) = fanstorm(&["dialect", "show", name]);
+        let (_folder, path) = file(&text);
+        let (code, checked, err) = fanstorm(&["dialect", "check", path.to_str().unwrap()]);
+        assert_eq!(code, Some(0), "{name}: {err}");
+        assert!(checked.starts_with(&format!("dialect  {name}\n")), "{checked}");
+    }
+    assert!(list.starts_with("dsatter ") && list.contains("\nraw "));
+}
+
+#[test]
+fn a_wrong_dialect_is_exit_code_2_with_one_line() {
+    let (_folder, path) = file("name = 'x'\n");
+    let path = path.to_str().unwrap();
+    for (words, hint) in [
+        (&["dialect", "check", path][..], "mine.toml:1:1: `name = 'x'`: missing key `schema`"),
+        (&["--dialect", path], "mine.toml:1:1: `name = 'x'`: missing key `schema`"),
+        (&["--dialect", "dsater"], "--dialect dsater: neither a file nor a built-in dialect"),
+        (&["--dialect", "/"], "--dialect /: Is a directory"),
+        (&["--set", "room=x"], "--set room=x: dsatter has no parameter `room`: it has none"),
+        (
+            &["dialect", "show", "nothing"],
+            "neither a file nor a built-in dialect: those are dsatter, raw",
+        ),
+        (&["--dialect", path, "--set", "room"], "like room=lobby"),
+    ] {
+        let (code, _, err) = fanstorm(words);
+        assert_eq!(code, Some(2), "{words:?}: {err}");
+        assert!(err.contains(hint), "{words:?}: {err}");
+    }
+}
