@@ -10,7 +10,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use serde_json::Value;
@@ -171,4 +171,55 @@ fn a_wrong_dialect_is_exit_code_2_with_one_line() {
         assert_eq!(code, Some(2), "{words:?}: {err}");
         assert!(err.contains(hint), "{words:?}: {err}");
     }
+}
+
+/// Asks before each of its answers, and waits for heartbeats and Pings before it says anything. How often it
+/// asked and was answered is told when the client goes.
+fn needy() -> (SocketAddr, mpsc::Receiver<(u32, u32)>) {
+    let (told, counts) = mpsc::channel();
+    let node = server(move |mut socket| {
+        let (mut asked, mut answered, mut beats, mut pings, mut waiting) = (0, 0, 0, 0, Vec::new());
+        loop {
+            match socket.read() {
+                Ok(Message::Text(text)) if text == "3" => answered += 1,
+                Ok(Message::Text(text)) if text == "beat" => beats += 1,
+                Ok(Message::Text(text)) => waiting.push(text),
+                Ok(Message::Ping(_)) => pings += 1,
+                Ok(_) => {}
+                Err(_) => {
+                    told.send((asked, answered)).unwrap();
+                    return Ok(());
+                }
+            }
+            if beats >= 3 && pings >= 3 {
+                for text in waiting.drain(..) {
+                    socket.send(Message::text("2"))?;
+                    socket.send(Message::Text(text))?;
+                    asked += 1;
+                }
+            }
+        }
+    });
+    (node, counts)
+}
+
+#[test]
+fn a_node_that_asks_is_answered_and_one_that_waits_for_signs_of_life_hears_them() {
+    let (node, counts) = needy();
+    let dialect = r#"
+schema = "fanstorm.dialect/1"
+name = "needy"
+[[reply]]
+when = { exactly = "2" }
+send = "3"
+[[heartbeat]]
+every = "20ms"
+send = "beat"
+[message]
+template = "{text}"
+"#;
+    let trial = echo_run(dialect, node, &["--ping", "20ms"]);
+    assert_eq!(trial["delivery"]["delivered"], 300);
+    let counts: Vec<_> = (0..3).map(|_| counts.recv().unwrap()).collect();
+    assert!(counts.iter().all(|(asked, answered)| asked == answered && *asked > 100), "{counts:?}");
 }

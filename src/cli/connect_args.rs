@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::plan::connect_options::{ConnectOptions, Descriptors, MinConnected};
 use crate::plan::source_ip::SourceIpRange;
-use crate::units::Rate;
+use crate::units::{Nanos, Rate};
 
 const CONNECTING: &str = "Connecting";
 
@@ -37,6 +37,11 @@ pub struct DialArgs {
     #[arg(long, help_heading = CONNECTING)]
     delayed_ack: bool,
 
+    /// Send a WebSocket Ping on every socket so often, like 30s, for nodes and proxies that close silent
+    /// ones [default: none; a dialect may have heartbeats of its own]
+    #[arg(long, value_name = "TIME", value_parser = period, help_heading = CONNECTING)]
+    ping: Option<Nanos>,
+
     /// Run no trial after one that lost a socket [default: connect lost sockets again before the next]
     #[arg(long, help_heading = CONNECTING)]
     stop_on_loss: bool,
@@ -51,6 +56,14 @@ enum DescriptorsArg {
     Process,
     /// In the tables of the rings
     Direct,
+}
+
+fn period(text: &str) -> Result<Nanos, String> {
+    match text.parse::<Nanos>() {
+        Ok(Nanos::ZERO) => Err("longer than 0, like 30s".to_owned()),
+        Ok(period) => Ok(period),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn rate(text: &str) -> Result<Rate, String> {
@@ -74,6 +87,7 @@ impl DialArgs {
                 DescriptorsArg::Direct => Descriptors::Direct,
             },
             delayed_ack: self.delayed_ack,
+            ping: self.ping,
             stop_on_loss: self.stop_on_loss,
         }
     }
@@ -105,7 +119,7 @@ mod tests {
     fn every_flag_arrives_in_its_place() {
         let asked = dialing(
             "--source-ip 10.0.0.7,10.1.0.0/16 --source-ip fd00::1 --connect-rate 5k \
-             --min-connected 99.5% --descriptors direct --delayed-ack --stop-on-loss",
+             --min-connected 99.5% --descriptors direct --delayed-ack --ping 30s --stop-on-loss",
         );
         let expected = ConnectOptions {
             sources: ["10.0.0.7", "10.1.0.0/16", "fd00::1"].map(|t| t.parse().unwrap()).to_vec(),
@@ -113,6 +127,7 @@ mod tests {
             least: MinConnected::Millionths(995_000),
             descriptors: Descriptors::Direct,
             delayed_ack: true,
+            ping: Some(Nanos::from_secs(30)),
             stop_on_loss: true,
         };
         assert_eq!(asked.unwrap(), expected);
@@ -125,6 +140,8 @@ mod tests {
             ("--connect-rate 0", "--connect-rate"),
             ("--min-connected 101%", "--min-connected"),
             ("--descriptors none", "--descriptors"),
+            ("--ping 0s", "--ping"),
+            ("--ping 30", "--ping"),
         ] {
             let error = dialing(words).unwrap_err().to_string();
             assert!(error.contains(flag), "{error}");

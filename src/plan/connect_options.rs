@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::plan::source_ip::SourceIpRange;
-use crate::units::{Count, Rate};
+use crate::units::{Count, Nanos, Rate};
 
 /// How sockets are connected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct ConnectOptions {
     pub descriptors: Descriptors,
     /// Acknowledge late: cheaper for us, and not what clients elsewhere do.
     pub delayed_ack: bool,
+    /// A WebSocket Ping is sent on every open socket so often.
+    pub ping: Option<Nanos>,
     /// No trial runs after one that lost a socket; else lost sockets are connected again.
     pub stop_on_loss: bool,
 }

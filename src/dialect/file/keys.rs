@@ -13,13 +13,16 @@ use toml::Spanned;
 
 use crate::dialect::matching::How;
 
+/// The version of the format.
+pub(super) const SCHEMA: &str = "fanstorm.dialect/1";
+
 /// What a cluster speaks inside WebSocket frames.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "fanstorm.dialect/1")]
 pub(super) struct Keys {
     /// The version of this format: `fanstorm.dialect/1`.
-    #[schemars(with = "String", extend("const" = super::SCHEMA))]
+    #[schemars(with = "String", extend("const" = SCHEMA))]
     pub(super) schema: Spanned<String>,
     /// What the report calls the dialect.
     #[schemars(with = "String")]
@@ -43,6 +46,12 @@ pub(super) struct Keys {
     pub(super) opening: Vec<StepKeys>,
     /// One pushed message, and how its copies are known.
     pub(super) message: MessageKeys,
+    /// What is answered whenever a node asks it, from the upgrade on.
+    #[serde(default)]
+    pub(super) reply: Vec<ReplyKeys>,
+    /// What is said on each open socket again and again.
+    #[serde(default)]
+    pub(super) heartbeat: Vec<HeartbeatKeys>,
 }
 
 /// The frames in which messages travel.
@@ -134,6 +143,30 @@ pub(super) struct MessageKeys {
     /// The JSON key of the text, in objects that hold `id_key`.
     #[schemars(with = "Option<String>")]
     pub(super) text_key: Option<Spanned<String>>,
+}
+
+/// What is answered whenever a node asks it, from the upgrade on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReplyKeys {
+    /// The messages that ask.
+    #[schemars(with = "MatchKeys")]
+    pub(super) when: Spanned<MatchKeys>,
+    /// The answer, in one frame.
+    #[schemars(with = "String")]
+    pub(super) send: Spanned<String>,
+}
+
+/// What is said on each open socket again and again.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HeartbeatKeys {
+    /// How often, like `25s`, counted from when the socket was ready.
+    #[schemars(with = "String")]
+    pub(super) every: Spanned<String>,
+    /// The message, in one frame.
+    #[schemars(with = "String")]
+    pub(super) send: Spanned<String>,
 }
 
 /// Which messages are meant: a string that they contain, or a table with one of `exactly`,

@@ -13,16 +13,17 @@ use toml::Spanned;
 
 pub use self::error::FileError;
 use self::error::Text;
-use self::keys::{Frames, Keys, MatchKeys, MessageKeys, StepKeys, UpgradeKeys};
+use self::keys::{
+    Frames, HeartbeatKeys, Keys, MatchKeys, MessageKeys, ReplyKeys, SCHEMA, StepKeys, UpgradeKeys,
+};
+use super::keepalive::{Heartbeat, Reply};
 use super::matching::{How, Matching};
 use super::opening::{Capture, Opening, OpeningAnswer, OpeningStep};
-use super::pattern::{PLACES, Pattern, Position, Reader};
+use super::pattern::{PLACES, Pattern, Position, Reader, Values};
 use super::template::Template;
 use super::upgrade::Upgrade;
 use super::{Correlation, Dialect, MessageKind};
-
-/// The version of the format.
-const SCHEMA: &str = "fanstorm.dialect/1";
+use crate::units::{Nanos, ScanError};
 
 /// A file, and what it is read with.
 #[derive(Clone, Copy)]
@@ -68,6 +69,12 @@ pub fn read(source: &Source<'_>) -> Result<Dialect, FileError> {
             None => None,
         },
         hears_own: keys.hears_own,
+        replies: keys.reply.iter().map(|keys| build.reply(keys)).collect::<Result<_, _>>()?,
+        heartbeats: keys
+            .heartbeat
+            .iter()
+            .map(|keys| build.heartbeat(keys))
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -158,8 +165,7 @@ impl Build<'_> {
 
     /// A string without places that differ from socket to socket.
     fn plain(&self, written: &Spanned<String>) -> Result<String, FileError> {
-        let bytes =
-            self.spanned(written, At { is_sent: true, ..FIXED })?.bytes(&Default::default());
+        let bytes = self.said(written)?;
         String::from_utf8(bytes).map_err(|_| self.text.wrong(&written.span(), "not UTF-8"))
     }
 
@@ -251,6 +257,27 @@ impl Build<'_> {
             return Err(self.text.wrong(span, "every message would match: say what it holds"));
         }
         Ok(Matching { how: keys.how, pattern })
+    }
+
+    fn reply(&self, keys: &ReplyKeys) -> Result<Reply, FileError> {
+        let when = self.matching(&keys.when.span(), keys.when.get_ref(), FIXED)?;
+        Ok(Reply { when, send: self.said(&keys.send)? })
+    }
+
+    fn heartbeat(&self, keys: &HeartbeatKeys) -> Result<Heartbeat, FileError> {
+        let (every, span) = (keys.every.get_ref(), keys.every.span());
+        let every: Nanos =
+            every.parse().map_err(|error: ScanError| self.text.wrong(&span, &error.to_string()))?;
+        if every == Nanos::ZERO {
+            return Err(self.text.wrong(&span, "longer than 0, like 25s"));
+        }
+        Ok(Heartbeat { every, send: self.said(&keys.send)? })
+    }
+
+    /// A message that all sockets send alike.
+    fn said(&self, written: &Spanned<String>) -> Result<Vec<u8>, FileError> {
+        let pattern = self.spanned(written, At { is_sent: true, ..FIXED })?;
+        Ok(pattern.bytes(&Values::default()))
     }
 
     fn template(&self, keys: &MessageKeys) -> Result<Template, FileError> {

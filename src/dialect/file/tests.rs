@@ -28,101 +28,110 @@ fn pushed(dialect: &Dialect) -> String {
     message.iter().map(|&byte| char::from(byte)).collect()
 }
 
+/// What stands behind the head of a file, and the beginning of what is said to it.
+const WRONG: &[(&str, &str)] = &[
+    (
+        "fames = 'text'\n[message]\ntemplate = '{text}'",
+        "my.toml:3:1: unknown key `fames`, expected one of `schema`, `name`, `frames`",
+    ),
+    (
+        "frames = 'txt'\n[message]\ntemplate = '{text}'",
+        "my.toml:3:10: `'txt'`: unknown variant `txt`, expected one of `text`, `binary`, `any`",
+    ),
+    ("", "my.toml:1:1: `schema = \"fanstorm.dialect/1\"`: missing key `message`"),
+    (
+        "[message]\ntemplate = 'hi'",
+        "my.toml:4:12: `'hi'`: 0 places for {text}: a message needs exactly one",
+    ),
+    (
+        "[message]\ntemplate = 'x{text}{text}'",
+        "my.toml:4:12: `'x{text}{text}'`: 2 places for {text}",
+    ),
+    (
+        "[message]\ntemplate = 'x {txt}{text}'",
+        "my.toml:4:15: `{txt}`: {txt} is no place and no parameter: use one of {text}, {len}, ",
+    ),
+    ("[message]\ntemplate = \"\\u00e9\\n{x}{text} {x}\"", "my.toml:4:21: `{x}`: {x} is no place"),
+    (
+        "[message]\ntemplate = '{text}{uuid}'",
+        "my.toml:4:19: `{uuid}`: this place has a value in an [[opening]] alone",
+    ),
+    (
+        "[message]\ntemplate = '{text}{mqtt:a}'",
+        "my.toml:4:19: `{mqtt:a}`: its length is no text: say frames = \"binary\"",
+    ),
+    (
+        "[message]\ntemplate = '{text}{hex:80}'",
+        "my.toml:4:19: `{hex:80}`: bytes above 7f are no text",
+    ),
+    ("[message]\ntemplate = '{text}{hex:8}'", "my.toml:4:19: `{hex:8}`: not bytes in hexadecimal"),
+    (
+        "[message]\ntemplate = '{text}{bytes:a'",
+        "my.toml:4:19: `{bytes:a`: `{bytes:` has no closing brace",
+    ),
+    (
+        "[message]\ntemplate = '{text}{env:NO}'",
+        "my.toml:4:19: `{env:NO}`: the environment has no variable `NO`",
+    ),
+    (
+        "frames = 'binary'\n[message]\ntemplate = '{u16:{text}}'",
+        "my.toml:5:13: `{u16:{text}}`: a text may be longer",
+    ),
+    (
+        "[message]\ntemplate = '{text}'\nid_key = 'id'",
+        "my.toml:5:10: `'id'`: ids need both keys: `text_key` is missing",
+    ),
+    ("[message]\ntemplate = '{text}'\ncopy = ''", "my.toml:5:8: `''`: every message would match"),
+    (
+        "[message]\ntemplate = '{text}'\ncopy = { begins = 'a' }",
+        "my.toml:5:8: `{ begins = 'a' }`: unknown key `begins`, expected one of `exactly`",
+    ),
+    (
+        "[message]\ntemplate = '{text}'\ncopy = 7",
+        "my.toml:5:8: invalid type: integer `7`, expected a string, or a table",
+    ),
+    (
+        "[[opening]]\nrefuse = 'no'\n[message]\ntemplate = '{text}'",
+        "my.toml:4:10: `'no'`: `refuse` is about an answer",
+    ),
+    (
+        "[[opening]]\nsend = '{text}'\n[message]\ntemplate = '{text}'",
+        "my.toml:4:9: `{text}`: this place has a value in the [message] alone",
+    ),
+    (
+        "[[opening]]\nsend = '{capture:sid}'\n[message]\ntemplate = '{text}'",
+        "my.toml:4:9: `{capture:sid}`: no earlier step captures `sid`",
+    ),
+    (
+        "[parameters]\nlen = '1'\n[message]\ntemplate = '{text}'",
+        "my.toml:4:1: `len`: {len} has a meaning of its own",
+    ),
+    (
+        "[parameters]\nroom = 1\n[message]\ntemplate = '{text}'",
+        "my.toml:4:8: invalid type: integer `1`, expected a string",
+    ),
+    (
+        "[[heartbeat]]\nevery = '5'\nsend = 'x'\n[message]\ntemplate = '{text}'",
+        "my.toml:4:9: `'5'`: ",
+    ),
+    (
+        "[[heartbeat]]\nevery = '0s'\nsend = 'x'\n[message]\ntemplate = '{text}'",
+        "my.toml:4:9: `'0s'`: longer than 0",
+    ),
+    (
+        "[[reply]]\nwhen = 'a'\nsend = 'x{socket}'\n[message]\ntemplate = '{text}'",
+        "my.toml:5:10: `{socket}`: this place has a value in an [[opening]] or the [message] alone",
+    ),
+    (
+        "[message]\ntemplate = 'a",
+        "my.toml:4:14: `template = 'a`: invalid literal string, expected `'`",
+    ),
+];
+
 #[test]
 fn a_wrong_file_is_refused_with_its_place_the_offending_text_and_what_would_be_right() {
     let mut wrong = Vec::new();
-    for (rest, error) in [
-        (
-            "fames = 'text'\n[message]\ntemplate = '{text}'",
-            "my.toml:3:1: unknown key `fames`, expected one of `schema`, `name`, `frames`",
-        ),
-        (
-            "frames = 'txt'\n[message]\ntemplate = '{text}'",
-            "my.toml:3:10: `'txt'`: unknown variant `txt`, expected one of `text`, `binary`, `any`",
-        ),
-        ("", "my.toml:1:1: `schema = \"fanstorm.dialect/1\"`: missing key `message`"),
-        (
-            "[message]\ntemplate = 'hi'",
-            "my.toml:4:12: `'hi'`: 0 places for {text}: a message needs exactly one",
-        ),
-        (
-            "[message]\ntemplate = 'x{text}{text}'",
-            "my.toml:4:12: `'x{text}{text}'`: 2 places for {text}",
-        ),
-        (
-            "[message]\ntemplate = 'x {txt}{text}'",
-            "my.toml:4:15: `{txt}`: {txt} is no place and no parameter: use one of {text}, {len}, ",
-        ),
-        (
-            "[message]\ntemplate = \"\\u00e9\\n{x}{text} {x}\"",
-            "my.toml:4:21: `{x}`: {x} is no place",
-        ),
-        (
-            "[message]\ntemplate = '{text}{uuid}'",
-            "my.toml:4:19: `{uuid}`: this place has a value in an [[opening]] alone",
-        ),
-        (
-            "[message]\ntemplate = '{text}{mqtt:a}'",
-            "my.toml:4:19: `{mqtt:a}`: its length is no text: say frames = \"binary\"",
-        ),
-        (
-            "[message]\ntemplate = '{text}{hex:80}'",
-            "my.toml:4:19: `{hex:80}`: bytes above 7f are no text",
-        ),
-        (
-            "[message]\ntemplate = '{text}{hex:8}'",
-            "my.toml:4:19: `{hex:8}`: not bytes in hexadecimal",
-        ),
-        (
-            "[message]\ntemplate = '{text}{bytes:a'",
-            "my.toml:4:19: `{bytes:a`: `{bytes:` has no closing brace",
-        ),
-        (
-            "[message]\ntemplate = '{text}{env:NO}'",
-            "my.toml:4:19: `{env:NO}`: the environment has no variable `NO`",
-        ),
-        (
-            "frames = 'binary'\n[message]\ntemplate = '{u16:{text}}'",
-            "my.toml:5:13: `{u16:{text}}`: a text may be longer",
-        ),
-        (
-            "[message]\ntemplate = '{text}'\nid_key = 'id'",
-            "my.toml:5:10: `'id'`: ids need both keys: `text_key` is missing",
-        ),
-        (
-            "[message]\ntemplate = '{text}'\ncopy = ''",
-            "my.toml:5:8: `''`: every message would match",
-        ),
-        (
-            "[message]\ntemplate = '{text}'\ncopy = { begins = 'a' }",
-            "my.toml:5:8: `{ begins = 'a' }`: unknown key `begins`, expected one of `exactly`",
-        ),
-        (
-            "[message]\ntemplate = '{text}'\ncopy = 7",
-            "my.toml:5:8: invalid type: integer `7`, expected a string, or a table",
-        ),
-        (
-            "[[opening]]\nrefuse = 'no'\n[message]\ntemplate = '{text}'",
-            "my.toml:4:10: `'no'`: `refuse` is about an answer",
-        ),
-        (
-            "[[opening]]\nsend = '{text}'\n[message]\ntemplate = '{text}'",
-            "my.toml:4:9: `{text}`: this place has a value in the [message] alone",
-        ),
-        (
-            "[[opening]]\nsend = '{capture:sid}'\n[message]\ntemplate = '{text}'",
-            "my.toml:4:9: `{capture:sid}`: no earlier step captures `sid`",
-        ),
-        (
-            "[parameters]\nlen = '1'\n[message]\ntemplate = '{text}'",
-            "my.toml:4:1: `len`: {len} has a meaning of its own",
-        ),
-        (
-            "[parameters]\nroom = 1\n[message]\ntemplate = '{text}'",
-            "my.toml:4:8: invalid type: integer `1`, expected a string",
-        ),
-        ("[message]\ntemplate = 'a", "my.toml:4:12: `'a`: invalid literal string, expected `'`"),
-    ] {
+    for (rest, error) in WRONG {
         let told = read(rest).map(|dialect| pushed(&dialect)).unwrap_err();
         if !told.starts_with(error) || told.lines().count() != 1 {
             wrong.push(format!("{rest}\n  {told}\n  {error}\n"));

@@ -1,4 +1,4 @@
-//! Control frames on their way out.
+//! Control frames on their way out, and a dialect's replies and heartbeats.
 //!
 //! Belongs here: what waits for a socket whose send is in flight, and the memory for it. Does not: when it
 //! is sent (`worker`).
@@ -9,7 +9,7 @@ use crate::engine::ring::Slot;
 use crate::wire::encode;
 use crate::wire::frame::Opcode;
 
-/// Control frames that wait for their socket, and the memory for more.
+/// Control frames, replies and heartbeats that wait for their socket, and the memory for more.
 ///
 /// A Ping must be answered even while its socket sends flat out, but never in the middle of another
 /// frame: the Pong waits here for the send in flight and goes before the next one. What waits for one
@@ -26,6 +26,8 @@ impl Outbox {
     const FRAMES: usize = 256;
     /// The largest control frame of a client: header, mask key, 125 bytes (RFC 6455, section 5.5).
     const FRAME_BYTES: usize = 2 + 4 + 125;
+    /// The largest header of a client's frame.
+    const HEADER_BYTES: usize = 2 + 8 + 4;
     /// The most that waits for one socket. A node that floods us with Pings and reads no Pong must not
     /// take our memory: beyond this only the latest Ping is answered, as RFC 6455 (section 5.5.3)
     /// allows.
@@ -38,7 +40,7 @@ impl Outbox {
         Self { queue: VecDeque::with_capacity(Self::FRAMES), spare, rng }
     }
 
-    /// Queues a control frame, behind others of its socket; `owed` is the connection's flag.
+    /// Queues a frame, behind others of its socket; `owed` is the connection's flag.
     pub(in crate::engine) fn frame(
         &mut self,
         slot: Slot,
@@ -50,7 +52,7 @@ impl Outbox {
         if *owed
             && let Some((_, waiting)) = self.queue.iter_mut().rfind(|(owner, _)| *owner == slot)
         {
-            if waiting.len() > Self::WAITING_BYTES - Self::FRAME_BYTES {
+            if waiting.len() + payload.len() + Self::HEADER_BYTES > Self::WAITING_BYTES {
                 waiting.clear();
             }
             return encode::write_frame(waiting, opcode, payload, mask);
@@ -72,7 +74,7 @@ impl Outbox {
         self.queue.remove(place).map(|(_, frames)| frames)
     }
 
-    /// The control frames that wait for a socket.
+    /// The frames that wait for a socket.
     pub(in crate::engine) fn take(&mut self, slot: Slot) -> Option<Vec<u8>> {
         let place = self.queue.iter().position(|(owner, _)| *owner == slot)?;
         self.remove(place)

@@ -22,6 +22,7 @@ mod probe;
 mod reconnect;
 mod script;
 mod sending;
+mod timers;
 mod timestamp_lag;
 mod trial;
 
@@ -30,7 +31,7 @@ use std::io;
 use self::connect_pacing::ConnectTurn;
 pub use self::connect_pacing::{WorkerShard, under_way_max};
 pub use self::control::{Control, Directive, TrialProgress};
-use self::ear::{Closed, Unreadable, feed_wire};
+use self::ear::{Closed, Replies, Unreadable, feed_wire};
 use self::errno::{Received, describe, receive_outcome};
 use self::heard::Heard;
 use self::late_arrivals::Hark;
@@ -38,6 +39,7 @@ use self::losses::{Lost, with_cut};
 pub use self::probe::HeardInstead;
 pub use self::reconnect::Reconnected;
 use self::script::Script;
+use self::timers::Timers;
 use self::timestamp_lag::Stamps;
 pub use self::trial::TrialPlan;
 use super::connection::outbox::Outbox;
@@ -104,6 +106,8 @@ pub struct Worker<'a, R, C, T: Transport = Plain> {
     counters: Counters,
     dial: ConnectTurn,
     stamps: Stamps,
+    timers: Timers,
+    replies: Replies,
     hark: Hark,
     heard: Heard,
     /// A push socket heard its own probe, where it should not.
@@ -154,6 +158,8 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
             counters: Counters::default(),
             dial: ConnectTurn::new(plan.nodes.len()),
             stamps: Stamps::default(),
+            timers: Timers::new(plan, seats.len()),
+            replies: Replies::new(&plan.dialect),
             hark: Hark::default(),
             heard: Heard::default(),
             hears_itself: false,
@@ -201,6 +207,9 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
         }
         while let Some(slot) = self.rearm.pop() {
             self.ring.receive(slot);
+        }
+        if self.timers.is_due(now) {
+            self.beat(now);
         }
         if !self.outbox.is_empty() {
             self.answer();
@@ -271,7 +280,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
         let fed = feed_wire(
             connection,
             (completion.slot, bytes),
-            (&mut self.pool, &mut self.opcodes, &mut self.outbox),
+            (&mut self.pool, &mut self.opcodes, &mut self.outbox, &self.replies),
             script,
             now,
         );

@@ -63,7 +63,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         connection.advance(Event::Upgraded);
         if self.plan.dialect.opening.steps.is_empty() {
             self.opened(slot, now);
-            let memory = (&mut self.pool, &mut self.opcodes, &mut self.outbox);
+            let memory = (&mut self.pool, &mut self.opcodes, &mut self.outbox, &self.replies);
             let connection = &mut self.connections[slot as usize];
             let fed = feed(connection, (slot, rest), memory, script, now);
             return self.after_read(script, slot, fed, now);
@@ -85,7 +85,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         let Some(mut setup) = connection.setup.take() else { return };
         if let Setup::Opening(progress) = &mut *setup {
             let mut opener = Opener { progress, opening: &self.plan.dialect.opening, script };
-            let memory = (&mut self.pool, &mut self.opcodes, &mut self.outbox);
+            let memory = (&mut self.pool, &mut self.opcodes, &mut self.outbox, &self.replies);
             let fed = feed(connection, (slot, bytes), memory, &mut opener, now);
             connection.setup = Some(setup);
             self.after_read(script, slot, fed, now);
@@ -123,6 +123,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         connection.advance(Event::Opened);
         connection.setup = None;
         connection.since = now;
+        self.timers.begin(slot, now);
         self.dial.note_open(connection.seat.node, now);
     }
 }

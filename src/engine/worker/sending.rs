@@ -119,6 +119,18 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         self.ring.send(slot, buf, part);
     }
 
+    /// Says what is due on open sockets.
+    #[cold]
+    pub(super) fn beat(&mut self, now: Nanos) {
+        let Self { timers, connections, outbox, .. } = self;
+        timers.run(now, |slot, opcode, payload| {
+            let connection = &mut connections[slot as usize];
+            if connection.state().is_open() {
+                outbox.frame(slot, opcode, payload, &mut connection.owed);
+            }
+        });
+    }
+
     /// Sends waiting control frames on sockets with nothing in flight.
     pub(super) fn answer(&mut self) {
         let mut place = 0;
