@@ -28,8 +28,9 @@ use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Ring, RingConfig, Wait};
 use fanstorm::engine::worker::{Control, Directive, TrialPlan, TrialProgress, Worker};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
-use fanstorm::load::profile::Profile;
-use fanstorm::load::schedule::{InterArrival, Timetable};
+use fanstorm::load::inter_arrival::InterArrival;
+use fanstorm::load::profile::FixedRate;
+use fanstorm::load::schedule::Timetable;
 use fanstorm::load::trial::Trial;
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::sent::SentTimes;
@@ -119,7 +120,7 @@ fn text() -> TextShape {
 
 fn plan(load: Load, sink: &Sink) -> Plan {
     let rate = Rate::per_second(load.per_second as f64);
-    let profile = Profile::Rate { rate, arrivals: InterArrival::Constant };
+    let profile = FixedRate { rate, arrivals: InterArrival::Constant };
     let spec = Spec {
         dialect: Dialect::raw(),
         push_sockets: SOCKETS,

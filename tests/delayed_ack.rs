@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::engine::{Fleet, Phase, Progress, Stop, Watch};
-use fanstorm::load::profile::Profile;
-use fanstorm::load::schedule::InterArrival;
+use fanstorm::load::inter_arrival::InterArrival;
+use fanstorm::load::profile::FixedRate;
 use fanstorm::load::trial::Trial;
 use fanstorm::plan::Plan;
 use fanstorm::plan::backend::Engine;
@@ -80,7 +80,7 @@ fn late_of(engine: Engine, delayed_ack: bool) -> (usize, usize) {
     };
     let cluster = Cluster::start(&config).unwrap();
     // Copies follow each other faster than an acknowledgement may be put off.
-    let profile = Profile::Rate { rate: Rate::per_second(200.0), arrivals: InterArrival::Constant };
+    let profile = FixedRate { rate: Rate::per_second(200.0), arrivals: InterArrival::Constant };
     let mut spec = Spec {
         push_sockets: 1,
         receivers_per_node: Some(RECEIVERS),

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
 use fanstorm::engine::spread::spread;
-use fanstorm::load::profile::Profile;
-use fanstorm::load::schedule::{InterArrival, Timetable};
+use fanstorm::load::inter_arrival::InterArrival;
+use fanstorm::load::profile::{Burst, FixedRate, Profile, Window};
+use fanstorm::load::schedule::Timetable;
 use fanstorm::load::trial::Trial;
 use fanstorm::measure::correlate::Correlator;
 use fanstorm::measure::latencies::Latencies;
@@ -74,32 +75,27 @@ fn histogram_bytes(copies: &Copies) -> usize {
 
 #[test]
 fn a_plan_names_the_bytes_that_its_workers_lay_out() {
-    let rate =
-        |warmup_s| (Profile::Rate { rate: "100/s".parse().unwrap(), arrivals: POISSON }, warmup_s);
-    let burst = (Profile::Burst, 0);
+    let rate = |warmup_s| {
+        let shape = FixedRate { rate: "100/s".parse().unwrap(), arrivals: POISSON };
+        (Profile::from(shape), warmup_s)
+    };
+    let burst = || (Burst.into(), 0);
     for (dialect, (push_sockets, receivers), nodes, cores, (profile, warmup_s), hear) in [
-        (Dialect::dsatter(), (3, 1), 3, 1, burst, Hear::By(FanOut::All)),
+        (Dialect::dsatter(), (3, 1), 3, 1, burst(), Hear::By(FanOut::All)),
         (Dialect::dsatter(), (5, 2), 2, 2, rate(0), Hear::By(FanOut::Others)),
         (Dialect::raw(), (1, 7), 3, 4, rate(1), Hear::By(FanOut::All)),
-        (
-            Dialect::raw(),
-            (4, 1),
-            2,
-            2,
-            (Profile::Window { in_flight: 3 }, 0),
-            Hear::By(FanOut::All),
-        ),
-        (Dialect::raw(), (70, 0), 1, 2, burst, Hear::By(FanOut::Own)),
-        (Dialect::raw(), (6, 9), 2, 3, burst, Hear::InRooms(3, FanOut::All)),
+        (Dialect::raw(), (4, 1), 2, 2, (Window { in_flight: 3 }.into(), 0), Hear::By(FanOut::All)),
+        (Dialect::raw(), (70, 0), 1, 2, burst(), Hear::By(FanOut::Own)),
+        (Dialect::raw(), (6, 9), 2, 3, burst(), Hear::InRooms(3, FanOut::All)),
         // Rooms that nobody publishes into, too.
-        (Dialect::dsatter(), (2, 9), 2, 3, burst, Hear::InRooms(5, FanOut::Others)),
+        (Dialect::dsatter(), (2, 9), 2, 3, burst(), Hear::InRooms(5, FanOut::Others)),
     ] {
         let (receivers_per_node, warmup) = (Some(receivers), Nanos::from_secs(warmup_s));
         let spec = Spec {
             dialect,
             push_sockets,
             receivers_per_node,
-            trials: vec![Trial::new(profile, MESSAGES, warmup)],
+            trials: vec![Trial::new(profile.clone(), MESSAGES, warmup)],
             ..Spec::default()
         };
         let plan = hear.of(plan(spec, nodes, cores));

@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use fanstorm::dialect::Dialect;
 use fanstorm::engine::spread::spread;
-use fanstorm::load::profile::Profile;
-use fanstorm::load::schedule::{InterArrival, Timetable};
+use fanstorm::load::inter_arrival::InterArrival;
+use fanstorm::load::profile::{Burst, FixedRate, Profile};
+use fanstorm::load::schedule::Timetable;
 use fanstorm::load::trial::Trial;
 use fanstorm::measure::interval::Rest;
 use fanstorm::measure::late::LateLog;
@@ -70,9 +71,9 @@ impl Arrival {
 impl Case {
     fn plan(&self, workers: usize) -> Plan {
         let arrivals = InterArrival::Poisson { seed: self.seed };
-        let profile = match self.open_loop {
-            true => Profile::Rate { rate: "20k".parse().unwrap(), arrivals },
-            false => Profile::Burst,
+        let profile: Profile = match self.open_loop {
+            true => FixedRate { rate: "20k".parse().unwrap(), arrivals }.into(),
+            false => Burst.into(),
         };
         let plan = common::plan(
             &NODES,

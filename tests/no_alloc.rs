@@ -26,8 +26,8 @@ use fanstorm::engine::ring::{Ring, RingConfig};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Control, Directive, TrialPlan, TrialProgress, Worker};
 use fanstorm::host::clock::{Clock, Monotonic};
-use fanstorm::load::profile::Profile;
-use fanstorm::load::schedule::InterArrival;
+use fanstorm::load::inter_arrival::InterArrival;
+use fanstorm::load::profile::{FixedRate, Profile, Window};
 use fanstorm::load::trial::Trial;
 use fanstorm::measure::interval::IntervalSink;
 use fanstorm::measure::sent::SentTimes;
@@ -244,8 +244,9 @@ fn a_schedule_and_a_window_allocate_nothing_either() {
     let cluster = cluster(false);
     let rate = Rate { micro_per_s: 20_000_000_000 };
     let arrivals = InterArrival::Poisson { seed: 1 };
-    for profile in [Profile::Rate { rate, arrivals }, Profile::Window { in_flight: 8 }] {
-        let trials = vec![Trial::new(profile, MESSAGES, Nanos::ZERO)];
+    let profiles = [FixedRate { rate, arrivals }.into(), Window { in_flight: 8 }.into()];
+    for profile in profiles as [Profile; 2] {
+        let trials = vec![Trial::new(profile.clone(), MESSAGES, Nanos::ZERO)];
         let plan = Plan { trials, ..plan(&cluster, Dialect::dsatter(), 0) };
         assert_eq!(row_as_granted(&plan).allocations, 0, "{profile:?}");
     }
@@ -255,7 +256,7 @@ fn a_schedule_and_a_window_allocate_nothing_either() {
 fn intervals_leave_the_worker_without_allocating() {
     let cluster = cluster(false);
     let rate = Rate { micro_per_s: 20_000_000_000 };
-    let profile = Profile::Rate { rate, arrivals: InterArrival::Constant };
+    let profile = FixedRate { rate, arrivals: InterArrival::Constant };
     // 5 000 messages take 250 ms: 25 intervals, where every one of them is fetched in time.
     let warmup = Nanos::from_millis(45);
     let trials = vec![Trial::new(profile, MESSAGES, warmup)];

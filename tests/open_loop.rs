@@ -15,8 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::engine::{self, Progress, Stop};
 use fanstorm::experiment::{self, Experiment};
-use fanstorm::load::profile::Profile;
-use fanstorm::load::schedule::InterArrival;
+use fanstorm::load::inter_arrival::InterArrival;
+use fanstorm::load::profile::{FixedRate, Profile, Window};
 use fanstorm::load::trial::Trial;
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::outcome::{Class, Ending, Interval, TrialOutcome};
@@ -59,7 +59,7 @@ fn run(plan: &Plan, stop: &Stop, watch: &mut dyn experiment::Watch) -> Judged {
 }
 
 /// A trial against two nodes, of which the first stops once for [`STALL_MS`].
-fn stalled(profile: Profile) -> Judged {
+fn stalled(profile: &Profile) -> Judged {
     let _alone = alone();
     let cluster = Cluster::start(&ClusterConfig {
         nodes: 2,
@@ -71,7 +71,7 @@ fn stalled(profile: Profile) -> Judged {
     .unwrap();
     let spec = Spec {
         push_sockets: PUSH as u32,
-        trials: Trial::each(&[MESSAGES], profile, Nanos::ZERO),
+        trials: Trial::each(&[MESSAGES], profile.clone(), Nanos::ZERO),
         ..Spec::default()
     };
     let plan = common::plan(cluster.node_urls(), spec);
@@ -81,10 +81,11 @@ fn stalled(profile: Profile) -> Judged {
 }
 
 /// What may be had on any host, and more than that only on one that did not stop by itself meanwhile:
-/// looked for in up to three rows.
-fn stalled_alone(profile: Profile, was_quiet: impl Fn(&Judged) -> bool) -> Judged {
-    let run = stalled(profile);
-    let again = (0..2).map(|_| stalled(profile));
+/// looked for in up to three trials.
+fn stalled_alone(profile: impl Into<Profile>, was_quiet: impl Fn(&Judged) -> bool) -> Judged {
+    let profile = profile.into();
+    let run = stalled(&profile);
+    let again = (0..2).map(|_| stalled(&profile));
     std::iter::once(run)
         .chain(again)
         .find(was_quiet)
@@ -117,7 +118,7 @@ fn an_interrupted_trial_keeps_its_series_and_its_end() {
     })
     .unwrap();
     let rate = Rate { micro_per_s: PER_S * 1_000_000 };
-    let profile = Profile::Rate { rate, arrivals: InterArrival::Constant };
+    let profile = FixedRate { rate, arrivals: InterArrival::Constant };
     // A minute's worth.
     let spec = Spec { trials: Trial::each(&[60 * PER_S], profile, Nanos::ZERO), ..Spec::default() };
     let plan = common::plan(cluster.node_urls(), spec);
@@ -148,7 +149,7 @@ fn at_a_rate_a_stall_is_seen_by_every_message_that_was_due_in_it() {
     let noise = 100 * PER_S / 1_000;
     let classes = [(Class::Response, COPIES), (Class::Completion, 1)];
     let rate = Rate { micro_per_s: PER_S * 1_000_000 };
-    let run = stalled_alone(Profile::Rate { rate, arrivals: InterArrival::Constant }, |run| {
+    let run = stalled_alone(FixedRate { rate, arrivals: InterArrival::Constant }, |run| {
         for (of, each) in classes {
             let long = long(run, of);
             // One less for what shares a bucket of the histogram with the limit itself.
@@ -173,7 +174,7 @@ fn at_a_rate_a_stall_is_seen_by_every_message_that_was_due_in_it() {
 #[test]
 fn in_closed_loop_a_stall_is_seen_only_by_the_few_messages_in_flight() {
     let in_flight = 4;
-    stalled_alone(Profile::Window { in_flight }, |run| {
+    stalled_alone(Window { in_flight }, |run| {
         let seen = long(run, Class::Completion);
         assert!(seen >= 1, "the stall is seen");
         let others = class(run, Class::Service).at_quantile(0.98);

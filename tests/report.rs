@@ -12,8 +12,8 @@ use std::sync::Arc;
 use fanstorm::dialect::Dialect;
 use fanstorm::experiment::{Outcome, Skipped};
 use fanstorm::host::facts::HostFacts;
-use fanstorm::load::profile::Profile;
-use fanstorm::load::schedule::InterArrival;
+use fanstorm::load::inter_arrival::InterArrival;
+use fanstorm::load::profile::{Burst, FixedRate, Profile, Window};
 use fanstorm::load::trial::Trial;
 use fanstorm::measure::interval::{Rest, Sent};
 use fanstorm::measure::late::LateLog;
@@ -338,10 +338,10 @@ fn rendered(plan: &Plan, outcome: &Outcome) -> String {
 fn profile(which: u8, seed: u64) -> Profile {
     let rate = Rate { micro_per_s: 1 + seed % 1_000_000_000_000_000 };
     match which {
-        0 => Profile::Burst,
-        1 => Profile::Window { in_flight: 1 + (seed % 1_000) as u32 },
-        2 => Profile::Rate { rate, arrivals: InterArrival::Constant },
-        _ => Profile::Rate { rate, arrivals: InterArrival::Poisson { seed } },
+        0 => Burst.into(),
+        1 => Window { in_flight: 1 + (seed % 1_000) as u32 }.into(),
+        2 => FixedRate { rate, arrivals: InterArrival::Constant }.into(),
+        _ => FixedRate { rate, arrivals: InterArrival::Poisson { seed } }.into(),
     }
 }
 

@@ -19,8 +19,8 @@ use fanstorm::engine::ring::fake::{Deeds, FakeRing, FaultKnobs, LateAcks, Simula
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Control, Directive, TrialPlan, TrialProgress, Worker};
 use fanstorm::host::clock::Clock;
-use fanstorm::load::profile::Profile;
-use fanstorm::load::schedule::InterArrival;
+use fanstorm::load::inter_arrival::InterArrival;
+use fanstorm::load::profile::{FixedRate, Window};
 use fanstorm::load::trial::Trial;
 use fanstorm::measure::connecting::Failure;
 use fanstorm::measure::latencies::Latencies;
@@ -240,7 +240,7 @@ fn frames_taken_by_vectors_make_the_same_run_as_messages_read_one_by_one() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut plan = plan(if rng.bool() { u64::MAX } else { 0 });
         if seed % 3 == 0 {
-            plan.trials[0].profile = Profile::Window { in_flight: rng.u32(1..20) };
+            plan.trials[0].profile = Window { in_flight: rng.u32(1..20) }.into();
         }
         let mut dials = rough_kernel(&mut rng);
         if seed % 2 == 0 {
@@ -365,7 +365,7 @@ fn a_schedule_on_a_rough_kernel_sends_everything_once_and_nothing_before_it_is_d
         } else {
             InterArrival::Poisson { seed: rng.u64(..) }
         };
-        plan.trials[0].profile = Profile::Rate { rate, arrivals };
+        plan.trials[0].profile = FixedRate { rate, arrivals }.into();
         let schedule = plan.trials[0].schedule().unwrap();
         let dials = rough_kernel(&mut rng);
         let (run, deeds, sent) = Fixture::ready(&plan, dials, seed).row_with_times(dials);
@@ -392,7 +392,7 @@ fn where_nothing_is_in_the_way_messages_leave_within_one_turn_of_their_due_time(
     for rate in ["100/s", "1k/s", "7k/s"] {
         let mut plan = plan(u64::MAX);
         plan.trials[0].profile =
-            Profile::Rate { rate: rate.parse().unwrap(), arrivals: InterArrival::Constant };
+            FixedRate { rate: rate.parse().unwrap(), arrivals: InterArrival::Constant }.into();
         let schedule = plan.trials[0].schedule().unwrap();
         let (run, _, sent) =
             Fixture::ready(&plan, FaultKnobs::default(), 1).row_with_times(FaultKnobs::default());
@@ -410,7 +410,7 @@ fn where_nothing_is_in_the_way_messages_leave_within_one_turn_of_their_due_time(
 fn messages_that_wait_for_a_blocked_socket_are_late_by_no_fault_of_ours_and_move_no_other() {
     let mut plan = plan(u64::MAX);
     plan.trials[0].profile =
-        Profile::Rate { rate: "200/s".parse().unwrap(), arrivals: InterArrival::Constant };
+        FixedRate { rate: "200/s".parse().unwrap(), arrivals: InterArrival::Constant }.into();
     // An operation takes 50 turns, of up to 5 ms where the worker sleeps: longer than from one message
     // of a sender to the next.
     plan.wait = WaitMode::Sleep;
@@ -453,7 +453,7 @@ fn a_window_is_never_exceeded_and_everything_is_sent() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut plan = plan(if rng.bool() { u64::MAX } else { 0 });
         let in_flight = rng.u32(1..20);
-        plan.trials[0].profile = Profile::Window { in_flight };
+        plan.trials[0].profile = Window { in_flight }.into();
         let dials = rough_kernel(&mut rng);
         let duplicating = FaultKnobs { duplicate_copy: rng.f64() * 0.1, ..dials };
         let (run, deeds) = Fixture::ready(&plan, dials, seed).trial(duplicating);
@@ -472,7 +472,7 @@ fn a_window_is_never_exceeded_and_everything_is_sent() {
 #[test]
 fn a_lost_answer_closes_its_place_in_the_window_and_the_drain_ends_the_trial() {
     let mut plan = plan(u64::MAX);
-    plan.trials[0].profile = Profile::Window { in_flight: 4 };
+    plan.trials[0].profile = Window { in_flight: 4 }.into();
     let lossy = FaultKnobs { lose_copy: 0.2, ..FaultKnobs::default() };
     let (run, deeds) = Fixture::ready(&plan, FaultKnobs::default(), 9).trial(lossy);
     assert_conserved(&run, 9);

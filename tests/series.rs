@@ -14,8 +14,8 @@ use fanstorm::engine::ring::fake::{FakeRing, FaultKnobs, SimulatedClock};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Control, Directive, TrialPlan, TrialProgress, Worker};
 use fanstorm::host::clock::Clock;
-use fanstorm::load::profile::Profile;
-use fanstorm::load::schedule::InterArrival;
+use fanstorm::load::inter_arrival::InterArrival;
+use fanstorm::load::profile::{Burst, FixedRate, Profile};
 use fanstorm::load::trial::Trial;
 use fanstorm::measure::late::Past;
 use fanstorm::measure::latencies::histogram;
@@ -36,7 +36,7 @@ const COPIES: u64 = (PUSH + RECEIVERS) as u64;
 const MESSAGES: u64 = 300;
 const LENGTH: Nanos = Nanos::from_millis(20);
 
-fn plan(profile: Profile, warmup: Nanos) -> Plan {
+fn plan(profile: impl Into<Profile>, warmup: Nanos) -> Plan {
     let spec = Spec {
         dialect: Dialect::raw(),
         push_sockets: PUSH,
@@ -143,7 +143,7 @@ fn random_plan(rng: &mut fastrand::Rng) -> Plan {
         InterArrival::Poisson { seed: rng.u64(..) }
     };
     let warmup = if rng.bool() { Nanos::from_millis(rng.u64(1..60)) } else { Nanos::ZERO };
-    plan(Profile::Rate { rate, arrivals }, warmup)
+    plan(FixedRate { rate, arrivals }, warmup)
 }
 
 fn rough(rng: &mut fastrand::Rng) -> FaultKnobs {
@@ -237,8 +237,7 @@ fn a_copy_belongs_to_the_interval_of_its_arrival() {
 #[test]
 fn what_is_missing_so_far_is_what_was_due_and_has_not_come() {
     let rate = Rate::per_second(1_000.0);
-    let plan =
-        plan(Profile::Rate { rate, arrivals: InterArrival::Constant }, Nanos::from_millis(50));
+    let plan = plan(FixedRate { rate, arrivals: InterArrival::Constant }, Nanos::from_millis(50));
     let lossy = FaultKnobs { lose_copy: 0.1, ..FaultKnobs::default() };
     let (run, _) = trial(&plan, lossy, 3);
     assert_eq!(run.ending, Ending::Drained);
@@ -272,7 +271,7 @@ fn a_warm_up_is_what_was_due_in_it_whenever_it_came() {
         } else {
             InterArrival::Poisson { seed: rng.u64(..) }
         };
-        let plan = plan(Profile::Rate { rate: Rate::per_second(1_000.0), arrivals }, warmup);
+        let plan = plan(FixedRate { rate: Rate::per_second(1_000.0), arrivals }, warmup);
         let schedule = plan.trials[0].schedule().unwrap();
         let due = (0..MESSAGES).filter(|&i| schedule.offset(i) < warmup).count() as u64;
         let dials = FaultKnobs { lose_copy: 0.0, duplicate_copy: 0.0, ..rough(&mut rng) };
@@ -298,7 +297,7 @@ fn a_warm_up_is_what_was_due_in_it_whenever_it_came() {
 
 #[test]
 fn a_burst_that_is_over_at_once_has_one_interval() {
-    let (run, _) = trial(&plan(Profile::Burst, Nanos::ZERO), FaultKnobs::default(), 5);
+    let (run, _) = trial(&plan(Burst, Nanos::ZERO), FaultKnobs::default(), 5);
     assert_adds_up(&run, 5);
     let [only] = run.intervals.as_slice() else { panic!("{:?}", run.intervals) };
     assert_eq!((only.copies, only.missing_so_far), (MESSAGES * COPIES, 0));

@@ -11,8 +11,8 @@ use fanstorm::engine::{self, Progress, Stop};
 use fanstorm::experiment::table::Experiment;
 use fanstorm::experiment::{Outcome, Watch};
 use fanstorm::host::facts::HostFacts;
-use fanstorm::load::profile::Profile;
-use fanstorm::load::schedule::InterArrival;
+use fanstorm::load::inter_arrival::InterArrival;
+use fanstorm::load::profile::FixedRate;
 use fanstorm::load::trial::Trial;
 use fanstorm::measure::outcome::TrialOutcome;
 use fanstorm::plan::Plan;
@@ -70,7 +70,7 @@ fn two_rates_with_the_same_number_of_messages_are_two_trials_from_engine_to_repo
     let cluster = Cluster::start(&config).unwrap();
     let at = |rate| {
         let arrivals = InterArrival::Constant;
-        let profile = Profile::Rate { rate: Rate::per_second(rate), arrivals };
+        let profile = FixedRate { rate: Rate::per_second(rate), arrivals };
         Trial::new(profile, MESSAGES, Nanos::ZERO)
     };
     let trials = RATES.map(at).to_vec();

@@ -13,22 +13,19 @@ use crate::cli::conflicts::FlagConflict;
 use crate::cli::connect_args::DialArgs;
 use crate::cli::dialect_args::{DialectArgs, DialectError};
 use crate::cli::embedded::Embedded;
+use crate::cli::load_args::LoadArgs;
 use crate::cli::upgrade_args::UpgradeArgs;
-use crate::cli::values::small_count;
-use crate::cli::values::{ArrivalsArg, Counts, EngineArg, FanOutArg, WaitArg};
+use crate::cli::values::{EngineArg, FanOutArg, WaitArg, small_count};
 use crate::cluster::FaultSpec;
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
-use crate::load::profile::{Profile, messages_within};
-use crate::load::schedule::InterArrival;
-use crate::load::trial::Trial;
 use crate::notice::Notice;
 use crate::plan::backend::BackendChoice;
 use crate::plan::load::Spec;
 use crate::population::discovery::DiscoveryUrl;
 use crate::population::fan_out::FanOut;
 use crate::population::nodes::{NodeUrl, PushNode};
-use crate::units::{Bytes, Nanos, Rate};
+use crate::units::{Bytes, Nanos};
 
 /// The most nodes of an embedded cluster: each is a process.
 const MAX_EMBEDDED: i64 = 256;
@@ -38,9 +35,6 @@ const EMBEDDED_NODES: u16 = 3;
 
 /// What is drawn where nobody gives a seed: the same in each run.
 const SEED: u64 = 42;
-
-/// How long a rate is kept up where nobody says.
-const DURATION: Nanos = Nanos::from_secs(10);
 
 const TARGET: &str = "Target";
 const EMBEDDED: &str = "Embedded cluster (when neither --discovery nor --node is given)";
@@ -87,33 +81,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", help_heading = EMBEDDED)]
     fault_log: Option<PathBuf>,
 
-    /// Messages of each run, one run after another
-    /// [default: 10,100,1000,2000,4000,8000; with --rate as many as --duration holds]
-    #[arg(long, value_name = "M[,M…]", help_heading = LOAD)]
-    messages: Vec<Counts>,
-
-    /// Send when messages are due, so many a second over all push sockets, like 50k or 200/s,
-    /// whatever the cluster does (open loop); without it all go as fast as the sockets take them
-    #[arg(long, value_name = "R", help_heading = LOAD)]
-    rate: Option<Rate>,
-
-    /// With --rate: send for so long [default: 10s, without --messages]
-    #[arg(long, value_name = "TIME", help_heading = LOAD)]
-    duration: Option<Nanos>,
-
-    /// With --rate: send for so long before the measured part; what is due in it is accounted for as
-    /// all else, and its times are reported apart
-    #[arg(long, value_name = "TIME", help_heading = LOAD)]
-    warmup: Option<Nanos>,
-
-    /// With --rate: at even distances, or as many independent users would [default: constant]
-    #[arg(long, value_name = "HOW", help_heading = LOAD)]
-    arrivals: Option<ArrivalsArg>,
-
-    /// Messages that a push socket may have under way, at most: the next one leaves when one has
-    /// come back to it (closed loop)
-    #[arg(long, value_name = "W", value_parser = small_count, help_heading = LOAD)]
-    in_flight: Option<u32>,
+    #[command(flatten)]
+    load: LoadArgs,
 
     /// Length of each message's text, like 128 or 4KiB
     #[arg(long, value_name = "SIZE", default_value = "128", help_heading = LOAD)]
@@ -227,7 +196,7 @@ impl RunArgs {
     /// # Errors
     /// When flags exclude each other.
     pub fn spec(&self) -> Result<Spec, FlagConflict> {
-        self.consistent_shape()?;
+        let trials = self.load.trials(self.seed())?;
         let dialect = self.dialect()?;
         let by_dialect = if dialect.hears_own { FanOut::All } else { FanOut::Others };
         let upgrade = self.upgrade.options(&dialect.upgrade)?;
@@ -236,7 +205,7 @@ impl RunArgs {
             dialect,
             push_sockets: self.push_sockets,
             receivers_per_node: self.receivers_per_node,
-            trials: Trial::each(&self.message_counts(), self.profile(), self.warmup()),
+            trials,
             wait: self.wait.into(),
             keep_intervals: self.hlog.is_some(),
             payload_bytes: self.payload_bytes.0,
@@ -265,76 +234,14 @@ impl RunArgs {
         &self.upgrade
     }
 
-    fn consistent_shape(&self) -> Result<(), FlagConflict> {
-        match (self.rate, self.in_flight) {
-            (Some(_), Some(_)) => return Err(FlagConflict::TwoLoops),
-            (Some(_), None) => {}
-            (None, _) if self.duration.is_some() => {
-                return Err(FlagConflict::NoSchedule("--duration"));
-            }
-            (None, _) if self.arrivals.is_some() => {
-                return Err(FlagConflict::NoSchedule("--arrivals"));
-            }
-            (None, _) if self.warmup.is_some() => {
-                return Err(FlagConflict::NoSchedule("--warmup"));
-            }
-            (None, _) => {}
-        }
-        match self.duration {
-            Some(_) if !self.messages.is_empty() => Err(FlagConflict::TwoAmounts),
-            Some(Nanos::ZERO) => Err(FlagConflict::ZeroDuration),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn message_counts(&self) -> Vec<u64> {
-        match (self.messages.as_slice(), self.rate) {
-            ([], None) => Spec::default().trials.iter().map(|trial| trial.messages).collect(),
-            // Whether there may be a rate of 0 is for the load to say.
-            ([], Some(rate)) => {
-                let duration = self.duration.unwrap_or(DURATION);
-                vec![messages_within(rate, duration.plus(self.warmup())).max(1)]
-            }
-            (given, rate) => {
-                let given = given.iter().flat_map(|given| &given.counts);
-                // What is asked for is what is measured.
-                let warmup = rate.map_or(0, |rate| messages_within(rate, self.warmup()));
-                given.map(|count| count.0.saturating_add(warmup)).collect()
-            }
-        }
-    }
-
     /// Where `--messages` may have meant one number: several, as they were taken.
     pub fn like_one_number(&self) -> Option<Notice> {
-        let (written, trials) = match self.messages.as_slice() {
-            [Counts { counts, like_one: Some(written) }] => (written, counts.len()),
-            _ => return None,
-        };
-        Some(Notice::GroupedDigits { written: written.clone(), trials })
+        self.load.like_one_number()
     }
 
     /// Of all that is drawn.
     pub fn seed(&self) -> u64 {
         self.seed.unwrap_or(SEED)
-    }
-
-    fn warmup(&self) -> Nanos {
-        self.warmup.unwrap_or_default()
-    }
-
-    fn profile(&self) -> Profile {
-        match (self.rate, self.in_flight) {
-            (Some(rate), _) => Profile::Rate { rate, arrivals: self.arrivals() },
-            (None, Some(in_flight)) => Profile::Window { in_flight },
-            (None, None) => Profile::Burst,
-        }
-    }
-
-    fn arrivals(&self) -> InterArrival {
-        match self.arrivals {
-            Some(ArrivalsArg::Poisson) => InterArrival::Poisson { seed: self.seed() },
-            Some(ArrivalsArg::Constant) | None => InterArrival::Constant,
-        }
     }
 
     /// Where the nodes come from.
@@ -472,10 +379,14 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::load::inter_arrival::InterArrival;
+    use crate::load::profile::FixedRate;
+    use crate::load::trial::Trial;
     use crate::plan::backend::Engine;
     use crate::plan::connect_options::ConnectOptions;
     use crate::plan::upgrade_options::UpgradeOptions;
     use crate::plan::wait::WaitMode;
+    use crate::units::Rate;
 
     #[derive(Parser)]
     struct Alone {
@@ -533,64 +444,15 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_sends_for_its_duration_or_as_many_as_are_named() {
-        let per_s = |micro_per_s| Rate { micro_per_s };
-        for (words, messages, micro_per_s, arrivals) in [
-            ("--rate 50k --duration 3s", &[150_000][..], 50_000_000_000, InterArrival::Constant),
-            ("--rate 200/s", &[2_000], 200_000_000, InterArrival::Constant),
-            (
-                "--rate 0.1/s --duration 1s --arrivals constant",
-                &[1],
-                100_000,
-                InterArrival::Constant,
-            ),
-            (
-                "--rate 90/min --messages 10,20 --arrivals poisson --seed 7 --wait spin",
-                &[10, 20],
-                1_500_000,
-                InterArrival::Poisson { seed: 7 },
-            ),
-        ] {
-            let spec = args(words).spec().unwrap();
-            let profile = Profile::Rate { rate: per_s(micro_per_s), arrivals };
-            assert_eq!(spec.trials, Trial::each(messages, profile, Nanos::ZERO), "{words}");
-        }
-        let window = args("--in-flight 16").spec().unwrap();
-        let as_many = |(given, default): (&Trial, &Trial)| given.messages == default.messages;
-        assert!(window.trials.iter().zip(&Spec::default().trials).all(as_many));
-        let profile = Profile::Window { in_flight: 16 };
-        assert!(window.trials.iter().all(|trial| trial.profile == profile), "{window:?}");
-    }
-
-    #[test]
-    fn a_warm_up_comes_before_what_is_asked_for() {
-        for (words, messages) in [
-            ("--rate 1k --warmup 2s --duration 3s", &[5_000][..]),
-            ("--rate 1k --warmup 500ms", &[10_500]),
-            ("--rate 1k --warmup 2s --messages 10,20", &[2_010, 2_020]),
-        ] {
-            let trials = args(words).spec().unwrap().trials;
-            let found: Vec<_> = trials.iter().map(|trial| trial.messages).collect();
-            assert_eq!(found, messages, "{words}");
-        }
-    }
-
-    #[test]
-    fn shapes_that_exclude_each_other_are_both_named_in_one_line() {
-        for (words, names) in [
-            ("--rate 1k --in-flight 4", &["--rate", "--in-flight"][..]),
-            ("--duration 5s", &["--duration", "--rate"]),
-            ("--in-flight 4 --duration 5s", &["--duration", "--rate"]),
-            ("--arrivals poisson", &["--arrivals", "--rate"]),
-            ("--warmup 1s", &["--warmup", "--rate"]),
-            ("--in-flight 4 --warmup 1s", &["--warmup", "--rate"]),
-            ("--rate 1k --duration 5s --messages 10", &["--duration", "--messages"]),
-            ("--rate 1k --duration 0s", &["--duration", "longer than 0"]),
-        ] {
-            let text = args(words).spec().unwrap_err().to_string();
-            assert!(names.iter().all(|name| text.contains(name)), "{words}: {text}");
-            assert_eq!(text.lines().count(), 1, "{words}: {text}");
-        }
+    fn arrivals_are_drawn_from_the_seed() {
+        let trials = |words: &str| args(words).spec().unwrap().trials;
+        let drawn = |seed| {
+            let arrivals = InterArrival::Poisson { seed };
+            Trial::each(&[5], FixedRate { rate: Rate::per_second(1e3), arrivals }, Nanos::ZERO)
+        };
+        let words = "--rate 1k --messages 5 --arrivals poisson";
+        assert_eq!(trials(words), drawn(42));
+        assert_eq!(trials(&format!("{words} --seed 7")), drawn(7));
     }
 
     #[test]

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::claims::{Claims, OutputError};
 use crate::cli::output::ResultFile;
+use crate::load::shape::Pacing;
 use crate::report::document::figures::histogram_of;
 use crate::report::document::trial::{LatencyClass, TrialResult};
-use crate::report::document::{Document, Mode, PlannedTrial};
+use crate::report::document::{Document, PlannedTrial};
 use crate::report::sanitize::UntrustedText;
 use crate::report::{hgrm, selection};
 
@@ -34,7 +35,7 @@ impl Plots {
         let mut files = BTreeMap::new();
         let Some(prefix) = prefix else { return Ok(Self::default()) };
         for PlannedTrial { id, load, .. } in &begun.plan.trials {
-            for class in classes(load.mode) {
+            for class in classes(load.pacing()) {
                 let path = path(prefix, &format!("{}.{}.hgrm", id.raw(), class.key()));
                 claims.claim("--hgrm", &path)?;
                 files.insert((id.clone(), class), ResultFile::open("--hgrm", &path)?);
@@ -52,9 +53,9 @@ impl Plots {
     }
 }
 
-fn classes(mode: Mode) -> impl Iterator<Item = LatencyClass> {
+fn classes(pacing: Pacing) -> impl Iterator<Item = LatencyClass> {
     let due = |class| matches!(class, LatencyClass::Response | LatencyClass::Wait);
-    LatencyClass::ALL.into_iter().filter(move |&class| mode == Mode::Rate || !due(class))
+    LatencyClass::ALL.into_iter().filter(move |&class| pacing == Pacing::DueTimes || !due(class))
 }
 
 /// Inside of a directory, or behind the last part of a name.
@@ -94,8 +95,8 @@ mod tests {
 
     #[test]
     fn only_a_schedule_has_response_and_wait() {
-        let keys = |mode| classes(mode).map(LatencyClass::key).collect::<Vec<_>>();
-        assert_eq!(keys(Mode::Burst), ["service", "completion", "spread"]);
-        assert_eq!(keys(Mode::Rate), ["response", "service", "wait", "completion", "spread"]);
+        let keys = |pacing| classes(pacing).map(LatencyClass::key).collect::<Vec<_>>();
+        assert_eq!(keys(Pacing::Free), ["service", "completion", "spread"]);
+        assert_eq!(keys(Pacing::DueTimes), ["response", "service", "wait", "completion", "spread"]);
     }
 }

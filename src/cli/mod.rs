@@ -22,6 +22,7 @@ pub mod exit;
 pub mod fix;
 pub mod grant;
 pub mod hgrm_files;
+pub mod load_args;
 pub mod need;
 pub mod output;
 pub mod outputs;

@@ -30,7 +30,7 @@ pub fn of(plan: &Plan, embedded: bool, wish: BackendChoice) -> PlanRequirements 
         rate_per_s: plan
             .trials
             .iter()
-            .filter_map(|trial| trial.profile.rate())
+            .filter_map(|trial| trial.profile.peak())
             .map(Rate::as_f64)
             .reduce(f64::max),
         window: window(plan),

@@ -360,8 +360,8 @@ fn too_large(error: LimitError, plan: &Plan, embedded: bool) -> RunError {
     if messages == 0 {
         return HostError::from(error).into();
     }
-    let lasts =
-        plan.largest_trial().profile.rate().map(|rate| (messages as f64 / rate.as_f64()) as u64);
+    let law = plan.largest_trial().profile.due_times();
+    let lasts = law.map(|law| law.seconds_for(messages) as u64);
     let lasts = lasts.map(|s| format!(", or --duration {s}s at this rate")).unwrap_or_default();
     RunError::TooLarge { error, fits: format!("--messages {messages} would fit{lasts}") }
 }

@@ -157,7 +157,7 @@ impl Experiment<'_> {
     fn judged(&self, trial: &Trial, measured: Measurement, connecting: &Connecting) -> Judged {
         let caveats = verdict::judge(&Evidence {
             outcome: &measured.outcome,
-            rate: trial.profile.rate(),
+            profile: &trial.profile,
             host_before: &measured.host_before,
             host_after: &measured.host_after,
             connecting,

@@ -15,18 +15,6 @@ use crate::units::{Nanos, Rate};
 /// Nanoseconds of a second, in the millionths of an event that a [`Rate`] counts.
 pub(super) const NS_PER_MICRO_EVENT: u64 = 1_000_000_000_000_000;
 
-/// How the messages of a rate are spread over time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InterArrival {
-    /// At even distances.
-    Constant,
-    /// At exponential distances, as many independent users make them.
-    Poisson {
-        /// Of the generator.
-        seed: u64,
-    },
-}
-
 /// When each message of a trial is due, counted from the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
@@ -38,26 +26,42 @@ pub struct Schedule {
 enum Offsets {
     /// `i * period`, the period being `whole_ns + rest / micro_per_s`: most products fit 64 bits.
     Even { micro_per_s: u64, whole_ns: u64, rest: u64 },
-    /// Random, so drawn before the clock: 8 bytes for each message.
-    Drawn(Box<[u64]>),
+    /// Computed before the clock: 8 bytes for each message.
+    Table(Box<[u64]>),
 }
 
 impl Schedule {
-    /// Lays out the schedule of `messages`.
+    /// `messages` at even distances: nothing is laid out.
     ///
     /// # Panics
-    /// With a rate of 0: a load refuses it.
-    pub fn new(rate: Rate, arrivals: InterArrival, messages: u64) -> Self {
-        assert!(rate.micro_per_s > 0, "a rate of nothing");
-        let offsets = match arrivals {
-            InterArrival::Constant => Offsets::Even {
-                micro_per_s: rate.micro_per_s,
-                whole_ns: NS_PER_MICRO_EVENT / rate.micro_per_s,
-                rest: NS_PER_MICRO_EVENT % rate.micro_per_s,
-            },
-            InterArrival::Poisson { seed } => Offsets::Drawn(drawn(rate, seed, messages)),
+    /// With a rate of 0.
+    pub fn even(rate: Rate, messages: u64) -> Self {
+        let offsets = Offsets::Even {
+            micro_per_s: rate.micro_per_s,
+            whole_ns: NS_PER_MICRO_EVENT / rate.micro_per_s,
+            rest: NS_PER_MICRO_EVENT % rate.micro_per_s,
         };
         Self { messages, offsets }
+    }
+
+    /// Nanoseconds from the start for each message, ascending.
+    pub fn table(offsets: Box<[u64]>) -> Self {
+        debug_assert!(offsets.is_sorted(), "messages are due in the order of their numbers");
+        Self { messages: offsets.len() as u64, offsets: Offsets::Table(offsets) }
+    }
+
+    /// What a table of `messages` takes in memory.
+    pub const fn table_bytes(messages: u64) -> u64 {
+        messages.saturating_mul(size_of::<u64>() as u64)
+    }
+
+    /// What it takes in memory.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> u64 {
+        match &self.offsets {
+            Offsets::Even { .. } => 0,
+            Offsets::Table(offsets) => size_of_val::<[u64]>(offsets) as u64,
+        }
     }
 
     /// Number of messages.
@@ -76,7 +80,7 @@ impl Schedule {
     /// When message `i` is due, after the start; [`Nanos::MAX`] beyond 64 bits.
     ///
     /// # Panics
-    /// For a message that random arrivals do not have.
+    /// For a message that a table does not have.
     #[inline]
     pub fn offset(&self, i: u64) -> Nanos {
         match &self.offsets {
@@ -87,7 +91,7 @@ impl Schedule {
                     None => far_offset(i, *micro_per_s),
                 }
             }
-            Offsets::Drawn(offsets) => Nanos(offsets[i as usize]),
+            Offsets::Table(offsets) => Nanos(offsets[i as usize]),
         }
     }
 
@@ -101,7 +105,7 @@ impl Schedule {
                 let due = products.div_ceil(NS_PER_MICRO_EVENT.into());
                 u64::try_from(due).unwrap_or(u64::MAX)
             }
-            Offsets::Drawn(offsets) => {
+            Offsets::Table(offsets) => {
                 offsets.partition_point(|&offset| offset <= elapsed.0) as u64
             }
         };
@@ -122,19 +126,6 @@ impl Schedule {
 fn far_offset(i: u64, micro_per_s: u64) -> Nanos {
     let offset = u128::from(i) * u128::from(NS_PER_MICRO_EVENT) / u128::from(micro_per_s);
     Nanos(u64::try_from(offset).unwrap_or(u64::MAX))
-}
-
-/// The sum is kept in mean gaps, not in nanoseconds, and rounded only for the table: its error stays
-/// below a millionth of a gap for every number of messages that a trial may have.
-fn drawn(rate: Rate, seed: u64, messages: u64) -> Box<[u64]> {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let mean_ns = NS_PER_MICRO_EVENT as f64 / rate.micro_per_s as f64;
-    let gaps = (0..messages).scan(0.0, |sum, _| {
-        // 1 - u is never 0, of which there is no logarithm.
-        *sum -= (1.0 - rng.f64()).ln();
-        Some((*sum * mean_ns) as u64)
-    });
-    gaps.collect()
 }
 
 /// A schedule, and when it starts.
@@ -183,8 +174,10 @@ impl Timetable {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::load::profile::messages_within;
+    use crate::load::inter_arrival::InterArrival;
+    use crate::load::profile::FixedRate;
     use crate::load::schedule::*;
+    use crate::load::shape::DueTimes as _;
     use crate::units::ScanError;
 
     fn rate(text: &str) -> Rate {
@@ -192,7 +185,15 @@ mod tests {
     }
 
     fn constant(text: &str, messages: u64) -> Schedule {
-        Schedule::new(rate(text), InterArrival::Constant, messages)
+        Schedule::even(rate(text), messages)
+    }
+
+    const fn steady(rate: Rate) -> FixedRate {
+        FixedRate { rate, arrivals: InterArrival::Constant }
+    }
+
+    fn poisson(rate: Rate, seed: u64, messages: u64) -> Schedule {
+        FixedRate { rate, arrivals: InterArrival::Poisson { seed } }.schedule(messages)
     }
 
     /// Offsets as each sender computes them for its own messages, merged again.
@@ -231,7 +232,7 @@ mod tests {
     #[test]
     fn a_duration_makes_as_many_messages_as_are_due_within_it() {
         for (text, secs, messages) in [("10k/s", 10, 100_000), ("7/s", 3, 21), ("0.1/s", 25, 3)] {
-            let found = messages_within(rate(text), Nanos::from_secs(secs));
+            let found = steady(rate(text)).due_within(Nanos::from_secs(secs));
             assert_eq!(found, messages, "{text}");
             let all = constant(text, u64::MAX);
             assert_eq!(all.due(Nanos(secs * 1_000_000_000 - 1)), messages, "{text}");
@@ -243,25 +244,25 @@ mod tests {
         let slowest = Rate { micro_per_s: 1 };
         let fastest = Rate { micro_per_s: u64::MAX };
         for rate in [slowest, fastest] {
-            let schedule = Schedule::new(rate, InterArrival::Constant, u64::MAX);
+            let schedule = Schedule::even(rate, u64::MAX);
             for i in [0, 1, u64::from(u32::MAX), u64::MAX] {
                 assert!(schedule.offset(i) >= schedule.offset(i.saturating_sub(1)));
             }
             for at in [0, 1, u64::MAX - 1, u64::MAX] {
                 assert!(schedule.due(Nanos(at)) >= 1);
             }
-            messages_within(rate, Nanos::MAX);
+            steady(rate).due_within(Nanos::MAX);
         }
-        let slow = Schedule::new(slowest, InterArrival::Constant, u64::MAX);
+        let slow = Schedule::even(slowest, u64::MAX);
         assert_eq!(slow.offset(u64::MAX), Nanos::MAX, "never, rather than too early");
         assert_eq!(slow.offset(18_446), Nanos(18_446 * NS_PER_MICRO_EVENT));
-        let far = Schedule::new(slowest, InterArrival::Poisson { seed: 1 }, 100_000);
+        let far = poisson(slowest, 1, 100_000);
         assert_eq!(far.last(), Nanos::MAX);
     }
 
     /// Gaps of a Poisson schedule of 10 001 messages, in mean gaps.
     fn drawn_gaps(seed: u64) -> Vec<f64> {
-        let schedule = Schedule::new(rate("1000/s"), InterArrival::Poisson { seed }, 10_001);
+        let schedule = poisson(rate("1000/s"), seed, 10_001);
         let at = |i| schedule.offset(i).0;
         (0..10_000).map(|i| (at(i + 1) - at(i)) as f64 / 1e6).collect()
     }
@@ -304,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_seed_makes_one_schedule_and_another_seed_another() {
-        let of = |seed| Schedule::new(rate("10k/s"), InterArrival::Poisson { seed }, 1_000);
+        let of = |seed| poisson(rate("10k/s"), seed, 1_000);
         assert_eq!(of(1), of(1));
         assert_ne!(of(1), of(2));
     }
@@ -317,8 +318,7 @@ mod tests {
             at: u64,
             near in 0_u64..1_000_000,
         ) {
-            let schedule =
-                Schedule::new(Rate { micro_per_s: (low >> shift).max(1) }, InterArrival::Constant, u64::MAX);
+            let schedule = Schedule::even(Rate { micro_per_s: (low >> shift).max(1) }, u64::MAX);
             for elapsed in [Nanos(at - 1.min(at)), schedule.offset(near)] {
                 let due = schedule.due(elapsed);
                 prop_assert!(due == 0 || schedule.offset(due - 1) <= elapsed);
@@ -328,8 +328,7 @@ mod tests {
 
         #[test]
         fn random_arrivals_are_in_order_and_invert(seed: u64, messages in 1_u64..300, at in 0_u64..400_000) {
-            let arrivals = InterArrival::Poisson { seed };
-            let schedule = Schedule::new(Rate::per_second(1e6), arrivals, messages);
+            let schedule = poisson(Rate::per_second(1e6), seed, messages);
             let offsets: Vec<_> = (0..messages).map(|i| schedule.offset(i)).collect();
             prop_assert!(offsets.is_sorted());
             let due = offsets.iter().filter(|&&offset| offset <= Nanos(at)).count() as u64;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::load::profile::Profile;
+use crate::load::profile::{Burst, Profile};
 use crate::load::schedule::Schedule;
 use crate::units::Nanos;
 
@@ -45,19 +45,21 @@ pub struct Trial {
 
 impl Trial {
     /// A trial that is named after what it does.
-    pub fn new(profile: Profile, messages: u64, warmup: Nanos) -> Self {
-        let id = TrialId(format!("m{messages}{}", profile.suffix()).into());
+    pub fn new(profile: impl Into<Profile>, messages: u64, warmup: Nanos) -> Self {
+        let profile = profile.into();
+        let id = TrialId(format!("m{messages}{}", profile.shape().suffix()).into());
         Self { id, profile, messages, warmup }
     }
 
     /// One trial for each number of messages, all else the same.
-    pub fn each(messages: &[u64], profile: Profile, warmup: Nanos) -> Vec<Self> {
-        messages.iter().map(|&messages| Self::new(profile, messages, warmup)).collect()
+    pub fn each(messages: &[u64], profile: impl Into<Profile>, warmup: Nanos) -> Vec<Self> {
+        let profile = profile.into();
+        messages.iter().map(|&messages| Self::new(profile.clone(), messages, warmup)).collect()
     }
 
     /// One burst for each number of messages.
     pub fn bursts(messages: &[u64]) -> Vec<Self> {
-        Self::each(messages, Profile::Burst, Nanos::ZERO)
+        Self::each(messages, Burst, Nanos::ZERO)
     }
 
     /// When each of its messages is due, where they have due times.
@@ -84,18 +86,19 @@ impl Trial {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::load::schedule::InterArrival;
+    use crate::load::inter_arrival::InterArrival;
+    use crate::load::profile::{FixedRate, Window};
     use crate::load::trial::*;
 
-    fn id(profile: Profile, messages: u64) -> String {
+    fn id(profile: impl Into<Profile>, messages: u64) -> String {
         Trial::new(profile, messages, Nanos::ZERO).id.to_string()
     }
 
     #[test]
     fn a_trial_is_named_after_what_it_does() {
-        let rate = |text: &str, arrivals| Profile::Rate { rate: text.parse().unwrap(), arrivals };
-        assert_eq!(id(Profile::Burst, 1_000), "m1000");
-        assert_eq!(id(Profile::Window { in_flight: 16 }, 1_000), "m1000-w16");
+        let rate = |text: &str, arrivals| FixedRate { rate: text.parse().unwrap(), arrivals };
+        assert_eq!(id(Burst, 1_000), "m1000");
+        assert_eq!(id(Window { in_flight: 16 }, 1_000), "m1000-w16");
         assert_eq!(id(rate("10k/s", InterArrival::Constant), 20_000), "m20000-r10000");
         assert_eq!(id(rate("0.5/s", InterArrival::Constant), 7), "m7-r0p5");
         let poisson = InterArrival::Poisson { seed: 42 };
@@ -111,13 +114,14 @@ mod tests {
     }
 
     fn profiles() -> impl Strategy<Value = Profile> {
-        let rate = |(micro_per_s, drawn, seed): (u64, bool, u64)| Profile::Rate {
-            rate: crate::units::Rate { micro_per_s },
-            arrivals: if drawn { InterArrival::Poisson { seed } } else { InterArrival::Constant },
+        let rate = |(micro_per_s, drawn, seed): (u64, bool, u64)| {
+            let arrivals =
+                if drawn { InterArrival::Poisson { seed } } else { InterArrival::Constant };
+            FixedRate { rate: crate::units::Rate { micro_per_s }, arrivals }.into()
         };
         prop_oneof![
-            Just(Profile::Burst),
-            (1_u32..4).prop_map(|in_flight| Profile::Window { in_flight }),
+            Just(Burst.into()),
+            (1_u32..4).prop_map(|in_flight| Window { in_flight }.into()),
             (1_u64..4_000_000, any::<bool>(), 0_u64..3).prop_map(rate),
         ]
     }
@@ -127,7 +131,7 @@ mod tests {
         fn no_two_trials_share_a_name_and_each_name_is_kebab_case(
             loads in prop::collection::vec((profiles(), 1_u64..4), 1..40)
         ) {
-            let trials = loads.iter().map(|&(profile, m)| Trial::new(profile, m, Nanos::ZERO));
+            let trials = loads.into_iter().map(|(profile, m)| Trial::new(profile, m, Nanos::ZERO));
             let trials = Trial::distinct(trials.collect());
             let ids: BTreeSet<_> = trials.iter().map(|trial| &trial.id).collect();
             prop_assert_eq!(ids.len(), trials.len());

@@ -7,7 +7,7 @@ use super::latencies::Latencies;
 use super::reordering::Reordering;
 use crate::load::trial::TrialId;
 #[cfg(test)]
-use crate::load::{profile::Profile, trial::Trial};
+use crate::load::{profile::Burst, trial::Trial};
 use crate::units::Nanos;
 
 /// Where missing and foreign may be the same: copies came by an id in place of the text, and every copy
@@ -400,7 +400,7 @@ impl TrialOutcome {
     /// A trial of one push socket in which nothing happened, for tests to fill in what they are about.
     pub(crate) fn nothing() -> Self {
         Self {
-            id: Trial::new(Profile::Burst, 0, Nanos::ZERO).id,
+            id: Trial::new(Burst, 0, Nanos::ZERO).id,
             messages: 0,
             sent: 0,
             sent_each: Vec::new(),

@@ -317,8 +317,8 @@ mod tests {
 
     use super::super::interval::Intervals;
     use super::*;
-    use crate::load::profile::Profile;
-    use crate::load::schedule::InterArrival;
+    use crate::load::inter_arrival::InterArrival;
+    use crate::load::profile::FixedRate;
     use crate::plan::fixture;
     use crate::units::Rate;
 
@@ -329,7 +329,7 @@ mod tests {
 
     fn warming_plan() -> Plan {
         let rate = Rate::per_second(1e9);
-        let profile = Profile::Rate { rate, arrivals: InterArrival::Constant };
+        let profile = FixedRate { rate, arrivals: InterArrival::Constant };
         fixture::plan(&[1, 2], |spec| spec.trials = vec![Trial::new(profile, 10_000, WARMUP)])
     }
 

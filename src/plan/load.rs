@@ -8,7 +8,7 @@ use crate::dialect::text::TextShape;
 use crate::units::{Bytes, Count, Nanos};
 
 use super::wait::WaitMode;
-use crate::load::profile::{Profile, messages_within};
+use crate::load::shape::Pacing;
 use crate::load::trial::Trial;
 use crate::plan::connect_options::ConnectOptions;
 use crate::plan::upgrade_options::UpgradeOptions;
@@ -129,9 +129,9 @@ pub enum LoadError {
          socket that could hear a message"
     )]
     NobodyHears,
-    /// A schedule on which nothing is ever due.
-    #[error("--rate 0: nothing would ever be due; at least 0.000001/s")]
-    ZeroRate,
+    /// A shape that sends nothing.
+    #[error("{0}")]
+    Shape(&'static str),
     /// Nothing is due in a warm-up.
     #[error("--warmup without --rate: only messages with a due time can be due in the warm-up")]
     WarmUpWithoutSchedule,
@@ -146,9 +146,6 @@ pub enum LoadError {
         /// Of the trial.
         messages: u64,
     },
-    /// A window that never opens.
-    #[error("--in-flight 0: nothing could ever be sent; at least 1")]
-    ZeroInFlight,
     /// A window opens when a message comes back to its sender.
     #[error(
         "--in-flight and --fan-out others: a window opens when a message comes back to the socket \
@@ -224,7 +221,7 @@ fn trials(spec: &Spec) -> Result<(), LoadError> {
     }
     spec.trials.iter().try_for_each(|trial| {
         messages(trial)?;
-        profile(trial, spec.fan_out)?;
+        shape(trial, spec.fan_out)?;
         warmup(trial)
     })
 }
@@ -237,23 +234,20 @@ const fn messages(trial: &Trial) -> Result<(), LoadError> {
     }
 }
 
-fn profile(trial: &Trial, fan_out: FanOut) -> Result<(), LoadError> {
-    match trial.profile {
-        Profile::Rate { rate, .. } if rate.micro_per_s == 0 => Err(LoadError::ZeroRate),
-        Profile::Window { in_flight: 0 } => Err(LoadError::ZeroInFlight),
-        Profile::Window { .. } if fan_out == FanOut::Others => Err(LoadError::NoAnswers),
-        Profile::Burst | Profile::Window { .. } | Profile::Rate { .. } => Ok(()),
+fn shape(trial: &Trial, fan_out: FanOut) -> Result<(), LoadError> {
+    if let Some(why) = trial.profile.shape().refusal() {
+        return Err(LoadError::Shape(why));
     }
+    let waits_for_answers = trial.profile.pacing() == Pacing::Answers;
+    if waits_for_answers && fan_out == FanOut::Others { Err(LoadError::NoAnswers) } else { Ok(()) }
 }
 
 fn warmup(trial: &Trial) -> Result<(), LoadError> {
-    let &Trial { warmup, messages, .. } = trial;
-    match trial.profile.rate() {
+    let (warmup, messages) = (trial.warmup, trial.messages);
+    match trial.profile.due_within(warmup) {
         _ if warmup == Nanos::ZERO => Ok(()),
         None => Err(LoadError::WarmUpWithoutSchedule),
-        Some(rate) if messages_within(rate, warmup) >= messages => {
-            Err(LoadError::AllWarmUp { warmup, messages })
-        }
+        Some(due) if due >= messages => Err(LoadError::AllWarmUp { warmup, messages }),
         Some(_) => Ok(()),
     }
 }
@@ -317,7 +311,8 @@ impl Default for Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::load::schedule::InterArrival;
+    use crate::load::inter_arrival::InterArrival;
+    use crate::load::profile::{Burst, FixedRate, Profile, Window};
     use crate::units::Rate;
 
     fn refusal(change: impl FnOnce(&mut Spec)) -> String {
@@ -326,21 +321,19 @@ mod tests {
         Load::new(spec).unwrap_err().to_string()
     }
 
-    fn alone(profile: Profile, messages: u64, warmup: Nanos) -> Vec<Trial> {
+    fn alone(profile: impl Into<Profile>, messages: u64, warmup: Nanos) -> Vec<Trial> {
         vec![Trial::new(profile, messages, warmup)]
     }
 
     #[test]
     fn a_shape_that_sends_nothing_is_refused() {
-        let rate = |micro_per_s| Profile::Rate {
-            rate: Rate { micro_per_s },
-            arrivals: InterArrival::Constant,
-        };
-        let refused = |profile| refusal(|spec| spec.trials = alone(profile, 10, Nanos::ZERO));
-        assert!(refused(rate(0)).contains("--rate 0"));
-        assert!(refused(Profile::Window { in_flight: 0 }).contains("--in-flight 0"));
+        let never = FixedRate { rate: Rate { micro_per_s: 0 }, arrivals: InterArrival::Constant };
+        let refused =
+            |profile: Profile| refusal(|spec| spec.trials = alone(profile, 10, Nanos::ZERO));
+        assert!(refused(never.into()).contains("--rate 0"));
+        assert!(refused(Window { in_flight: 0 }.into()).contains("--in-flight 0"));
         let others = refusal(|spec| {
-            spec.trials = alone(Profile::Window { in_flight: 1 }, 10, Nanos::ZERO);
+            spec.trials = alone(Window { in_flight: 1 }, 10, Nanos::ZERO);
             spec.fan_out = FanOut::Others;
         });
         assert!(others.contains("--in-flight and --fan-out others"), "{others}");
@@ -372,11 +365,11 @@ mod tests {
                 &["--partial-memory 1", "--max-message-bytes 16"],
             ),
             (|s| s.drain = Nanos::ZERO, &["--drain"]),
-            (|s| s.trials = alone(Profile::Burst, 10, Nanos(1)), &["--warmup", "--rate"]),
+            (|s| s.trials = alone(Burst, 10, Nanos(1)), &["--warmup", "--rate"]),
             (
                 |s| {
                     let rate = Rate::per_second(1e3);
-                    let profile = Profile::Rate { rate, arrivals: InterArrival::Constant };
+                    let profile = FixedRate { rate, arrivals: InterArrival::Constant };
                     s.trials = Trial::each(&[5_000, 2_000], profile, Nanos::from_secs(2));
                 },
                 &["--warmup 2.00 s", "2 000 messages"],

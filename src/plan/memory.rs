@@ -10,8 +10,6 @@ use super::Plan;
 use super::load::MAX_MESSAGES;
 use crate::dialect::text::TextShape;
 use crate::host::socket_cost::KERNEL_SOCKET;
-use crate::load::profile::Profile;
-use crate::load::schedule::InterArrival;
 use crate::load::trial::Trial;
 use crate::units::Nanos;
 use crate::wire::encode;
@@ -31,9 +29,6 @@ const WINDOW_BYTES: u64 = 64 << 10;
 /// When a message was sent, once; its first copy, its last and their number, on every core.
 const SENT_BYTES: u64 = 8;
 const TIMES_BYTES_PER_CORE: u64 = 24;
-
-/// When a message is due, where that is drawn and not computed; once for all cores.
-const DRAWN_BYTES: u64 = 8;
 
 /// The two ends of a stream in the ledger.
 const STREAM_BYTES: u64 = 8;
@@ -109,11 +104,12 @@ impl MemoryNeed {
 impl Plan {
     /// What a trial takes at most. Saturates instead of wrapping.
     pub fn memory(&self, trial: &Trial) -> MemoryNeed {
-        let &Trial { profile, messages, warmup, .. } = trial;
+        let &Trial { ref profile, messages, warmup, .. } = trial;
+        let law = profile.due_times();
         let (nodes, cores) = (self.nodes.len() as u64, self.workers() as u64);
         // An open loop has one more in each set (service), another on each core (lag), and three
         // more classes; a warm-up has everything a second time.
-        let open_loop = u64::from(profile.is_open_loop());
+        let open_loop = u64::from(law.is_some());
         let phases = if warmup > Nanos::ZERO { 2 } else { 1 };
         let (set, classes) = (nodes + open_loop, 3 + 3 * open_loop);
         // A core records into one set while another is on its way. Collecting takes one for the sum,
@@ -124,7 +120,8 @@ impl Plan {
             frames_bytes: self.frames_bytes(messages),
             ledger_bytes: self.ledger_bytes(messages),
             times_bytes: messages.saturating_mul(SENT_BYTES + TIMES_BYTES_PER_CORE * cores),
-            schedule_bytes: messages.saturating_mul(drawn_bytes(profile)),
+            // Once for all cores.
+            schedule_bytes: law.map_or(0, |law| law.schedule_bytes(messages)),
             ids_bytes: if self.dialect.correlates() { self.ids_bytes(messages) } else { 0 },
             histograms_bytes: histograms
                 .saturating_mul(HISTOGRAM_BYTES)
@@ -188,9 +185,9 @@ impl Plan {
         let values = self.audience.expected(messages).saturating_mul(2);
         let values = values.saturating_add(messages.saturating_mul(3));
         let by_value = values.saturating_mul(KEPT_VALUE_BYTES);
-        let by_second = trial.profile.rate().map_or(u64::MAX, |rate| {
+        let by_second = trial.profile.due_times().map_or(u64::MAX, |law| {
             // The drain has seconds, too.
-            let seconds = messages as f64 / rate.as_f64() + self.drain.as_secs_f64();
+            let seconds = law.seconds_for(messages) + self.drain.as_secs_f64();
             (seconds.ceil() as u64).saturating_mul(tracks).saturating_mul(KEPT_HISTOGRAM_BYTES)
         });
         by_value.min(by_second)
@@ -263,11 +260,6 @@ impl Plan {
     }
 }
 
-fn drawn_bytes(profile: Profile) -> u64 {
-    let drawn = matches!(profile, Profile::Rate { arrivals: InterArrival::Poisson { .. }, .. });
-    if drawn { DRAWN_BYTES } else { 0 }
-}
-
 #[cfg(test)]
 mod tests {
     use hdrhistogram::Histogram;
@@ -277,6 +269,8 @@ mod tests {
     use super::super::tests::plan;
     use super::*;
     use crate::dialect::Dialect;
+    use crate::load::inter_arrival::InterArrival;
+    use crate::load::profile::FixedRate;
     use crate::units::Rate;
 
     /// The need of the plan's first trial with another number of messages.
@@ -332,7 +326,7 @@ mod tests {
     fn a_log_of_intervals_takes_memory_that_does_not_grow_with_the_copies_of_a_second() {
         let bytes = |per_s: u64, keep| {
             let rate = Rate::per_second(per_s as f64);
-            let profile = Profile::Rate { rate, arrivals: InterArrival::Constant };
+            let profile = FixedRate { rate, arrivals: InterArrival::Constant };
             let plan = plan(|spec| {
                 spec.trials = vec![Trial::new(profile, 100 * per_s, Nanos::ZERO)];
                 spec.keep_intervals = keep;
@@ -347,7 +341,7 @@ mod tests {
     #[test]
     fn only_arrivals_that_are_drawn_need_a_table() {
         let schedule_bytes = |arrivals| {
-            let profile = Profile::Rate { rate: Rate::per_second(1e3), arrivals };
+            let profile = FixedRate { rate: Rate::per_second(1e3), arrivals };
             let trials = vec![Trial::new(profile, 1_000_000, Nanos::ZERO)];
             plan(|spec| spec.trials = trials).largest_memory().schedule_bytes
         };
@@ -362,7 +356,7 @@ mod tests {
         let plan = plan(|spec| {
             let arrivals = InterArrival::Constant;
             (spec.dialect, spec.push_sockets) = (Dialect::raw(), 1);
-            let profile = Profile::Rate { rate: Rate::per_second(1e4), arrivals };
+            let profile = FixedRate { rate: Rate::per_second(1e4), arrivals };
             spec.trials = vec![Trial::new(profile, 1, Nanos::ZERO)];
             spec.receivers_per_node = Some(0);
         });

@@ -6,7 +6,8 @@ use hdrhistogram::Histogram;
 
 use super::document::figures::histogram_of;
 use super::document::histogram::NoHistogram;
-use super::document::{Document, Mode};
+use super::document::{Document, Load};
+use crate::load::shape::Pacing;
 use crate::report::document::trial::{LatencyClass, TrialResult};
 use crate::report::sanitize::UntrustedText;
 use crate::units::Count;
@@ -96,10 +97,10 @@ pub fn class(document: &Document, asked: Option<LatencyClass>) -> Result<Latency
 
 fn absent(document: &Document, run: &TrialResult, class: LatencyClass) -> NotThere {
     let there: Vec<_> = run.latency_us.present().map(|(class, _)| class.key()).collect();
-    let why = match document.plan.load_of(run).map(|load| load.mode) {
-        Some(Mode::Burst) => "a burst has no due times",
-        Some(Mode::Window) => "a closed loop has no due times",
-        Some(Mode::Rate) | None => "its trials do not have it",
+    let why = match document.plan.load_of(run).map(Load::pacing) {
+        Some(Pacing::Free) => "a burst has no due times",
+        Some(Pacing::Answers) => "a closed loop has no due times",
+        Some(Pacing::DueTimes) | None => "its trials do not have it",
     };
     NotThere::Class { asked: class.key(), why, there: there.join(", ") }
 }

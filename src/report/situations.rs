@@ -8,6 +8,7 @@ use super::document::trial::LatencyClass;
 use super::fixture::{begun, cell, invocation, plan, trusted, whole};
 use crate::experiment::{Outcome, Skipped};
 use crate::host::facts::HostCounters;
+use crate::load::profile::Profile;
 use crate::load::trial::Trial;
 use crate::measure::connecting::{Connecting, Failure};
 use crate::measure::outcome::{Delivery, Ending, LostSocket, StreamGap, TrialOutcome};
@@ -153,7 +154,7 @@ pub(super) fn held(floor: &Baseline, mut outcome: Outcome) -> Outcome {
     for run in &mut outcome.trials {
         run.caveats = verdict::judge(&Evidence {
             outcome: &run.outcome,
-            rate: None,
+            profile: &Profile::default(),
             host_before: &HostCounters::default(),
             host_after: &HostCounters::default(),
             connecting: &Connecting::default(),

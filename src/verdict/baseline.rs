@@ -75,7 +75,7 @@ impl Baseline {
 
 #[cfg(test)]
 mod tests {
-    use crate::load::profile::Profile;
+    use crate::load::profile::{Burst, Window};
     use crate::load::trial::Trial;
     use crate::measure::outcome::{Class, Delivery};
     use crate::verdict::baseline::*;
@@ -84,7 +84,7 @@ mod tests {
     fn run(copies: u64, latency_ns: u64) -> TrialOutcome {
         let ns = (0..copies).map(|_| Nanos(latency_ns)).collect();
         TrialOutcome {
-            id: Trial::new(Profile::Burst, 100, Nanos::ZERO).id,
+            id: Trial::new(Burst, 100, Nanos::ZERO).id,
             messages: 100,
             sent: 100,
             delivery: Delivery {
@@ -124,7 +124,7 @@ mod tests {
         short.delivery.missing = 1;
         assert!(!is_near(short, &run(2_000, 1_000_000)));
         let mut other = run(2_000, 900_000);
-        other.id = Trial::new(Profile::Window { in_flight: 4 }, 100, Nanos::ZERO).id;
+        other.id = Trial::new(Window { in_flight: 4 }, 100, Nanos::ZERO).id;
         assert!(!is_near(other, &run(2_000, 1_000_000)));
     }
 }

@@ -5,10 +5,10 @@
 
 use crate::audit::Shortfall;
 use crate::host::facts::HostCounters;
+use crate::load::profile::Profile;
 use crate::measure::connecting::Connecting;
 use crate::measure::outcome::TrialOutcome;
 use crate::plan::connect_options::MinConnected;
-use crate::units::Rate;
 use crate::verdict::baseline::Baseline;
 pub use crate::verdict::kind::Kind;
 pub(super) use crate::verdict::kind::{DEGRADED, EITHER, Grounds, VOID, degraded, percent, void};
@@ -59,8 +59,8 @@ pub struct Surroundings {
 pub struct Evidence<'a> {
     /// What was measured.
     pub outcome: &'a TrialOutcome,
-    /// The rate of the schedule that sends follow, if they follow one.
-    pub rate: Option<Rate>,
+    /// The shape of its load: the schedule that sends follow, if they follow one.
+    pub profile: &'a Profile,
     /// The host when what is measured began.
     pub host_before: &'a HostCounters,
     /// The host at its end.

@@ -175,7 +175,7 @@ fn core_busy(facts: &Evidence<'_>) -> Option<Grounds> {
     if busiest.busy() <= BUSY_MAX {
         return None;
     }
-    if facts.rate.is_some() {
+    if facts.profile.is_open_loop() {
         let text =
             format!("CPU {cpu} was {busy} busy with our own work: sends and stamps are late");
         return Some(void(text, remedy));

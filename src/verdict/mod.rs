@@ -78,6 +78,8 @@ mod tests {
 
     use crate::audit::Shortfall;
     use crate::host::facts::{CpuTicks, HostCounters, SchedTime, TCP_DROPS, Throttle};
+    use crate::load::inter_arrival::InterArrival;
+    use crate::load::profile::{FixedRate, Profile};
     use crate::measure::connecting::Connecting;
     use crate::measure::outcome::{Class, CoreUse, TrialOutcome, Untaught};
     use crate::plan::connect_options::MinConnected;
@@ -91,13 +93,18 @@ mod tests {
         run: TrialOutcome,
         before: HostCounters,
         after: HostCounters,
-        rate: Option<Rate>,
+        profile: Profile,
         connecting: Connecting,
         baseline: Option<Baseline>,
         surroundings: Surroundings,
     }
 
     type Change = fn(&mut Case);
+
+    fn at(per_s: f64) -> Profile {
+        let arrivals = InterArrival::Constant;
+        FixedRate { rate: Rate::per_second(per_s), arrivals }.into()
+    }
 
     /// The pressure had begun before the trial, so that its counter stayed as it was.
     fn pruned_under_pressure(case: &mut Case) {
@@ -146,7 +153,7 @@ mod tests {
             run,
             before,
             after,
-            rate: None,
+            profile: Profile::default(),
             connecting: Connecting { sockets: 6, connected: 6, ..Connecting::default() },
             baseline: None,
             surroundings: Surroundings { cpus_allowed: Some(2), ..Surroundings::default() },
@@ -156,7 +163,7 @@ mod tests {
     /// 1000 messages a second, each noticed so late.
     fn lagging(case: &mut Case, lag_us: u64) {
         case.run.lag_ns = Some(iter::repeat_n(Nanos::from_micros(lag_us), 100).collect());
-        case.rate = Some(Rate::per_second(1e3));
+        case.profile = at(1e3);
     }
 
     /// 1000 messages at 1000 a second, which took so long to leave.
@@ -193,7 +200,7 @@ mod tests {
     #[test]
     fn polling_for_a_deadline_is_no_work() {
         let spinning = codes(|case| {
-            case.rate = Some(Rate::per_second(1e3));
+            case.profile = at(1e3);
             case.run.cores[1].cpu_time = Nanos::from_millis(199);
             case.run.cores[1].spun = Nanos::from_millis(100);
         });
@@ -203,7 +210,7 @@ mod tests {
     fn judged(case: &Case) -> Vec<Caveat> {
         judge(&Evidence {
             outcome: &case.run,
-            rate: case.rate,
+            profile: &case.profile,
             host_before: &case.before,
             host_after: &case.after,
             connecting: &case.connecting,
@@ -269,7 +276,7 @@ mod tests {
             (
                 |c| {
                     c.run.cores[1].cpu_time = Nanos::from_millis(191);
-                    c.rate = Some(Rate::per_second(1e3));
+                    c.profile = at(1e3);
                 },
                 "core-busy",
                 Void,
@@ -402,7 +409,7 @@ mod tests {
         let at = |beside, lag_us: u64, p99_us: u64| {
             let mut case = quiet();
             lagging(&mut case, lag_us);
-            case.rate = Some(Rate::per_second(200.0));
+            case.profile = at(200.0);
             case.surroundings.beside = beside;
             case.run.latency_ns[0].1 = row(p99_us).into_iter().map(Nanos::from_micros).collect();
             judged(&case).iter().any(|caveat| caveat.code == "schedule-lag")
@@ -436,15 +443,15 @@ mod tests {
 
     #[test]
     fn a_short_burst_may_keep_a_core_busy_but_a_schedule_may_not() {
-        let short = |rate| {
+        let short = |profile: Profile| {
             codes(move |case| {
-                case.rate = rate;
+                case.profile = profile.clone();
                 case.run.cores[1].cpu_time = Nanos::from_millis(99);
                 case.run.cores[1].wall = Nanos::from_millis(99);
             })
         };
-        assert_eq!(short(None), []);
-        assert_eq!(short(Some(Rate::per_second(1e3))), [("core-busy", Trust::Void)]);
+        assert_eq!(short(Profile::default()), []);
+        assert_eq!(short(at(1e3)), [("core-busy", Trust::Void)]);
     }
 
     #[test]

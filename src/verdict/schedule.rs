@@ -10,7 +10,7 @@ use crate::verdict::facts::{
     Beside, DEGRADED, Evidence, Grounds, Kind, Rule, VOID, degraded, void,
 };
 
-/// Of the mean interval between messages, the share that the p99 of the schedule lag may reach, as
+/// Of the least mean interval between messages, the share that the p99 of the schedule lag may reach, as
 /// long as it is also less than the next of the reported p99.
 const LAG_OF_INTERVAL_MAX: f64 = 0.10;
 /// Of the p99 that heads the report, the share that is lost in it.
@@ -50,8 +50,8 @@ pub(super) const RULES: &[Rule] = &[
 /// excused by the p99 that it had spoilt, where a thriftier one was void. So what excuses is a latency
 /// that we cannot have made, see [`unspoilt`].
 fn schedule_lag(facts: &Evidence<'_>) -> Option<Grounds> {
-    let (rate, lag) = (facts.rate?, Tail::of(facts.outcome.lag_ns.as_ref()?)?);
-    let interval = Nanos((1e9 / rate.as_f64()) as u64);
+    let (peak, lag) = (facts.profile.peak()?, Tail::of(facts.outcome.lag_ns.as_ref()?)?);
+    let interval = Nanos((1e9 / peak.as_f64()) as u64);
     let (latency, what) = unspoilt(facts, lag.value)?;
     let late = lag.value.0 as f64 > LAG_OF_INTERVAL_MAX * interval.0 as f64;
     let visible = lag.value.0 as f64 > LAG_OF_LATENCY_MAX * latency.0 as f64;
@@ -100,7 +100,8 @@ fn unspoilt(facts: &Evidence<'_>, lag: Nanos) -> Option<(Nanos, String)> {
 /// figures are then those of the lower load.
 fn rate_not_reached(facts: &Evidence<'_>) -> Option<Grounds> {
     let run = facts.outcome;
-    let (asked, scheduled, sent) = (facts.rate?, run.scheduled_per_s?, run.sent_per_s()?);
+    let asked = facts.profile.due_times()?.asked();
+    let (scheduled, sent) = (run.scheduled_per_s?, run.sent_per_s()?);
     let took = run.send_time?;
     if took < RATE_ROW_MIN || sent >= scheduled * (1.0 - SHORT_OF_RATE_MAX) {
         return None;

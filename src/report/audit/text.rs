@@ -12,7 +12,6 @@ use crate::audit::Audit;
 use crate::audit::finding::{Finding, Remedy, Severity};
 use crate::audit::requirements::{Place, PlanRequirements};
 use crate::audit::rules::{Group, Rule};
-use crate::load::profile::Profile;
 use crate::report::VERSION;
 use crate::report::columns::{
     Cell, Column, INDENT, Ink, Paint, counted, headings, line, wants_colour, width, wrapped,
@@ -83,12 +82,13 @@ fn load(audited: &Audited<'_>) -> String {
     let copies = counted(need.copies_per_message, "copy", "copies");
     let each = format!("{copies} of {} each", Bytes(need.copy_bytes));
     let messages = counted(need.messages, "message", "messages");
-    match audited.plan.largest_trial().profile {
-        Profile::Burst => format!("a burst of up to {messages}, {each}"),
-        Profile::Window { .. } => {
+    let profile = &audited.plan.largest_trial().profile;
+    match (profile.due_times(), profile.in_flight()) {
+        (Some(law), _) => format!("{messages} at {}, {each}", law.asked()),
+        (None, Some(_)) => {
             format!("{messages}, at most {} under way, {each}", Count(need.outstanding()))
         }
-        Profile::Rate { rate, .. } => format!("{messages} at {rate}, {each}"),
+        (None, None) => format!("a burst of up to {messages}, {each}"),
     }
 }
 

@@ -7,8 +7,6 @@ use super::missing::{gap, lost_socket};
 use super::{histogram, series};
 use crate::experiment::{Outcome, Skipped};
 use crate::host::facts::HostFacts;
-use crate::load::profile::Profile;
-use crate::load::schedule::InterArrival;
 use crate::load::trial::Trial;
 use crate::measure::connecting as measured;
 use crate::measure::late::Late;
@@ -112,36 +110,11 @@ fn numbers(cpus: Vec<usize>) -> Vec<u64> {
     cpus.into_iter().map(|cpu| cpu as u64).collect()
 }
 
-/// When the messages of a trial leave.
-fn load(trial: &Trial) -> doc::Load {
-    let (mode, rate, in_flight) = match trial.profile {
-        Profile::Burst => (doc::Mode::Burst, None, None),
-        Profile::Window { in_flight } => (doc::Mode::Window, None, Some(in_flight.into())),
-        Profile::Rate { rate, arrivals } => (doc::Mode::Rate, Some((rate, arrivals)), None),
-    };
-    let arrivals = rate.map(|(_, arrivals)| match arrivals {
-        InterArrival::Constant => (doc::InterArrival::Constant, None),
-        InterArrival::Poisson { seed } => (doc::InterArrival::Poisson, Some(seed)),
-    });
-    doc::Load {
-        mode,
-        rate_per_s: rate.map(|(rate, _)| rate.as_f64()),
-        arrivals: arrivals.map(|(arrivals, _)| arrivals),
-        arrivals_seed: arrivals.and_then(|(_, seed)| seed),
-        in_flight,
-        warmup_s: (trial.warmup > Nanos::ZERO).then(|| trial.warmup.as_secs_f64()),
-        headline_latency: match mode {
-            doc::Mode::Rate => trial::LatencyClass::Response,
-            doc::Mode::Burst | doc::Mode::Window => trial::LatencyClass::Service,
-        },
-    }
-}
-
 fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
     let planned = |trial: &Trial| doc::PlannedTrial {
         id: trial.id.as_str().into(),
         messages: trial.messages,
-        load: load(trial),
+        load: doc::Load::of(trial),
     };
     doc::Plan {
         trials: plan.trials.iter().map(planned).collect(),

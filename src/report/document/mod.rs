@@ -13,6 +13,7 @@ pub mod connecting;
 pub mod failed;
 pub mod figures;
 pub mod histogram;
+pub mod load;
 mod missing;
 pub mod series;
 mod summary;
@@ -23,7 +24,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::connecting::{Connecting, Dialing};
-use self::trial::{LatencyClass, TrialResult, Trust};
+pub use self::load::Load;
+use self::trial::{TrialResult, Trust};
 use crate::report::sanitize::UntrustedText;
 
 /// Name and version of the format.
@@ -179,54 +181,6 @@ pub struct PlannedTrial {
     pub messages: u64,
     /// When they leave.
     pub load: Load,
-}
-
-/// When the messages of a trial leave.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Load {
-    /// Shape of the load. `burst`: all messages as fast as the sockets take them. `window`: at most
-    /// `in_flight` messages of a push socket under way. `rate`: each when it is due.
-    pub mode: Mode,
-    /// Mode `rate`: messages due in a second, over all push sockets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate_per_s: Option<f64>,
-    /// Mode `rate`: how they are spread over time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arrivals: Option<InterArrival>,
-    /// Mode `rate` with arrivals `poisson`: what they are drawn from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arrivals_seed: Option<u64>,
-    /// Mode `window`: messages of a push socket whose copy has not come back to it, at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub in_flight: Option<u64>,
-    /// Mode `rate`: what is due this early in a trial is sent and accounted for, but timed apart.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warmup_s: Option<f64>,
-    /// The class that heads the report: `response` in mode `rate`; `service` in the others, where no
-    /// message has a due time.
-    pub headline_latency: LatencyClass,
-}
-
-/// Shape of the load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// All messages as fast as the sockets take them.
-    Burst,
-    /// The next message when another has come back: closed loop.
-    Window,
-    /// Each message when it is due: open loop.
-    Rate,
-}
-
-/// How the messages of a rate are spread over time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum InterArrival {
-    /// At even distances.
-    Constant,
-    /// At exponential distances, drawn from the seed.
-    Poisson,
 }
 
 /// What a worker asks the kernel through.

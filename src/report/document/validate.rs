@@ -12,7 +12,7 @@ use crate::plan::load::{MAX_MESSAGES, MAX_PUSH_SOCKETS};
 use crate::report::document::figures::histogram_of;
 use crate::report::document::series::Interval;
 use crate::report::document::trial::{Latency, LatencyClass, MatrixCell, TrialResult, Trust};
-use crate::report::document::{Document, Load, Mode, Plan};
+use crate::report::document::{Document, Plan};
 
 /// Two things that a document says, or one that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,18 +81,7 @@ fn push_node(plan: &Plan) -> Option<String> {
 }
 
 fn loads(plan: &Plan) -> Option<String> {
-    plan.trials.iter().find_map(|trial| load(&trial.load))
-}
-
-fn load(load: &Load) -> Option<String> {
-    let positive = |rate: f64| rate > 0.0;
-    match load.mode {
-        Mode::Rate if !load.rate_per_s.is_some_and(positive) => {
-            Some("mode rate without one".into())
-        }
-        Mode::Window if load.in_flight.is_none() => Some("mode window without in_flight".into()),
-        _ => None,
-    }
+    plan.trials.iter().find_map(|trial| trial.load.profile().err())
 }
 
 fn counts(run: &TrialResult) -> Option<String> {

@@ -3,11 +3,11 @@
 use super::content::Fact;
 use super::names;
 use super::phrase::{Phrase, Value, counted, phrase};
+use crate::load::shape::{Pacing, Word, Words};
 use crate::report::document::connecting::Dialing;
-use crate::report::document::{
-    Document, Engine, FanOut, Host, InterArrival, Load, Mode, Plan, PlannedTrial, Wait,
-};
-use crate::units::{Bytes, Count, Rate};
+use crate::report::document::load::InterArrival;
+use crate::report::document::{Document, Engine, FanOut, Host, Load, Plan, PlannedTrial, Wait};
+use crate::units::{Bytes, Count};
 
 /// More nodes are counted, not listed.
 const NODES_MAX: u64 = 8;
@@ -59,17 +59,25 @@ fn clause(trials: &[PlannedTrial]) -> Phrase {
     let counts = Phrase::joined(trials.iter().map(|t| Count(t.messages).into()), ", ");
     let one = trials.len() == 1 && trials[0].messages == 1;
     let messages = phrase![counts, if one { " message" } else { " messages" }];
-    match load.mode {
-        Mode::Burst => phrase!["a burst of ", messages],
-        Mode::Window => {
-            let in_flight = Count(load.in_flight.unwrap_or(0));
-            phrase![messages, ", at most ", in_flight, " under way on a push socket"]
-        }
-        Mode::Rate => {
-            let rate = Rate::per_second(load.rate_per_s.unwrap_or(0.0));
-            phrase![messages, " at ", rate, ", ", arrivals(load), " (open loop)"]
-        }
+    // Such a file is refused before it is reported.
+    let Ok(profile) = load.profile() else { return messages };
+    let (before, after) = profile.shape().sentence();
+    let sentence = phrase![words(before), messages, words(after)];
+    match load.pacing() {
+        Pacing::Free | Pacing::Answers => sentence,
+        Pacing::DueTimes => phrase![sentence, ", ", arrivals(load), " (open loop)"],
     }
+}
+
+/// What a shape says of itself.
+fn words(words: Words) -> Phrase {
+    let phrase = |word| match word {
+        Word::Text(text) => text.into(),
+        Word::Count(count) => Count(count).into(),
+        Word::Rate(rate) => rate.into(),
+        Word::Duration(duration) => Value::Limit(duration).into(),
+    };
+    Phrase::joined(words.0.into_iter().map(phrase), "")
 }
 
 fn arrivals(load: &Load) -> Phrase {

@@ -4,8 +4,9 @@ use super::content::{Block, Column, Row, Section, Table};
 use super::names::{latency_cells, latency_columns, meaning, trial};
 use super::nodes;
 use super::phrase::{Phrase, Value, counted, phrase};
+use crate::load::shape::Pacing;
+use crate::report::document::Plan;
 use crate::report::document::trial::{Latency, LatencyClass, TrialResult, WarmUp};
-use crate::report::document::{Mode, Plan};
 use crate::units::Count;
 
 /// A row for each class, and one for the warm-up.
@@ -21,7 +22,7 @@ pub(super) fn section(plan: &Plan, run: &TrialResult) -> Section {
         "Latency, ",
         trial(plan, run),
         " (",
-        plan.load_of(run).map_or("", |load| clock(load.mode)),
+        plan.load_of(run).map_or("", |load| clock(load.pacing())),
         ")"
     ];
     Section { key: "latency", heading: Some(heading), blocks }
@@ -35,11 +36,11 @@ pub(super) fn by_node(plan: &Plan, class: LatencyClass, run: &TrialResult) -> Op
 }
 
 /// From when times are counted.
-const fn clock(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Burst => "a burst has no due times: the clock starts at the send",
-        Mode::Window => "closed loop, no due times: the clock starts at the send",
-        Mode::Rate => "open loop: the clock starts when a message is due, sent or not",
+const fn clock(pacing: Pacing) -> &'static str {
+    match pacing {
+        Pacing::Free => "a burst has no due times: the clock starts at the send",
+        Pacing::Answers => "closed loop, no due times: the clock starts at the send",
+        Pacing::DueTimes => "open loop: the clock starts when a message is due, sent or not",
     }
 }
 

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::experiment::Outcome;
-use crate::load::profile::Profile;
-use crate::load::schedule::InterArrival;
+use crate::load::inter_arrival::InterArrival;
+use crate::load::profile::{FixedRate, Window};
 use crate::load::trial::Trial;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{Class, Delivery, Ending, Interval, TrialOutcome, WarmUp};
@@ -101,7 +101,7 @@ fn colour_adds_nothing_but_colour() {
 fn an_open_loop_leads_with_response_and_says_from_when_it_counts() {
     let mut plan = plan(&[1_000]);
     let rate = "50k/s".parse().unwrap();
-    let profile = Profile::Rate { rate, arrivals: InterArrival::Poisson { seed: 42 } };
+    let profile = FixedRate { rate, arrivals: InterArrival::Poisson { seed: 42 } };
     plan.trials = Trial::each(&[1_000], profile, Nanos::ZERO);
     let mut run = whole(1_000);
     run.latency_ns.insert(0, (Class::Response, run.latency_ns[0].1.clone()));
@@ -116,7 +116,7 @@ fn an_open_loop_leads_with_response_and_says_from_when_it_counts() {
     ] {
         assert!(report.contains(line), "{line}{report}");
     }
-    plan.trials = Trial::each(&[1_000], Profile::Window { in_flight: 16 }, Nanos::ZERO);
+    plan.trials = Trial::each(&[1_000], Window { in_flight: 16 }, Nanos::ZERO);
     let report = self::report(&plan, &outcome(vec![whole(1_000)]));
     assert!(report.contains("1 000 messages, at most 16 under way on a push socket\n"), "{report}");
     assert!(

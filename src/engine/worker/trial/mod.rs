@@ -402,7 +402,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             let (socket, sender) = (seat.socket as usize, seat.socket as u16);
             let Some(&count) = plan.counts.get(socket) else { continue };
             let frames = SenderFrames::new(shape, sender, count, plan.lay_all, &mut self.rng);
-            let limit = Pace::first_limit(plan.trial.profile);
+            let limit = Pace::first_limit(&plan.trial.profile);
             senders.push(Sender::new(sender, frames, limit, measured[socket]));
         }
         Senders::new(senders)

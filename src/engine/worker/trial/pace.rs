@@ -70,7 +70,7 @@ impl Pace {
     }
 
     /// How many messages of each sender may leave before anything has happened.
-    pub(super) fn first_limit(profile: Profile) -> u32 {
+    pub(super) fn first_limit(profile: &Profile) -> u32 {
         if profile.is_open_loop() { 0 } else { profile.in_flight().unwrap_or(u32::MAX) }
     }
 
