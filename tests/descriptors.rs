@@ -15,6 +15,7 @@ use fanstorm::engine::{Fleet, Phase, Progress, Stop, Watch};
 use fanstorm::load::trial::Trial;
 use fanstorm::plan::Plan;
 use fanstorm::plan::connect_options::Descriptors;
+use fanstorm::plan::descriptors::Rings;
 use fanstorm::plan::load::Spec;
 
 /// Counts the descriptors of rings once copies come.
@@ -70,12 +71,13 @@ fn a_plan_counts_each_descriptor_that_the_rings_of_its_workers_take() {
         let plan = |descriptors, limit| {
             let plan = common::plan(cluster.node_urls(), spec(descriptors));
             let plan = Plan { cores: (0..workers).collect(), ..plan };
-            plan.within_descriptors(limit).unwrap()
+            let rings = Rings::within(limit, descriptors, plan.engine, plan.sockets(), workers);
+            Plan { rings: rings.unwrap(), ..plan }
         };
         // 42 sockets: in one table, in several of each worker, and in the process's.
         for (limit, rings_each) in [(42, 1), (42_usize.div_ceil(workers * 3) as u64, 3)] {
             let plan = plan(Descriptors::Direct, limit);
-            assert_eq!((plan.rings_each, plan.bells() > 0), (rings_each, rings_each > 1));
+            assert_eq!((plan.rings.each, plan.bells() > 0), (rings_each, rings_each > 1));
             assert_eq!(taken(&plan), plan.rings() + plan.bells(), "{workers} x {rings_each}");
         }
         let plan = plan(Descriptors::Process, 42);

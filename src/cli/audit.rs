@@ -31,6 +31,7 @@ use crate::host::io_uring::{self, Refusal};
 use crate::host::limits;
 use crate::plan::Plan;
 use crate::plan::backend::{BackendChoice, Engine};
+use crate::plan::draft::{Cpus, Draft};
 use crate::plan::load::Load;
 use crate::population::nodes::{NodeUrl, distinct};
 use crate::report::audit::{Audited, fix, json, text};
@@ -115,8 +116,8 @@ fn rings(plan: &Plan) -> io::Result<()> {
     let workers = plan.workers();
     let sockets = plan.sockets().div_ceil(workers as u64);
     let size = RingConfig::for_sockets(u32::try_from(sockets).map_err(io::Error::other)?);
-    let size = if plan.direct { size.direct(plan.rings_each) } else { size };
-    let made = (0..workers).map(|_| SeveralRings::new(size, plan.rings_each));
+    let size = if plan.rings.direct { size.direct(plan.rings.each) } else { size };
+    let made = (0..workers).map(|_| SeveralRings::new(size, plan.rings.each));
     made.collect::<io::Result<Vec<_>>>().map(drop)
 }
 
@@ -156,7 +157,8 @@ fn plan(args: &RunArgs, source: NodeSource<'_>, load: Load) -> Result<Plan, RunE
         BackendChoice::Only(engine) => engine,
         BackendChoice::Auto => Engine::IoUring,
     };
-    run::settled(Plan::new(load, targets, placement.workers, engine)?)
+    // How workers wait makes no difference to what they need.
+    run::settled(Draft::new(load, targets, placement.workers, engine)?, Cpus::Own)
 }
 
 fn stand_ins(nodes: u16) -> Vec<NodeUrl> {

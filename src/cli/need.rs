@@ -55,7 +55,7 @@ fn limits(plan: &Plan, embedded: bool) -> limits::ResourceDemand {
     let connections = plan.sockets_to(busiest) + 2 * plan.nodes.len() as u64;
     limits::ResourceDemand {
         sockets: plan.sockets(),
-        direct_rings: plan.direct.then(|| limits::DirectRings {
+        direct_rings: plan.rings.direct.then(|| limits::DirectRings {
             rings: plan.rings() as u64,
             bells: plan.bells() as u64,
         }),

@@ -35,9 +35,10 @@ use crate::plan::Plan;
 use crate::plan::backend as engine_choice;
 use crate::plan::backend::{Engine, EngineRefused};
 use crate::plan::descriptors::DescriptorError;
+use crate::plan::draft::{Cpus, Draft};
 use crate::plan::load::Load;
 use crate::plan::local_addrs::LocalAddrError;
-use crate::population::nodes::{NodeUrl, PushNode, TargetError, Targets, distinct};
+use crate::population::nodes::{Node, NodeUrl, PushNode, TargetError, Targets, distinct};
 use crate::report::Invocation;
 use crate::report::document::failed::Failed;
 use crate::report::document::{Document, Tool};
@@ -113,12 +114,10 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
 
     let Stage { cluster, cluster_is, targets, placement, notices } =
         stage(args, source, &load, engine)?;
-    let plan = Plan::new(load, targets, placement.workers, engine)?;
-    let plan = settled(plan)?;
     let facts = audit::facts::Facts::read();
-    let beside = beside(&plan, embedded, placement.shared);
-    let shares = args.waits_by_itself() && !has_own_cpus(beside, &facts.host);
-    let plan = if shares { plan.on_shared_cpus() } else { plan };
+    let beside = beside(&targets.nodes, embedded, placement.shared);
+    let cpus = whose_cpus(beside, &facts.host);
+    let plan = settled(Draft::new(load, targets, placement.workers, engine)?, cpus)?;
     let need = need::of(&plan, embedded, args.engine());
     limits::check(&host, &need.limits).map_err(|error| too_large(error, &plan, embedded))?;
     let surroundings = Surroundings {
@@ -154,35 +153,36 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
 
 /// Whether a worker that polls takes its CPU from nobody: neither from the cluster nor from a ration
 /// that would then run out.
-fn has_own_cpus(beside: Beside, host: &HostFacts) -> bool {
-    beside == Beside::Nobody && host.cgroup_cpus.is_none()
+fn whose_cpus(beside: Beside, host: &HostFacts) -> Cpus {
+    let own = beside == Beside::Nobody && host.cgroup_cpus.is_none();
+    if own { Cpus::Own } else { Cpus::Shared }
 }
 
 /// Who may use the workers' CPUs. Our own cluster was given others, if there were any; of nodes that
 /// others started on this host we do not know which they use.
-fn beside(plan: &Plan, embedded: bool, shared: bool) -> Beside {
+fn beside(nodes: &[Node], embedded: bool, shared: bool) -> Beside {
     match embedded {
         true => Beside::embedded(shared),
-        false if here(plan) > 0 => Beside::Nodes,
+        false if here(nodes) > 0 => Beside::Nodes,
         false => Beside::Nobody,
     }
 }
 
 /// Nodes whose address is this host's.
-fn here(plan: &Plan) -> usize {
-    plan.nodes.iter().filter(|node| is_this_host(node.addr.ip())).count()
+fn here(nodes: &[Node]) -> usize {
+    nodes.iter().filter(|node| is_this_host(node.addr.ip())).count()
 }
 
 fn nodes_here(plan: &Plan, beside: Beside) -> Option<Notice> {
-    let notice = || Notice::NodesHere { here: here(plan), nodes: plan.nodes.len() };
+    let notice = || Notice::NodesHere { here: here(&plan.nodes), nodes: plan.nodes.len() };
     (beside == Beside::Nodes).then(notice)
 }
 
 /// With addresses and ports for every socket, and descriptors where there is room for them.
-pub(super) fn settled(plan: Plan) -> Result<Plan, RunError> {
-    let plan = plan.from_ports(LocalPorts::read())?;
-    plan.source_samples().into_iter().try_for_each(check_source).map_err(HostError::from)?;
-    Ok(plan.within_descriptors(limits::HostLimits::read().nofile)?)
+pub(super) fn settled(draft: Draft, cpus: Cpus) -> Result<Plan, RunError> {
+    let draft = draft.from_ports(LocalPorts::read())?;
+    draft.source_samples().into_iter().try_for_each(check_source).map_err(HostError::from)?;
+    Ok(draft.plan(limits::HostLimits::read().nofile, cpus)?)
 }
 
 /// The floor, and a warning where there is none. Ctrl-C ends the calibration alone: whoever means the run
@@ -398,7 +398,7 @@ pub enum RunError {
     /// The load cannot be run.
     Load(#[from] crate::plan::load::LoadError),
     /// The load does not fit the targets.
-    Plan(#[from] crate::plan::PlanError),
+    Plan(#[from] crate::plan::draft::PlanError),
     /// Descriptors cannot live where they should.
     Descriptors(#[from] DescriptorError),
     /// The sources do not suit the nodes.

@@ -35,11 +35,11 @@ mod tests {
 
     fn plan(nodes: usize, push_sockets: u32, receivers_per_node: u32, workers: usize) -> Plan {
         let ports: Vec<_> = (0..nodes).map(|i| 9000 + i as u16).collect();
-        let plan = fixture::plan_pushing_to(nodes / 2, &ports, |spec| {
+        let cores: Vec<_> = (0..workers).collect();
+        fixture::plan_of(nodes / 2, &cores, &ports, |spec| {
             spec.push_sockets = push_sockets;
             spec.receivers_per_node = Some(receivers_per_node);
-        });
-        Plan { cores: (0..workers).collect(), ..plan }
+        })
     }
 
     proptest! {

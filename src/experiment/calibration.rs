@@ -109,6 +109,6 @@ fn against<C: NullCluster>(
     let addresses = |_: &str, _: u16| Err(io::Error::other("relays have addresses, not names"));
     let push_node = PushNode::Index(plan.push_node());
     let targets = Targets::new(&urls, &push_node, &addresses, &mut Vec::new())?;
-    let plan = plan.against(targets).from_ports(LocalPorts::read())?;
+    let plan = plan.against(targets, LocalPorts::read())?;
     Ok(Experiment { plan: &plan, surroundings, baseline: None, stop }.run(watch)?)
 }

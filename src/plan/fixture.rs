@@ -1,6 +1,7 @@
 //! Plans for the unit tests of this crate.
 
 use super::Plan;
+use super::draft::{Cpus, Draft};
 use super::load::{Load, Spec};
 use crate::plan::backend::Engine;
 use crate::population::nodes::{PushNode, Targets};
@@ -16,6 +17,27 @@ pub(crate) fn plan_pushing_to(
     ports: &[u16],
     change: impl FnOnce(&mut Spec),
 ) -> Plan {
+    plan_of(push_node, &[0], ports, change)
+}
+
+/// The same on these cores.
+pub(crate) fn plan_of(
+    push_node: usize,
+    cores: &[usize],
+    ports: &[u16],
+    change: impl FnOnce(&mut Spec),
+) -> Plan {
+    let draft = draft(push_node, ports, cores, change);
+    draft.from_kernels_choice().plan(u64::MAX, Cpus::Own).unwrap()
+}
+
+/// What one of them is made of.
+pub(crate) fn draft(
+    push_node: usize,
+    ports: &[u16],
+    cores: &[usize],
+    change: impl FnOnce(&mut Spec),
+) -> Draft {
     let mut spec = Spec::default();
     change(&mut spec);
     let url = |port| format!("ws://127.0.0.1:{port}/").parse().unwrap();
@@ -23,5 +45,5 @@ pub(crate) fn plan_pushing_to(
     let no_names = |_: &str, _: u16| unreachable!("addresses only");
     let targets =
         Targets::new(&urls, &PushNode::Index(push_node), &no_names, &mut Vec::new()).unwrap();
-    Plan::new(Load::new(spec).unwrap(), targets, vec![0], Engine::IoUring).unwrap()
+    Draft::new(Load::new(spec).unwrap(), targets, cores.to_vec(), Engine::IoUring).unwrap()
 }

@@ -7,14 +7,15 @@
 //! away from every other destination, and the option that puts the kernel's choice off until the
 //! connect (`IP_BIND_ADDRESS_NO_PORT`, ip(7)) is not in the system call crate. It also saves the
 //! kernel its search, which is long when a range is nearly used up. A port that is taken by somebody
-//! else is passed over: see [`Plan::origin`].
+//! else is passed over: see [`LocalAddrs::origin`].
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::host::ports::LocalPorts;
-use crate::plan::Plan;
-use crate::plan::source_ip::{LocalAddrs, SourceIpRange, SourceIps};
+use crate::plan::source_ip::{SourceIpRange, SourceIps};
+use crate::population::nodes::Node;
+use crate::population::sockets::{Population, SocketId};
 use crate::units::Count;
 
 /// Why the sources do not suit the nodes.
@@ -83,74 +84,75 @@ fn comfort(sockets: u64, ports: u64) -> String {
     format!(" ({} leave half of the ports to others)", Count(comfortable))
 }
 
-impl Plan {
-    /// The same plan with sources dealt out over the ports of this host.
+/// Where sockets come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalAddrs {
+    /// The kernel chooses address and port of each.
+    Kernel,
+    /// We choose.
+    Ours {
+        /// IPv4 addresses.
+        v4: Option<SourceIps>,
+        /// IPv6 addresses.
+        v6: Option<SourceIps>,
+        /// The ports of each.
+        ports: LocalPorts,
+        /// Nobody asked: one address would not do, and on loopback there are more.
+        automatic: bool,
+    },
+}
+
+impl LocalAddrs {
+    /// Sources for the sockets of `population`, dealt out over the ports of this host.
     ///
     /// Where nobody named sources and all is on IPv4 loopback, as many addresses of 127.0.0.0/8 are
     /// taken as are needed, so that each uses about half of the ports; one is left to the kernel.
     ///
     /// # Errors
     /// See [`LocalAddrError`].
-    pub fn from_ports(mut self, ports: LocalPorts) -> Result<Self, LocalAddrError> {
-        let asked = &self.dialing.sources;
+    pub fn deal(
+        asked: &[SourceIpRange],
+        ports: LocalPorts,
+        nodes: &[Node],
+        population: &Population,
+    ) -> Result<Self, LocalAddrError> {
         let automatic = asked.is_empty();
-        let ranges = if automatic { self.loopback_sources(&ports) } else { asked.clone() };
+        let ranges =
+            if automatic { loopback_sources(&ports, nodes, population) } else { asked.to_vec() };
         if ranges.is_empty() {
-            return Ok(self);
+            return Ok(Self::Kernel);
         }
         let (v4, v6) = (SourceIps::of_family(&ranges, true), SourceIps::of_family(&ranges, false));
-        self.origins = LocalAddrs::Ours { v4, v6, ports, automatic };
-        (0..self.nodes.len()).try_for_each(|node| self.check_origins(node))?;
-        Ok(self)
+        let (count, ours) = (ports.count(), Self::Ours { v4, v6, ports, automatic });
+        nodes.iter().zip(0..).try_for_each(|(node, index)| {
+            ours.check(node, population.sockets_to(index).into(), count)
+        })?;
+        Ok(ours)
     }
 
-    fn loopback_sources(&self, ports: &LocalPorts) -> Vec<SourceIpRange> {
-        let is_loopback =
-            |node: &crate::plan::Node| matches!(ip(node), IpAddr::V4(ip) if ip.is_loopback());
-        let most = (0..self.nodes.len()).map(|node| self.sockets_to(node)).max().unwrap_or(0);
-        if most <= ports.comfortable() || !self.nodes.iter().all(is_loopback) {
-            return Vec::new();
-        }
-        vec![SourceIpRange::loopback(most.div_ceil(ports.comfortable()))]
-    }
-
-    fn check_origins(&self, index: usize) -> Result<(), LocalAddrError> {
-        let LocalAddrs::Ours { ports, .. } = &self.origins else { return Ok(()) };
-        let node = || self.nodes[index].url.clone();
-        let to = ip(&self.nodes[index]);
-        let Some(sources) = self.sources_to(index) else {
+    fn check(&self, node: &Node, sockets: u64, ports: u64) -> Result<(), LocalAddrError> {
+        let (to, url) = (ip(node), || node.url.clone());
+        let Some(sources) = self.to(node) else {
             let family = if to.is_ipv4() { 4 } else { 6 };
-            return Err(LocalAddrError::NoFamily { family, node: node() });
+            return Err(LocalAddrError::NoFamily { family, node: url() });
         };
-        let sockets = self.sockets_to(index);
         let samples = sources.samples(sockets);
         if let Some(&source_ip) = samples.iter().find(|ip| ip.is_loopback() && !to.is_loopback()) {
-            return Err(LocalAddrError::Loopback { source_ip, node: node() });
+            return Err(LocalAddrError::Loopback { source_ip, node: url() });
         }
-        let (sources, ports) = (sources.count(), ports.count());
+        let sources = sources.count();
         if sources.saturating_mul(ports) < sockets {
-            return Err(LocalAddrError::Ports { sockets, node: node(), sources, ports });
+            return Err(LocalAddrError::Ports { sockets, node: url(), sources, ports });
         }
         Ok(())
     }
 
     /// The addresses from which a node is reached, where we choose them.
-    pub fn sources_to(&self, node: usize) -> Option<&SourceIps> {
-        match &self.origins {
-            LocalAddrs::Kernel => None,
-            LocalAddrs::Ours { v4, v6, .. } => {
-                let family = if ip(&self.nodes[node]).is_ipv4() { v4 } else { v6 };
-                family.as_ref()
-            }
+    pub fn to(&self, node: &Node) -> Option<&SourceIps> {
+        match self {
+            Self::Kernel => None,
+            Self::Ours { v4, v6, .. } => if ip(node).is_ipv4() { v4 } else { v6 }.as_ref(),
         }
-    }
-
-    /// Some of the addresses that sockets will come from, where the user named them: the ends of
-    /// every range.
-    pub fn source_samples(&self) -> Vec<IpAddr> {
-        let of_node = |node| Some(self.sources_to(node)?.samples(self.sockets_to(node)));
-        let samples = (0..self.nodes.len()).filter_map(of_node).flatten();
-        samples.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// From where a socket connects, at its `attempt`-th try, counted from 0. `None` leaves it to
@@ -159,23 +161,51 @@ impl Plan {
     /// Sockets to one node go round the addresses, and on each of them upwards through the ports. A
     /// further try goes half of the range on, where a comfortable plan has no ports of its own, then
     /// to the next one, and so on.
-    pub fn origin(&self, socket: u32, node: u32, attempt: u32) -> Option<SocketAddr> {
-        let LocalAddrs::Ours { ports, .. } = &self.origins else { return None };
-        let sources = self.sources_to(node as usize)?;
-        let place = u64::from(self.population().place_at_node(socket));
+    pub fn origin(
+        &self,
+        nodes: &[Node],
+        population: &Population,
+        SocketId { socket, node }: SocketId,
+        attempt: u32,
+    ) -> Option<SocketAddr> {
+        let Self::Ours { ports, .. } = self else { return None };
+        let sources = self.to(&nodes[node as usize])?;
+        let place = u64::from(population.place_at_node(socket));
         let (address, round) = (place % sources.count(), place / sources.count());
         // Nodes begin apart from each other: a port that serves one destination is quicker to bind.
-        let share = self.sockets_to(node as usize).div_ceil(sources.count());
+        let share = u64::from(population.sockets_to(node)).div_ceil(sources.count());
         let first = u64::from(node).wrapping_mul(share);
         let attempt = u64::from(attempt);
         let shift = (attempt % 2) * ports.comfortable() + attempt / 2;
         let port = ports.nth(first.wrapping_add(round).wrapping_add(shift))?;
         Some(SocketAddr::new(sources.nth(address), port))
     }
+
+    /// Some of the addresses that sockets will come from, where we choose them: the ends of every range.
+    pub fn samples(&self, nodes: &[Node], population: &Population) -> Vec<IpAddr> {
+        let of_node =
+            |(node, index)| Some(self.to(node)?.samples(population.sockets_to(index).into()));
+        let samples = nodes.iter().zip(0..).filter_map(of_node).flatten();
+        samples.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+fn loopback_sources(
+    ports: &LocalPorts,
+    nodes: &[Node],
+    population: &Population,
+) -> Vec<SourceIpRange> {
+    let is_loopback = |node: &Node| matches!(ip(node), IpAddr::V4(ip) if ip.is_loopback());
+    let sockets = (0..nodes.len() as u32).map(|node| population.sockets_to(node).into());
+    let most: u64 = sockets.max().unwrap_or(0);
+    if most <= ports.comfortable() || !nodes.iter().all(is_loopback) {
+        return Vec::new();
+    }
+    vec![SourceIpRange::loopback(most.div_ceil(ports.comfortable()))]
 }
 
 /// A node's address; a mapped one is an IPv4 address, whatever the name service says.
-fn ip(node: &crate::plan::Node) -> IpAddr {
+fn ip(node: &Node) -> IpAddr {
     node.addr.ip().to_canonical()
 }
 
@@ -183,6 +213,8 @@ fn ip(node: &crate::plan::Node) -> IpAddr {
 mod tests {
     use proptest::prelude::*;
 
+    use crate::plan::Plan;
+    use crate::plan::draft::{Cpus, Draft};
     use crate::plan::fixture;
     use crate::plan::local_addrs::*;
 
@@ -199,11 +231,15 @@ mod tests {
         sources: &[&str],
     ) -> Result<Plan, LocalAddrError> {
         let urls: Vec<u16> = (0..nodes).map(|i| 9000 + i as u16).collect();
-        let plan = fixture::plan_pushing_to(nodes / 2, &urls, |spec| {
+        let draft = fixture::draft(nodes / 2, &urls, &[0], |spec| {
             (spec.push_sockets, spec.receivers_per_node) = (push, Some(receivers));
             spec.dialing.sources = sources.iter().map(|text| text.parse().unwrap()).collect();
         });
-        plan.from_ports(ports())
+        planned(draft, ports())
+    }
+
+    fn planned(draft: Draft, ports: LocalPorts) -> Result<Plan, LocalAddrError> {
+        Ok(draft.from_ports(ports)?.plan(u64::MAX, Cpus::Own).unwrap())
     }
 
     proptest! {
@@ -216,10 +252,10 @@ mod tests {
             let plan = plan(nodes, push, receivers, &text).unwrap();
             let mut taken = BTreeSet::new();
             for socket in 0..plan.sockets() as u32 {
-                let node = plan.population().id(socket).node;
-                let origin = plan.origin(socket, node, 0).unwrap();
+                let seat = plan.population().id(socket);
+                let (node, origin) = (seat.node, plan.origin(seat, 0).unwrap());
                 prop_assert!(taken.insert((node, origin)), "{origin} twice to node {node}");
-                let next = plan.origin(socket, node, 1).unwrap();
+                let next = plan.origin(seat, 1).unwrap();
                 prop_assert_eq!(next.ip(), origin.ip());
                 prop_assert!(!taken.contains(&(node, next)), "spares are nobody's first choice");
             }
@@ -235,12 +271,12 @@ mod tests {
             receivers in 0_u32..2_000, low in 1_u16..200,
         ) {
             let with = |addresses: u64| {
-                let plan = fixture::plan(&[9000], |spec| {
+                let draft = fixture::draft(0, &[9000], &[0], |spec| {
                     spec.receivers_per_node = Some(receivers);
                     spec.dialing.sources =
                         (1..=addresses).map(|i| format!("127.2.{}.{}", i / 250, i % 250).parse().unwrap()).collect();
                 });
-                plan.from_ports(LocalPorts::parse(&format!("40000 {}", 39_999 + low), ""))
+                planned(draft, LocalPorts::parse(&format!("40000 {}", 39_999 + low), ""))
             };
             if let Err(error) = with(1) {
                 let text = error.to_string().replace('\u{a0}', " ");
@@ -254,25 +290,24 @@ mod tests {
 
     #[test]
     fn loopback_gets_as_many_addresses_as_keep_half_of_the_ports_free() {
-        assert_eq!(plan(3, 3, 14_000, &[]).unwrap().origins, LocalAddrs::Kernel);
+        assert_eq!(plan(3, 3, 14_000, &[]).unwrap().local_addrs, LocalAddrs::Kernel);
         let many = plan(1, 1, 200_000, &[]).unwrap();
         let sources = many.sources_to(0).unwrap();
         assert_eq!(sources.count(), 200_001_u64.div_ceil(HALF));
         assert_eq!(sources.to_string(), "127.0.0.2 to 127.0.0.16");
-        assert!(matches!(many.origins, LocalAddrs::Ours { automatic: true, .. }));
+        assert!(matches!(many.local_addrs, LocalAddrs::Ours { automatic: true, .. }));
     }
 
     #[test]
     fn nodes_elsewhere_are_left_to_the_kernel_unless_sources_are_named() {
         let elsewhere = |sources: &[&str]| {
-            let mut plan = fixture::plan(&[1], |spec| {
-                spec.receivers_per_node = Some(50_000);
-                spec.dialing.sources = sources.iter().map(|text| text.parse().unwrap()).collect();
-            });
-            plan.nodes[0].addr = "192.0.2.7:80".parse().unwrap();
-            plan.from_ports(ports())
+            let plan = fixture::plan(&[1], |spec| spec.receivers_per_node = Some(50_000));
+            let mut nodes = plan.nodes.clone();
+            nodes[0].addr = "192.0.2.7:80".parse().unwrap();
+            let sources: Vec<_> = sources.iter().map(|text| text.parse().unwrap()).collect();
+            LocalAddrs::deal(&sources, ports(), &nodes, plan.population())
         };
-        assert_eq!(elsewhere(&[]).unwrap().origins, LocalAddrs::Kernel);
+        assert_eq!(elsewhere(&[]), Ok(LocalAddrs::Kernel));
         let error = |sources: &[&str]| elsewhere(sources).unwrap_err().to_string();
         assert_eq!(
             error(&["192.0.2.1"]),
@@ -288,7 +323,8 @@ mod tests {
     #[test]
     fn further_tries_leave_no_port_out() {
         let plan = plan(1, 1, 0, &["127.0.0.9"]).unwrap();
-        let tried: BTreeSet<_> = (0..1_000).map(|i| plan.origin(0, 0, i).unwrap()).collect();
+        let tried: BTreeSet<_> =
+            (0..1_000).map(|i| plan.origin(SocketId { socket: 0, node: 0 }, i).unwrap()).collect();
         assert_eq!(tried.len(), 1_000);
     }
 }

@@ -170,7 +170,7 @@ impl Plan {
     }
 
     fn rings_bytes(&self) -> u64 {
-        let each = if self.rings_each > 1 { RING_OF_SEVERAL_BYTES } else { RING_BYTES };
+        let each = if self.rings.each > 1 { RING_OF_SEVERAL_BYTES } else { RING_BYTES };
         (self.rings() as u64).saturating_mul(each)
     }
 
@@ -265,12 +265,14 @@ mod tests {
     use hdrhistogram::Histogram;
     use proptest::prelude::*;
 
+    use super::super::fixture;
     use super::super::load::Spec;
     use super::super::tests::plan;
     use super::*;
     use crate::dialect::Dialect;
     use crate::load::inter_arrival::InterArrival;
     use crate::load::profile::FixedRate;
+    use crate::plan::draft::Cpus;
     use crate::units::Rate;
 
     /// The need of the plan's first trial with another number of messages.
@@ -298,8 +300,11 @@ mod tests {
     #[test]
     fn messages_that_never_end_are_counted_once_for_each_worker_or_socket_and_as_asked() {
         let partial = |spec: fn(&mut Spec), cores: usize| {
-            let plan = Plan { cores: (0..cores).collect(), ..plan(spec) };
-            assert!(plan.partial_memory_each() * cores <= of(&plan, 10).partial_bytes as usize);
+            let cores: Vec<_> = (0..cores).collect();
+            let plan = fixture::plan_of(1, &cores, &[1, 2, 3], spec);
+            assert!(
+                plan.partial_memory_each() * cores.len() <= of(&plan, 10).partial_bytes as usize
+            );
             of(&plan, 10).partial_bytes
         };
         assert_eq!(partial(|_| {}, 1), 32 << 20);
@@ -388,7 +393,10 @@ mod tests {
         assert_eq!(sum(false), 200_004 * (512 + 4_096) + ring + program);
         let both = 200_004 * (512 + 2 * 4_096 + 4_096);
         assert_eq!(sum(true), both + ring + program + processes, "three nodes and the discovery");
-        let rings = plan.clone().within_descriptors(20_000).unwrap().connection_memory(false);
+        let draft =
+            fixture::draft(0, &[1, 2, 3], &[0], |spec| spec.receivers_per_node = Some(66_667));
+        let few = draft.from_kernels_choice().plan(20_000, Cpus::Own).unwrap();
+        let rings = few.connection_memory(false);
         assert_eq!(rings[2], ("rings", 11 * (3 << 20)), "each has its part of the buffers");
     }
 

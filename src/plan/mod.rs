@@ -1,4 +1,4 @@
-//! What to run. A [`Plan`] that exists can be run: it is checked while it is built, never after.
+//! What to run. A [`Plan`] that exists can be run: what comes before it is a [`draft`].
 //!
 //! Belongs here: targets, load, expectation, and the arithmetic on them. Does not: clap (`cli`),
 //! sockets (`engine`), the machine's limits (`host`).
@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod connect_options;
 pub mod descriptors;
+pub mod draft;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod load;
@@ -16,21 +17,24 @@ pub mod upgrade_options;
 pub mod wait;
 
 use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
 
 use self::backend::Engine;
 use self::connect_options::ConnectOptions;
-use self::load::{Load, Spec};
-use self::source_ip::LocalAddrs;
+use self::descriptors::Rings;
+use self::local_addrs::{LocalAddrError, LocalAddrs};
+use self::source_ip::SourceIps;
 use self::upgrade_options::UpgradeOptions;
 use self::wait::WaitMode;
 use crate::dialect::Dialect;
 use crate::dialect::text::TextShape;
+use crate::host::ports::LocalPorts;
 use crate::load::trial::Trial;
 use crate::population::audience::Audience;
 pub use crate::population::nodes::Node;
 use crate::population::nodes::Targets;
-use crate::population::sockets::{Population, TooManySockets};
-use crate::units::{Count, Nanos};
+use crate::population::sockets::{Population, SocketId};
+use crate::units::Nanos;
 use crate::wire::encode;
 
 /// Everything a run needs to know.
@@ -44,10 +48,8 @@ pub struct Plan {
     pub audience: Audience,
     /// The CPUs that carry workers; at least one, each once.
     pub cores: Vec<usize>,
-    /// Rings of each worker: 1, unless a ring's table of descriptors is too small for its sockets.
-    pub rings_each: usize,
-    /// Sockets live in the rings' tables of descriptors, not in the process's.
-    pub direct: bool,
+    /// The rings of each worker.
+    pub rings: Rings,
     /// What the workers ask the kernel through.
     pub engine: Engine,
     /// What is measured, one after another; at least one, each with a name of its own.
@@ -79,84 +81,13 @@ pub struct Plan {
     pub dialing: ConnectOptions,
     /// What they ask for in their upgrades.
     pub upgrade: UpgradeOptions,
-    /// From where; the kernel's choice until [`Plan::from_ports`].
-    pub origins: LocalAddrs,
+    /// From where.
+    pub local_addrs: LocalAddrs,
     /// Every turn of a worker takes so much longer. For tests of the verdict only: 0 elsewhere.
     pub test_turn_delay: Nanos,
 }
 
-/// Why load and targets do not make a plan together.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// Sockets are numbered with 32 bits.
-    #[error(
-        "--push-sockets and --receivers-per-node make {} sockets to {nodes} nodes: at most {}",
-        Count(*.sockets), Count(u32::MAX.into())
-    )]
-    TooManySockets {
-        /// All of them.
-        sockets: u64,
-        /// How many nodes.
-        nodes: usize,
-    },
-}
-
 impl Plan {
-    /// Joins what to send with whom to send it to, who does it, and through what.
-    ///
-    /// # Errors
-    /// See [`PlanError`].
-    ///
-    /// # Panics
-    /// Without cores, or with a core twice: `host::cpus` shares them out.
-    pub fn new(
-        load: Load,
-        targets: Targets,
-        cores: Vec<usize>,
-        engine: Engine,
-    ) -> Result<Self, PlanError> {
-        let unique: std::collections::BTreeSet<_> = cores.iter().collect();
-        assert!(!cores.is_empty() && unique.len() == cores.len(), "cores {cores:?}");
-        let nodes = targets.nodes.len();
-        let Load { spec, receivers_per_node } = load;
-        let population =
-            Population::new(nodes, targets.push_node, spec.push_sockets, receivers_per_node)
-                .map_err(|TooManySockets(sockets)| PlanError::TooManySockets { sockets, nodes })?;
-        let Spec { dialect, fan_out, trials, drain, seed, .. } = spec;
-        // A limit beyond what can be addressed is no limit.
-        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-        Ok(Self {
-            nodes: targets.nodes,
-            dialect,
-            audience: Audience::new(population, fan_out),
-            cores,
-            rings_each: 1,
-            direct: false,
-            engine,
-            trials: Trial::distinct(trials),
-            wait: spec.wait.unwrap_or_default(),
-            keep_intervals: spec.keep_intervals,
-            payload_bytes: size(spec.payload_bytes),
-            drain,
-            connect_timeout: spec.connect_timeout,
-            ready_timeout: spec.ready_timeout,
-            max_message_bytes: size(spec.max_message_bytes),
-            frame_memory_bytes: size(spec.frame_memory_bytes),
-            partial_memory_bytes: spec.partial_memory_bytes.map(size),
-            seed,
-            replay: spec.replay,
-            dialing: spec.dialing,
-            upgrade: spec.upgrade,
-            origins: LocalAddrs::Kernel,
-            test_turn_delay: spec.test_turn_delay,
-        })
-    }
-
-    /// The same plan on CPUs that are not the workers' alone: to poll would take them from others.
-    pub fn on_shared_cpus(self) -> Self {
-        Self { wait: WaitMode::Sleep, ..self }
-    }
-
     /// Seed of upgrade and mask keys. RFC 6455, section 10.3: who can foretell them can aim bytes at what
     /// lies between us and a node. The keys of the standard library's hasher are the system's.
     pub fn key_seed(&self) -> u64 {
@@ -170,26 +101,39 @@ impl Plan {
 
     /// Rings over all workers.
     pub fn rings(&self) -> usize {
-        self.workers() * self.rings_each
+        self.workers() * self.rings.each
     }
 
     /// Bells over all workers, each a descriptor: a worker with several rings has one, on which it sleeps
     /// for all of them.
     pub fn bells(&self) -> usize {
-        if self.rings_each > 1 { self.workers() } else { 0 }
+        if self.rings.each > 1 { self.workers() } else { 0 }
     }
 
-    /// The same load by the same workers on as many other nodes, from the kernel's choice of addresses: those
+    /// The same load by the same workers on as many other nodes, from addresses of nobody's choice: those
     /// that lead to the nodes of this plan may not lead to them. What is asked of these in the upgrade is no
     /// matter of theirs: it may be a secret.
-    pub fn against(&self, targets: Targets) -> Self {
+    ///
+    /// # Errors
+    /// See [`LocalAddrError`].
+    pub fn against(&self, targets: Targets, ports: LocalPorts) -> Result<Self, LocalAddrError> {
         let dialing = ConnectOptions { sources: Vec::new(), ..self.dialing.clone() };
-        let origins = LocalAddrs::Kernel;
         let Targets { nodes, push_node } = targets;
         assert_eq!(nodes.len(), self.nodes.len(), "as many nodes");
         let audience = self.audience.with_push_node(push_node);
+        let local_addrs = LocalAddrs::deal(&dialing.sources, ports, &nodes, audience.population())?;
         let upgrade = UpgradeOptions::default();
-        Self { nodes, audience, dialing, upgrade, origins, ..self.clone() }
+        Ok(Self { nodes, audience, dialing, upgrade, local_addrs, ..self.clone() })
+    }
+
+    /// The addresses from which a node is reached, where we choose them.
+    pub fn sources_to(&self, node: usize) -> Option<&SourceIps> {
+        self.local_addrs.to(&self.nodes[node])
+    }
+
+    /// See [`LocalAddrs::origin`].
+    pub fn origin(&self, seat: SocketId, attempt: u32) -> Option<SocketAddr> {
+        self.local_addrs.origin(&self.nodes, self.population(), seat, attempt)
     }
 
     /// The sockets that there are.
@@ -221,18 +165,12 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use super::load::Spec;
     use super::*;
-    use crate::population::nodes::PushNode;
 
     /// A plan for three nodes on loopback and one core.
     pub(super) fn plan(change: impl FnOnce(&mut Spec)) -> Plan {
         fixture::plan_pushing_to(1, &[1, 2, 3], change)
-    }
-
-    fn three_nodes() -> Targets {
-        let urls = [1, 2, 3].map(|port| format!("ws://127.0.0.1:{port}/").parse().unwrap());
-        let no_names = |_: &str, _: u16| unreachable!("no host names here");
-        Targets::new(&urls, &PushNode::Index(1), &no_names, &mut Vec::new()).unwrap()
     }
 
     #[test]
@@ -249,13 +187,5 @@ mod tests {
         let to_each: Vec<_> = (0..3).map(|node| plan.sockets_to(node)).collect();
         assert_eq!(to_each, [5, 8, 5], "pushes go to node 1");
         assert_eq!(to_each.iter().sum::<u64>(), plan.sockets());
-    }
-
-    #[test]
-    fn more_sockets_than_can_be_numbered_are_refused() {
-        let spec = Spec { receivers_per_node: Some(u32::MAX), ..Spec::default() };
-        let load = Load::new(spec).unwrap();
-        let error = Plan::new(load, three_nodes(), vec![0], Engine::IoUring).unwrap_err();
-        assert!(error.to_string().contains("12 884 901 888 sockets to 3 nodes"), "{error}");
     }
 }

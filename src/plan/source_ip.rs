@@ -9,8 +9,6 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use crate::host::ports::LocalPorts;
-
 /// Why a text names no source addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceIpError {
@@ -176,24 +174,6 @@ impl fmt::Display for SourceIps {
         let ranges: Vec<_> = self.0.iter().map(ToString::to_string).collect();
         f.write_str(&ranges.join(", "))
     }
-}
-
-/// Where sockets come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LocalAddrs {
-    /// The kernel chooses address and port of each.
-    Kernel,
-    /// We choose.
-    Ours {
-        /// IPv4 addresses.
-        v4: Option<SourceIps>,
-        /// IPv6 addresses.
-        v6: Option<SourceIps>,
-        /// The ports of each.
-        ports: LocalPorts,
-        /// Nobody asked: one address would not do, and on loopback there are more.
-        automatic: bool,
-    },
 }
 
 #[cfg(test)]

@@ -11,11 +11,10 @@ use crate::units::{Bytes, Nanos};
 use crate::verdict::Judged;
 
 pub(super) fn plan(messages: &[u64]) -> Plan {
-    let plan = fixture::plan(&[7101, 7102, 7103], |spec| {
+    fixture::plan_of(0, &[1], &[7101, 7102, 7103], |spec| {
         spec.trials = Trial::bursts(messages);
         spec.payload_bytes = 150;
-    });
-    Plan { cores: vec![1], ..plan }
+    })
 }
 
 pub(super) fn invocation() -> Invocation {

@@ -4,6 +4,7 @@
 use fanstorm::engine::ring::uring;
 use fanstorm::plan::Plan;
 use fanstorm::plan::backend::Engine;
+use fanstorm::plan::draft::{Cpus, Draft};
 use fanstorm::plan::load::{Load, Spec};
 use fanstorm::population::nodes::{PushNode, Targets};
 
@@ -15,5 +16,6 @@ pub(crate) fn plan<U: AsRef<str>>(nodes: &[U], spec: Spec) -> Plan {
     let targets = Targets::new(&urls, &PushNode::First, &no_names, &mut Vec::new());
     let load = Load::new(spec).expect("a load that can be run");
     let engine = if uring::probe().is_ok() { Engine::IoUring } else { Engine::Epoll };
-    Plan::new(load, targets.expect("nodes"), vec![0], engine).expect("a plan")
+    let draft = Draft::new(load, targets.expect("nodes"), vec![0], engine).expect("a draft");
+    draft.from_kernels_choice().plan(u64::MAX, Cpus::Own).expect("a plan")
 }

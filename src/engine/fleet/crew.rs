@@ -151,8 +151,8 @@ impl Thread {
         }
         // On this very thread: a ring belongs to the one that builds it.
         let (size, rings) =
-            (RingConfig::for_sockets(self.seats.len() as u32), self.plan.rings_each);
-        let size = if self.plan.direct { size.direct(rings) } else { size };
+            (RingConfig::for_sockets(self.seats.len() as u32), self.plan.rings.each);
+        let size = if self.plan.rings.direct { size.direct(rings) } else { size };
         match self.plan.engine {
             Engine::IoUring if rings > 1 => self.work(SeveralRings::new(size, rings)?),
             Engine::IoUring => self.work(UringRing::new(size)?),

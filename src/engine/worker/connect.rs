@@ -136,7 +136,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             let connection = &self.connections[slot as usize];
             let (seat, tries) = (connection.seat, connection.ports_tried);
             let to = self.plan.nodes[seat.node as usize].addr;
-            let from = self.plan.origin(seat.socket, seat.node, tries.into());
+            let from = self.plan.origin(seat, tries.into());
             let Err(error) = self.ring.connect(slot, to, from) else { return Ok(()) };
             let (Some(from), Some(errno)) = (from, Errno::from_io_error(&error)) else {
                 return Err(error);

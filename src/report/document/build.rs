@@ -18,7 +18,7 @@ use crate::measure::percentile::Percentile;
 use crate::measure::reordering::Reordering;
 use crate::plan::Plan;
 use crate::plan::backend::Engine;
-use crate::plan::source_ip::LocalAddrs;
+use crate::plan::local_addrs::LocalAddrs;
 use crate::plan::wait::WaitMode;
 use crate::population::fan_out::FanOut;
 use crate::report::document::trial;
@@ -241,7 +241,7 @@ const fn delivery(delivery: &Delivery) -> trial::Delivery {
 }
 
 fn dialing(plan: &Plan) -> Dialing {
-    let automatic = matches!(plan.origins, LocalAddrs::Ours { automatic: true, .. });
+    let automatic = matches!(plan.local_addrs, LocalAddrs::Ours { automatic: true, .. });
     let of_node = |node| plan.sources_to(node).map(|sources| (sources.count(), sources));
     // Nodes of both families have sources of their own: those of the busiest are told.
     let sources = of_node(plan.push_node()).map(|(addresses, sources)| SourceAddresses {
@@ -255,7 +255,7 @@ fn dialing(plan: &Plan) -> Dialing {
         min_connected: plan.dialing.least.of(plan.sockets()),
         workers: plan.workers() as u64,
         rings: plan.rings() as u64,
-        direct_descriptors: plan.direct,
+        direct_descriptors: plan.rings.direct,
         delayed_ack: plan.dialing.delayed_ack,
     }
 }
