@@ -28,6 +28,21 @@ pub const ALL: &[Builtin] = &[
         about: "the message is the text itself, for any echo or broadcast server",
         text: include_str!("builtin/raw.toml"),
     },
+    Builtin {
+        name: "socketio",
+        about: "Socket.IO 4: an event with the text, passed on to everybody",
+        text: include_str!("builtin/socketio.toml"),
+    },
+    Builtin {
+        name: "stomp",
+        about: "STOMP 1.2, as RabbitMQ and ActiveMQ speak it: SEND to a topic, MESSAGE from it",
+        text: include_str!("builtin/stomp.toml"),
+    },
+    Builtin {
+        name: "graphql-ws",
+        about: "GraphQL subscriptions over graphql-transport-ws",
+        text: include_str!("builtin/graphql-ws.toml"),
+    },
 ];
 
 impl Dialect {

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Runs fanstorm's built-in dialects against clusters that nobody here wrote.
+
+    python3 tests/dialects.py [--binary target/release/fanstorm] [--only WORD] [--list]
+
+Belongs here: how each cluster is started, and which table is run against it. Every copy must come back,
+once. `.ci/run` installs Debian's redis-server and rabbitmq-server; the npm packages that
+tests/peers/clusters pins go into target/dialects.
+
+Each server listens on loopback, on a port that was free a moment before, and is ended by its pid. The
+last line is `N passed, N failed`; the exit code is 1 when one failed.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import harness
+from harness import PEERS, ROOT, need, passes
+
+INSTALLED = ROOT / "target" / "dialects"
+RUN_TIMEOUT_S = 150
+BOOT_TIMEOUT_S = 90
+SIZES = [10, 100, 1000, 2000]
+
+
+class Host:
+    """Processes that end with the block, their folder, and ports that nobody else has."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.processes = []
+
+    def port(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            return listener.getsockname()[1]
+
+    def start(self, command, listens=None, env=None):
+        log = open(self.log(len(self.processes)), "wb")
+        # A group of its own: some servers are a script that starts the server.
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            cwd=self.folder,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+        )
+        self.processes.append(process)
+        if listens:
+            self.wait(process, listens)
+        return process
+
+    def log(self, index):
+        return self.folder / f"{index}.log"
+
+    def wait_all(self, processes, ports):
+        for process, port in zip(processes, ports):
+            self.wait(process, port)
+
+    def wait(self, process, port):
+        until = time.monotonic() + BOOT_TIMEOUT_S
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return
+            if process.poll() is not None:
+                break
+            time.sleep(0.05)
+        said = self.log(self.processes.index(process)).read_text()
+        raise harness.Failed(f"nobody listens on {port}: {said[-400:]}")
+
+    def end(self):
+        for process in self.processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def socketio(host):
+    """Two nodes with a Redis between them, which ask for a Pong every 2 s."""
+    redis = host.port()
+    host.start(
+        ["redis-server", "--port", redis, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+        listens=redis,
+    )
+    ports = [host.port(), host.port()]
+    for port in ports:
+        host.start(["node", INSTALLED / "socketio.cjs", port, redis], listens=port)
+    return [f"ws://127.0.0.1:{port}/" for port in ports]
+
+
+def graphql(host):
+    """One node: the protocol knows no cluster."""
+    port = host.port()
+    host.start(["node", INSTALLED / "graphql.mjs", port], listens=port)
+    return [f"ws://127.0.0.1:{port}/"]
+
+
+def rabbitmq(host):
+    """Two clustered nodes with the Web STOMP plugin."""
+    bin_, ports, epmd = pathlib.Path("/usr/lib/rabbitmq/bin"), [], host.port()
+    # Else a node starts one that outlives it.
+    host.start(["epmd", "-address", "127.0.0.1", "-port", epmd], listens=epmd)
+    (host.folder / ".erlang.cookie").write_text("FANSTORM")
+    (host.folder / ".erlang.cookie").chmod(0o400)
+    (host.folder / "plugins").write_text("[rabbitmq_web_stomp].")
+    envs, nodes = [], []
+    for index in range(2):
+        amqp, stomp, web, dist = (host.port() for _ in range(4))
+        (host.folder / f"r{index}.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{amqp}\nstomp.listeners.tcp.1 = 127.0.0.1:{stomp}\n"
+            f"web_stomp.tcp.port = {web}\nweb_stomp.tcp.ip = 127.0.0.1\nweb_stomp.ws_frame = text\n"
+        )
+        env = {
+            "HOME": str(host.folder),
+            "RABBITMQ_NODENAME": f"fanstorm{index}@localhost",
+            "RABBITMQ_NODE_PORT": str(amqp),
+            "RABBITMQ_DIST_PORT": str(dist),
+            "RABBITMQ_CONFIG_FILE": str(host.folder / f"r{index}"),
+            "RABBITMQ_MNESIA_BASE": str(host.folder / f"mnesia{index}"),
+            "RABBITMQ_LOG_BASE": str(host.folder / f"log{index}"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(host.folder / "plugins"),
+            "RABBITMQ_PID_FILE": str(host.folder / f"r{index}.pid"),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_PORT": str(epmd),
+        }
+        envs.append(env)
+        ports.append(web)
+        nodes.append(host.start([bin_ / "rabbitmq-server"], env=env))
+    host.wait_all(nodes, ports)
+    for words in (["stop_app"], ["join_cluster", "fanstorm0@localhost"], ["start_app"]):
+        subprocess.run(
+            [bin_ / "rabbitmqctl", "-n", "fanstorm1@localhost", *words],
+            env={**os.environ, **envs[1]},
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
+    host.wait_all(nodes, ports)
+    return [f"ws://127.0.0.1:{port}/" for port in ports]
+
+
+@dataclasses.dataclass
+class Case:
+    """A cluster, and the dialect that it is spoken to in."""
+
+    name: str
+    start: object
+    dialect: str
+    options: tuple = ()
+    # Programs that must be there.
+    needs: tuple = ()
+    # Messages with which the pusher's node answers each push: they are no copies, and count as foreign.
+    answers: int = 0
+
+
+CASES = [
+    Case("Socket.IO, two nodes over Redis", socketio, "socketio", needs=("redis-server",)),
+    Case("graphql-ws", graphql, "graphql-ws", answers=2),
+    Case("RabbitMQ, two nodes", rabbitmq, "stomp", needs=("/usr/lib/rabbitmq/bin/rabbitmq-server",)),
+]
+
+
+def install():
+    """Pinned packages into target/dialects; what is there and current is kept."""
+    pinned = PEERS / "clusters"
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    lock = INSTALLED / "package-lock.json"
+    current = lock.exists() and lock.read_bytes() == (pinned / "package-lock.json").read_bytes()
+    for file in pinned.iterdir():
+        if file.name != "package-lock.json":
+            shutil.copy(file, INSTALLED)
+    if current and (INSTALLED / "node_modules").exists():
+        return
+    shutil.copy(pinned / "package-lock.json", INSTALLED)
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    subprocess.run(command, cwd=INSTALLED, check=True)
+
+
+def run_case(case, binary):
+    for tool in case.needs:
+        need(shutil.which(tool) or shutil.which(tool, path="/usr/sbin"), f"{tool} is missing")
+    with tempfile.TemporaryDirectory() as folder:
+        host = Host(folder)
+        try:
+            nodes = case.start(host)
+            told = table(case, binary, nodes)
+        finally:
+            host.end()
+    print(f"        {told}")
+
+
+def table(case, binary, nodes):
+    """The original script's table against the cluster; what it came to, in a line."""
+    command = [str(binary), "--dialect", case.dialect, "--json", "-", "--quiet", "--drain", "5s"]
+    for url in nodes:
+        command += ["--node", url]
+    command += ["--messages", ",".join(map(str, SIZES)), *case.options]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=RUN_TIMEOUT_S
+    )
+    need(done.returncode == 0, f"exit {done.returncode}: {done.stderr.strip()}")
+    trials = json.loads(done.stdout)["trials"]
+    need([trial["messages"] for trial in trials] == SIZES, "not every trial ran")
+    for trial in trials:
+        account = trial["delivery"]
+        name, copies = trial["id"], trial["messages"] * (3 + len(nodes))
+        need(account["expected"] == account["delivered"] == copies, f"{name}: {account}")
+        for what in ("missing", "duplicate", "misdelivered", "corrupt"):
+            need(account[what] == 0, f"{name}: {what}: {account}")
+        answers = case.answers * trial["messages"]
+        need(account["foreign"] == answers, f"{name}: {answers} answers expected: {account}")
+    last = trials[-1]
+    p99_ms = last["latency_us"]["service"]["p99"] / 1000
+    trust = {trial["verdict"]["trust"] for trial in trials}
+    return f"m = {last['messages']}: {copies} of {copies} copies, p99 {p99_ms:.2f} ms, {'/'.join(sorted(trust))}"
+
+
+def main():
+    cases = {case.name: case for case in CASES}
+    binary, chosen = harness.arguments("dialects", __doc__, cases)
+    install()
+    harness.end([passes(name, lambda: run_case(cases[name], binary)) for name in chosen])
+
+
+if __name__ == "__main__":
+    main()
