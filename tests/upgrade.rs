@@ -200,6 +200,34 @@ fn messages_travel_as_binary_where_that_is_asked_for() {
     assert_eq!((&opcodes["binary"], &opcodes["text"]), (&20.into(), &0.into()));
 }
 
+#[test]
+fn the_nodes_behind_one_address_are_counted_by_the_name_in_their_answers() {
+    let server = Server::start(|head| {
+        let number: u32 = field(head, "X-Number").unwrap().parse().unwrap();
+        let name = match number % 4 {
+            3 => String::new(),
+            rest => format!("x-served-by: n{}\r\n", rest % 2),
+        };
+        accepted(head, &name)
+    });
+    let node = format!("ws://{}/", server.address);
+    let words = [
+        ["--node", &node],
+        ["--header", "X-Number: {socket}"],
+        ["--push-sockets", "8"],
+        ["--node-header", "X-Served-By"],
+        ["--json", "-"],
+    ];
+    let output = run(words.as_flattened());
+    assert!(is_well(&output), "{}", said(&output));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let of = |name: serde_json::Value, sockets: u64| serde_json::json!({"node": 0, "name": name, "sockets": sockets, "push_sockets": sockets});
+    let expected = [of(serde_json::Value::Null, 2), of("n0".into(), 4), of("n1".into(), 2)];
+    assert_eq!(result["connecting"]["reached"], serde_json::Value::from(expected.to_vec()));
+    let told = said(&output);
+    assert!(told.contains("were taken by n1, 2 of them push"), "{told}");
+}
+
 /// What is asked of a server that says all of it again, and of one that does not.
 const ANSWERS: [&str; 5] = ["quiet", "body", "fields", "challenge", "say"];
 

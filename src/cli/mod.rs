@@ -178,7 +178,7 @@ mod tests {
     }
 
     /// Flags that take whatever there is, or are read after clap.
-    const TEXTS: [&str; 17] = [
+    const TEXTS: [&str; 18] = [
         "dialect",
         "json",
         "hgrm",
@@ -196,6 +196,7 @@ mod tests {
         "cookie",
         "query",
         "data",
+        "node-header",
     ];
 
     #[test]

@@ -84,6 +84,11 @@ pub struct UpgradeArgs {
     #[arg(long, value_name = "FILE", help_heading = UPGRADE)]
     data: Option<PathBuf>,
 
+    /// The field of the answer that names the node behind an address which took the socket, like X-Served-By:
+    /// the report counts sockets by it
+    #[arg(long, value_name = "NAME", help_heading = UPGRADE)]
+    node_header: Option<String>,
+
     /// Send messages as binary
     #[arg(long, help_heading = UPGRADE)]
     binary: bool,
@@ -115,6 +120,7 @@ impl UpgradeArgs {
             host: self.host()?,
             requires_subprotocol: !self.subprotocol.is_empty(),
             data: Arc::new(self.table()?),
+            node_header: self.node_header()?,
             ..UpgradeOptions::default()
         };
         for name in &self.subprotocol {
@@ -165,6 +171,15 @@ impl UpgradeArgs {
         }
         let reason = format!("`{}` is no host: write NAME or NAME:PORT", host.escape_debug());
         Err(UpgradeFlagError::new("--host", reason))
+    }
+
+    fn node_header(&self) -> Read<Option<String>> {
+        let Some(name) = &self.node_header else { return Ok(None) };
+        if is_token(name) {
+            return Ok(Some(name.clone()));
+        }
+        let reason = format!("`{}` is not the name of a header", name.escape_debug());
+        Err(UpgradeFlagError::new("--node-header", reason))
     }
 
     fn table(&self) -> Read<DataTable> {
@@ -496,6 +511,7 @@ mod tests {
             (&["--header", "Origin: a", "--origin", "b"], "--origin: a header says it, too"),
             (&["--origin", "s3cret\n"], "--origin: the value of Origin has a line break"),
             (&["--subprotocol", "a, b"], "--subprotocol: `a, b` is not a name"),
+            (&["--node-header", "a b"], "--node-header: `a b` is not the name of a header"),
             (&["--host", "a/b"], "--host: `a/b` is no host"),
             (&["--host", "a\r\nX: 1"], "--host: `a\\r\\nX: 1` is no host"),
             (&["--cookie", "s3cret"], "--cookie: write NAME=VALUE"),

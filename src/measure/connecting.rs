@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::latencies::Latencies;
+use super::reached::{Reached, ReachedBy};
 use crate::plan::Plan;
 use crate::population::audience::Audience;
 use crate::population::sockets::{Role, SocketId};
@@ -46,6 +47,8 @@ pub struct ConnectRecord {
     pub settled_at: Nanos,
     /// Ports that somebody else held, and that were passed over.
     pub ports_passed_over: u64,
+    /// Who took the sockets, where the plan asks for that.
+    pub reached: ReachedBy,
 }
 
 /// All of it.
@@ -63,6 +66,8 @@ pub struct Connecting {
     pub upgrade: Latencies,
     /// See [`ConnectRecord::ports_passed_over`].
     pub ports_passed_over: u64,
+    /// See [`ConnectRecord::reached`].
+    pub reached: Vec<Reached>,
     /// Push sockets among those that are not there.
     pub push_failed: u64,
     /// The sockets that are not there, by node, phase and reason.
@@ -87,6 +92,8 @@ impl Connecting {
             all.wall = all.wall.max(share.settled_at.since(start));
             all.ports_passed_over += share.ports_passed_over;
         }
+        all.reached =
+            ReachedBy::merged(shares.iter().map(|share| &share.reached), plan.population());
         all.lose(plan, failures);
         all
     }

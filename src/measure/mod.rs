@@ -28,6 +28,7 @@ pub mod ledger;
 pub mod messages;
 pub mod outcome;
 pub mod percentile;
+pub mod reached;
 pub mod recorder;
 pub mod reordering;
 pub mod sent;

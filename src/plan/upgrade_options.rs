@@ -33,6 +33,8 @@ pub struct UpgradeOptions {
     pub headers: Fields,
     /// One header for all of them.
     pub cookies: Fields,
+    /// The field of an answer that names the node which a socket has reached.
+    pub node_header: Option<String>,
     /// Of which the texts above take columns.
     pub data: Arc<DataTable>,
     /// Further texts that nobody may read, such as the password in an encoded header.

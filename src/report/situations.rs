@@ -375,7 +375,9 @@ fn every_host_and_connection(look: Look<'_>) {
     };
     let connecting = json!({"sockets": 100_000, "connected": 99_900, "failed": 100, "wall_s": 3.25,
         "rate_per_s": 30_738.5, "connect_us": latency, "upgrade_us": latency, "ports_passed_over": 3,
-        "failures": (0..10).map(failure).collect::<Value>()});
+        "failures": (0..10).map(failure).collect::<Value>(),
+        "reached": [{"node": 1, "name": "b\u{1b}[31m-2", "sockets": 40, "push_sockets": 0},
+            {"node": 0, "name": null, "sockets": 1, "push_sockets": 1}]});
     let edits = [
         ("/plan/engine", json!("epoll")),
         ("/plan/fan_out", json!("others")),

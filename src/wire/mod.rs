@@ -4,6 +4,7 @@
 //! bytes or meaning back. Does not: sockets and buffers of the kernel (`engine`), a clock
 //! (`host::clock`), what a given cluster says inside its messages (`dialect`).
 
+pub mod answer;
 pub mod cut_off;
 pub mod decoder;
 pub mod encode;

@@ -2,6 +2,7 @@
 //!
 //! Belongs here: which part of the answer explains it. Does not: what makes an answer right (`upgrade`).
 
+use super::answer::{fields, last_answer};
 use super::excerpt::{excerpt, excerpt_within, is_tls};
 use super::upgrade::UpgradeError;
 
@@ -76,25 +77,9 @@ pub fn is_unfinished(error: &UpgradeError, response: &[u8]) -> bool {
     is_refusal && last_answer(response).is_some_and(|(_, body)| body.len() < announced)
 }
 
-/// Head and body of the last answer: interim ones (1xx) before it say nothing.
-fn last_answer(mut response: &[u8]) -> Option<(&[u8], &[u8])> {
-    loop {
-        let end = memchr::memmem::find(response, b"\r\n\r\n")?;
-        let (head, body) = (response.get(..end)?, response.get(end + 4..)?);
-        if !matches!(head, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', b'1', ..]) {
-            return Some((head, body));
-        }
-        response = body;
-    }
-}
-
-/// The value of a head's field, the first where there are several.
+/// The first value of a head's field that is not empty.
 fn field<'h>(head: &'h [u8], name: &str) -> Option<&'h str> {
-    let value = |line: &'h [u8]| {
-        let (found, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
-        found.trim().eq_ignore_ascii_case(name).then(|| value.trim())
-    };
-    head.split(|&byte| byte == b'\n').find_map(value).filter(|value| !value.is_empty())
+    fields(head, name).find(|value| !value.is_empty())
 }
 
 fn content_length(response: &[u8]) -> Option<usize> {

@@ -5,6 +5,7 @@
 
 use crate::plan::upgrade_options::{UpgradeOptions, UpgradeRequest};
 use crate::units::Nanos;
+use crate::wire::answer::{fields, last_answer};
 use crate::wire::excerpt::excerpt;
 use crate::wire::upgrade::Expected;
 use crate::wire::{refusal, upgrade};
@@ -75,6 +76,12 @@ impl Upgrade {
                 Some(format!("its answer to the upgrade had no end: {}", excerpt(&self.response)))
             }
         }
+    }
+
+    /// The first value of a field of an answer that is `consumed` bytes long.
+    pub(in crate::engine) fn answered(&self, consumed: usize, name: &str) -> Option<&str> {
+        let (head, _) = last_answer(&self.response[..consumed])?;
+        fields(head, name).next()
     }
 
     fn expected<'a>(&'a self, options: &'a UpgradeOptions) -> Expected<'a> {

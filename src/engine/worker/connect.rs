@@ -10,7 +10,7 @@ use super::between::ListenOnly;
 use super::{Control, Directive, Script, Stamps, State, TICK, TrialProgress, Worker, describe};
 use crate::engine::connection::state::Event;
 use crate::engine::connection::transport::Transport;
-use crate::engine::connection::upgrade::Answer;
+use crate::engine::connection::upgrade::{Answer, Upgrade};
 use crate::engine::connection::{Loss, Setup};
 use crate::engine::ring::{Completion, Ring, Slot, Wait};
 use crate::engine::worker::connect_pacing::{BLACK_HOLE, Ramp, WorkerShard};
@@ -216,10 +216,20 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             Answer::Partial => connection.setup = Some(setup),
             Answer::Accepted { consumed } => {
                 self.dial.dialled.upgrade.record(now.since(upgrade.since));
+                self.note_reached(slot, upgrade, consumed);
                 self.upgraded(script, slot, upgrade.rest(consumed), now);
             }
             Answer::Refused(reason) => self.lose(script, slot, Loss::plain(reason), now),
         }
+    }
+
+    /// The node that took the socket, as its answer names it.
+    fn note_reached(&mut self, slot: Slot, upgrade: &Upgrade, consumed: usize) {
+        let Some(header) = &self.plan.upgrade.node_header else { return };
+        let seat = self.connections[slot as usize].seat;
+        let name = upgrade.answered(consumed, header).map(str::to_owned);
+        let name = name.map(|name| self.plan.upgrade.hide(seat.socket, name));
+        self.dial.dialled.reached.note(seat, name);
     }
 
     /// Why the node does not take the socket, as far as its answer came; `None` before any of it.

@@ -2,8 +2,9 @@
 //! forgotten here does not compile.
 
 use super as doc;
-use super::connecting::{ConnectFailure, Connecting, Dialing, SourceAddresses};
+use super::connecting::{ConnectFailure, Connecting, Dialing, ReachedNode, SourceAddresses};
 use super::missing::{gap, lost_socket};
+use super::times::{latency, micros, rounded};
 use super::{histogram, series};
 use crate::experiment::{Outcome, Skipped};
 use crate::host::facts::HostFacts;
@@ -15,6 +16,7 @@ use crate::measure::outcome::{
     Class, CoreUse, Delivery, Ending, Interval, MatrixCell, Opcodes, TrialOutcome, WarmUp,
 };
 use crate::measure::percentile::Percentile;
+use crate::measure::reached::Reached;
 use crate::measure::reordering::Reordering;
 use crate::plan::Plan;
 use crate::plan::backend::Engine;
@@ -267,6 +269,12 @@ fn connecting(connecting: &measured::Connecting) -> Connecting {
         reason: failed.reason.as_str().into(),
         sockets: failed.sockets,
     };
+    let reached = |reached: &Reached| ReachedNode {
+        node: reached.node as u64,
+        name: reached.name.as_deref().map(Into::into),
+        sockets: reached.sockets,
+        push_sockets: reached.push_sockets,
+    };
     Connecting {
         sockets: connecting.sockets,
         connected: connecting.connected,
@@ -277,6 +285,7 @@ fn connecting(connecting: &measured::Connecting) -> Connecting {
         upgrade_us: latency(&connecting.upgrade),
         ports_passed_over: connecting.ports_passed_over,
         failures: connecting.failures.iter().map(failure).collect(),
+        reached: connecting.reached.iter().map(reached).collect(),
     }
 }
 
@@ -384,30 +393,6 @@ fn reordering(reordering: &Reordering) -> series::Reordering {
         max_distance: reordering.max.into(),
         distances: reordering.ranges().map(distances).collect(),
     }
-}
-
-fn latency(ns: &Latencies) -> trial::Latency {
-    let percentile = |percentile: Percentile| percentile.of(ns).map(micros);
-    trial::Latency {
-        count: ns.len(),
-        min: ns.min().map(micros),
-        mean: ns.mean_ns().map(|mean| rounded(mean / 1e3)),
-        p50: percentile(Percentile::P50),
-        p90: percentile(Percentile::P90),
-        p99: percentile(Percentile::P99),
-        p99_9: percentile(Percentile::P999),
-        p99_99: percentile(Percentile::P9999),
-        max: ns.max().map(micros),
-    }
-}
-
-fn micros(duration: Nanos) -> f64 {
-    duration.0 as f64 / 1e3
-}
-
-/// More than three decimals of a ratio are noise that makes files hard to read.
-fn rounded(value: f64) -> f64 {
-    (value * 1e3).round() / 1e3
 }
 
 fn matrix_cell(cell: &MatrixCell) -> trial::MatrixCell {

@@ -62,6 +62,22 @@ pub struct Connecting {
     pub ports_passed_over: u64,
     /// The failed sockets by node, phase and reason.
     pub failures: Vec<ConnectFailure>,
+    /// Who took the sockets behind each address, as the header of `--node-header` names it; empty without that.
+    #[serde(default)]
+    pub reached: Vec<ReachedNode>,
+}
+
+/// Sockets to one node of the plan that one node behind it took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReachedNode {
+    /// Index of the node of the plan.
+    pub node: u64,
+    /// Who took them; null where the answer did not say.
+    pub name: Option<UntrustedText>,
+    /// How many.
+    pub sockets: u64,
+    /// Those of them that push.
+    pub push_sockets: u64,
 }
 
 /// Sockets to one node that failed in one way.

@@ -17,6 +17,7 @@ pub mod load;
 mod missing;
 pub mod series;
 mod summary;
+mod times;
 pub mod trial;
 pub mod validate;
 

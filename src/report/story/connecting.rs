@@ -3,13 +3,16 @@
 use super::content::{Block, Emphasis, Section, Sentence};
 use super::names;
 use super::phrase::{Phrase, Value, counted, phrase};
-use crate::report::document::connecting::{ConnectFailure, Connecting};
+use crate::report::document::connecting::{ConnectFailure, Connecting, ReachedNode};
 use crate::report::document::trial::Latency;
 use crate::report::document::{Document, Plan};
 use crate::units::Count;
 
 /// Reasons that a person reads; the result file has all.
 const REASONS_MAX: usize = 8;
+
+/// Nodes behind addresses that a person reads.
+const REACHED_MAX: usize = 16;
 
 /// One line, and more only where something went wrong.
 pub(super) fn section(document: &Document) -> Option<Section> {
@@ -27,6 +30,13 @@ pub(super) fn section(document: &Document) -> Option<Section> {
     let more = failures.len().saturating_sub(REASONS_MAX) as u64;
     if more > 0 {
         blocks.push(phrase!["and ", Count(more), " more reasons (--json has them)"].into());
+    }
+    let reached = &connecting.reached;
+    let told = reached.iter().take(REACHED_MAX).map(|reached| taken(&document.plan, reached));
+    blocks.push(Block::List(told.collect()));
+    let more = reached.len().saturating_sub(REACHED_MAX) as u64;
+    if more > 0 {
+        blocks.push(phrase!["and ", Count(more), " more names (--json has them)"].into());
     }
     Some(Section { key: "connections", heading: Some("Connections".into()), blocks })
 }
@@ -54,6 +64,17 @@ fn latency(us: &Latency) -> Phrase {
     let known = [("p50 ", us.p50), ("p99 ", us.p99), ("max ", us.max)].into_iter();
     let known = known.filter(|(_, us)| us.is_some());
     Phrase::joined(known.map(|(name, us)| phrase![name, Value::micros(us)]), ", ")
+}
+
+fn taken(plan: &Plan, reached: &ReachedNode) -> Phrase {
+    let ReachedNode { node, name, sockets, push_sockets } = reached;
+    let sockets = counted(*sockets, "socket", "sockets");
+    let name = match name {
+        Some(name) => phrase!["were taken by ", name],
+        None => phrase!["were taken by a node that did not name itself"],
+    };
+    let pushing = (*push_sockets > 0).then(|| phrase![", ", Count(*push_sockets), " of them push"]);
+    phrase![sockets, " to ", names::node(plan, *node), " ", name, pushing]
 }
 
 fn reason(plan: &Plan, failure: &ConnectFailure) -> Phrase {
