@@ -96,8 +96,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "R", value_parser = small_count, help_heading = LOAD)]
     receivers_per_node: Option<u32>,
 
-    /// End a trial when no copy has come for so long; while ids or altered texts come that may be ours,
-    /// after twice as long
+    /// End a trial when no copy has come for this long (up to twice this while messages come that may be
+    /// copies)
     #[arg(long, value_name = "TIME", default_value = "10s", help_heading = LOAD)]
     drain: Nanos,
 

@@ -18,12 +18,12 @@ pub struct DialArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = CONNECTING)]
     source_ip: Vec<SourceIpRange>,
 
-    /// Begin at most so many connects a second, over all workers, like 5k [default: no limit]
+    /// Begin at most this many connects a second, over all workers, like 5k [default: no limit]
     #[arg(long, value_name = "R", value_parser = rate, help_heading = CONNECTING)]
     connect_rate: Option<Rate>,
 
-    /// Go on when so many sockets are connected, like 199k or 99.5%; the push sockets must all be.
-    /// Those that are not are left out of what is expected [default: 100%, else exit code 4]
+    /// Start when at least this many sockets are connected, like 199k or 99.5%; all push sockets must be.
+    /// No copies are expected on the others [default: 100%, else exit code 4]
     #[arg(long, value_name = "N|P%", help_heading = CONNECTING)]
     min_connected: Option<MinConnected>,
 
@@ -32,12 +32,12 @@ pub struct DialArgs {
     #[arg(long, value_name = "WHERE", default_value = "auto", help_heading = CONNECTING)]
     descriptors: DescriptorsArg,
 
-    /// Acknowledge what comes late rather than at once: a receive socket takes a quarter less of our
+    /// Let the kernel delay TCP acknowledgements: a receive socket takes a quarter less of our
     /// CPU, but the nodes see other acknowledgements than from most clients
     #[arg(long, help_heading = CONNECTING)]
     delayed_ack: bool,
 
-    /// Send a WebSocket Ping on every socket so often, like 30s, for nodes and proxies that close silent
+    /// Send a WebSocket Ping on every socket at this interval, like 30s, for nodes and proxies that close silent
     /// ones [default: none; a dialect may have heartbeats of its own]
     #[arg(long, value_name = "TIME", value_parser = period, help_heading = CONNECTING)]
     ping: Option<Nanos>,

@@ -32,11 +32,11 @@ pub struct LoadArgs {
     #[arg(long, value_name = "R", help_heading = LOAD)]
     rate: Option<Rate>,
 
-    /// With --rate: send for so long [default: 10s, without --messages]
+    /// With --rate: send for this long [default: 10s, without --messages]
     #[arg(long, value_name = "TIME", help_heading = LOAD)]
     duration: Option<Nanos>,
 
-    /// With --rate: send for so long before the measured part; what is due in it is accounted for as
+    /// With --rate: send for this long before the measured part; what is due in it is accounted for as
     /// all else, and its times are reported apart
     #[arg(long, value_name = "TIME", help_heading = LOAD)]
     warmup: Option<Nanos>,

@@ -45,7 +45,7 @@ use self::report::ReportArgs;
 /// Load generator for WebSocket fan-out clusters.
 ///
 /// Pushes messages to one node of a cluster and waits until every copy has come back from every
-/// node: each copy is accounted for, and p99 stands beside throughput. Without arguments it starts a
+/// node: each copy is accounted for, and its latency is reported beside the throughput. Without arguments it starts a
 /// small cluster of its own and runs against that.
 #[derive(Debug, Parser)]
 #[command(
@@ -70,7 +70,7 @@ pub enum Command {
     /// Runs a load (what happens without a command).
     #[command(after_long_help = after_long_help(), max_term_width = 100)]
     Run(Box<RunArgs>),
-    /// Says what of this host stands in the way of a run, and what to do; runs and changes nothing.
+    /// Checks this host's limits against a run and prints the commands that fix them; changes nothing.
     ///
     /// Takes the flags of a run, so that its command line can be pasted; those that ask nothing of
     /// the host make no difference. No node is talked to; a discovery is asked how many there are.

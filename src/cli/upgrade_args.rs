@@ -50,8 +50,8 @@ pub struct UpgradeArgs {
     #[arg(long, value_name = "NAME[:PORT]", help_heading = UPGRADE)]
     host: Option<String>,
 
-    /// Connect nodes at HOST:PORT to this place, and name and ask them as their URL says: HOST:PORT:ADDRESS:PORT;
-    /// may be repeated
+    /// HOST:PORT:ADDRESS:PORT: connect to ADDRESS:PORT for nodes whose URL has HOST:PORT; the Host header and the
+    /// report keep the URL; may be repeated
     #[arg(long, value_name = "PLACES", help_heading = UPGRADE)]
     connect_to: Vec<ConnectTo>,
 
@@ -75,7 +75,7 @@ pub struct UpgradeArgs {
     #[arg(long, value_name = "COOKIE", help_heading = UPGRADE)]
     cookie: Vec<String>,
 
-    /// Join NAME=VALUE to the query of every node's URL, in place of what that has of this name; may be
+    /// Join NAME=VALUE to the query of every node's URL, replacing a parameter of the same name; may be
     /// repeated
     #[arg(long, value_name = "PAIR", help_heading = UPGRADE)]
     query: Vec<String>,

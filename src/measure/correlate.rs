@@ -6,7 +6,7 @@
 //! Copies that carry tag and id teach the mapping; copies with the id alone are attributed through
 //! it. A copy may come before its id is known: it waits in a preallocated pool, with its time, and
 //! is attributed when the id is learned. Every worker hears the text of every message on a socket of
-//! its own (`engine::fleet` sees to it), so no worker needs another's table while the clock runs;
+//! its own (`engine::spread` sees to it), so no worker needs another's table while the clock runs;
 //! what is still waiting at the end is attributed from all tables together.
 //!
 //! Ids of other users wait as ours do, and are never learned. What nobody taught within [`OLD_NS`] is

@@ -1,4 +1,4 @@
-//! What came back, and what it is worth.
+//! What came back.
 //!
 //! Belongs here: everything between recognising a copy and showing a number. Does not: rings and
 //! sockets (`engine`), formats (`report`). In the order that data moves:

@@ -2,7 +2,7 @@
 //! says, in words and figures. Each format for people writes the story, each for machines the document; all
 //! are pure over what they are given and write to.
 //!
-//! Belongs here: the result as it is kept, and its renderings. Does not: measuring, judging (`measure`), and
+//! Belongs here: the result as it is kept, and its renderings. Does not: measuring (`measure`), judging (`verdict`), and
 //! deciding where output goes (`cli`). [`progress`] alone owns a terminal, because a line that moves
 //! needs one.
 

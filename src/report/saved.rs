@@ -1,7 +1,7 @@
 //! Reading results back: files that we wrote, and the words for all that may be wrong with one.
 //!
 //! Belongs here: telling what is ours from what is not, older from newer, whole from cut off. Does
-//! not: opening files (`cli`), whether a document agrees with itself (`document::sound`).
+//! not: opening files (`cli`), whether a document agrees with itself (`document::validate`).
 
 use serde::de::DeserializeOwned;
 use simd_json::prelude::ValueAsScalar;

@@ -1,7 +1,7 @@
 //! The generator's own floor: the same plan against a cluster that does nothing but pass bytes on.
 //!
 //! Belongs here: which trial of it a trial is held against, and when a trial stands too near to it. Does
-//! not: running it (`cli::calibrate`).
+//! not: running it (`experiment::calibration`).
 //!
 //! What is measured there is generator, loopback and null cluster together, so it is an *upper bound*
 //! of what the tool adds to a figure, and tight only where the null cluster is fast. Hence a trial is

@@ -1,6 +1,6 @@
 //! What this host's network stack refused or dropped during a trial.
 //!
-//! Belongs here: rules about the kernel's counters of drops. Does not: rules about CPUs (`verdict`).
+//! Belongs here: rules about the kernel's counters of drops. Does not: rules about CPUs (`cpus`).
 
 use crate::host::facts::{TCP_DROPS, TCP_DROPS_LISTEN, TCP_MEMORY_PRESSURES};
 use crate::units::Count;

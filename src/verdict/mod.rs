@@ -4,7 +4,9 @@
 //! (`host::facts`, the worker), nor what the *cluster* did wrong: a missing copy is a result, not a
 //! caveat.
 //!
-//! A new rule is a function in one of the files here and an entry in the `RULES` above it.
+//! A new rule is a function in one of the files here and an entry in the `RULES` above it. `generator`: our
+//! workers and their stamps; `schedule`: being in time; `cpus`: CPU time and settings of the host; `drops`:
+//! its network stack; here and in `baseline`: what the trial is held against.
 //! `docs/verdict.md` is made from these entries.
 
 pub mod baseline;

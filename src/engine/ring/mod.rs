@@ -1,15 +1,15 @@
 //! The ring: what the worker asks of the kernel, and what comes back.
 //!
 //! Belongs here: the [`Ring`] trait, which speaks in completions, and its implementations: the real
-//! io_uring ([`uring`]) and one without a kernel and with fault dials ([`fake`]). All unsafe code of
-//! the crate is in [`uring`] and its buffers. Does not belong here: what the bytes mean (`connection`, `worker`).
+//! io_uring ([`uring`]) and one without a kernel and with fault dials ([`fake`]). Unsafe code of
+//! the ring is in [`uring`] and its buffers. Does not belong here: what the bytes mean (`connection`, `worker`).
 //!
 //! Invariants that every ring keeps and the worker relies on:
 //! - memory handed to [`Ring::send`] stays alive and unmoved until its completion was taken;
 //! - at most one send is in flight per slot (independent sends on one socket may be reordered by
 //!   the kernel);
-//! - a slot is never used again after [`Ring::close`]; completions that still come for it are
-//!   delivered, and the worker counts them as stale;
+//! - a slot is used again after [`Ring::close`] only when [`Ring::is_free`] says so; completions that
+//!   come before that are delivered, and the worker counts them as stale;
 //! - short sends, receives that end, exhausted buffers and stale completions are ordinary events.
 
 use std::io;

@@ -1,7 +1,7 @@
 //! How late copies are stamped: a sample, against the kernel's own timestamps.
 //!
 //! Belongs here: which sockets are the sample, and the lateness of their reads. Does not: how the kernel
-//! tells (`ring::arrival`).
+//! tells (`ring::rx_timestamps`).
 //!
 //! It stamps arrivals by the wall clock, which may be set; nothing else here is measured with it. Both
 //! clocks are slewed together, so what lies between them changes only when one is set (or a leap second
