@@ -108,7 +108,8 @@ fn measure(subject: &'static str, load: Load) -> Figures<4> {
         ..ClusterConfig::default()
     });
     let cluster = cluster.unwrap_or_else(|error| panic!("{error}"));
-    let plan = Plan { cores: vec![client], ..plan(&cluster, load) };
+    let mut plan = plan(&cluster, load);
+    plan.generator.cores = vec![client];
     let run = std::thread::scope(|scope| {
         // Named, so that a profile can be cut by subject.
         let thread = std::thread::Builder::new().name(subject.to_owned());
@@ -196,7 +197,8 @@ fn text() -> TextShape {
 
 /// All sockets, by number.
 fn seats(plan: &Plan) -> Vec<SocketId> {
-    let mut seats: Vec<SocketId> = spread(plan).into_iter().flatten().collect();
+    let mut seats: Vec<SocketId> =
+        spread(plan.population(), plan.generator.workers()).into_iter().flatten().collect();
     seats.sort_by_key(|seat| seat.socket);
     seats
 }

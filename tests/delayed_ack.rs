@@ -20,7 +20,6 @@ use fanstorm::engine::{Fleet, Phase, Progress, Stop, Watch};
 use fanstorm::load::inter_arrival::InterArrival;
 use fanstorm::load::profile::FixedRate;
 use fanstorm::load::trial::Trial;
-use fanstorm::plan::Plan;
 use fanstorm::plan::backend::Engine;
 use fanstorm::plan::load::Spec;
 use fanstorm::units::{Nanos, Rate};
@@ -88,7 +87,8 @@ fn late_of(engine: Engine, delayed_ack: bool) -> (usize, usize) {
         ..Spec::default()
     };
     spec.dialing.delayed_ack = delayed_ack;
-    let plan = Plan { engine, ..common::plan(cluster.node_urls(), spec) };
+    let mut plan = common::plan(cluster.node_urls(), spec);
+    plan.generator.engine = engine;
     let mut look = Look { node: plan.nodes[0].addr, copies: 40 * plan.sockets(), late: None };
     let trial = plan.trials[0].clone();
     let mut fleet = Fleet::connect(Arc::new(plan), &Stop::default(), &mut look).unwrap();

@@ -69,18 +69,31 @@ fn a_plan_counts_each_descriptor_that_the_rings_of_its_workers_take() {
     let workers = std::thread::available_parallelism().unwrap().get().min(2);
     for workers in 1..=workers {
         let plan = |descriptors, limit| {
-            let plan = common::plan(cluster.node_urls(), spec(descriptors));
-            let plan = Plan { cores: (0..workers).collect(), ..plan };
-            let rings = Rings::within(limit, descriptors, plan.engine, plan.sockets(), workers);
-            Plan { rings: rings.unwrap(), ..plan }
+            let mut plan = common::plan(cluster.node_urls(), spec(descriptors));
+            let rings =
+                Rings::within(limit, descriptors, plan.generator.engine, plan.sockets(), workers);
+            plan.generator.cores = (0..workers).collect();
+            plan.generator.rings = rings.unwrap();
+            plan
         };
         // 42 sockets: in one table, in several of each worker, and in the process's.
         for (limit, rings_each) in [(42, 1), (42_usize.div_ceil(workers * 3) as u64, 3)] {
             let plan = plan(Descriptors::Direct, limit);
-            assert_eq!((plan.rings.each, plan.bells() > 0), (rings_each, rings_each > 1));
-            assert_eq!(taken(&plan), plan.rings() + plan.bells(), "{workers} x {rings_each}");
+            assert_eq!(
+                (plan.generator.rings.each, plan.generator.bells() > 0),
+                (rings_each, rings_each > 1)
+            );
+            assert_eq!(
+                taken(&plan),
+                plan.generator.rings() + plan.generator.bells(),
+                "{workers} x {rings_each}"
+            );
         }
         let plan = plan(Descriptors::Process, 42);
-        assert_eq!(taken(&plan), plan.rings() + plan.bells(), "{workers} without tables");
+        assert_eq!(
+            taken(&plan),
+            plan.generator.rings() + plan.generator.bells(),
+            "{workers} without tables"
+        );
     }
 }

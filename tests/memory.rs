@@ -26,7 +26,9 @@ const POISSON: InterArrival = InterArrival::Poisson { seed: 1 };
 
 fn plan(spec: Spec, nodes: u16, cores: usize) -> Plan {
     let urls: Vec<_> = (1..=nodes).map(|port| format!("ws://127.0.0.1:{port}/")).collect();
-    Plan { cores: (0..cores).collect(), ..common::plan(&urls, spec) }
+    let mut plan = common::plan(&urls, spec);
+    plan.generator.cores = (0..cores).collect();
+    plan
 }
 
 /// What every worker of the plan records into.
@@ -43,7 +45,7 @@ fn recorders(plan: &Plan) -> Vec<Recorder> {
         }
         recorder
     };
-    spread(plan).into_iter().map(recorder).collect()
+    spread(plan.population(), plan.generator.workers()).into_iter().map(recorder).collect()
 }
 
 /// Who hears whom.

@@ -75,7 +75,7 @@ impl Case {
             true => FixedRate { rate: "20k".parse().unwrap(), arrivals }.into(),
             false => Burst.into(),
         };
-        let plan = common::plan(
+        let mut plan = common::plan(
             &NODES,
             Spec {
                 dialect: if self.by_id { Dialect::dsatter() } else { Dialect::raw() },
@@ -85,7 +85,8 @@ impl Case {
                 ..Spec::default()
             },
         );
-        Plan { cores: (0..workers).collect(), ..plan }
+        plan.generator.cores = (0..workers).collect();
+        plan
     }
 
     fn timetable(&self, plan: &Plan) -> Option<Timetable> {
@@ -121,7 +122,7 @@ impl Case {
     fn arrivals(&self, plan: &Plan, sent: &SentTimes) -> Vec<Arrival> {
         let mut rng = fastrand::Rng::with_seed(!self.seed);
         let mut arrivals = Vec::new();
-        for seat in spread(plan).into_iter().flatten() {
+        for seat in spread(plan.population(), plan.generator.workers()).into_iter().flatten() {
             for index in 0..sent.len() as u32 {
                 let (sender, sequence) = sent.message(index);
                 let copies = match rng.f64() {
@@ -149,7 +150,8 @@ impl Case {
         // Drawn for one worker, whatever the number: the same arrivals.
         let arrivals = self.arrivals(&self.plan(1), &sent);
         let tally = |seats: Vec<SocketId>| self.tally(&plan, seats, &sent, &arrivals);
-        let tallies: Vec<_> = spread(&plan).into_iter().map(tally).collect();
+        let tallies: Vec<_> =
+            spread(plan.population(), plan.generator.workers()).into_iter().map(tally).collect();
         assert_eq!(tallies.len(), workers, "{self:?}");
         let ending = Ending::Complete;
         TrialMerge { plan: &plan, trial: &plan.trials[0], sent: &sent, ending }.merge(tallies)

@@ -159,10 +159,10 @@ fn row<R: Ring>(plan: &Plan, ring: R) -> Came {
 }
 
 fn allocations_of_a_trial<R: Ring>(plan: &Plan, ring: R, port: IntervalSink) -> u64 {
-    let seats = &spread(plan)[0];
+    let seats = &spread(plan.population(), plan.generator.workers())[0];
     let mut worker = Worker::new(plan, ring, Monotonic, seats, fastrand::Rng::with_seed(3));
     assert_eq!(worker.connect(&mut Patient).unwrap(), []);
-    let text = TextShape::new(plan.payload_bytes).unwrap();
+    let text = TextShape::new(plan.messages.payload_bytes).unwrap();
     assert!(worker.probe(&text, 1, &mut Watcher::new()).unwrap().is_empty());
     let counts: Arc<[u32]> = plan.population().turns().share(MESSAGES).into();
     let trial_plan = TrialPlan {
@@ -192,7 +192,7 @@ fn size(slots: u64) -> RingConfig {
 
 /// On what the plan was made for: the best that this host grants.
 fn row_as_granted(plan: &Plan) -> Came {
-    match plan.engine {
+    match plan.generator.engine {
         Engine::IoUring => row(plan, uring(plan.sockets())),
         Engine::Epoll => row(plan, EpollRing::new(size(plan.sockets())).unwrap()),
     }
@@ -233,7 +233,8 @@ fn a_trial_allocates_nothing_over_several_rings_polled_or_slept_over() {
     }
     let cluster = cluster(false);
     for wait in [WaitMode::Latency, WaitMode::Sleep, WaitMode::Throughput] {
-        let plan = Plan { wait, ..plan(&cluster, Dialect::dsatter(), 0) };
+        let mut plan = plan(&cluster, Dialect::dsatter(), 0);
+        plan.generator.wait = wait;
         let ring = SeveralRings::new(size(plan.sockets()).direct(3), 3).unwrap();
         assert_eq!(row(&plan, ring).allocations, 0, "{wait:?}");
     }

@@ -129,11 +129,12 @@ fn open(node: SocketAddr, sockets: u32, dialect: Dialect) -> (Vec<String>, usize
     };
     let plan = common::plan(&[format!("ws://{node}/")], spec);
     let ring = EpollRing::new(RingConfig::for_sockets(sockets)).unwrap();
-    let (seats, rng) = (&spread(&plan)[0], fastrand::Rng::with_seed(1));
+    let (seats, rng) =
+        (&spread(plan.population(), plan.generator.workers())[0], fastrand::Rng::with_seed(1));
     let mut worker = Worker::new(&plan, ring, Monotonic, seats, rng);
     let failures = worker.connect(&mut Patient).unwrap();
     if failures.is_empty() {
-        let text = TextShape::new(plan.payload_bytes).unwrap();
+        let text = TextShape::new(plan.messages.payload_bytes).unwrap();
         let mut phase = Phase(DrainWatch::new(Nanos::from_secs(5), Monotonic.now()));
         return (Vec::new(), worker.probe(&text, 7, &mut phase).unwrap().len());
     }

@@ -40,7 +40,9 @@ fn plan(push_sockets: u32, receivers_per_node: u32, nodes: usize, trials: Vec<Tr
     let receivers_per_node = Some(receivers_per_node);
     let dialect = Dialect::raw();
     let spec = Spec { dialect, push_sockets, receivers_per_node, trials, ..Spec::default() };
-    Plan { cores: vec![0, 1], ..common::plan(&urls, spec) }
+    let mut plan = common::plan(&urls, spec);
+    plan.generator.cores = vec![0, 1];
+    plan
 }
 
 fn invocation() -> Invocation {
@@ -66,7 +68,7 @@ fn trial(plan: &Plan, trial: &Trial, fates: Fates, seed: u64) -> Judged {
     for (sender, &count) in counts.iter().enumerate() {
         sent.stamp(sender, 0, count, Nanos(1_000));
     }
-    let workers = plan.cores.len();
+    let workers = plan.generator.cores.len();
     let tally = |worker| {
         let (nodes, sent) = (plan.nodes.len(), Arc::clone(&sent));
         let seats = seats(plan, worker);
@@ -100,7 +102,7 @@ fn trial(plan: &Plan, trial: &Trial, fates: Fates, seed: u64) -> Judged {
 fn seats(plan: &Plan, worker: usize) -> Vec<SocketId> {
     let (senders, nodes) = (plan.population().push_sockets(), plan.nodes.len() as u32);
     let node = |socket: u32| socket.checked_sub(senders).map_or(0, |receiver| receiver % nodes);
-    let mine = (0..plan.sockets() as u32).skip(worker).step_by(plan.cores.len());
+    let mine = (0..plan.sockets() as u32).skip(worker).step_by(plan.generator.cores.len());
     mine.map(|socket| SocketId { socket, node: node(socket) }).collect()
 }
 

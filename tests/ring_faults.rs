@@ -109,11 +109,12 @@ fn ring(plan: &Plan, dials: FaultKnobs, seed: u64) -> FakeRing {
 impl<'a, T: Transport<Config = ()>> Fixture<'a, T> {
     /// The same over a transport, of which the ring has the other end.
     fn over(plan: &'a Plan, ring: FakeRing, seed: u64) -> Self {
-        let (clock, seats) = (ring.clock(), &spread(plan)[0]);
+        let (clock, seats) =
+            (ring.clock(), &spread(plan.population(), plan.generator.workers())[0]);
         let rng = fastrand::Rng::with_seed(seed);
         let mut worker = Worker::<_, _, T>::over((), plan, (ring, clock.clone()), seats, rng);
         assert_eq!(worker.connect(&mut Patient).unwrap(), [], "seed {seed}");
-        let text = TextShape::new(plan.payload_bytes).unwrap();
+        let text = TextShape::new(plan.messages.payload_bytes).unwrap();
         let unseen = worker.probe(&text, 7, &mut Alone::new(clock.now())).unwrap();
         assert!(unseen.is_empty(), "seed {seed}: {unseen:?}");
         Self { plan, worker, clock, text, linger: Nanos::ZERO }
@@ -413,7 +414,7 @@ fn messages_that_wait_for_a_blocked_socket_are_late_by_no_fault_of_ours_and_move
         FixedRate { rate: "200/s".parse().unwrap(), arrivals: InterArrival::Constant }.into();
     // An operation takes 50 turns, of up to 5 ms where the worker sleeps: longer than from one message
     // of a sender to the next.
-    plan.wait = WaitMode::Sleep;
+    plan.generator.wait = WaitMode::Sleep;
     let slow = FaultKnobs { delay: 0.98, ..FaultKnobs::default() };
     let (run, ..) = Fixture::ready(&plan, FaultKnobs::default(), 3).row_with_times(slow);
     assert_eq!(run.ending, Ending::Complete);
@@ -428,7 +429,7 @@ fn messages_that_wait_for_a_blocked_socket_are_late_by_no_fault_of_ours_and_move
 fn what_a_worker_does_when_its_trial_is_complete_counts_as_no_time_no_polling_and_no_calls() {
     for wait in [WaitMode::Latency, WaitMode::Spin, WaitMode::Sleep] {
         let mut plan = plan(u64::MAX);
-        plan.wait = wait;
+        plan.generator.wait = wait;
         let used = |linger: Nanos| {
             let mut fixture = Fixture::ready(&plan, FaultKnobs::default(), 11);
             fixture.linger = linger;
@@ -488,7 +489,7 @@ fn each_socket_is_asked_to_acknowledge_late_at_its_start_and_after_every_16_read
     let mut again = 0;
     for seed in 900..950 {
         let mut plan = plan(u64::MAX);
-        plan.dialing.delayed_ack = true;
+        plan.connect.delayed_ack = true;
         let dials = rough_kernel(&mut fastrand::Rng::with_seed(seed));
         let mut fixture = Fixture::ready(&plan, dials, seed);
         fixture.trial(dials);
@@ -598,7 +599,11 @@ fn a_handshake_of_the_transport_that_fails_is_named_as_such() {
     ] {
         let plan = plan(u64::MAX);
         let ring = ring(&plan, FaultKnobs::default(), 1).through(far);
-        let (clock, seats, rng) = (ring.clock(), &spread(&plan)[0], fastrand::Rng::with_seed(1));
+        let (clock, seats, rng) = (
+            ring.clock(),
+            &spread(plan.population(), plan.generator.workers())[0],
+            fastrand::Rng::with_seed(1),
+        );
         let mut worker = Worker::<_, _, Records>::over((), &plan, (ring, clock), seats, rng);
         let failures = worker.connect(&mut Patient).unwrap();
         assert_eq!(failures.len() as u64, plan.sockets());

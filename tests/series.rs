@@ -93,10 +93,10 @@ impl Control for Patient {
 fn ready<'a>(plan: &'a Plan, seed: u64) -> (Worker<'a, FakeRing, SimulatedClock>, SimulatedClock) {
     let ring = FakeRing::new(plan.sockets() as u32, 4, 256, FaultKnobs::default(), seed);
     let clock = ring.clock();
-    let seats = &spread(plan)[0];
+    let seats = &spread(plan.population(), plan.generator.workers())[0];
     let mut worker = Worker::new(plan, ring, clock.clone(), seats, fastrand::Rng::with_seed(seed));
     assert_eq!(worker.connect(&mut Patient).unwrap(), [], "seed {seed}");
-    let text = TextShape::new(plan.payload_bytes).unwrap();
+    let text = TextShape::new(plan.messages.payload_bytes).unwrap();
     let mut fleet = Fleet::new(clock.now(), None, fastrand::Rng::with_seed(seed));
     assert!(worker.probe(&text, 7, &mut fleet).unwrap().is_empty(), "seed {seed}");
     (worker, clock)
@@ -118,7 +118,7 @@ fn trial(plan: &Plan, dials: FaultKnobs, seed: u64) -> (TrialOutcome, Vec<(Nanos
     let laid_out = TrialPlan {
         trial: trial.clone(),
         run: 8,
-        text: TextShape::new(plan.payload_bytes).unwrap(),
+        text: TextShape::new(plan.messages.payload_bytes).unwrap(),
         counts,
         lay_all: true,
         sent: Arc::clone(&sent),

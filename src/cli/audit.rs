@@ -80,7 +80,8 @@ fn attempt(args: &AuditArgs) -> Result<Exit, RunError> {
     let asks = args.run.engine() != BackendChoice::Only(Engine::Epoll);
     facts.uring.attempt = asks.then(|| try_rings(&plan));
     let audit = audit::audit(&facts, &need);
-    let audited = Audited { plan: &plan, facts: &facts, need: &need, audit: &audit };
+    let audited =
+        Audited { largest: plan.largest_trial(), facts: &facts, need: &need, audit: &audit };
 
     let shown = show(args, &audited);
     let result = || json::to_bytes(&audited, &arguments());
@@ -113,11 +114,12 @@ fn try_rings(plan: &Plan) -> Result<(), Refusal> {
 
 /// As large as those of the plan's workers, all at once.
 fn rings(plan: &Plan) -> io::Result<()> {
-    let workers = plan.workers();
+    let workers = plan.generator.workers();
     let sockets = plan.sockets().div_ceil(workers as u64);
     let size = RingConfig::for_sockets(u32::try_from(sockets).map_err(io::Error::other)?);
-    let size = if plan.rings.direct { size.direct(plan.rings.each) } else { size };
-    let made = (0..workers).map(|_| SeveralRings::new(size, plan.rings.each));
+    let size =
+        if plan.generator.rings.direct { size.direct(plan.generator.rings.each) } else { size };
+    let made = (0..workers).map(|_| SeveralRings::new(size, plan.generator.rings.each));
     made.collect::<io::Result<Vec<_>>>().map(drop)
 }
 

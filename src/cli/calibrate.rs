@@ -29,9 +29,9 @@ fn relays(plan: &Plan, cpus: Vec<usize>) -> Result<Cluster, String> {
         relay: true,
         audience: audience(plan.audience.fan_out()),
         cpus,
-        seed: plan.seed,
+        seed: plan.seeds.seed,
         clients: Some(plan.sockets()),
-        io_uring: plan.engine == Engine::IoUring,
+        io_uring: plan.generator.engine == Engine::IoUring,
         ..ClusterConfig::default()
     };
     Cluster::start(&config).map_err(|error| error.to_string())

@@ -35,7 +35,7 @@ pub fn of(plan: &Plan, embedded: bool, wish: BackendChoice) -> PlanRequirements 
             .reduce(f64::max),
         window: window(plan),
         connects_at_once: connects_at_once(plan),
-        workers: plan.cores.clone(),
+        workers: plan.generator.cores.clone(),
         io_uring: uring_wish(wish),
     }
 }
@@ -55,15 +55,15 @@ fn limits(plan: &Plan, embedded: bool) -> limits::ResourceDemand {
     let connections = plan.sockets_to(busiest) + 2 * plan.nodes.len() as u64;
     limits::ResourceDemand {
         sockets: plan.sockets(),
-        direct_rings: plan.rings.direct.then(|| limits::DirectRings {
-            rings: plan.rings() as u64,
-            bells: plan.bells() as u64,
+        direct_rings: plan.generator.rings.direct.then(|| limits::DirectRings {
+            rings: plan.generator.rings() as u64,
+            bells: plan.generator.bells() as u64,
         }),
         embedded_busiest: embedded.then_some(connections),
         sockets_to_busiest: plan.sockets_to(busiest),
         busiest: plan.nodes[busiest].url.clone(),
         own_origins: plan.sources_to(busiest).is_some(),
-        tasks: tasks(plan.workers() as u64, embedded.then_some(plan.nodes.len())),
+        tasks: tasks(plan.generator.workers() as u64, embedded.then_some(plan.nodes.len())),
         memory: [&plan.largest_memory().parts()[..], &plan.connection_memory(embedded)].concat(),
     }
 }
@@ -77,7 +77,7 @@ pub fn tasks(workers: u64, embedded_nodes: Option<usize>) -> u64 {
 
 /// A copy as we send it; a cluster may wrap it in more.
 fn copy_bytes(plan: &Plan) -> u64 {
-    let text = TextShape::new(plan.payload_bytes).expect("a plan's payload holds a tag");
+    let text = TextShape::new(plan.messages.payload_bytes).expect("a plan's payload holds a tag");
     encode::frame_len(plan.dialect.message_len(&text)) as u64
 }
 
@@ -87,7 +87,7 @@ fn window(plan: &Plan) -> Option<u64> {
 }
 
 fn connects_at_once(plan: &Plan) -> u64 {
-    let workers = plan.workers();
+    let workers = plan.generator.workers();
     let under_way = workers.saturating_mul(under_way_max(workers)) as u64;
     under_way.min(plan.sockets_to(plan.push_node()))
 }

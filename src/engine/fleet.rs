@@ -47,10 +47,11 @@ impl Fleet {
         stop: &Stop,
         watch: &mut dyn Watch,
     ) -> Result<Self, EngineError> {
-        let text = TextShape::new(plan.payload_bytes).map_err(|error| EngineError::Host {
-            doing: "--payload-bytes".into(),
-            source: io::Error::other(error.to_string()),
-        })?;
+        let text =
+            TextShape::new(plan.messages.payload_bytes).map_err(|error| EngineError::Host {
+                doing: "--payload-bytes".into(),
+                source: io::Error::other(error.to_string()),
+            })?;
         let audience = plan.audience.clone();
         let (crew, slices) = Crew::start(plan, stop)?;
         let mut attendance = Attendance::connect(&crew, &slices, watch)?;

@@ -33,7 +33,7 @@ pub(super) fn reached(
         sockets: failed.sockets,
     };
     let failures = failures.iter().map(failure).collect();
-    let least = plan.dialing.least;
+    let least = plan.connect.least;
     let there = format!("{} of {} sockets are connected", Count(connected), Count(sockets));
     let why = if least == MinConnected::All {
         return Err(EngineError::Unreachable(failures));
@@ -80,7 +80,7 @@ pub(super) fn heard(plan: &Plan, answers: &[Probed]) -> Result<(), EngineError> 
         first_heard: heard(node).find_map(|heard| heard.first.clone()),
     };
     let nodes = seats.into_iter().map(node).collect();
-    Err(EngineError::NotReady(nodes, plan.ready_timeout.as_secs_f64()))
+    Err(EngineError::NotReady(nodes, plan.timeouts.ready.as_secs_f64()))
 }
 
 #[cfg(test)]
@@ -103,7 +103,7 @@ mod tests {
         };
         let failures: Vec<_> = failed.iter().map(failure).collect();
         let share = [ConnectRecord::default()];
-        let connecting = Connecting::merge(&plan, Nanos::ZERO, &share, &failures);
+        let connecting = Connecting::merge(plan.population(), Nanos::ZERO, &share, &failures);
         reached(&plan, &connecting, hearing).map_err(|error| error.to_string())
     }
 

@@ -1,24 +1,22 @@
 //! Which socket lives on which core.
 //!
-//! Belongs here: a pure function of the plan. Does not: threads (`fleet`).
+//! Belongs here: a pure function of sockets and workers. Does not: threads (`fleet`).
 
-use crate::plan::Plan;
-use crate::population::sockets::{Role, SocketId};
+use crate::population::sockets::{Population, Role, SocketId};
 
 /// Which sockets each worker holds.
 ///
 /// Push sockets first, evenly: they carry the sends. Where the cluster passes on ids in place of
 /// text, every worker needs a socket that hears the text, so that it can attribute copies by itself:
 /// push sockets and receive sockets of the push node are such. The rest goes where the fewest are.
-pub fn spread(plan: &Plan) -> Vec<Vec<SocketId>> {
-    let workers = plan.workers();
+pub fn spread(population: &Population, workers: usize) -> Vec<Vec<SocketId>> {
     let mut slices: Vec<Vec<SocketId>> = vec![Vec::new(); workers];
-    for seat in plan.population().of_role(Role::Push) {
+    for seat in population.of_role(Role::Push) {
         slices[seat.socket as usize % workers].push(seat);
     }
-    let receivers = plan.population().of_role(Role::Receive);
+    let receivers = population.of_role(Role::Receive);
     let (hearing, others): (Vec<_>, Vec<_>) =
-        receivers.partition(|seat| seat.node == plan.population().push_node());
+        receivers.partition(|seat| seat.node == population.push_node());
     for seat in hearing.into_iter().chain(others) {
         let least = slices.iter_mut().min_by_key(|slice| slice.len());
         least.expect("at least one worker").push(seat);
@@ -31,7 +29,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plan::fixture;
+    use crate::plan::{Plan, fixture};
 
     fn plan(nodes: usize, push_sockets: u32, receivers_per_node: u32, workers: usize) -> Plan {
         let ports: Vec<_> = (0..nodes).map(|i| 9000 + i as u16).collect();
@@ -52,7 +50,7 @@ mod tests {
         ) {
             let workers = workers.min((push + receivers) as usize);
             let plan = plan(nodes, push, receivers, workers);
-            let slices = spread(&plan);
+            let slices = spread(plan.population(), workers);
             let mut sockets: Vec<_> = slices.iter().flatten().map(|seat| seat.socket).collect();
             sockets.sort_unstable();
             let all: Vec<_> = (0..plan.sockets() as u32).collect();

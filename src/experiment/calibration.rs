@@ -66,9 +66,9 @@ pub fn calibrate<C: NullCluster>(
 
 /// The CPUs without a worker; all of them, shared, where there is none.
 fn apart(plan: &Plan) -> (Vec<usize>, Surroundings) {
-    let most_workers = plan.cores.len();
+    let most_workers = plan.generator.cores.len();
     let demand = Demand { sockets: plan.sockets(), most_workers, embedded: true, nic: None };
-    let (allowed, cores) = (cpus::allowed(), Cores::List(plan.cores.clone()));
+    let (allowed, cores) = (cpus::allowed(), Cores::List(plan.generator.cores.clone()));
     let cpus_allowed = Some(allowed.len());
     match cpus::place(&allowed, &Topology::read(), &cores, &demand) {
         Ok(Placement { cluster, shared, siblings: smt_siblings, .. }) => {

@@ -120,7 +120,7 @@ impl Experiment<'_> {
         if self.stop.requested() {
             return Some("interrupted".into());
         }
-        if !self.plan.dialing.stop_on_loss {
+        if !self.plan.connect.stop_on_loss {
             return None;
         }
         let lost: usize = measured.iter().map(|run| run.lost.len()).sum();
@@ -138,7 +138,7 @@ impl Experiment<'_> {
         watch: &mut dyn Watch,
     ) -> Result<(Judged, u32), EngineError> {
         let trial = &self.plan.trials[index];
-        if index > 0 && !self.plan.dialing.stop_on_loss {
+        if index > 0 && !self.plan.connect.stop_on_loss {
             let Reconnected { lost_since, again } = bench.reconnect(watch)?;
             if let Some(last) = measured.last_mut() {
                 last.outcome.lost.extend(lost_since);
@@ -161,7 +161,7 @@ impl Experiment<'_> {
             host_before: &measured.host_before,
             host_after: &measured.host_after,
             connecting,
-            least: self.plan.dialing.least,
+            least: self.plan.connect.least,
             baseline: self.baseline,
             surroundings: self.surroundings,
         });

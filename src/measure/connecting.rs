@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 
 use super::latencies::Latencies;
 use super::reached::{Reached, ReachedBy};
-use crate::plan::Plan;
 use crate::population::audience::Audience;
-use crate::population::sockets::{Role, SocketId};
+use crate::population::sockets::{Population, Role, SocketId};
 use crate::units::Nanos;
 
 /// A socket that could not be made ready.
@@ -79,12 +78,12 @@ pub struct Connecting {
 impl Connecting {
     /// Merges what the workers saw; it began at `start`.
     pub fn merge(
-        plan: &Plan,
+        population: &Population,
         start: Nanos,
         shares: &[ConnectRecord],
         failures: &[Failure],
     ) -> Self {
-        let sockets = plan.sockets();
+        let sockets = population.sockets().into();
         let mut all = Self { sockets, connected: sockets, ..Self::default() };
         for share in shares {
             all.connect.add(&share.connect);
@@ -92,17 +91,15 @@ impl Connecting {
             all.wall = all.wall.max(share.settled_at.since(start));
             all.ports_passed_over += share.ports_passed_over;
         }
-        all.reached =
-            ReachedBy::merged(shares.iter().map(|share| &share.reached), plan.population());
-        all.lose(plan, failures);
+        all.reached = ReachedBy::merged(shares.iter().map(|share| &share.reached), population);
+        all.lose(population, failures);
         all
     }
 
     /// Further sockets are not there.
-    pub fn lose(&mut self, plan: &Plan, failures: &[Failure]) {
-        let pushing = failures
-            .iter()
-            .filter(|failure| plan.population().role(failure.seat.socket) == Role::Push);
+    pub fn lose(&mut self, population: &Population, failures: &[Failure]) {
+        let pushing =
+            failures.iter().filter(|failure| population.role(failure.seat.socket) == Role::Push);
         self.push_failed += pushing.count() as u64;
         let mut counts: BTreeMap<(usize, &'static str, &str), u64> = BTreeMap::new();
         for known in &self.failures {
@@ -120,9 +117,9 @@ impl Connecting {
         self.connected -= failures.len() as u64;
     }
 
-    /// The audience of the plan without the sockets that are not there.
-    pub fn there(&self, plan: &Plan) -> Audience {
-        plan.audience.without(self.left_out.iter().copied())
+    /// `audience` without the sockets that are not there.
+    pub fn there(&self, audience: &Audience) -> Audience {
+        audience.without(self.left_out.iter().copied())
     }
 
     /// Sockets that are not there.
@@ -154,8 +151,9 @@ mod tests {
         let plan = fixture::plan(&[1, 2], |spec| {
             (spec.push_sockets, spec.receivers_per_node) = (3, Some(5));
         });
-        let mut all = Connecting::merge(&plan, Nanos(500), &[share.clone(), share], &first);
-        all.lose(&plan, &[refused(), failure(1, "session", "reset")]);
+        let mut all =
+            Connecting::merge(plan.population(), Nanos(500), &[share.clone(), share], &first);
+        all.lose(plan.population(), &[refused(), failure(1, "session", "reset")]);
         let counted: Vec<_> = all.failures.iter().map(|f| (f.node, f.phase, f.sockets)).collect();
         assert_eq!(counted, [(0, "connect", 1), (1, "connect", 3), (1, "session", 1)]);
         assert_eq!((all.connected, all.failed(), all.push_failed), (8, 5, 1));

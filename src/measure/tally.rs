@@ -161,7 +161,7 @@ impl TrialMerge<'_> {
             reordering: reordering(&tallies),
             stamps_ns: sum(tallies.iter().filter_map(|t| t.stamps.as_ref())),
             clock_was_set: tallies.iter().any(|t| t.clock_was_set),
-            stamp_resolution: self.plan.wait.resolution(),
+            stamp_resolution: self.plan.generator.wait.resolution(),
             process_cpu: context.process_cpu,
             lag_ns: sum(tallies.iter().filter_map(|t| t.lag.as_ref())),
             gaps,

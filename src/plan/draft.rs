@@ -9,12 +9,13 @@ use std::net::IpAddr;
 
 use crate::host::ports::LocalPorts;
 use crate::load::trial::Trial;
-use crate::plan::Plan;
 use crate::plan::backend::Engine;
+use crate::plan::connect_options::ConnectOptions;
 use crate::plan::descriptors::{DescriptorError, Rings};
 use crate::plan::load::{Load, Spec};
 use crate::plan::local_addrs::{LocalAddrError, LocalAddrs};
 use crate::plan::wait::WaitMode;
+use crate::plan::{Connect, Generator, MessageSizes, Plan, Seeds, Timeouts};
 use crate::population::audience::Audience;
 use crate::population::nodes::{Node, Targets};
 use crate::population::sockets::{Population, TooManySockets};
@@ -128,29 +129,43 @@ impl Addressed {
         };
         // A limit beyond what can be addressed is no limit.
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        // Sources and descriptors have become addresses and rings.
+        let ConnectOptions {
+            rate,
+            least,
+            delayed_ack,
+            ping,
+            stop_on_loss,
+            sources: _,
+            descriptors: _,
+        } = spec.dialing;
         Ok(Plan {
             nodes,
-            dialect: spec.dialect,
             audience,
-            cores,
-            rings,
-            engine,
-            trials: Trial::distinct(spec.trials),
-            wait: spec.wait.unwrap_or(by_itself),
-            keep_intervals: spec.keep_intervals,
-            payload_bytes: size(spec.payload_bytes),
-            drain: spec.drain,
-            connect_timeout: spec.connect_timeout,
-            ready_timeout: spec.ready_timeout,
-            max_message_bytes: size(spec.max_message_bytes),
-            frame_memory_bytes: size(spec.frame_memory_bytes),
-            partial_memory_bytes: spec.partial_memory_bytes.map(size),
-            seed: spec.seed,
-            replay: spec.replay,
-            dialing: spec.dialing,
+            connect: Connect { local_addrs, rate, least, delayed_ack, ping, stop_on_loss },
             upgrade: spec.upgrade,
-            local_addrs,
-            test_turn_delay: spec.test_turn_delay,
+            dialect: spec.dialect,
+            messages: MessageSizes {
+                payload_bytes: size(spec.payload_bytes),
+                max_bytes: size(spec.max_message_bytes),
+                frame_memory_bytes: size(spec.frame_memory_bytes),
+                partial_memory_bytes: spec.partial_memory_bytes.map(size),
+            },
+            trials: Trial::distinct(spec.trials),
+            keep_intervals: spec.keep_intervals,
+            timeouts: Timeouts {
+                drain: spec.drain,
+                connect: spec.connect_timeout,
+                ready: spec.ready_timeout,
+            },
+            generator: Generator {
+                cores,
+                engine,
+                rings,
+                wait: spec.wait.unwrap_or(by_itself),
+                test_turn_delay: spec.test_turn_delay,
+            },
+            seeds: Seeds { seed: spec.seed, replay: spec.replay },
         })
     }
 }
@@ -178,7 +193,7 @@ mod tests {
     fn workers_sleep_on_shared_cpus_unless_they_were_told_how_to_wait() {
         let wait = |asked, cpus| {
             let draft = draft(Spec { wait: asked, ..Spec::default() }).unwrap();
-            draft.from_kernels_choice().plan(u64::MAX, cpus).unwrap().wait
+            draft.from_kernels_choice().plan(u64::MAX, cpus).unwrap().generator.wait
         };
         assert_eq!(wait(None, Cpus::Own), WaitMode::Latency);
         assert_eq!(wait(None, Cpus::Shared), WaitMode::Sleep);

@@ -60,7 +60,7 @@ pub struct Spec {
     pub dialing: ConnectOptions,
     /// What sockets ask for in their upgrades.
     pub upgrade: UpgradeOptions,
-    /// See [`super::Plan::test_turn_delay`].
+    /// See [`super::Generator::test_turn_delay`].
     pub test_turn_delay: Nanos,
 }
 

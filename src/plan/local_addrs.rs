@@ -290,12 +290,12 @@ mod tests {
 
     #[test]
     fn loopback_gets_as_many_addresses_as_keep_half_of_the_ports_free() {
-        assert_eq!(plan(3, 3, 14_000, &[]).unwrap().local_addrs, LocalAddrs::Kernel);
+        assert_eq!(plan(3, 3, 14_000, &[]).unwrap().connect.local_addrs, LocalAddrs::Kernel);
         let many = plan(1, 1, 200_000, &[]).unwrap();
         let sources = many.sources_to(0).unwrap();
         assert_eq!(sources.count(), 200_001_u64.div_ceil(HALF));
         assert_eq!(sources.to_string(), "127.0.0.2 to 127.0.0.16");
-        assert!(matches!(many.local_addrs, LocalAddrs::Ours { automatic: true, .. }));
+        assert!(matches!(many.connect.local_addrs, LocalAddrs::Ours { automatic: true, .. }));
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Plan {
     pub fn memory(&self, trial: &Trial) -> MemoryNeed {
         let &Trial { ref profile, messages, warmup, .. } = trial;
         let law = profile.due_times();
-        let (nodes, cores) = (self.nodes.len() as u64, self.workers() as u64);
+        let (nodes, cores) = (self.nodes.len() as u64, self.generator.workers() as u64);
         // An open loop has one more in each set (service), another on each core (lag), and three
         // more classes; a warm-up has everything a second time.
         let open_loop = u64::from(law.is_some());
@@ -133,16 +133,17 @@ impl Plan {
     /// What a worker may lend to messages that have begun and not ended: its part of what was asked for,
     /// else two of the largest, one that came in fragments and the last of them.
     pub fn partial_memory_each(&self) -> usize {
-        match self.partial_memory_bytes {
-            Some(bytes) => bytes / self.workers().max(1),
-            None => self.max_message_bytes.saturating_mul(2),
+        match self.messages.partial_memory_bytes {
+            Some(bytes) => bytes / self.generator.workers().max(1),
+            None => self.messages.max_bytes.saturating_mul(2),
         }
     }
 
     /// A cluster may begin a message on every socket and end none.
     fn partial_bytes(&self) -> u64 {
-        let lent = (self.partial_memory_each() as u64).saturating_mul(self.workers() as u64);
-        let begun = (self.max_message_bytes as u64).saturating_mul(2 * self.sockets());
+        let lent =
+            (self.partial_memory_each() as u64).saturating_mul(self.generator.workers() as u64);
+        let begun = (self.messages.max_bytes as u64).saturating_mul(2 * self.sockets());
         lent.min(begun)
     }
 
@@ -170,8 +171,8 @@ impl Plan {
     }
 
     fn rings_bytes(&self) -> u64 {
-        let each = if self.rings.each > 1 { RING_OF_SEVERAL_BYTES } else { RING_BYTES };
-        (self.rings() as u64).saturating_mul(each)
+        let each = if self.generator.rings.each > 1 { RING_OF_SEVERAL_BYTES } else { RING_BYTES };
+        (self.generator.rings() as u64).saturating_mul(each)
     }
 
     /// The histograms of every second, where they are kept: `tracks` of them in each. How many seconds
@@ -187,7 +188,7 @@ impl Plan {
         let by_value = values.saturating_mul(KEPT_VALUE_BYTES);
         let by_second = trial.profile.due_times().map_or(u64::MAX, |law| {
             // The drain has seconds, too.
-            let seconds = law.seconds_for(messages) + self.drain.as_secs_f64();
+            let seconds = law.seconds_for(messages) + self.timeouts.drain.as_secs_f64();
             (seconds.ceil() as u64).saturating_mul(tracks).saturating_mul(KEPT_HISTOGRAM_BYTES)
         });
         by_value.min(by_second)
@@ -219,7 +220,8 @@ impl Plan {
     }
 
     fn frames_bytes(&self, messages: u64) -> u64 {
-        let text = TextShape::new(self.payload_bytes).expect("a plan's payload holds a tag");
+        let text =
+            TextShape::new(self.messages.payload_bytes).expect("a plan's payload holds a tag");
         let all = messages.saturating_mul(self.frame_len(&text));
         if self.lays_all(messages, &text) {
             return all;
@@ -246,15 +248,16 @@ impl Plan {
         let table = senders * SENDER_PLACE_BYTES + (groups + 1) * GROUP_BYTES + STREAM_BYTES;
         streams
             .saturating_add(self.sockets() * SOCKET_PLACE_BYTES)
-            .saturating_add(table * self.workers() as u64)
+            .saturating_add(table * self.generator.workers() as u64)
     }
 
     fn ids_bytes(&self, messages: u64) -> u64 {
         // At most half full, and with room for other users' ids.
         let places = messages.saturating_mul(2).saturating_add(STRANGERS);
         let places = places.checked_next_power_of_two().unwrap_or(u64::MAX);
-        let tables = places.saturating_mul(ID_PLACE_BYTES).saturating_mul(self.workers() as u64);
-        let strangers = STRANGERS.saturating_mul(self.workers() as u64);
+        let tables =
+            places.saturating_mul(ID_PLACE_BYTES).saturating_mul(self.generator.workers() as u64);
+        let strangers = STRANGERS.saturating_mul(self.generator.workers() as u64);
         let waiting = self.audience.expected(messages).saturating_add(strangers);
         tables.saturating_add(waiting.saturating_mul(WAITING_COPY_BYTES))
     }
@@ -311,7 +314,7 @@ mod tests {
         assert_eq!(partial(|_| {}, 3), 96 << 20);
         assert_eq!(partial(|spec| spec.partial_memory_bytes = Some(40 << 20), 4), 40 << 20);
         let mut all = plan(|spec| spec.partial_memory_bytes = Some(1 << 30));
-        all.max_message_bytes = 1 << 20;
+        all.messages.max_bytes = 1 << 20;
         assert_eq!(of(&all, 10).partial_bytes, 6 * (2 << 20), "no more than all sockets");
     }
 

@@ -20,7 +20,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 
 use self::backend::Engine;
-use self::connect_options::ConnectOptions;
+use self::connect_options::MinConnected;
 use self::descriptors::Rings;
 use self::local_addrs::{LocalAddrError, LocalAddrs};
 use self::source_ip::SourceIps;
@@ -34,7 +34,7 @@ use crate::population::audience::Audience;
 pub use crate::population::nodes::Node;
 use crate::population::nodes::Targets;
 use crate::population::sockets::{Population, SocketId};
-use crate::units::Nanos;
+use crate::units::{Nanos, Rate};
 use crate::wire::encode;
 
 /// Everything a run needs to know.
@@ -42,58 +42,86 @@ use crate::wire::encode;
 pub struct Plan {
     /// All nodes; receive sockets go to each of them.
     pub nodes: Vec<Node>,
-    /// What the cluster speaks inside frames.
-    pub dialect: Dialect,
     /// Which sockets there are, and who hears each message.
     pub audience: Audience,
-    /// The CPUs that carry workers; at least one, each once.
-    pub cores: Vec<usize>,
-    /// The rings of each worker.
-    pub rings: Rings,
-    /// What the workers ask the kernel through.
-    pub engine: Engine,
+    /// How they are connected.
+    pub connect: Connect,
+    /// What they ask for in their upgrades.
+    pub upgrade: UpgradeOptions,
+    /// What the cluster speaks inside frames.
+    pub dialect: Dialect,
+    /// How large messages are, and what may be taken for them.
+    pub messages: MessageSizes,
     /// What is measured, one after another; at least one, each with a name of its own.
     pub trials: Vec<Trial>,
-    /// How workers wait while the clock runs.
-    pub wait: WaitMode,
     /// The histograms of every interval are kept, for a log of them.
     pub keep_intervals: bool,
+    /// How long is waited for what does not come.
+    pub timeouts: Timeouts,
+    /// Who does it, and through what.
+    pub generator: Generator,
+    /// What is drawn from what.
+    pub seeds: Seeds,
+}
+
+/// From where, how fast and how completely sockets are connected, and how they are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connect {
+    /// From where.
+    pub local_addrs: LocalAddrs,
+    /// Connects begun in a second, over all workers, at most.
+    pub rate: Option<Rate>,
+    /// How many sockets must be connected for the run to go on.
+    pub least: MinConnected,
+    /// Acknowledge late: cheaper for us, and not what clients elsewhere do.
+    pub delayed_ack: bool,
+    /// A WebSocket Ping is sent on every open socket so often.
+    pub ping: Option<Nanos>,
+    /// No trial runs after one that lost a socket; else lost sockets are connected again.
+    pub stop_on_loss: bool,
+}
+
+/// Sizes of messages, and the memory that they may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageSizes {
     /// Length of each message's text, at least [`crate::dialect::tag::TAG_LEN`] and its lead-in.
     pub payload_bytes: usize,
-    /// The run ends when no copy has come for so long.
-    pub drain: Nanos,
-    /// A socket that is not connected, upgraded and opened by then is given up.
-    pub connect_timeout: Nanos,
-    /// A probe that was not seen on every socket by then ends the program.
-    pub ready_timeout: Nanos,
     /// Largest message that is taken from a node; a larger one closes the socket with 1009.
-    pub max_message_bytes: usize,
+    pub max_bytes: usize,
     /// Frames that need more than this are patched in place instead of being laid out in full.
     pub frame_memory_bytes: usize,
     /// What messages that have begun and not ended take at most, over all workers: as asked. See
     /// [`Plan::partial_memory_each`].
     pub partial_memory_bytes: Option<usize>,
-    /// Seed of the schedule and of an embedded cluster's faults.
-    pub seed: u64,
-    /// Upgrade and mask keys come from the seed as well.
-    pub replay: bool,
-    /// How sockets are connected.
-    pub dialing: ConnectOptions,
-    /// What they ask for in their upgrades.
-    pub upgrade: UpgradeOptions,
-    /// From where.
-    pub local_addrs: LocalAddrs,
+}
+
+/// How long is waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// A trial ends when no copy has come for so long.
+    pub drain: Nanos,
+    /// A socket that is not connected, upgraded and opened by then is given up.
+    pub connect: Nanos,
+    /// A probe that was not seen on every socket by then ends the program.
+    pub ready: Nanos,
+}
+
+/// The workers: where they run, what they ask the kernel through, how they wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generator {
+    /// The CPUs that carry workers; at least one, each once.
+    pub cores: Vec<usize>,
+    /// What the workers ask the kernel through.
+    pub engine: Engine,
+    /// The rings of each worker.
+    pub rings: Rings,
+    /// How workers wait while the clock runs.
+    pub wait: WaitMode,
     /// Every turn of a worker takes so much longer. For tests of the verdict only: 0 elsewhere.
     pub test_turn_delay: Nanos,
 }
 
-impl Plan {
-    /// Seed of upgrade and mask keys. RFC 6455, section 10.3: who can foretell them can aim bytes at what
-    /// lies between us and a node. The keys of the standard library's hasher are the system's.
-    pub fn key_seed(&self) -> u64 {
-        if self.replay { self.seed } else { RandomState::new().hash_one(self.seed) }
-    }
-
+impl Generator {
     /// Workers over all cores: one on each.
     pub fn workers(&self) -> usize {
         self.cores.len()
@@ -109,7 +137,26 @@ impl Plan {
     pub fn bells(&self) -> usize {
         if self.rings.each > 1 { self.workers() } else { 0 }
     }
+}
 
+/// Where what is drawn comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seeds {
+    /// Seed of the schedule and of an embedded cluster's faults.
+    pub seed: u64,
+    /// Upgrade and mask keys come from the seed as well.
+    pub replay: bool,
+}
+
+impl Seeds {
+    /// Seed of upgrade and mask keys. RFC 6455, section 10.3: who can foretell them can aim bytes at what
+    /// lies between us and a node. The keys of the standard library's hasher are the system's.
+    pub fn of_keys(&self) -> u64 {
+        if self.replay { self.seed } else { RandomState::new().hash_one(self.seed) }
+    }
+}
+
+impl Plan {
     /// The same load by the same workers on as many other nodes, from addresses of nobody's choice: those
     /// that lead to the nodes of this plan may not lead to them. What is asked of these in the upgrade is no
     /// matter of theirs: it may be a secret.
@@ -117,23 +164,23 @@ impl Plan {
     /// # Errors
     /// See [`LocalAddrError`].
     pub fn against(&self, targets: Targets, ports: LocalPorts) -> Result<Self, LocalAddrError> {
-        let dialing = ConnectOptions { sources: Vec::new(), ..self.dialing.clone() };
         let Targets { nodes, push_node } = targets;
         assert_eq!(nodes.len(), self.nodes.len(), "as many nodes");
         let audience = self.audience.with_push_node(push_node);
-        let local_addrs = LocalAddrs::deal(&dialing.sources, ports, &nodes, audience.population())?;
+        let local_addrs = LocalAddrs::deal(&[], ports, &nodes, audience.population())?;
+        let connect = Connect { local_addrs, ..self.connect.clone() };
         let upgrade = UpgradeOptions::default();
-        Ok(Self { nodes, audience, dialing, upgrade, local_addrs, ..self.clone() })
+        Ok(Self { nodes, audience, connect, upgrade, ..self.clone() })
     }
 
     /// The addresses from which a node is reached, where we choose them.
     pub fn sources_to(&self, node: usize) -> Option<&SourceIps> {
-        self.local_addrs.to(&self.nodes[node])
+        self.connect.local_addrs.to(&self.nodes[node])
     }
 
     /// See [`LocalAddrs::origin`].
     pub fn origin(&self, seat: SocketId, attempt: u32) -> Option<SocketAddr> {
-        self.local_addrs.origin(&self.nodes, self.population(), seat, attempt)
+        self.connect.local_addrs.origin(&self.nodes, self.population(), seat, attempt)
     }
 
     /// The sockets that there are.
@@ -159,7 +206,7 @@ impl Plan {
     /// Whether all frames of a trial are laid out before the clock, or a window that is patched.
     pub fn lays_all(&self, messages: u64, text: &TextShape) -> bool {
         let frame_len = encode::frame_len(self.dialect.message_len(text)) as u64;
-        messages.saturating_mul(frame_len) <= self.frame_memory_bytes as u64
+        messages.saturating_mul(frame_len) <= self.messages.frame_memory_bytes as u64
     }
 }
 

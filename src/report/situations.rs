@@ -182,7 +182,7 @@ pub(super) fn talkative() -> serde_json::Value {
     outcome.trials[0].caveats = busy(3_000).caveats;
     let failed =
         Failure { seat: SocketId { socket: 4, node: 1 }, phase: "connect", reason: "x".into() };
-    outcome.connecting = Some(Connecting::merge(&plan(&[1]), Nanos(1), &[], &[failed]));
+    outcome.connecting = Some(Connecting::merge(plan(&[1]).population(), Nanos(1), &[], &[failed]));
     let invocation = Invocation { args: vec!["--messages".into()], ..invocation() };
     let mut floor = calibration(Some("interrupted"));
     // Of a trial that did not come to be run.

@@ -47,7 +47,7 @@ impl Crew {
         plan: Arc<Plan>,
         stop: &Stop,
     ) -> Result<(Self, Vec<Vec<SocketId>>), EngineError> {
-        let slices = spread(&plan);
+        let slices = spread(plan.population(), plan.generator.workers());
         let board = Arc::new(Board::new(slices.len()));
         let (report, reports) = channel();
         let (commands, threads) = (Vec::new(), Vec::new());
@@ -145,15 +145,15 @@ impl Thread {
     }
 
     fn serve(&self) -> io::Result<()> {
-        let cpu = self.plan.cores[self.index];
+        let cpu = self.plan.generator.cores[self.index];
         if !core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
             return Err(io::Error::other(format!("CPU {cpu} of --cores is not ours to use")));
         }
         // On this very thread: a ring belongs to the one that builds it.
         let (size, rings) =
-            (RingConfig::for_sockets(self.seats.len() as u32), self.plan.rings.each);
-        let size = if self.plan.rings.direct { size.direct(rings) } else { size };
-        match self.plan.engine {
+            (RingConfig::for_sockets(self.seats.len() as u32), self.plan.generator.rings.each);
+        let size = if self.plan.generator.rings.direct { size.direct(rings) } else { size };
+        match self.plan.generator.engine {
             Engine::IoUring if rings > 1 => self.work(SeveralRings::new(size, rings)?),
             Engine::IoUring => self.work(UringRing::new(size)?),
             Engine::Epoll => self.work(EpollRing::new(size)?),
@@ -161,9 +161,9 @@ impl Thread {
     }
 
     fn work<R: Ring>(&self, ring: R) -> io::Result<()> {
-        let mut rng = fastrand::Rng::with_seed(self.plan.key_seed());
+        let mut rng = fastrand::Rng::with_seed(self.plan.seeds.of_keys());
         let rng = (0..=self.index).map(|_| rng.fork()).last().unwrap_or(rng);
-        let lane = WorkerShard { index: self.index, of: self.plan.workers() };
+        let lane = WorkerShard { index: self.index, of: self.plan.generator.workers() };
         let mut worker = Worker::new(&self.plan, ring, Monotonic, &self.seats, rng).in_lane(lane);
         self.tell(Report::Built);
         loop {

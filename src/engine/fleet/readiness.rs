@@ -58,7 +58,7 @@ impl Attendance {
         let at_push_node = |seat: &&SocketId| seat.node as usize == crew.plan.push_node();
         let hears = |seats: &Vec<SocketId>| seats.iter().filter(at_push_node).count();
         let hearing = slices.iter().map(hears).collect();
-        let connecting = Connecting::merge(&crew.plan, start, &dialled, &[]);
+        let connecting = Connecting::merge(crew.plan.population(), start, &dialled, &[]);
         let mut attendance = Self { connecting, hearing };
         attendance.lose(crew, &failures);
         attendance.enough(crew)?;
@@ -72,7 +72,7 @@ impl Attendance {
 
     /// Further sockets are not there; `failures` by worker.
     fn lose(&mut self, crew: &Crew, failures: &[Vec<Failure>]) {
-        self.connecting.lose(&crew.plan, &failures.concat());
+        self.connecting.lose(crew.plan.population(), &failures.concat());
         for (worker, failures) in failures.iter().enumerate() {
             let hears = |failure: &&Failure| failure.seat.node as usize == crew.plan.push_node();
             self.hearing[worker] -= failures.iter().filter(hears).count();
@@ -91,13 +91,13 @@ impl Attendance {
         crew.tell(|| Command::Probe { text: text.clone(), run: nonce });
         let start = Monotonic.now();
         let total = crew.plan.sockets();
-        let all = crew.plan.dialing.least == MinConnected::All;
+        let all = crew.plan.connect.least == MinConnected::All;
         let mut settle = DrainWatch::new(Nanos::MAX, start);
         let look = |now: Nanos| {
             let progress = crew.board.progress();
             let phase = Phase::Probing;
             watch.progress(&Progress { phase, done: progress.seen, total });
-            let late = now.since(start) >= crew.plan.ready_timeout;
+            let late = now.since(start) >= crew.plan.timeouts.ready;
             let over = settle.look(progress, now).is_some() || (progress.lost && all) || late;
             (over || crew.stop.requested()).then_some(Directive::End)
         };

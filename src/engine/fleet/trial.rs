@@ -64,7 +64,7 @@ impl Fleet {
         let schedule = trial.schedule();
         let workers = self.crew.commands.len();
         let (collector, ports) = Collector::new(&plan, trial, schedule.clone(), workers);
-        let mut collector = collector.of(self.attendance.connecting.there(&plan));
+        let mut collector = collector.of(self.attendance.connecting.there(&plan.audience));
         let trial_plan = TrialPlan {
             trial: trial.clone(),
             run: nonce,
@@ -130,10 +130,11 @@ impl Fleet {
     ) -> Result<(Vec<Tally>, Ending), EngineError> {
         let (crew, &Course { trial, last_due, is_last }) = (&self.crew, course);
         let messages = trial.messages;
-        let total = self.attendance.connecting.there(&crew.plan).expected(messages);
+        let total = self.attendance.connecting.there(&crew.plan.audience).expected(messages);
         let mut warming = trial.warmup > Nanos::ZERO;
-        let mut drain =
-            DrainWatch::new(crew.plan.drain, Monotonic.now()).not_before(last_due).last(is_last);
+        let mut drain = DrainWatch::new(crew.plan.timeouts.drain, Monotonic.now())
+            .not_before(last_due)
+            .last(is_last);
         let mut ending = None;
         let look = |now: Nanos| {
             let progress = crew.board.progress();

@@ -36,7 +36,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
 
     /// The CPU that it is to run on.
     pub(super) fn cpu(&self) -> usize {
-        self.plan.cores[self.dial.lane.index]
+        self.plan.generator.cores[self.dial.lane.index]
     }
 
     /// Connects, upgrades and opens every socket. Returns those that failed.
@@ -56,7 +56,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         conductor: &mut impl Control,
     ) -> io::Result<()> {
         let mut now = self.clock.now();
-        let rate = self.plan.dialing.rate;
+        let rate = self.plan.connect.rate;
         let mut ramp = Ramp::new(count, rate, self.dial.lane, now);
         (self.dial.settled, self.dial.dialled.settled_at) = (0, now);
         while !ramp.is_over(self.dial.settled) {
@@ -194,7 +194,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         if Stamps::samples(slot, self.connections.len() as u32) {
             self.ring.time_arrivals(slot);
         }
-        if self.plan.dialing.delayed_ack {
+        if self.plan.connect.delayed_ack {
             self.ring.delay_acks(slot);
         }
         self.ring.receive(slot);
@@ -243,7 +243,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     /// A socket was read: with `--delayed-ack` it may have to be asked again.
     #[inline]
     pub(super) fn keep_acks_late(&mut self, slot: Slot) {
-        if !self.plan.dialing.delayed_ack {
+        if !self.plan.connect.delayed_ack {
             return;
         }
         // Each socket counts for itself: of all reads together, every 16th may always be of the same few.
@@ -257,7 +257,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     /// Gives up what has been under way for too long. The oldest come first, so that a turn looks at
     /// those alone that have something to be told.
     fn give_up_late(&mut self, ramp: &mut Ramp, slot: &impl Fn(Slot) -> Slot, now: Nanos) {
-        let limit = self.plan.connect_timeout;
+        let limit = self.plan.timeouts.connect;
         let settled =
             |worker: &Self, place| !worker.connections[slot(place) as usize].state().is_under_way();
         while let Some(place) = ramp.oldest(|place| settled(self, place)) {

@@ -138,10 +138,10 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
     ) -> Self {
         let connection = |&seat: &SocketId| {
             let node = &plan.nodes[seat.node as usize];
-            Connection::new(seat, T::new(&transport, node), plan.max_message_bytes)
+            Connection::new(seat, T::new(&transport, node), plan.messages.max_bytes)
         };
         let mut rng = rng;
-        let buffer_bytes = (plan.payload_bytes + 512).next_power_of_two();
+        let buffer_bytes = (plan.messages.payload_bytes + 512).next_power_of_two();
         Self {
             plan,
             ring,

@@ -187,7 +187,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             if conductor.turn(progress, now) != Directive::Continue {
                 break;
             }
-            if now.since(moved_at) > patience(self.plan.sockets(), repeat, self.plan.ready_timeout)
+            if now.since(moved_at) > patience(self.plan.sockets(), repeat, self.plan.timeouts.ready)
             {
                 (moved_at, repeat) = (now, repeat + 1);
                 self.speak_probes(&mut script, now);

@@ -51,7 +51,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         for &slot in &free {
             let node = self.connections[slot as usize].seat.node;
             let transport = T::new(&self.transport, &self.plan.nodes[node as usize]);
-            self.connections[slot as usize].reset(transport, self.plan.max_message_bytes);
+            self.connections[slot as usize].reset(transport, self.plan.messages.max_bytes);
         }
         self.dial_all(free.len(), |place| free[place as usize], conductor)?;
         self.take_dialled();

@@ -50,7 +50,7 @@ impl Timers {
         let dialect = &plan.dialect;
         let heartbeats = dialect.heartbeats.iter();
         let heartbeats = heartbeats.map(|beat| round(beat.every, opcode(dialect.kind), &beat.send));
-        let ping = plan.dialing.ping.map(|every| round(every, Opcode::Ping, b""));
+        let ping = plan.connect.ping.map(|every| round(every, Opcode::Ping, b""));
         let rounds: Vec<_> = heartbeats.chain(ping).collect();
         let queued = if rounds.is_empty() { 0 } else { sockets };
         Self { rounds, is_queued: vec![false; queued], next: Nanos::MAX }
@@ -110,7 +110,7 @@ mod tests {
         let beat =
             |&every: &u64| Heartbeat { every: Nanos(every), send: every.to_string().into_bytes() };
         plan.dialect.heartbeats = every.iter().map(beat).collect();
-        plan.dialing.ping = ping.map(Nanos);
+        plan.connect.ping = ping.map(Nanos);
         Timers::new(&plan, sockets)
     }
 

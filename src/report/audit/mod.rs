@@ -11,13 +11,13 @@ pub mod text;
 use crate::audit::Audit;
 use crate::audit::facts::Facts;
 use crate::audit::requirements::PlanRequirements;
-use crate::plan::Plan;
+use crate::load::trial::Trial;
 
 /// An audit and what it was about.
 #[derive(Clone, Copy, Debug)]
 pub struct Audited<'a> {
-    /// The plan.
-    pub plan: &'a Plan,
+    /// The trial that takes the most memory.
+    pub largest: &'a Trial,
     /// The host.
     pub facts: &'a Facts,
     /// The plan in numbers.

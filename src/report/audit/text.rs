@@ -82,7 +82,7 @@ fn load(audited: &Audited<'_>) -> String {
     let copies = counted(need.copies_per_message, "copy", "copies");
     let each = format!("{copies} of {} each", Bytes(need.copy_bytes));
     let messages = counted(need.messages, "message", "messages");
-    let profile = &audited.plan.largest_trial().profile;
+    let profile = &audited.largest.profile;
     match (profile.due_times(), profile.in_flight()) {
         (Some(law), _) => format!("{messages} at {}, {each}", law.asked()),
         (None, Some(_)) => {

@@ -35,7 +35,7 @@ impl doc::Document {
     pub fn begun(plan: &Plan, invocation: &Invocation) -> Self {
         Self {
             schema: doc::SCHEMA.to_owned(),
-            tool: doc::Tool::of(&invocation.args, plan.seed, invocation.started_unix_ms),
+            tool: doc::Tool::of(&invocation.args, plan.seeds.seed, invocation.started_unix_ms),
             host: host(&invocation.host),
             plan: self::plan(plan, invocation),
             dialing: Some(dialing(plan)),
@@ -131,24 +131,24 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         },
         push_sockets: plan.population().push_sockets().into(),
         receivers_per_node: plan.population().receivers_per_node().into(),
-        cores: numbers(plan.cores.clone()),
+        cores: numbers(plan.generator.cores.clone()),
         placement: Some(invocation.placement.as_str().into()),
         cluster_cpus: numbers(invocation.cluster_cpus.clone()),
-        engine: match plan.engine {
+        engine: match plan.generator.engine {
             Engine::IoUring => doc::Engine::IoUring,
             Engine::Epoll => doc::Engine::Epoll,
         },
-        wait: Some(match plan.wait {
+        wait: Some(match plan.generator.wait {
             WaitMode::Latency => doc::Wait::Latency,
             WaitMode::Spin => doc::Wait::Spin,
             WaitMode::Sleep => doc::Wait::Sleep,
             WaitMode::Throughput => doc::Wait::Throughput,
         }),
-        payload_bytes: plan.payload_bytes as u64,
-        drain_s: plan.drain.as_secs_f64(),
-        connect_timeout_s: plan.connect_timeout.as_secs_f64(),
-        ready_timeout_s: plan.ready_timeout.as_secs_f64(),
-        max_message_bytes: plan.max_message_bytes as u64,
+        payload_bytes: plan.messages.payload_bytes as u64,
+        drain_s: plan.timeouts.drain.as_secs_f64(),
+        connect_timeout_s: plan.timeouts.connect.as_secs_f64(),
+        ready_timeout_s: plan.timeouts.ready.as_secs_f64(),
+        max_message_bytes: plan.messages.max_bytes as u64,
         memory_bytes: invocation.memory.0,
     }
 }
@@ -243,7 +243,7 @@ const fn delivery(delivery: &Delivery) -> trial::Delivery {
 }
 
 fn dialing(plan: &Plan) -> Dialing {
-    let automatic = matches!(plan.local_addrs, LocalAddrs::Ours { automatic: true, .. });
+    let automatic = matches!(plan.connect.local_addrs, LocalAddrs::Ours { automatic: true, .. });
     let of_node = |node| plan.sources_to(node).map(|sources| (sources.count(), sources));
     // Nodes of both families have sources of their own: those of the busiest are told.
     let sources = of_node(plan.push_node()).map(|(addresses, sources)| SourceAddresses {
@@ -253,12 +253,12 @@ fn dialing(plan: &Plan) -> Dialing {
     });
     Dialing {
         sources,
-        rate_per_s: plan.dialing.rate.map(Rate::as_f64),
-        min_connected: plan.dialing.least.of(plan.sockets()),
-        workers: plan.workers() as u64,
-        rings: plan.rings() as u64,
-        direct_descriptors: plan.rings.direct,
-        delayed_ack: plan.dialing.delayed_ack,
+        rate_per_s: plan.connect.rate.map(Rate::as_f64),
+        min_connected: plan.connect.least.of(plan.sockets()),
+        workers: plan.generator.workers() as u64,
+        rings: plan.generator.rings() as u64,
+        direct_descriptors: plan.generator.rings.direct,
+        delayed_ack: plan.connect.delayed_ack,
     }
 }
 

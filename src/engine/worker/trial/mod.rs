@@ -306,9 +306,9 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             active: trial.active,
             next_due: trial.next_due(),
             // Looked at only where it matters: there may be thousands of senders.
-            sending: self.plan.wait == WaitMode::Throughput && trial.is_sending(),
+            sending: self.plan.generator.wait == WaitMode::Throughput && trial.is_sending(),
         };
-        let wait = pacing::wait(self.plan.wait, moment, tick);
+        let wait = pacing::wait(self.plan.generator.wait, moment, tick);
         let handled = self.counters.handled;
         // What was launched since the last turn began is handed to the kernel in this one: work.
         let submits =
@@ -326,7 +326,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
 
     /// The test dial that makes a slow generator; the time after it.
     fn dawdle(&self, now: Nanos) -> Nanos {
-        let until = now.plus(self.plan.test_turn_delay);
+        let until = now.plus(self.plan.generator.test_turn_delay);
         let mut now = now;
         while now < until {
             now = self.clock.now();
