@@ -43,6 +43,36 @@ pub const ALL: &[Builtin] = &[
         about: "GraphQL subscriptions over graphql-transport-ws",
         text: include_str!("builtin/graphql-ws.toml"),
     },
+    Builtin {
+        name: "nats",
+        about: "NATS, alone or clustered",
+        text: include_str!("builtin/nats.toml"),
+    },
+    Builtin {
+        name: "mqtt",
+        about: "MQTT 3.1.1, QoS 0",
+        text: include_str!("builtin/mqtt.toml"),
+    },
+    Builtin {
+        name: "phoenix",
+        about: "Phoenix channels",
+        text: include_str!("builtin/phoenix.toml"),
+    },
+    Builtin {
+        name: "actioncable",
+        about: "Action Cable of Ruby on Rails",
+        text: include_str!("builtin/actioncable.toml"),
+    },
+    Builtin {
+        name: "signalr",
+        about: "SignalR hubs, JSON",
+        text: include_str!("builtin/signalr.toml"),
+    },
+    Builtin {
+        name: "wamp",
+        about: "WAMP 2, JSON",
+        text: include_str!("builtin/wamp.toml"),
+    },
 ];
 
 impl Dialect {

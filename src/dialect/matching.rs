@@ -42,6 +42,17 @@ impl Matching {
 }
 
 impl Wanted {
+    /// What is looked for.
+    pub fn needle(&self) -> &[u8] {
+        self.finder.needle()
+    }
+
+    /// Where the first place that holds it ends.
+    #[inline]
+    pub fn next_end(&self, stretch: &[u8]) -> Option<usize> {
+        self.finder.find(stretch).map(|at| at + self.finder.needle().len())
+    }
+
     /// Whether `message` is meant.
     #[inline]
     pub fn is_in(&self, message: &[u8]) -> bool {

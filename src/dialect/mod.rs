@@ -20,6 +20,7 @@ mod payload_search;
 pub mod recognized;
 pub mod scan;
 pub mod stencil;
+mod stream;
 pub mod tag;
 pub mod template;
 pub mod text;
@@ -38,6 +39,8 @@ pub use tag::{TAG_LEN, Tag};
 pub use template::{Places, Template};
 pub use text::TextShape;
 pub use upgrade::Upgrade;
+
+use crate::units::Nanos;
 
 /// A cluster's language.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,10 +63,16 @@ pub struct Dialect {
     pub copies: Option<Matching>,
     /// A socket hears what it has pushed.
     pub hears_own: bool,
+    /// Messages do not end with frames: copies are in the connection's bytes.
+    pub stream: bool,
     /// What is answered, at any time from the upgrade on.
     pub replies: Vec<Reply>,
     /// What is said on an open socket without being asked.
     pub heartbeats: Vec<Heartbeat>,
+    /// A WebSocket Ping is sent on every open socket so often, where nobody says otherwise.
+    pub ping: Option<Nanos>,
+    /// What its file took from the environment: it is shown to nobody.
+    pub secrets: Vec<String>,
 }
 
 /// The type of data frame that messages travel in.

@@ -236,7 +236,7 @@ fn write_len(width: Width, len: usize, out: &mut Vec<u8>) {
 }
 
 /// What places of the file's own are called, and what each is, for errors and the reference.
-pub(super) const PLACES: [(&str, &str); 13] = [
+pub const PLACES: [(&str, &str); 13] = [
     ("{text}", "the text with the tag by which a copy is known; exactly once in a message"),
     ("{len}", "bytes of the text, in decimal; in a message"),
     (

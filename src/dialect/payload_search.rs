@@ -65,6 +65,40 @@ impl Texts {
         }
     }
 
+    /// The same for streams: only what is told by the bytes of one text, from its first to its last.
+    pub(super) fn in_streams(shape: &TextShape, run: u32) -> Self {
+        Self { halves: None, tail: None, ..Self::new(shape, run) }
+    }
+
+    /// Where the next tag of this run begins, at `from` or behind.
+    #[inline]
+    pub(super) fn next_tag(&self, stretch: &[u8], from: usize) -> Option<usize> {
+        self.run_prefix.find(&stretch[from..]).map(|step| from + step)
+    }
+
+    /// Notes what begins in `gap` of a stream, where no tag of this run does.
+    #[inline]
+    pub(super) fn judge_gap(
+        &self,
+        stretch: &[u8],
+        gap: Range<usize>,
+        note: &mut impl FnMut(Recognized),
+    ) {
+        if self.earlier > 0 {
+            self.earlier(stretch, gap.clone(), None, note);
+        }
+        let Some(lead) = self.lead.as_ref().filter(|lead| gap.len() >= lead.needle().len()) else {
+            return;
+        };
+        for at in lead.find_iter(&stretch[gap.clone()]) {
+            let behind = &stretch[gap.start + at + lead.needle().len()..];
+            // A tag of this run speaks for itself.
+            if !behind.starts_with(self.run_prefix.needle()) && Tag::decode(behind).is_err() {
+                note(Recognized::Corrupt);
+            }
+        }
+    }
+
     /// All runs from `first` to the one before this one were ours.
     pub(super) const fn after(&mut self, first: u32) {
         self.earlier = self.run.wrapping_sub(first);
@@ -136,7 +170,7 @@ impl Texts {
     }
 
     /// Says what the tag at `tag_at` is, and up to where the stretch is thereby explained.
-    fn judge(
+    pub(super) fn judge(
         &self,
         stretch: &[u8],
         tag_at: usize,

@@ -14,6 +14,7 @@ use super::layout::{Layout, LayoutMarks};
 use super::matching::Wanted;
 use super::pattern::Values;
 use super::stencil::{Bodies, NO_BODIES, Reading, Stencil, Taken};
+use super::stream::StreamTexts;
 use super::text::TextShape;
 use crate::dialect::json_objects::{Element, JsonObjects};
 use crate::dialect::payload_search::{Seen, Texts};
@@ -33,6 +34,8 @@ pub struct Scanner {
     bodies: Bodies,
     /// Only these messages say anything.
     copies: Option<Wanted>,
+    /// In place of all that where messages do not end with frames.
+    stream: Option<StreamTexts>,
 }
 
 impl Scanner {
@@ -55,12 +58,14 @@ impl Scanner {
             stencils: [stencil(), stencil()],
             bodies: NO_BODIES,
             copies,
+            stream: dialect.stream.then(|| StreamTexts::new(shape, run)),
         }
     }
 
     /// The same, after runs of ours from `first` on: their copies are told from strangers' messages.
     pub fn after(mut self, first: u32) -> Self {
         self.texts.after(first);
+        self.stream.iter_mut().for_each(|stream| stream.after(first));
         self
     }
 
@@ -122,6 +127,17 @@ impl Scanner {
             self.stencils[which].cut(message, outline);
         }
         Some(sighting)
+    }
+
+    /// Visits what `window` of a connection's bytes says from `from` on, where messages do not end with
+    /// frames, and returns from where on it is open: what follows must be seen again together with more.
+    ///
+    /// # Panics
+    /// The dialect's messages end with frames.
+    #[inline]
+    pub fn stream(&self, window: &[u8], from: usize, visit: &mut impl FnMut(Recognized)) -> usize {
+        let stream = self.stream.as_ref().expect("a dialect with stream = true");
+        stream.judge(window, from, visit)
     }
 
     /// Visits what `message` says, and remembers how it is built.

@@ -30,6 +30,13 @@ pub(super) struct Keys {
     /// The frames in which messages travel.
     #[serde(default)]
     pub(super) frames: Frames,
+    /// Whether messages do not end with frames: copies are then found in a connection's bytes, in frames of
+    /// both kinds, one or many in a frame, cut anywhere. What is matched is matched anywhere in these bytes.
+    #[serde(default)]
+    pub(super) stream: bool,
+    /// How often a WebSocket Ping is sent on every open socket, like `20s`: the default of `--ping`.
+    #[schemars(with = "Option<String>")]
+    pub(super) ping: Option<Spanned<String>>,
     /// Whether a socket hears what it has pushed itself: the default of `--fan-out`.
     #[serde(default = "yes")]
     pub(super) hears_own: bool,
@@ -43,7 +50,8 @@ pub(super) struct Keys {
     pub(super) upgrade: UpgradeKeys,
     /// What passes before a socket is ready, step by step.
     #[serde(default)]
-    pub(super) opening: Vec<StepKeys>,
+    #[schemars(with = "Vec<StepKeys>")]
+    pub(super) opening: Vec<Spanned<StepKeys>>,
     /// One pushed message, and how its copies are known.
     pub(super) message: MessageKeys,
     /// What is answered whenever a node asks it, from the upgrade on.

@@ -6,6 +6,7 @@
 mod error;
 mod keys;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -19,7 +20,8 @@ use self::keys::{
 use super::keepalive::{Heartbeat, Reply};
 use super::matching::{How, Matching};
 use super::opening::{Capture, Opening, OpeningAnswer, OpeningStep};
-use super::pattern::{PLACES, Pattern, Position, Reader, Values};
+pub use super::pattern::PLACES;
+use super::pattern::{Pattern, Position, Reader, Values};
 use super::template::Template;
 use super::upgrade::Upgrade;
 use super::{Correlation, Dialect, MessageKind};
@@ -55,8 +57,15 @@ pub fn read(source: &Source<'_>) -> Result<Dialect, FileError> {
     }
     let parameters = parameters(&text, source.settings, &keys.parameters)?;
     let is_text = !matches!(keys.frames, Frames::Binary);
-    let build = Build { text, parameters, environment: source.environment, is_text };
-    Ok(Dialect {
+    let stream = keys.stream;
+    let secrets = RefCell::new(Vec::new());
+    let environment = |name: &str| {
+        let value = (source.environment)(name)?;
+        secrets.borrow_mut().push(value.clone());
+        Some(value)
+    };
+    let build = Build { text, parameters, environment: &environment, is_text, stream };
+    let dialect = Dialect {
         name: keys.name.get_ref().clone().into(),
         upgrade: build.upgrade(&keys.upgrade)?,
         opening: build.opening(&keys.opening)?,
@@ -65,17 +74,30 @@ pub fn read(source: &Source<'_>) -> Result<Dialect, FileError> {
         correlation: build.correlation(&keys.message)?,
         any_kind: matches!(keys.frames, Frames::Any),
         copies: match &keys.message.copy {
+            Some(copy) if stream => {
+                return Err(text.wrong(
+                    &copy.span(),
+                    "with stream = true there are no messages to choose from",
+                ));
+            }
             Some(copy) => Some(build.matching(&copy.span(), copy.get_ref(), FIXED)?),
             None => None,
         },
+        secrets: Vec::new(),
         hears_own: keys.hears_own,
+        ping: match &keys.ping {
+            Some(ping) => Some(build.period(ping)?),
+            None => None,
+        },
+        stream,
         replies: keys.reply.iter().map(|keys| build.reply(keys)).collect::<Result<_, _>>()?,
         heartbeats: keys
             .heartbeat
             .iter()
             .map(|keys| build.heartbeat(keys))
             .collect::<Result<_, _>>()?,
-    })
+    };
+    Ok(Dialect { secrets: secrets.take(), ..dialect })
 }
 
 /// Names and values: the file's, and over them those that were set.
@@ -124,6 +146,7 @@ struct Build<'a> {
     parameters: BTreeMap<String, String>,
     environment: &'a dyn Fn(&str) -> Option<String>,
     is_text: bool,
+    stream: bool,
 }
 
 /// Where a pattern stands, and what was captured before it.
@@ -196,16 +219,21 @@ impl Build<'_> {
         })
     }
 
-    fn opening(&self, steps: &[StepKeys]) -> Result<Opening, FileError> {
+    fn opening(&self, steps: &[Spanned<StepKeys>]) -> Result<Opening, FileError> {
         let (mut done, mut captured) = (Vec::new(), Vec::new());
-        for keys in steps {
-            done.push(self.step(keys, &captured)?);
+        for step in steps {
+            let keys = step.get_ref();
+            done.push(self.step((keys, step.span()), &captured)?);
             captured.extend(keys.capture.keys().map(|name| name.get_ref().clone()));
         }
         Ok(Opening { steps: done })
     }
 
-    fn step(&self, keys: &StepKeys, captured: &[String]) -> Result<OpeningStep, FileError> {
+    fn step(
+        &self,
+        (keys, span): (&StepKeys, Range<usize>),
+        captured: &[String],
+    ) -> Result<OpeningStep, FileError> {
         let at = At { position: Position::Opening, captured, is_sent: false };
         let send = match &keys.send {
             Some(send) => Some(self.spanned(send, At { is_sent: true, ..at })?),
@@ -218,6 +246,9 @@ impl Build<'_> {
                 let what =
                     format!("`{key}` is about an answer: say with `expect` which is awaited");
                 return Err(self.text.wrong(&span, &what));
+            }
+            if send.is_none() {
+                return Err(self.text.wrong(&span, "a step sends something, or expects it"));
             }
             return Ok(OpeningStep { send, answer: None });
         };
@@ -232,6 +263,11 @@ impl Build<'_> {
         };
         let mut captures = Vec::new();
         for (name, keys) in &keys.capture {
+            if self.stream {
+                return Err(self
+                    .text
+                    .wrong(&name.span(), "with stream = true nothing can be captured"));
+            }
             let until = keys.until.get_ref();
             if until.is_empty() {
                 return Err(self.text.wrong(&keys.until.span(), "nothing would be captured"));
@@ -256,6 +292,10 @@ impl Build<'_> {
         if pattern.is_empty() && keys.how != How::Exactly {
             return Err(self.text.wrong(span, "every message would match: say what it holds"));
         }
+        if self.stream && keys.how != How::Containing {
+            let what = "with stream = true no message begins or ends: give a string that comes in the stream";
+            return Err(self.text.wrong(span, what));
+        }
         Ok(Matching { how: keys.how, pattern })
     }
 
@@ -265,13 +305,17 @@ impl Build<'_> {
     }
 
     fn heartbeat(&self, keys: &HeartbeatKeys) -> Result<Heartbeat, FileError> {
-        let (every, span) = (keys.every.get_ref(), keys.every.span());
+        Ok(Heartbeat { every: self.period(&keys.every)?, send: self.said(&keys.send)? })
+    }
+
+    fn period(&self, written: &Spanned<String>) -> Result<Nanos, FileError> {
+        let (every, span) = (written.get_ref(), written.span());
         let every: Nanos =
             every.parse().map_err(|error: ScanError| self.text.wrong(&span, &error.to_string()))?;
         if every == Nanos::ZERO {
             return Err(self.text.wrong(&span, "longer than 0, like 25s"));
         }
-        Ok(Heartbeat { every, send: self.said(&keys.send)? })
+        Ok(every)
     }
 
     /// A message that all sockets send alike.
@@ -290,6 +334,11 @@ impl Build<'_> {
     }
 
     fn correlation(&self, keys: &MessageKeys) -> Result<Option<Correlation>, FileError> {
+        if let Some(key) = keys.id_key.as_ref().filter(|_| self.stream) {
+            return Err(self
+                .text
+                .wrong(&key.span(), "with stream = true copies are known by their text"));
+        }
         let (present, absent) = match (&keys.id_key, &keys.text_key) {
             (None, None) => return Ok(None),
             (Some(id_key), Some(text_key)) => {

@@ -31,6 +31,27 @@ fn pushed(dialect: &Dialect) -> String {
 /// What stands behind the head of a file, and the beginning of what is said to it.
 const WRONG: &[(&str, &str)] = &[
     (
+        "opening = [{}]\n[message]\ntemplate = '{text}'",
+        "my.toml:3:12: `{}`: a step sends something, or expects it",
+    ),
+    (
+        "stream = true\n[message]\ntemplate = '{text}'\ncopy = 'a'",
+        "my.toml:6:8: `'a'`: with stream = true there are no messages",
+    ),
+    (
+        "stream = true\n[message]\ntemplate = '{text}'\nid_key = 'a'\ntext_key = 'b'",
+        "my.toml:6:10: `'a'`: with stream = true copies",
+    ),
+    (
+        "stream = true\n[[reply]]\nwhen = { exactly = 'a' }\nsend = 'b'\n[message]\ntemplate = '{text}'",
+        "my.toml:5:8: `{ exactly = 'a' }`: with stream = true no message begins",
+    ),
+    (
+        "stream = true\n[[opening]]\nexpect = 'a'\ncapture.b = { after = 'a', until = 'b' }\n[message]\ntemplate = '{text}'",
+        "my.toml:6:9: `b`: with stream = true nothing can be captured",
+    ),
+    ("ping = '0s'\n[message]\ntemplate = '{text}'", "my.toml:3:8: `'0s'`: longer than 0"),
+    (
         "fames = 'text'\n[message]\ntemplate = '{text}'",
         "my.toml:3:1: unknown key `fames`, expected one of `schema`, `name`, `frames`",
     ),

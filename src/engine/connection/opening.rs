@@ -39,6 +39,15 @@ pub(in crate::engine) enum Next {
     Done,
 }
 
+/// How far a stream was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Stream {
+    /// Up to here: the opening goes on with what follows.
+    Used(usize),
+    /// All steps are done, and what follows is no part of them.
+    Over(usize),
+}
+
 impl OpeningProgress {
     pub(in crate::engine) const fn new(seat: SocketId, uuid: u128) -> Self {
         let (other, refusal) = (None, None);
@@ -68,6 +77,27 @@ impl OpeningProgress {
             self.step_done();
         }
         Next::Done
+    }
+
+    /// Steps that are done before this one.
+    pub(in crate::engine) const fn step(&self) -> usize {
+        self.step
+    }
+
+    /// Why the node has not let us in.
+    pub(in crate::engine) fn refusal(&self) -> Option<&str> {
+        self.refusal.as_deref()
+    }
+
+    /// Passes over steps that were said and await nothing. True when no step is left.
+    pub(in crate::engine) fn skip(&mut self, opening: &Opening) -> bool {
+        while let Some(step) = opening.steps.get(self.step) {
+            if step.answer.is_some() || (step.send.is_some() && !self.is_sent) {
+                return false;
+            }
+            self.step_done();
+        }
+        true
     }
 
     /// A message came. False where it is none of the opening's.
@@ -105,6 +135,52 @@ impl OpeningProgress {
             return false;
         }
         true
+    }
+
+    /// More of a stream came, of which `window` is to be read from `from` on: steps are answered one behind
+    /// the other.
+    pub(in crate::engine) fn hear_stream(
+        &mut self,
+        opening: &Opening,
+        window: &[u8],
+        from: usize,
+    ) -> Stream {
+        let mut at = from;
+        while let Some(OpeningStep { send, answer }) = opening.steps.get(self.step) {
+            // Nothing answers what was not said, and nothing follows a refusal.
+            let (Some(answer), None) = (answer, &self.refusal) else {
+                return Stream::Used(window.len());
+            };
+            if send.is_some() && !self.is_sent {
+                return Stream::Used(window.len());
+            }
+            let values = self.values();
+            let rest = &window[at..];
+            let wanted = answer.expect.with(&values);
+            let refusals = answer.refuse.iter().map(|refuse| refuse.with(&values));
+            let refusals: Vec<_> = refusals.collect();
+            let answered = wanted.next_end(rest);
+            let refused = refusals
+                .iter()
+                .filter_map(|refuse| Some(refuse.next_end(rest)? - refuse.needle().len()));
+            if let Some(start) =
+                refused.min().filter(|start| answered.is_none_or(|end| *start < end))
+            {
+                let said = excerpt(&rest[start..]);
+                self.refusal = Some(format!("{} was refused: {said}", self.named(opening)));
+                return Stream::Used(window.len());
+            }
+            let Some(end) = answered else {
+                self.other.get_or_insert_with(|| excerpt(rest));
+                // Either may have begun.
+                let longest = refusals.iter().chain([&wanted]).map(|wanted| wanted.needle().len());
+                let kept = longest.max().unwrap_or_default().saturating_sub(1);
+                return Stream::Used(at.max(window.len().saturating_sub(kept)));
+            };
+            self.step_done();
+            at += end;
+        }
+        Stream::Over(at)
     }
 
     /// The reason of an end that came before the opening was over.
@@ -257,6 +333,59 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_stream_answers_steps_wherever_it_is_cut_and_leaves_the_rest() {
+        let opening = opening(
+            "opening = [{ expect = 'INFO {' }, { expect = '}' }, { send = 'PING', expect = 'PONG;', refuse = '-ERR' }]\n",
+        );
+        let (hello, answer) = (b"INFO {a}?".as_slice(), b"PONG;MSG 1".as_slice());
+        for cut in 0..=hello.len() {
+            for split in 0..=answer.len() {
+                let mut progress = progress(1);
+                let mut carried = Vec::new();
+                let mut feed = |progress: &mut OpeningProgress, bytes: &[u8]| {
+                    carried.extend_from_slice(bytes);
+                    let up_to = match progress.hear_stream(&opening, &carried, 0) {
+                        Stream::Used(up_to) => up_to,
+                        Stream::Over(up_to) => {
+                            let rest = carried.split_off(up_to);
+                            carried.clear();
+                            return Some(rest);
+                        }
+                    };
+                    carried.drain(..up_to);
+                    None
+                };
+                assert_eq!(progress.next(&opening), Next::Await);
+                assert_eq!(feed(&mut progress, &hello[..cut]), None);
+                assert_eq!(feed(&mut progress, &hello[cut..]), None);
+                assert_eq!(progress.next(&opening), Next::Send(b"PING".to_vec()), "{cut}");
+                let first = feed(&mut progress, &answer[..split]);
+                let rest = feed(&mut progress, &answer[split..]).unwrap();
+                let all = first.map_or(rest.clone(), |first| [first, rest].concat());
+                assert!(
+                    all.ends_with(b"MSG 1") && progress.next(&opening) == Next::Done,
+                    "{split}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_in_a_stream_is_quoted_from_where_it_begins() {
+        let opening =
+            opening("opening = [{ send = 'SUB', expect = 'PONG', refuse = ['-ERR', 'ERROR'] }]");
+        let mut progress = progress(1);
+        progress.next(&opening);
+        let stream = b"INFO {} -ERR 'Authorization Violation'\r\nPONG";
+        assert_eq!(progress.hear_stream(&opening, stream, 0), Stream::Used(stream.len()));
+        let Next::Refused(reason) = progress.next(&opening) else { panic!("{progress:?}") };
+        assert!(
+            reason.ends_with("was refused: `-ERR 'Authorization Violation'\\r\\nPONG`"),
+            "{reason}"
+        );
+    }
+
     proptest! {
         /// Whatever is sent back, in whatever order: a socket is ready if and only if each answer came
         /// after its question. The twin looks through the words for them one after the other.
@@ -266,6 +395,9 @@ mod tests {
             words in prop::collection::vec(0_usize..4, 0..12),
         ) {
             const ANSWERS: [Option<&str>; 4] = [None, Some("a"), Some("b"), Some("c")];
+            // A step that neither says nor awaits anything is none.
+            let steps: Vec<_> =
+                steps.iter().map(|&(asks, word)| (asks || word == 0, word)).collect();
             let written = |&(asks, word): &(bool, usize)| {
                 let expect = ANSWERS[word].map(|word| format!("expect = '{word}'"));
                 let keys: Vec<_> = asks.then(|| "send = '?'".to_owned()).into_iter().chain(expect).collect();

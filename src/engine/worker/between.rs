@@ -16,6 +16,10 @@ use crate::wire::decoder::Message;
 use crate::wire::frame::Violation;
 
 impl Script for Hark {
+    fn on_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize {
+        self.note_stream(slot, window, from, at)
+    }
+
     fn on_message(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation> {
         self.note(slot, message, at)
     }
@@ -34,6 +38,11 @@ impl Script for Hark {
 pub(super) struct ListenOnly(Heard);
 
 impl Script for ListenOnly {
+    fn on_stream(&mut self, slot: Slot, window: &[u8], from: usize, _: Nanos) -> usize {
+        self.0.note(slot, &window[from..]);
+        window.len()
+    }
+
     fn on_message(&mut self, slot: Slot, message: Message<'_>, _: Nanos) -> Result<(), Violation> {
         self.0.note(slot, message.checked()?);
         Ok(())

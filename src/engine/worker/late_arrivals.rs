@@ -77,16 +77,30 @@ impl Hark {
         if !hears[usize::from(message.is_binary())] {
             return Ok(());
         }
-        scanner.scan(bytes, &mut |sighting| {
-            let said = match sighting {
-                Recognized::Earlier { run, sender, sequence, id } => {
-                    Said::Text { run, sender, sequence, id }
-                }
-                Recognized::Id(id) => Said::Id(id),
-                Recognized::Copy { .. } | Recognized::Corrupt | Recognized::Foreign => return,
-            };
-            log.note(LateCopy { local: slot, said, at });
-        });
+        scanner.scan(bytes, &mut |sighting| write_down(log, slot, sighting, at));
         Ok(())
     }
+
+    /// More of a stream came between two trials. Up to where it was read.
+    pub(super) fn note_stream(
+        &mut self,
+        slot: Slot,
+        window: &[u8],
+        from: usize,
+        at: Nanos,
+    ) -> usize {
+        let Self { scanner: Some(scanner), log, .. } = self else { return window.len() };
+        scanner.stream(window, from, &mut |sighting| write_down(log, slot, sighting, at))
+    }
+}
+
+fn write_down(log: &mut LateLog, slot: Slot, sighting: Recognized, at: Nanos) {
+    let said = match sighting {
+        Recognized::Earlier { run, sender, sequence, id } => {
+            Said::Text { run, sender, sequence, id }
+        }
+        Recognized::Id(id) => Said::Id(id),
+        Recognized::Copy { .. } | Recognized::Corrupt | Recognized::Foreign => return,
+    };
+    log.note(LateCopy { local: slot, said, at });
 }

@@ -22,6 +22,7 @@ mod probe;
 mod reconnect;
 mod script;
 mod sending;
+mod streams;
 mod timers;
 mod timestamp_lag;
 mod trial;
@@ -31,7 +32,7 @@ use std::io;
 use self::connect_pacing::ConnectTurn;
 pub use self::connect_pacing::{WorkerShard, under_way_max};
 pub use self::control::{Control, Directive, TrialProgress};
-use self::ear::{Closed, Replies, Unreadable, feed_wire};
+use self::ear::{Closed, Replies, Tools, Unreadable, feed_wire};
 use self::errno::{Received, describe, receive_outcome};
 use self::heard::Heard;
 use self::late_arrivals::Hark;
@@ -39,6 +40,7 @@ use self::losses::{Lost, with_cut};
 pub use self::probe::HeardInstead;
 pub use self::reconnect::Reconnected;
 use self::script::Script;
+use self::streams::Streams;
 use self::timers::Timers;
 use self::timestamp_lag::Stamps;
 pub use self::trial::TrialPlan;
@@ -108,6 +110,8 @@ pub struct Worker<'a, R, C, T: Transport = Plain> {
     stamps: Stamps,
     timers: Timers,
     replies: Replies,
+    /// Where messages do not end with frames.
+    streams: Option<Streams>,
     hark: Hark,
     heard: Heard,
     /// A push socket heard its own probe, where it should not.
@@ -115,6 +119,8 @@ pub struct Worker<'a, R, C, T: Transport = Plain> {
     /// When the last trial began.
     trial_began: Nanos,
     rng: fastrand::Rng,
+    /// What the UUIDs of sockets are drawn from.
+    uuids: u64,
     /// Where the intervals of the next trial go.
     port: Option<IntervalSink>,
     reading: Reading,
@@ -160,10 +166,12 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
             stamps: Stamps::default(),
             timers: Timers::new(plan, seats.len()),
             replies: Replies::new(&plan.dialect),
+            streams: plan.dialect.stream.then(|| Streams::new(seats.len(), plan.payload_bytes)),
             hark: Hark::default(),
             heard: Heard::default(),
             hears_itself: false,
             trial_began: Nanos::ZERO,
+            uuids: rng.u64(..),
             rng,
             port: None,
             reading: Reading::default(),
@@ -178,6 +186,11 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
     /// In the next trial, what was recorded leaves through `port` as each interval ends.
     pub fn hand_over_to(&mut self, port: IntervalSink) {
         self.port = Some(port);
+    }
+
+    /// The UUID that a socket has in its opening.
+    pub fn uuid_of(&self, socket: u32) -> u128 {
+        fastrand::Rng::with_seed(self.uuids ^ u64::from(socket)).u128(..)
     }
 
     /// The ring, for what only the caller knows about it (fault dials).
@@ -280,7 +293,13 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
         let fed = feed_wire(
             connection,
             (completion.slot, bytes),
-            (&mut self.pool, &mut self.opcodes, &mut self.outbox, &self.replies),
+            Tools {
+                pool: &mut self.pool,
+                opcodes: &mut self.opcodes,
+                outbox: &mut self.outbox,
+                replies: &self.replies,
+                streams: self.streams.as_mut(),
+            },
             script,
             now,
         );

@@ -5,12 +5,12 @@
 
 use std::ops::Range;
 
-use super::ear::feed;
+use super::ear::{Tools, feed};
 use super::{Loss, Script, State, Worker};
 use crate::dialect::opening::Opening;
 use crate::engine::connection::Setup;
 use crate::engine::connection::in_flight::Cargo;
-use crate::engine::connection::opening::{Next, OpeningProgress};
+use crate::engine::connection::opening::{Next, OpeningProgress, Stream};
 use crate::engine::connection::state::Event;
 use crate::engine::connection::transport::Transport;
 use crate::engine::frames::opcode;
@@ -34,6 +34,13 @@ impl<S: Script> Script for Opener<'_, S> {
         match self.progress.hear(self.opening, bytes) {
             true => Ok(()),
             false => self.script.on_message(slot, message, at),
+        }
+    }
+
+    fn on_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize {
+        match self.progress.hear_stream(self.opening, window, from) {
+            Stream::Used(up_to) => up_to,
+            Stream::Over(up_to) => self.script.on_stream(slot, window, up_to, at),
         }
     }
 
@@ -61,14 +68,25 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     ) {
         let connection = &mut self.connections[slot as usize];
         connection.advance(Event::Upgraded);
+        if let Some(streams) = &mut self.streams {
+            streams.begin(slot);
+        }
         if self.plan.dialect.opening.steps.is_empty() {
             self.opened(slot, now);
-            let memory = (&mut self.pool, &mut self.opcodes, &mut self.outbox, &self.replies);
+            let tools = Tools {
+                pool: &mut self.pool,
+                opcodes: &mut self.opcodes,
+                outbox: &mut self.outbox,
+                replies: &self.replies,
+                streams: self.streams.as_mut(),
+            };
             let connection = &mut self.connections[slot as usize];
-            let fed = feed(connection, (slot, rest), memory, script, now);
+            let fed = feed(connection, (slot, rest), tools, script, now);
             return self.after_read(script, slot, fed, now);
         }
-        let progress = OpeningProgress::new(connection.seat, self.rng.u128(..));
+        let seat = connection.seat;
+        let progress = OpeningProgress::new(seat, self.uuid_of(seat.socket));
+        let connection = &mut self.connections[slot as usize];
         connection.setup = Some(Box::new(Setup::Opening(progress)));
         self.hear_opening(script, slot, rest, now);
     }
@@ -85,8 +103,14 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         let Some(mut setup) = connection.setup.take() else { return };
         if let Setup::Opening(progress) = &mut *setup {
             let mut opener = Opener { progress, opening: &self.plan.dialect.opening, script };
-            let memory = (&mut self.pool, &mut self.opcodes, &mut self.outbox, &self.replies);
-            let fed = feed(connection, (slot, bytes), memory, &mut opener, now);
+            let tools = Tools {
+                pool: &mut self.pool,
+                opcodes: &mut self.opcodes,
+                outbox: &mut self.outbox,
+                replies: &self.replies,
+                streams: self.streams.as_mut(),
+            };
+            let fed = feed(connection, (slot, bytes), tools, &mut opener, now);
             connection.setup = Some(setup);
             self.after_read(script, slot, fed, now);
         }

@@ -126,6 +126,18 @@ impl Script for Probe {
         Ok(())
     }
 
+    fn on_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize {
+        let by_hark = self.hark.note_stream(slot, window, from, at);
+        let mut sightings = Vec::new();
+        let open = self.scanner.stream(window, from, &mut |sighting| sightings.push(sighting));
+        if open == window.len() && !sightings.iter().any(|s| matches!(s, Recognized::Copy { .. })) {
+            self.heard.note(slot, &window[from..]);
+        }
+        sightings.into_iter().for_each(|sighting| self.see(slot, sighting));
+        // They differ by less than a tag, in which there is nothing to be seen twice.
+        open.min(by_hark)
+    }
+
     fn next_send(&mut self, slot: Slot, _now: Nanos) -> Option<(SendBuf, Range<usize>)> {
         let prober = self.senders.iter_mut().find(|prober| prober.slot == slot && prober.due)?;
         let chunk = prober.frames.take(prober.next, prober.next + 1)?;

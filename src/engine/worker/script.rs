@@ -17,6 +17,9 @@ pub(super) trait Script {
     /// # Errors
     /// It is text and not UTF-8.
     fn on_message(&mut self, slot: Slot, message: Message<'_>, at: Nanos) -> Result<(), Violation>;
+    /// More of a socket's stream came, where messages do not end with frames: what is to be read of `window`
+    /// begins at `from`. Says up to where it was read: what follows is seen again together with more.
+    fn on_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize;
     /// Takes whole text messages off the front of `bytes`, each in one frame, that it knows by their bytes:
     /// how many, and how many bytes they are.
     #[inline(always)]

@@ -50,7 +50,8 @@ impl Timers {
         let dialect = &plan.dialect;
         let heartbeats = dialect.heartbeats.iter();
         let heartbeats = heartbeats.map(|beat| round(beat.every, opcode(dialect.kind), &beat.send));
-        let ping = plan.connect.ping.map(|every| round(every, Opcode::Ping, b""));
+        let ping = plan.connect.ping.or(dialect.ping);
+        let ping = ping.map(|every| round(every, Opcode::Ping, b""));
         let rounds: Vec<_> = heartbeats.chain(ping).collect();
         let queued = if rounds.is_empty() { 0 } else { sockets };
         Self { rounds, is_queued: vec![false; queued], next: Nanos::MAX }

@@ -59,7 +59,7 @@ struct Running<C> {
     scanner: Scanner,
     /// Copies of earlier trials.
     late: LateLog,
-    /// Whether copies come in text and in binary messages.
+    /// Whether copies come in text and in binary messages; in neither where they come in a stream.
     hears: [bool; 2],
     recorder: Recorder,
     senders: Senders,
@@ -162,24 +162,27 @@ impl<C: Clock> Script for Running<C> {
             recorder.counts.foreign += 1;
             return Ok(());
         }
-        let mut note = |sighting| match sighting {
-            Recognized::Copy { sender, sequence, id } => {
-                recorder.copy(slot, sender, sequence, id, at);
-            }
-            Recognized::Id(id) => recorder.id_only(slot, id, at),
-            Recognized::Earlier { run, sender, sequence, id } => {
-                let said = Said::Text { run, sender, sequence, id };
-                late.note(LateCopy { local: slot, said, at });
-                recorder.earlier(at.since(*began));
-            }
-            Recognized::Corrupt => recorder.counts.corrupt += 1,
-            Recognized::Foreign => recorder.counts.foreign += 1,
-        };
+        let mut note = |sighting| note(recorder, late, (slot, at, *began), sighting);
         match scanner.recognise(message.unchecked()) {
             Some(sighting) => note(sighting),
             None => scanner.search(message.checked()?, &mut note),
         }
         Ok(())
+    }
+
+    #[inline]
+    fn on_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize {
+        self.advance(at);
+        let Self { recorder, scanner, late, began, .. } = self;
+        let mut ours = false;
+        let open = scanner.stream(window, from, &mut |sighting| {
+            ours = true;
+            note(recorder, late, (slot, at, *began), sighting);
+        });
+        if !ours && open == window.len() {
+            recorder.counts.foreign += 1;
+        }
+        open
     }
 
     #[inline(always)]
@@ -234,6 +237,27 @@ impl<C: Clock> Script for Running<C> {
             let sent = sender.lose(taken_bytes);
             self.note_sent(sent);
         }
+    }
+}
+
+/// Puts down what came to a socket at a time, in a trial that began at another.
+#[inline(always)]
+fn note(
+    recorder: &mut Recorder,
+    late: &mut LateLog,
+    (slot, at, began): (Slot, Nanos, Nanos),
+    sighting: Recognized,
+) {
+    match sighting {
+        Recognized::Copy { sender, sequence, id } => recorder.copy(slot, sender, sequence, id, at),
+        Recognized::Id(id) => recorder.id_only(slot, id, at),
+        Recognized::Earlier { run, sender, sequence, id } => {
+            let said = Said::Text { run, sender, sequence, id };
+            late.note(LateCopy { local: slot, said, at });
+            recorder.earlier(at.since(began));
+        }
+        Recognized::Corrupt => recorder.counts.corrupt += 1,
+        Recognized::Foreign => recorder.counts.foreign += 1,
     }
 }
 
@@ -367,7 +391,8 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         let mut trial = Running {
             scanner: self.hark.scanner(dialect, &plan.text, plan.run).read_by(self.reading),
             late: self.hark.take_log(),
-            hears: [MessageKind::Text, MessageKind::Binary].map(|kind| dialect.hears(kind)),
+            hears: [MessageKind::Text, MessageKind::Binary]
+                .map(|kind| !dialect.stream && dialect.hears(kind)),
             expected: recorder.expected.iter().sum(),
             recorder,
             senders,

@@ -1,0 +1,273 @@
+//! Texts of this run in a stream of bytes that frames cut anywhere.
+//!
+//! Belongs here: what a piece of a stream says, and from where on that is still open. Does not: keeping
+//! what is open until more has come (`engine::worker::streams`), the search for texts (`payload_search`).
+//!
+//! What a text is is told by the bytes from its first to its last, and nothing else: a copy is a text that is
+//! all there; it is corrupt where the tag of this run stands without the words around it, or the words before
+//! a tag without a tag. So each piece can be judged when its bytes have come, and a stream that is cut in
+//! another way says the same.
+
+use memchr::memchr;
+
+use super::payload_search::Texts;
+use super::recognized::Recognized;
+use super::tag::{PREFIX, RUN_PREFIX_LEN, TAG_LEN, run_prefix};
+use super::text::TextShape;
+
+/// Reads the streams of one run.
+#[derive(Debug)]
+pub(super) struct StreamTexts {
+    texts: Texts,
+    run_prefix: [u8; RUN_PREFIX_LEN],
+    /// What every text of every run begins with.
+    lead: Vec<u8>,
+}
+
+impl StreamTexts {
+    pub(super) fn new(shape: &TextShape, run: u32) -> Self {
+        let texts = Texts::in_streams(shape, run);
+        Self { texts, run_prefix: run_prefix(run), lead: shape.head(&PREFIX) }
+    }
+
+    /// All runs from `first` to the one before this one were ours.
+    pub(super) const fn after(&mut self, first: u32) {
+        self.texts.after(first);
+    }
+
+    /// Visits what `window` says from `from` on, and returns from where on it is open: all before that is
+    /// judged, and need not be seen again.
+    #[inline]
+    pub(super) fn judge(
+        &self,
+        window: &[u8],
+        from: usize,
+        visit: &mut impl FnMut(Recognized),
+    ) -> usize {
+        let mut done = from;
+        while let Some(tag_at) = self.texts.next_tag(window, done) {
+            let text_at = tag_at.saturating_sub(self.texts.tag_offset());
+            if self.is_open(&window[text_at..]) {
+                self.texts.judge_gap(window, done..text_at.max(done), visit);
+                return text_at;
+            }
+            self.texts.judge_gap(window, done..tag_at, visit);
+            done = self.texts.judge(window, tag_at, None, visit);
+        }
+        let open = self.open_end(window, done);
+        self.texts.judge_gap(window, done..open.max(done), visit);
+        open
+    }
+
+    /// Where what may become a text begins, at or behind `done`; the end where nothing may.
+    #[inline]
+    fn open_end(&self, window: &[u8], done: usize) -> usize {
+        // The first bytes of a text may be taken for the last ones of what was judged.
+        let mut at = done
+            .saturating_sub(self.texts.tag_offset())
+            .max((window.len() + 1).saturating_sub(self.texts.len()));
+        let first = self.lead[0];
+        // The tag of this run is looked for even where the words before it are wrong.
+        let tag = PREFIX[0];
+        while let Some(rest) = window.get(at..) {
+            let next = match first == tag {
+                true => memchr(first, rest),
+                false => memchr::memchr2(first, tag, rest),
+            };
+            let Some(step) = next else { break };
+            let rest = &rest[step..];
+            if self.is_open(rest)
+                || (rest.len() < RUN_PREFIX_LEN && self.run_prefix.starts_with(rest))
+            {
+                return at + step;
+            }
+            at += step + 1;
+        }
+        window.len()
+    }
+
+    /// Not all of a text is there, and what is there may begin one of any run.
+    #[inline]
+    fn is_open(&self, bytes: &[u8]) -> bool {
+        if bytes.len() >= self.texts.len() {
+            return false;
+        }
+        let (lead, rest) = bytes.split_at(bytes.len().min(self.lead.len()));
+        let digits = &rest[..rest.len().min(TAG_LEN - PREFIX.len())];
+        self.lead.starts_with(lead)
+            && digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dialect::tag::Tag;
+
+    const RUN: u32 = 0x1b2c_3d4e;
+
+    /// All that a stream says, looked at as one piece, byte by byte: the twin of every way of cutting it.
+    fn naive(shape: &TextShape, earlier: u32, stream: &[u8]) -> Vec<Recognized> {
+        let lead = shape.head(b"");
+        let marker = shape.lead_marker();
+        let (mut found, mut at) = (Vec::new(), 0);
+        while at < stream.len() {
+            let rest = &stream[at..];
+            let whole = |tag_at: usize| shape.intact(stream, tag_at);
+            if rest.starts_with(&run_prefix(RUN)) {
+                match Tag::decode(rest) {
+                    Ok(Tag { sender, sequence, .. }) if whole(at) => {
+                        found.push(Recognized::Copy { sender, sequence, id: None });
+                        at += shape.len() - lead.len();
+                    }
+                    // Cut off by the end: nothing can be said.
+                    _ if rest.len() < shape.len() - lead.len()
+                        && at >= lead.len()
+                        && stream[at - lead.len()..].starts_with(&lead)
+                        && rest
+                            .iter()
+                            .take(TAG_LEN)
+                            .skip(2)
+                            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) =>
+                    {
+                        return found;
+                    }
+                    _ => {
+                        found.push(Recognized::Corrupt);
+                        at += RUN_PREFIX_LEN;
+                    }
+                }
+                continue;
+            }
+            if let Ok(Tag { run, sender, sequence }) = Tag::decode(rest)
+                && (1..=earlier).contains(&RUN.wrapping_sub(run))
+                && whole(at)
+            {
+                found.push(Recognized::Earlier { run, sender, sequence, id: None });
+            }
+            if let Some(marker) = marker
+                && rest.starts_with(marker)
+            {
+                let tag = &rest[marker.len()..];
+                let is_hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+                let may_be = rest.len() < shape.len()
+                    && tag.iter().zip(b"fs").all(|(a, b)| a == b)
+                    && tag.iter().take(TAG_LEN).skip(2).all(is_hex);
+                if may_be && !tag.starts_with(&run_prefix(RUN)) {
+                    return found;
+                }
+                if !tag.starts_with(&run_prefix(RUN)) && Tag::decode(tag).is_err() {
+                    found.push(Recognized::Corrupt);
+                }
+            }
+            at += 1;
+        }
+        found
+    }
+
+    /// What a stream says that comes in these pieces.
+    fn in_pieces(reader: &StreamTexts, stream: &[u8], cuts: &[usize]) -> Vec<Recognized> {
+        let (mut found, mut carried, mut last) = (Vec::new(), Vec::new(), 0);
+        for &cut in cuts.iter().chain([&stream.len()]) {
+            carried.extend_from_slice(&stream[last..cut]);
+            last = cut;
+            let open = reader.judge(&carried, 0, &mut |sighting| found.push(sighting));
+            carried.drain(..open);
+        }
+        found.sort();
+        found
+    }
+
+    #[derive(Clone, Debug)]
+    enum Piece {
+        Whole(u16, u64, u32),
+        Damaged(u64, prop::sample::Index, u8),
+        Cut(u64, prop::sample::Index, bool),
+        Other(String),
+    }
+
+    fn any_piece() -> impl Strategy<Value = Piece> {
+        let run = prop_oneof![6 => Just(RUN), 1 => (1_u32..4).prop_map(|less| RUN - less), 1 => any::<u32>()];
+        let at = any::<prop::sample::Index>;
+        prop_oneof![
+            6 => (any::<u16>(), 0_u64..1 << 40, run).prop_map(|(sender, number, run)| Piece::Whole(sender, number, run)),
+            2 => (0_u64..1 << 40, at(), any::<u8>()).prop_map(|(number, at, with)| Piece::Damaged(number, at, with)),
+            2 => (0_u64..1 << 40, at(), any::<bool>()).prop_map(|(number, at, front)| Piece::Cut(number, at, front)),
+            3 => prop_oneof!["(\r\nMSG room.1 1 [0-9]{2}\r\n)?", "PING\r\n", "[a-fs]{0,12}", "fanstorm mess", "fs1b2c"].prop_map(Piece::Other),
+        ]
+    }
+
+    fn written(shape: &TextShape, pieces: &[Piece]) -> Vec<u8> {
+        let text = |sender, sequence, run| {
+            let mut text = Vec::new();
+            shape.render(Tag { run, sender, sequence }, &mut text);
+            text
+        };
+        let mut stream = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::Whole(sender, number, run) => stream.extend(text(*sender, *number, *run)),
+                Piece::Damaged(number, at, with) => {
+                    let mut text = text(1, *number, RUN);
+                    let at = at.index(text.len());
+                    text[at] = *with;
+                    stream.extend(text);
+                }
+                Piece::Cut(number, at, true) => {
+                    let text = text(1, *number, RUN);
+                    stream.extend(&text[..at.index(text.len())]);
+                }
+                Piece::Cut(number, at, false) => {
+                    let text = text(1, *number, RUN);
+                    stream.extend(&text[at.index(text.len())..]);
+                }
+                Piece::Other(other) => stream.extend(other.as_bytes()),
+            }
+        }
+        stream
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn however_a_stream_is_cut_and_glued_it_says_the_same(
+            pieces in prop::collection::vec(any_piece(), 0..8),
+            payload_bytes in prop_oneof![26_usize..60, Just(150)],
+            earlier in 0_u32..4,
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        ) {
+            let shape = TextShape::new(payload_bytes).unwrap();
+            let mut reader = StreamTexts::new(&shape, RUN);
+            reader.after(RUN - earlier);
+            let stream = written(&shape, &pieces);
+            let mut expected = naive(&shape, earlier, &stream);
+            expected.sort();
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+            cuts.sort_unstable();
+            prop_assert_eq!(&in_pieces(&reader, &stream, &cuts), &expected);
+            // Byte by byte: cut everywhere.
+            let everywhere: Vec<_> = (0..stream.len()).collect();
+            prop_assert_eq!(&in_pieces(&reader, &stream, &everywhere), &expected);
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_once_says_the_same_at_every_place() {
+        let shape = TextShape::new(150).unwrap();
+        let reader = StreamTexts::new(&shape, RUN);
+        let pieces = [
+            Piece::Other("MSG room.1 1 150\r\n".into()),
+            Piece::Whole(1, 7, RUN),
+            Piece::Other("\r\nPING\r\nMSG room.1 1 150\r\n".into()),
+            Piece::Whole(2, 8, RUN),
+            Piece::Other("\r\n".into()),
+        ];
+        let stream = written(&shape, &pieces);
+        let copy = |sender, sequence| Recognized::Copy { sender, sequence, id: None };
+        for cut in 0..=stream.len() {
+            assert_eq!(in_pieces(&reader, &stream, &[cut]), [copy(1, 7), copy(2, 8)], "{cut}");
+        }
+    }
+}
