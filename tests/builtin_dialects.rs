@@ -316,7 +316,10 @@ impl Peer {
                 continue;
             }
             // Its heartbeats.
-            if heard == b"{\"type\":6}\x1e" || heard.starts_with(b"[null,\"9\",\"phoenix\"") || heard == b"\n" {
+            if heard == b"{\"type\":6}\x1e"
+                || heard.starts_with(b"[null,\"9\",\"phoenix\"")
+                || heard == b"\n"
+            {
                 continue;
             }
             assert!(asked < 100, "{} asked and was not answered", self.name);

@@ -223,3 +223,54 @@ template = "{text}"
     let counts: Vec<_> = (0..3).map(|_| counts.recv().unwrap()).collect();
     assert!(counts.iter().all(|(asked, answered)| asked == answered && *asked > 100), "{counts:?}");
 }
+
+#[test]
+fn a_dialect_is_tried_on_one_socket_and_what_passes_is_told() {
+    let (_folder, path) = file(LOGIN);
+    let path = path.to_str().unwrap();
+    let node = format!("ws://{}/", chat("hall"));
+    let (code, out, err) =
+        fanstorm(&["dialect", "try", path, "--node", &node, "--payload-bytes", "60B"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let lines: Vec<_> = out.lines().map(str::trim).collect();
+    for (said, note) in [
+        ("-> `GET / HTTP/1.1`", "the upgrade"),
+        ("<- `HTTP/1.1 101 Switching Protocols`", "the upgrade"),
+        ("<- `hello #", "answers step 1"),
+        ("-> `{\"join\":\"hall\",\"as\":\"user0\",\"id\":\"", "step 2 of the opening"),
+        ("<- `joined hall`", "answers step 2"),
+        ("-> `{\"say\":\"fanstorm message fs", "the message"),
+        ("<- `{\"ok\":{", "no copy"),
+        ("<- `{\"said\":\"fanstorm message fs", "a copy of the message"),
+        ("-> ``", "close"),
+    ] {
+        let told = lines.windows(2).any(|pair| pair[0].starts_with(said) && pair[1] == note);
+        assert!(told, "{said} {note}: {out}");
+    }
+    assert!(out.contains("[hidden]") && !out.contains("s3cret"), "{out}");
+    assert_eq!(lines.last(), Some(&"The message came back: a run can count its copies."));
+}
+
+#[test]
+fn a_dialect_that_does_not_fit_is_told_where_it_ends() {
+    let (_folder, path) = file(LOGIN);
+    let path = path.to_str().unwrap();
+    let lobby = format!("ws://{}/", chat("lobby"));
+    let (code, out, err) = fanstorm(&["dialect", "try", path, "--node", &lobby]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(
+        out.contains("was refused: `denied: \"hall\" is closed`") && err.contains("step 2 of 2"),
+        "{out}{err}"
+    );
+    // What it takes for a copy never comes.
+    let wrong = LOGIN.replace("{ starting_with = '{\"said\"' }", "'nobody says this'");
+    let (_folder, path) = file(&wrong);
+    let node = format!("ws://{}/", chat("hall"));
+    let path = path.to_str().unwrap();
+    let (code, out, _) =
+        fanstorm(&["dialect", "try", path, "--node", &node, "--ready-timeout", "1s"]);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("does `copy` match what came?"), "{out}");
+    let (code, _, err) = fanstorm(&["dialect", "try", path]);
+    assert_eq!((code, err.contains("--node")), (Some(2), true), "{err}");
+}

@@ -25,6 +25,7 @@ use crate::plan::load::Spec;
 use crate::population::discovery::DiscoveryUrl;
 use crate::population::fan_out::FanOut;
 use crate::population::nodes::{NodeUrl, PushNode};
+use crate::population::socket_text::SocketText;
 use crate::units::{Bytes, Nanos};
 
 /// The most nodes of an embedded cluster: each is a process.
@@ -199,7 +200,8 @@ impl RunArgs {
         let trials = self.load.trials(self.seed())?;
         let dialect = self.dialect()?;
         let by_dialect = if dialect.hears_own { FanOut::All } else { FanOut::Others };
-        let upgrade = self.upgrade.options(&dialect.upgrade)?;
+        let mut upgrade = self.upgrade.options(&dialect.upgrade)?;
+        upgrade.secrets.extend(dialect.secrets.iter().map(|secret| SocketText::hidden(secret)));
         Ok(Spec {
             fan_out: self.fan_out.map_or(by_dialect, Into::into),
             dialect,
@@ -221,6 +223,12 @@ impl RunArgs {
             upgrade,
             test_turn_delay: self.test_turn_delay.unwrap_or_default(),
         })
+    }
+
+    /// The same flags with another dialect.
+    #[must_use]
+    pub fn with_dialect(&self, name: &str) -> Self {
+        Self { dialect: self.dialect.named(name), ..self.clone() }
     }
 
     /// As asked for, in the kind of message that was asked for.

@@ -43,6 +43,9 @@ pub enum FlagConflict {
     /// A log of nothing.
     #[error("--fault-log without --fault: there is nothing to write down")]
     LogWithoutFault,
+    /// `fanstorm dialect try` without a node.
+    #[error("dialect try: with --node, as ws://HOST:PORT/PATH, name the node to try it on")]
+    NothingToTry,
     /// There is no such dialect.
     #[error(transparent)]
     Dialect(#[from] DialectError),

@@ -7,10 +7,20 @@ use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 
+use super::args::{NodeSource, RunArgs};
+use super::conflicts::FlagConflict;
 use super::dialect_args::{DialectError, Settings, text_of};
 use super::exit::Exit;
 use super::output::warn;
+use super::run::{self, Ask, RunError};
 use crate::dialect::{Dialect, MessageKind, TextShape, builtin};
+use crate::engine::EngineError;
+use crate::engine::rehearsal::{Ended, Line, rehearse};
+use crate::load::trial::Trial;
+use crate::plan::backend::Engine;
+use crate::plan::draft::{Cpus, Draft};
+use crate::plan::load::Load;
+use crate::population::fan_out::FanOut;
 use crate::report::sanitize::plain_lines;
 
 /// For `--help`.
@@ -20,6 +30,8 @@ Examples:
       a file to begin with
   fanstorm dialect check mine.toml
       whether it can be read, and what it says
+  fanstorm dialect try mine.toml --node ws://10.0.0.7:9001/
+      one socket and one message: what passes, and what it is to the dialect
   fanstorm --dialect mine.toml --set room=lobby --node ws://10.0.0.7:9001/
       a run with it";
 
@@ -46,6 +58,16 @@ enum Action {
         #[command(flatten)]
         settings: Settings,
     },
+    /// Goes through a dialect with one socket to the first --node, and prints what passes both ways
+    /// and what it is to the dialect: the steps of the opening, a message, and what comes of it.
+    ///
+    /// Takes the flags of a run, so that its command line can be pasted.
+    Try {
+        /// The file, or the name of a built-in dialect.
+        file: String,
+        #[command(flatten)]
+        run: Box<RunArgs>,
+    },
 }
 
 /// Does it. A wrong file is exit code 2, as a wrong flag is.
@@ -54,6 +76,9 @@ pub fn run(command: &DialectCommand) -> Exit {
         Action::List => Ok(list()),
         Action::Show { name } => text_of(name),
         Action::Check { file, settings } => check(file, settings),
+        Action::Try { file, run } => {
+            return attempt(&run.with_dialect(file)).unwrap_or_else(|error| run::fail(&error));
+        }
     };
     match said {
         // Whoever closes the pipe has read enough.
@@ -66,6 +91,58 @@ pub fn run(command: &DialectCommand) -> Exit {
             Exit::Usage
         }
     }
+}
+
+/// Goes through a dialect, and prints what passes.
+fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
+    let NodeSource::Nodes(nodes) = args.source()? else {
+        return Err(FlagConflict::NothingToTry.into());
+    };
+    let mut spec = args.spec()?;
+    spec.push_sockets = 1;
+    // Where nobody hears itself another socket must listen.
+    let hears_own = spec.dialect.hears_own;
+    spec.receivers_per_node = Some(u32::from(!hears_own));
+    spec.fan_out = if hears_own { FanOut::Own } else { FanOut::Others };
+    spec.trials = Trial::bursts(&[1]);
+    let mut notices = Vec::new();
+    let targets = run::targets(args, &nodes[..1], Ask::AndTry, &mut notices)?;
+    let draft = Draft::new(Load::new(spec)?, targets, vec![0], Engine::Epoll)?;
+    let plan = run::settled(draft, Cpus::Shared)?;
+    let (lines, ended) = rehearse(&plan, fastrand::u32(..)).map_err(|source| {
+        EngineError::Host { doing: "dialect try: a socket".to_owned(), source }
+    })?;
+    let sockets = plan.sockets();
+    let mut out = io::stdout().lock();
+    for Line { socket, from_us, said, note } in lines {
+        let arrow = if from_us { "->" } else { "<-" };
+        let which = if sockets > 1 { format!("socket {socket} ") } else { String::new() };
+        let _ = writeln!(out, "{which}{arrow} {said}\n     {note}");
+    }
+    Ok(match ended {
+        Ended::Refused(reason) => {
+            let _ = writeln!(io::stderr(), "error: {}", plain_lines(&reason));
+            Exit::Unreachable
+        }
+        Ended::Heard { missing: 0, .. } => {
+            let _ = writeln!(out, "The message came back: a run can count its copies.");
+            Exit::Complete
+        }
+        Ended::Heard { .. } => {
+            let waited = plan.timeouts.ready;
+            let hint = match hears_own {
+                true => {
+                    "does a pushing socket hear itself (hears_own), and does `copy` match what came?"
+                }
+                false => "does `copy` match what came?",
+            };
+            let _ = writeln!(
+                out,
+                "The message did not come back within {waited} (--ready-timeout): {hint}"
+            );
+            Exit::Incomplete
+        }
+    })
 }
 
 fn list() -> String {

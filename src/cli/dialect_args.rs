@@ -76,6 +76,11 @@ pub enum DialectError {
 }
 
 impl DialectArgs {
+    /// The same settings of another dialect.
+    pub fn named(&self, name: &str) -> Self {
+        Self { dialect: name.to_owned(), settings: self.settings.clone() }
+    }
+
     /// The dialect that is asked for.
     ///
     /// # Errors

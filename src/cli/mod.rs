@@ -79,7 +79,7 @@ pub enum Command {
     /// Presents a saved result again: as text, as a distribution to plot, as JSON.
     #[command(max_term_width = 100)]
     Report(ReportArgs),
-    /// Lists, shows and checks dialects: what a cluster speaks inside frames.
+    /// Lists, shows, checks and tries dialects: what a cluster speaks inside frames.
     #[command(after_long_help = dialect::EXAMPLES, max_term_width = 100)]
     Dialect(DialectCommand),
     /// Runs the embedded cluster alone, until Ctrl-C.

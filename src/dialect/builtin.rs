@@ -48,11 +48,7 @@ pub const ALL: &[Builtin] = &[
         about: "NATS, alone or clustered",
         text: include_str!("builtin/nats.toml"),
     },
-    Builtin {
-        name: "mqtt",
-        about: "MQTT 3.1.1, QoS 0",
-        text: include_str!("builtin/mqtt.toml"),
-    },
+    Builtin { name: "mqtt", about: "MQTT 3.1.1, QoS 0", text: include_str!("builtin/mqtt.toml") },
     Builtin {
         name: "phoenix",
         about: "Phoenix channels",
@@ -68,11 +64,7 @@ pub const ALL: &[Builtin] = &[
         about: "SignalR hubs, JSON",
         text: include_str!("builtin/signalr.toml"),
     },
-    Builtin {
-        name: "wamp",
-        about: "WAMP 2, JSON",
-        text: include_str!("builtin/wamp.toml"),
-    },
+    Builtin { name: "wamp", about: "WAMP 2, JSON", text: include_str!("builtin/wamp.toml") },
 ];
 
 impl Dialect {

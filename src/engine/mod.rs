@@ -16,6 +16,7 @@
 //! - `orders`: what workers are told and answer
 //! - `progress_board`: what workers tell and are told while they run
 //! - `fleet`: all cores, the phases that they go through together
+//! - [`rehearsal`]: a socket alone, and all that passes on it
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +32,7 @@ mod min_connected;
 mod orders;
 mod pacing;
 mod progress_board;
+pub mod rehearsal;
 pub mod ring;
 mod settle;
 pub mod spread;

@@ -362,7 +362,8 @@ mod tests {
                 assert_eq!(progress.next(&opening), Next::Send(b"PING".to_vec()), "{cut}");
                 let first = feed(&mut progress, &answer[..split]);
                 let rest = feed(&mut progress, &answer[split..]).unwrap();
-                let all = first.map_or(rest.clone(), |first| [first, rest].concat());
+                let all =
+                    first.map_or_else(|| rest.clone(), |first| [first, rest.clone()].concat());
                 assert!(
                     all.ends_with(b"MSG 1") && progress.next(&opening) == Next::Done,
                     "{split}"

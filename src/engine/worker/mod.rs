@@ -166,7 +166,10 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
             stamps: Stamps::default(),
             timers: Timers::new(plan, seats.len()),
             replies: Replies::new(&plan.dialect),
-            streams: plan.dialect.stream.then(|| Streams::new(seats.len(), plan.payload_bytes)),
+            streams: plan
+                .dialect
+                .stream
+                .then(|| Streams::new(seats.len(), plan.messages.payload_bytes)),
             hark: Hark::default(),
             heard: Heard::default(),
             hears_itself: false,

@@ -1,0 +1,369 @@
+//! A rehearsal: a socket goes through a dialect as in a run, and all that passes is told.
+//!
+//! Belongs here: listening in between a worker and its wire, and saying what each message is to the dialect.
+//! Does not: going through the dialect (`worker`, the same as in a run), printing (`cli::dialect`).
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::ops::Range;
+use std::rc::Rc;
+
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::OpCode;
+
+use super::connection::opening::{Next, OpeningProgress, Stream};
+use super::connection::transport::{Transport, TransportError};
+use super::ring::epoll::EpollRing;
+use super::ring::{RingConfig, SendBuf};
+use super::spread::spread;
+use super::worker::{Control, Directive, TrialProgress, Worker};
+use crate::dialect::matching::Wanted;
+use crate::dialect::pattern::Values;
+use crate::dialect::{Recognized, Scanner, TextShape};
+use crate::host::clock::{Clock, Monotonic};
+use crate::plan::Plan;
+use crate::population::nodes::Node;
+use crate::population::sockets::SocketId;
+use crate::units::Nanos;
+use crate::wire::decoder::{BufferPool, Decoder, FrameCounts, Item};
+use crate::wire::excerpt::excerpt;
+use crate::wire::frame::Violation;
+
+/// How long is listened after the copy came: what else comes may explain itself.
+const AFTERWARDS: Nanos = Nanos::from_millis(300);
+
+/// Something that passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Number of the socket.
+    pub socket: u32,
+    /// We said it.
+    pub from_us: bool,
+    /// Its beginning, escaped and without secrets.
+    pub said: String,
+    /// What it is to the dialect.
+    pub note: String,
+}
+
+/// How it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// A socket was not let in, for this reason.
+    Refused(String),
+    /// The message was sent, and so many sockets that should have heard it did not.
+    Heard {
+        /// Of how many.
+        of: usize,
+        /// Those that did not.
+        missing: usize,
+    },
+}
+
+/// Goes through the dialect of `plan`, which has few sockets: all that passed, and how it ended.
+///
+/// # Errors
+/// The ring failed.
+pub fn rehearse(plan: &Plan, run: u32) -> io::Result<(Vec<Line>, Ended)> {
+    let seats = &spread(plan.population(), 1)[0];
+    let ring = EpollRing::new(RingConfig::for_sockets(seats.len() as u32))?;
+    let tape = Rc::new(Tape::default());
+    let over = (ring, Monotonic);
+    let mut worker =
+        Worker::<_, _, Witness>::over(Rc::clone(&tape), plan, over, seats, fastrand::Rng::new());
+    let failures = worker.connect(&mut Patience { until: Nanos::MAX, complete_at: None })?;
+    let text = TextShape::new(plan.messages.payload_bytes).expect("a plan's payload holds a tag");
+    let ended = match failures.into_iter().next() {
+        Some(failure) => Ended::Refused(format!("{}: {}", failure.phase, failure.reason)),
+        None => {
+            let until = Monotonic.now().plus(plan.timeouts.ready);
+            let missing =
+                worker.probe(&text, run, &mut Patience { until, complete_at: None })?.len();
+            worker.say_goodbye()?;
+            Ended::Heard { of: seats.len(), missing }
+        }
+    };
+    let uuids: Vec<u128> = seats.iter().map(|seat| worker.uuid_of(seat.socket)).collect();
+    let mut narrators: Vec<_> = seats
+        .iter()
+        .zip(uuids)
+        .map(|(seat, uuid)| {
+            Narrator::new(plan, (*seat, uuid), Scanner::new(&plan.dialect, &text, run))
+        })
+        .collect();
+    let mut lines = Vec::new();
+    for (socket, from_us, bytes) in tape.said.borrow().iter() {
+        narrators[*socket].tell(*from_us, bytes, &mut lines);
+    }
+    Ok((lines, ended))
+}
+
+/// Waits for the end of a phase, and no longer than until then.
+struct Patience {
+    until: Nanos,
+    complete_at: Option<Nanos>,
+}
+
+impl Control for Patience {
+    fn turn(&mut self, progress: TrialProgress, now: Nanos) -> Directive {
+        if progress.complete {
+            self.complete_at.get_or_insert(now);
+        }
+        let is_quiet = self.complete_at.is_some_and(|at| now.since(at) > AFTERWARDS);
+        if is_quiet || now > self.until { Directive::End } else { Directive::Continue }
+    }
+}
+
+/// All that passed, in order: which socket, whether we said it, and the bytes.
+#[derive(Debug, Default)]
+struct Tape {
+    sockets: Cell<usize>,
+    said: RefCell<Vec<(usize, bool, Vec<u8>)>>,
+}
+
+/// No transport, but one that writes down what it passes on.
+#[derive(Debug)]
+struct Witness {
+    socket: usize,
+    tape: Rc<Tape>,
+}
+
+impl Witness {
+    fn note(&self, from_us: bool, bytes: &[u8]) {
+        self.tape.said.borrow_mut().push((self.socket, from_us, bytes.to_vec()));
+    }
+}
+
+impl Transport for Witness {
+    type Config = Rc<Tape>;
+
+    const NAME: &'static str = "TCP";
+
+    fn new(tape: &Rc<Tape>, _: &Node) -> Self {
+        let socket = tape.sockets.get();
+        tape.sockets.set(socket + 1);
+        Self { socket, tape: Rc::clone(tape) }
+    }
+
+    fn is_handshaking(&self) -> bool {
+        false
+    }
+
+    fn open<'b>(&'b mut self, wire: &'b [u8]) -> Result<&'b [u8], TransportError> {
+        self.note(false, wire);
+        Ok(wire)
+    }
+
+    fn has_outgoing(&self) -> bool {
+        false
+    }
+
+    fn take_outgoing(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn seal(&mut self, plain: SendBuf, part: Range<usize>) -> (SendBuf, Range<usize>) {
+        self.note(true, &plain.as_slice()[part.clone()]);
+        (plain, part)
+    }
+
+    fn plain_len(&self, taken: usize) -> usize {
+        taken
+    }
+
+    fn sent(&mut self, wire: SendBuf) -> SendBuf {
+        wire
+    }
+
+    fn close(&mut self) {}
+}
+
+/// Says of one socket what each message is.
+struct Narrator<'a> {
+    plan: &'a Plan,
+    seat: SocketId,
+    progress: OpeningProgress,
+    is_open: bool,
+    scanner: Scanner,
+    replies: Vec<Wanted>,
+    ours: Vec<u8>,
+    theirs: Vec<u8>,
+    decoder: Decoder,
+    /// What is open of a stream.
+    carried: Vec<u8>,
+    /// The heads of the upgrade have passed, ours and theirs.
+    heads: [bool; 2],
+}
+
+impl<'a> Narrator<'a> {
+    fn new(plan: &'a Plan, (seat, uuid): (SocketId, u128), scanner: Scanner) -> Self {
+        let replies = plan.dialect.replies.iter();
+        Self {
+            plan,
+            seat,
+            progress: OpeningProgress::new(seat, uuid),
+            is_open: false,
+            scanner,
+            replies: replies.map(|reply| reply.when.with(&Values::default())).collect(),
+            ours: Vec::new(),
+            theirs: Vec::new(),
+            decoder: Decoder::new(plan.messages.max_bytes),
+            carried: Vec::new(),
+            heads: [false; 2],
+        }
+    }
+
+    fn tell(&mut self, from_us: bool, bytes: &[u8], lines: &mut Vec<Line>) {
+        let all = if from_us { &mut self.ours } else { &mut self.theirs };
+        all.extend_from_slice(bytes);
+        let head = &mut self.heads[usize::from(from_us)];
+        if !*head {
+            let Some(end) = memchr::memmem::find(all, b"\r\n\r\n") else { return };
+            let first = all.split(|byte| *byte == b'\r').next().unwrap_or_default().to_vec();
+            all.drain(..end + 4);
+            *head = true;
+            self.line(from_us, &first, "the upgrade".into(), lines);
+        }
+        if from_us { self.tell_ours(lines) } else { self.tell_theirs(lines) }
+    }
+
+    fn line(&self, from_us: bool, said: &[u8], note: String, lines: &mut Vec<Line>) {
+        let socket = self.seat.socket;
+        let said = self.plan.upgrade.hide(socket, excerpt(said));
+        lines.push(Line { socket, from_us, said, note: self.plan.upgrade.hide(socket, note) });
+    }
+
+    fn tell_ours(&mut self, lines: &mut Vec<Line>) {
+        while let Some((code, payload)) = take_frame(&mut self.ours) {
+            let note = match code {
+                OpCode::Control(control) => format!("{control:?}").to_lowercase(),
+                OpCode::Data(_) => self.of_ours(&payload),
+            };
+            let is_close = note == "close";
+            self.line(true, if is_close { b"" } else { &payload }, note, lines);
+        }
+    }
+
+    /// What a message of ours is.
+    fn of_ours(&mut self, payload: &[u8]) -> String {
+        let dialect = &self.plan.dialect;
+        if let Some(place) = dialect.replies.iter().position(|reply| reply.send == payload) {
+            return format!("reply {}", place + 1);
+        }
+        self.look();
+        if !self.is_open {
+            let step = self.progress.step() + 1;
+            if let Next::Send(_) = self.progress.next(&dialect.opening) {
+                self.look();
+                return format!("step {step} of the opening");
+            }
+        }
+        match dialect.heartbeats.iter().position(|beat| beat.send == payload) {
+            Some(place) => format!("heartbeat {}", place + 1),
+            None => "the message".into(),
+        }
+    }
+
+    /// Steps that are done without a word.
+    fn look(&mut self) {
+        self.is_open = self.progress.skip(&self.plan.dialect.opening);
+    }
+
+    fn tell_theirs(&mut self, lines: &mut Vec<Line>) {
+        let bytes = std::mem::take(&mut self.theirs);
+        let (mut pool, mut counts) = (BufferPool::new(1, 1024), FrameCounts::default());
+        let mut items = Vec::new();
+        let mut hear = |item: Item<'_>| -> Result<(), Violation> {
+            items.push(match item {
+                Item::Message(message) => (message.unchecked().to_vec(), None),
+                Item::Ping(payload) => (payload.to_vec(), Some("ping".to_owned())),
+                Item::Pong(payload) => (payload.to_vec(), Some("pong".to_owned())),
+                Item::Close { code, reason } => {
+                    let code =
+                        code.map_or_else(|| "without a code".into(), |code| code.to_string());
+                    (reason.as_bytes().to_vec(), Some(format!("close {code}")))
+                }
+            });
+            Ok(())
+        };
+        // Where it breaks the rules the worker has said so.
+        let _ = self.decoder.feed(&bytes, &mut pool, &mut counts, &mut hear);
+        for (said, note) in items {
+            let note = note.unwrap_or_else(|| self.of_theirs(&said));
+            self.line(false, &said, note, lines);
+        }
+    }
+
+    /// What a message of the node is.
+    fn of_theirs(&mut self, message: &[u8]) -> String {
+        let opening = &self.plan.dialect.opening;
+        self.look();
+        let stream = self.plan.dialect.stream;
+        if stream {
+            self.carried.extend_from_slice(message);
+        }
+        let (step, mut notes) = (self.progress.step(), Vec::new());
+        let window = if stream { std::mem::take(&mut self.carried) } else { message.to_vec() };
+        let mut from = 0;
+        if !self.is_open {
+            if stream {
+                match self.progress.hear_stream(opening, &window, 0) {
+                    Stream::Used(up_to) | Stream::Over(up_to) => from = up_to,
+                }
+            } else {
+                self.progress.hear(opening, message);
+            }
+            notes.extend(
+                (step..self.progress.step()).map(|step| format!("answers step {}", step + 1)),
+            );
+            if let Some(refusal) = self.progress.refusal() {
+                notes.push(refusal.to_owned());
+            } else if notes.is_empty() {
+                notes.push(format!("no answer to step {}", step + 1));
+            }
+            self.look();
+        }
+        if self.is_open && (from > 0 || notes.is_empty()) && from < window.len().max(1) {
+            let copies = self.copies(&window, from);
+            match copies {
+                0 if notes.is_empty() => notes.push("no copy".into()),
+                0 => {}
+                1 => notes.push("a copy of the message".into()),
+                more => notes.push(format!("{more} copies of the message")),
+            }
+        } else if stream {
+            self.carried = window[from..].to_vec();
+        }
+        let asked = |wanted: &&Wanted| wanted.is_in(message);
+        if let Some(place) = self.replies.iter().position(|wanted| asked(&wanted)) {
+            notes.retain(|note| !note.starts_with("no "));
+            notes.push(format!("asks for reply {}", place + 1));
+        }
+        notes.join(", ")
+    }
+
+    fn copies(&mut self, window: &[u8], from: usize) -> usize {
+        let mut copies = 0;
+        let mut count = |sighting| {
+            copies += usize::from(matches!(sighting, Recognized::Copy { .. } | Recognized::Id(_)));
+        };
+        if self.plan.dialect.stream {
+            let open = self.scanner.stream(window, from, &mut count);
+            self.carried = window[open..].to_vec();
+        } else {
+            self.scanner.scan(window, &mut count);
+        }
+        copies
+    }
+}
+
+/// Takes a frame of a client off the front, if it is all there.
+fn take_frame(bytes: &mut Vec<u8>) -> Option<(OpCode, Vec<u8>)> {
+    let mut cursor = io::Cursor::new(&bytes[..]);
+    let (header, len) = FrameHeader::parse(&mut cursor).ok()??;
+    let (start, len) = (cursor.position() as usize, usize::try_from(len).ok()?);
+    let mask = header.mask.unwrap_or_default();
+    let payload = bytes.get(start..start + len)?;
+    let payload = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    bytes.drain(..start + len);
+    Some((header.opcode, payload))
+}
