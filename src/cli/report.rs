@@ -19,7 +19,8 @@ use crate::report::document::trial::LatencyClass;
 use crate::report::sanitize::plain;
 use crate::report::saved::{self, Saved, Unreadable};
 use crate::report::selection::{self, NotThere};
-use crate::report::story::Story;
+use crate::report::story::{self, Story};
+use crate::report::text::Text;
 use crate::report::{hgrm, json};
 use crate::units::Bytes;
 
@@ -176,7 +177,7 @@ impl ReportArgs {
         }
         let written = match self.format {
             Format::Json => json::to_bytes(document).map(|bytes| out.extend(bytes)),
-            Format::Text | Format::Hgrm => document.text(out),
+            Format::Text | Format::Hgrm => Text::failure(out, &story::failure(document)),
         };
         written.expect("memory takes what is written");
         Ok(())

@@ -231,7 +231,8 @@ mod tests {
     use crate::report::document::Tool;
     use crate::report::document::failed::Failed;
     use crate::report::fixture::{begun, trusted, whole};
-    use crate::report::json;
+    use crate::report::text::Text;
+    use crate::report::{json, story};
     use proptest::prelude::*;
 
     fn saved() -> Vec<u8> {
@@ -316,7 +317,7 @@ mod tests {
         let two = read(&[saved(), bytes].concat()).unwrap();
         assert!(matches!(&two[..], [Saved::Result(_), Saved::Failed(other)] if *other == document));
         let mut out = Vec::new();
-        document.text(&mut out).unwrap();
+        Text::failure(&mut out, &story::failure(&document)).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.ends_with("phase connect: nobody there (exit code 4)\n"), "{text}");
     }

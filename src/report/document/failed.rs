@@ -1,9 +1,7 @@
 //! What a result file holds after a run that failed before it measured anything.
 //!
-//! Belongs here: its keys, and the one sentence that presents it. Does not: the errors themselves, and
-//! which of them is of which phase (`cli`).
-
-use std::io::{self, Write};
+//! Belongs here: its keys. Does not: the sentence that presents it (`story`), the errors themselves,
+//! and which of them is of which phase (`cli`).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,18 +44,5 @@ impl FailedDocument {
     /// Of an invocation.
     pub fn new(tool: Tool, failed: Failed) -> Self {
         Self { schema: SCHEMA.to_owned(), tool, failed, trials: Vec::new() }
-    }
-
-    /// Presents it.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        let (version, Failed { phase, cause, exit_code }) = (&self.tool.version, &self.failed);
-        writeln!(
-            out,
-            "fanstorm {version}: the run failed, nothing was measured: phase {phase}: {cause} \
-             (exit code {exit_code})"
-        )
     }
 }

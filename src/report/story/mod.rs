@@ -33,7 +33,9 @@ pub use self::phrase::{Phrase, Value};
 pub use self::series::glance;
 pub use self::trials::row as trial_row;
 
+use self::phrase::phrase;
 use crate::report::document::Document;
+use crate::report::document::failed::FailedDocument;
 use crate::report::document::trial::LatencyClass;
 
 /// All that a report says.
@@ -67,6 +69,24 @@ impl Story {
             verdict: verdict::verdict(document),
         }
     }
+}
+
+/// All that there is to say of a run that failed before it measured anything.
+pub fn failure(document: &FailedDocument) -> Phrase {
+    let (tool, failed) = (&document.tool, &document.failed);
+    let exit_code = Value::Number(failed.exit_code.into());
+    phrase![
+        &tool.name,
+        " ",
+        &tool.version,
+        ": the run failed, nothing was measured: phase ",
+        &failed.phase,
+        ": ",
+        &failed.cause,
+        " (exit code ",
+        exit_code,
+        ")"
+    ]
 }
 
 fn sections(document: &Document, class: LatencyClass) -> Vec<Section> {

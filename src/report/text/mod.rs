@@ -43,6 +43,14 @@ impl Text {
         self.end(out, story)
     }
 
+    /// What [`story::failure`](crate::report::story::failure) says, on one line however long it is.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn failure(out: &mut dyn Write, failure: &Phrase) -> io::Result<()> {
+        writeln!(out, "{}", phrase(failure))
+    }
+
     /// What is about to be run, and the headings of the trials.
     ///
     /// # Errors
