@@ -4,7 +4,7 @@
     python3 tests/dialects.py [--binary target/release/fanstorm] [--only WORD] [--list]
 
 Belongs here: how each cluster is started, and which table is run against it. Every copy must come back,
-once. `.ci/run` installs Debian's redis-server and rabbitmq-server; the npm packages that
+once. `.ci/run` installs Debian's nats-server, mosquitto, redis-server and rabbitmq-server; the npm packages that
 tests/peers/clusters pins go into target/dialects.
 
 Each server listens on loopback, on a port that was free a moment before, and is ended by its pid. The
@@ -90,6 +90,40 @@ class Host:
                 process.wait()
 
 
+def nats(host):
+    """Three nodes, a full mesh."""
+    ports = [(host.port(), host.port(), host.port()) for _ in range(3)]
+    routes = ", ".join(f"nats://127.0.0.1:{cluster}" for _, _, cluster in ports)
+    for index, (client, web, cluster) in enumerate(ports):
+        config = host.folder / f"nats{index}.conf"
+        config.write_text(
+            f'server_name: n{index}\nlisten: 127.0.0.1:{client}\nping_interval: "2s"\n'
+            f'websocket {{ listen: "127.0.0.1:{web}", no_tls: true }}\n'
+            f"cluster {{ name: c, listen: 127.0.0.1:{cluster}, routes: [{routes}] }}\n"
+        )
+        host.start(["nats-server", "-c", config], listens=web)
+    time.sleep(1)  # The mesh of routes; who subscribes before it stands is told of later.
+    return [f"ws://127.0.0.1:{web}/" for _, web, _ in ports]
+
+
+def mosquitto(host):
+    """Two brokers, one of which bridges all topics to the other and back."""
+    (plain, bridged), (far, near) = (host.port(), host.port()), (host.port(), host.port())
+    common = "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\n"
+    (host.folder / "far.conf").write_text(
+        f"listener {bridged} 127.0.0.1\nlistener {far} 127.0.0.1\nprotocol websockets\n{common}"
+    )
+    (host.folder / "near.conf").write_text(
+        f"listener {plain} 127.0.0.1\nlistener {near} 127.0.0.1\nprotocol websockets\n{common}"
+        f"connection far\naddress 127.0.0.1:{bridged}\ntopic # both 0\n"
+        "bridge_protocol_version mqttv311\n"
+    )
+    host.start(["mosquitto", "-c", host.folder / "far.conf"], listens=far)
+    host.start(["mosquitto", "-c", host.folder / "near.conf"], listens=near)
+    time.sleep(1)
+    return [f"ws://127.0.0.1:{port}/mqtt" for port in (near, far)]
+
+
 def socketio(host):
     """Two nodes with a Redis between them, which ask for a Pong every 2 s."""
     redis = host.port()
@@ -170,6 +204,8 @@ class Case:
 
 
 CASES = [
+    Case("NATS, three nodes", nats, "nats", needs=("nats-server",)),
+    Case("mosquitto, two bridged brokers", mosquitto, "mqtt", needs=("mosquitto",)),
     Case("Socket.IO, two nodes over Redis", socketio, "socketio", needs=("redis-server",)),
     Case("graphql-ws", graphql, "graphql-ws", answers=2),
     Case("RabbitMQ, two nodes", rabbitmq, "stomp", needs=("/usr/lib/rabbitmq/bin/rabbitmq-server",)),
