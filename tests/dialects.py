@@ -201,14 +201,24 @@ class Case:
     needs: tuple = ()
     # Messages with which the pusher's node answers each push: they are no copies, and count as foreign.
     answers: int = 0
+    # It asks now and then whether a socket lives: foreign, too, and nobody knows how many.
+    asks: bool = False
+    # Its process that is the last node, to be killed while messages pass.
+    last_node: int = 0
 
 
 CASES = [
-    Case("NATS, three nodes", nats, "nats", needs=("nats-server",)),
+    Case("NATS, three nodes", nats, "nats", needs=("nats-server",), asks=True, last_node=2),
     Case("mosquitto, two bridged brokers", mosquitto, "mqtt", needs=("mosquitto",)),
-    Case("Socket.IO, two nodes over Redis", socketio, "socketio", needs=("redis-server",)),
+    Case("Socket.IO, two nodes over Redis", socketio, "socketio", needs=("redis-server",), asks=True, last_node=2),
     Case("graphql-ws", graphql, "graphql-ws", answers=2),
-    Case("RabbitMQ, two nodes", rabbitmq, "stomp", needs=("/usr/lib/rabbitmq/bin/rabbitmq-server",)),
+    Case(
+        "RabbitMQ, two nodes",
+        rabbitmq,
+        "stomp",
+        needs=("/usr/lib/rabbitmq/bin/rabbitmq-server",),
+        last_node=2,
+    ),
 ]
 
 
@@ -235,18 +245,23 @@ def run_case(case, binary):
         host = Host(folder)
         try:
             nodes = case.start(host)
-            told = table(case, binary, nodes)
+            print(f"        {table(case, binary, nodes)}")
+            if case.last_node:
+                print(f"        {node_dies(case, binary, nodes, host.processes[case.last_node])}")
         finally:
             host.end()
-    print(f"        {told}")
+
+
+def command_of(case, binary, nodes):
+    command = [str(binary), "--dialect", case.dialect, "--json", "-", "--quiet", "--drain", "5s"]
+    for url in nodes:
+        command += ["--node", url]
+    return command + list(case.options)
 
 
 def table(case, binary, nodes):
     """The original script's table against the cluster; what it came to, in a line."""
-    command = [str(binary), "--dialect", case.dialect, "--json", "-", "--quiet", "--drain", "5s"]
-    for url in nodes:
-        command += ["--node", url]
-    command += ["--messages", ",".join(map(str, SIZES)), *case.options]
+    command = command_of(case, binary, nodes) + ["--messages", ",".join(map(str, SIZES))]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=RUN_TIMEOUT_S
     )
@@ -260,11 +275,39 @@ def table(case, binary, nodes):
         for what in ("missing", "duplicate", "misdelivered", "corrupt"):
             need(account[what] == 0, f"{name}: {what}: {account}")
         answers = case.answers * trial["messages"]
-        need(account["foreign"] == answers, f"{name}: {answers} answers expected: {account}")
+        need(case.asks or account["foreign"] == answers, f"{name}: {answers} answers: {account}")
     last = trials[-1]
     p99_ms = last["latency_us"]["service"]["p99"] / 1000
     trust = {trial["verdict"]["trust"] for trial in trials}
     return f"m = {last['messages']}: {copies} of {copies} copies, p99 {p99_ms:.2f} ms, {'/'.join(sorted(trust))}"
+
+
+def node_dies(case, binary, nodes, process):
+    """The last node is killed between two messages: it is named, and all else is accounted for."""
+    load = ["--rate", "500/s", "--duration", "5s"]
+    run = subprocess.Popen(
+        command_of(case, binary, nodes) + load,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        time.sleep(3)
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = run.communicate(timeout=RUN_TIMEOUT_S)
+    finally:
+        run.kill()
+    need(run.returncode == 1, f"a node died: exit {run.returncode}: {err.strip()}")
+    (trial,) = json.loads(out)["trials"]
+    account, last = trial["delivery"], len(nodes) - 1
+    need(account["expected"] == account["delivered"] + account["missing"], f"{account}")
+    need(account["missing"] > 0, f"a node died and nothing is missing: {account}")
+    lost = {socket["node"] for socket in trial["lost_sockets"]}
+    need(lost == {last}, f"lost sockets of the nodes {lost}, not of {last}")
+    holes = [gap for gap in trial["gaps"] if gap["node"] == last]
+    need(holes and all(gap["ranges"] for gap in holes), f"no ranges: {trial['gaps']}")
+    return f"node {last} killed: {account['missing']} of {account['expected']} copies missing"
 
 
 def main():
