@@ -42,12 +42,13 @@ fn main() {
     let (cpu, _) = common::cpus();
     common::pin(cpu);
     let size = Size::from_env();
-    let parts = ["decode", "tag", "ledger", "record", "correlate", "patch", "loop"];
+    let parts = ["decode", "tag", "stream", "ledger", "record", "correlate", "patch", "loop"];
     for name in parts {
         if common::wants(name, &parts) {
             match name {
                 "decode" => decode(size),
                 "tag" => tag(size),
+                "stream" => stream(size),
                 "ledger" => ledger(size),
                 "record" => record(size),
                 "correlate" => correlate(size),
@@ -181,6 +182,43 @@ fn tag(size: Size) {
             }
         });
         assert_eq!(sum, (0..count).map(|i| i % 1000).sum::<u64>());
+        ns
+    });
+}
+
+/// What a server that glues messages sends, against the same messages one by one.
+fn stream(size: Size) {
+    let (glued, windows) = (300, size.of(1_500));
+    let count = glued * windows;
+    let dialect = Dialect { stream: true, ..Dialect::raw() };
+    let messages: Vec<_> = (0..glued).map(|i| message(2, i)).collect();
+    let window: Vec<u8> = messages
+        .iter()
+        .flat_map(|message| [b"MSG room.1 1 150\r\n".as_slice(), message, b"\r\n"].concat())
+        .collect();
+    common::interleave("stream", "nats150", size, &["worker", "raw"], |subject| {
+        let scanner = Scanner::new(&dialect, &text(), RUN);
+        let mut raw = Scanner::new(&Dialect::raw(), &text(), RUN);
+        let mut sum = 0;
+        let mut note = |sighting| {
+            if let Recognized::Copy { sequence, .. } = sighting {
+                sum += sequence;
+            }
+        };
+        let ns = timed(count, || {
+            for _ in 0..windows {
+                match subject {
+                    "worker" => {
+                        let open = scanner.stream(black_box(&window), 0, &mut note);
+                        assert_eq!(open, window.len());
+                    }
+                    _ => {
+                        messages.iter().for_each(|message| raw.scan(black_box(message), &mut note))
+                    }
+                }
+            }
+        });
+        assert_eq!(sum, windows * (glued * (glued - 1) / 2));
         ns
     });
 }

@@ -10,7 +10,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use serde_json::Value;
@@ -273,4 +273,41 @@ fn a_dialect_that_does_not_fit_is_told_where_it_ends() {
     assert!(out.contains("does `copy` match what came?"), "{out}");
     let (code, _, err) = fanstorm(&["dialect", "try", path]);
     assert_eq!((code, err.contains("--node")), (Some(2), true), "{err}");
+}
+
+#[test]
+fn each_socket_opens_with_its_own_row_of_the_data() {
+    let names = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&names);
+    let node = server(move |mut socket| {
+        let hello = socket.read()?;
+        seen.lock().unwrap().push(hello.to_text()?.to_owned());
+        socket.send(Message::text(format!("welcome {hello}")))?;
+        loop {
+            let message = socket.read()?;
+            if message.is_text() {
+                socket.send(message)?;
+            }
+        }
+    });
+    let dialect = r#"
+schema = "fanstorm.dialect/1"
+name = "named"
+[[opening]]
+send = "I am {data:user} {socket}"
+expect = { exactly = "welcome I am {data:user} {socket}" }
+[message]
+template = "{text}"
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("users.csv");
+    fs::write(&data, "token,user\nt,anna\nt,bert\nt,carl\n").unwrap();
+    let trial = echo_run(dialect, node, &["--data", data.to_str().unwrap()]);
+    assert_eq!(trial["delivery"]["delivered"], 300);
+    names.lock().unwrap().sort();
+    assert_eq!(*names.lock().unwrap(), ["I am anna 0", "I am bert 1", "I am carl 2"]);
+    let (_folder, path) = file(dialect);
+    let (code, _, err) =
+        fanstorm(&["--dialect", path.to_str().unwrap(), "--node", "ws://127.0.0.1:1/"]);
+    assert_eq!((code, err.contains("{data:user} without --data")), (Some(2), true), "{err}");
 }

@@ -202,6 +202,9 @@ impl RunArgs {
         let by_dialect = if dialect.hears_own { FanOut::All } else { FanOut::Others };
         let mut upgrade = self.upgrade.options(&dialect.upgrade)?;
         upgrade.secrets.extend(dialect.secrets.iter().map(|secret| SocketText::hidden(secret)));
+        for column in &dialect.opening.columns {
+            upgrade.secrets.push(self.upgrade.column(column, &upgrade)?);
+        }
         Ok(Spec {
             fan_out: self.fan_out.map_or(by_dialect, Into::into),
             dialect,

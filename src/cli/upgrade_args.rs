@@ -145,6 +145,14 @@ impl UpgradeArgs {
         options.over(wishes, &variable).map_err(|error| UpgradeFlagError::new("--dialect", error))
     }
 
+    /// What the dialect's opening has a place for: a column of `--data`.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn column(&self, column: &str, options: &UpgradeOptions) -> Read<SocketText> {
+        parse("--dialect", &format!("{{data:{column}}}"), &options.data).map(SocketText::secret)
+    }
+
     /// Messages travel as binary.
     pub const fn binary(&self) -> bool {
         self.binary

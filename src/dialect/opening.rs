@@ -12,6 +12,8 @@ use super::pattern::Pattern;
 pub struct Opening {
     /// Without any, a socket is ready when the upgrade is.
     pub steps: Vec<OpeningStep>,
+    /// Columns of `--data` that they have places for.
+    pub columns: Vec<String>,
 }
 
 /// Something is sent, then an answer is awaited; either may be left out.
@@ -44,6 +46,16 @@ pub struct Capture {
     pub after: String,
     /// It ends before the next of these.
     pub until: String,
+}
+
+impl OpeningStep {
+    /// Columns of `--data` that it has places for.
+    pub(super) fn columns(&self) -> Vec<String> {
+        let answers = self.answer.iter();
+        let matches = answers.flat_map(|answer| answer.refuse.iter().chain([&answer.expect]));
+        let patterns = matches.map(|matching| &matching.pattern).chain(&self.send);
+        patterns.flat_map(Pattern::columns).collect()
+    }
 }
 
 impl Capture {

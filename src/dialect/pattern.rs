@@ -14,6 +14,8 @@ use super::text::TextShape;
 
 /// The first number that `{seq}` writes: all that follow have as many digits.
 const SEQ_FIRST: u64 = 1_000_000_000;
+/// What names of columns of `--data` begin with.
+const COLUMN: &str = "data:";
 /// Digits of `{seq}`: a plan has fewer than 2^32 messages.
 pub(super) const SEQ_DIGITS: usize = 10;
 
@@ -100,7 +102,7 @@ pub struct Values<'a> {
     pub node: u32,
     /// Drawn for the socket.
     pub uuid: u128,
-    /// What was found in answers, by name.
+    /// What was found in answers, and the socket's row of `--data`, by name.
     pub captured: &'a [(String, Vec<u8>)],
     /// The message that is pushed.
     pub message: Option<(&'a TextShape, Tag)>,
@@ -147,6 +149,13 @@ impl Pattern {
         count(&self.parts, place)
     }
 
+    /// The columns of `--data` that it has places for.
+    pub(super) fn columns(&self) -> Vec<String> {
+        let mut columns = Vec::new();
+        columns_of(&self.parts, &mut columns);
+        columns
+    }
+
     /// All that it becomes is nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.parts.is_empty()
@@ -167,6 +176,24 @@ fn count(parts: &[Part], place: &Place) -> usize {
         Part::Bytes(_) | Part::Bytecount(_) => 0,
     };
     parts.iter().map(of).sum()
+}
+
+fn columns_of(parts: &[Part], columns: &mut Vec<String>) {
+    for part in parts {
+        match part {
+            Part::Value(Place::Capture(name)) => {
+                columns.extend(name.strip_prefix(COLUMN).map(ToOwned::to_owned));
+            }
+            Part::Counted(_, inner) | Part::Bytecount(inner) => columns_of(inner, columns),
+            Part::Bytes(_) | Part::Value(_) => {}
+        }
+    }
+}
+
+/// Under which name the value of a column of `--data` is among what was captured: no step captures one of
+/// that name.
+pub fn column_name(column: &str) -> String {
+    format!("{COLUMN}{column}")
 }
 
 fn render(parts: &[Part], values: &Values<'_>, out: &mut Vec<u8>, marks: &mut Marks) {
@@ -249,7 +276,7 @@ pub const PLACES: [(&str, &str); 13] = [
     ),
     (
         "{data:COLUMN}",
-        "the socket's value in the file of `--data`; in the headers, the query and the origin of an upgrade",
+        "the socket's value in the file of `--data`; in an opening, headers, query and origin",
     ),
     ("{node}", "place of its node in the list, from 0; in an opening"),
     ("{uuid}", "a random UUID, the same throughout a socket's opening; in an opening"),
@@ -419,7 +446,7 @@ impl Reader<'_> {
             "data" if self.position == Position::Upgrade => {
                 Ok(Part::Bytes(format!("{{data:{argument}}}").into_bytes()))
             }
-            "data" => Err("rows of --data have a place in headers, query and origin alone".into()),
+            "data" => self.allowed(Place::Capture(column_name(argument))),
             "capture" if !self.captured.iter().any(|captured| captured == argument) => {
                 Err(format!("no earlier step captures `{argument}`"))
             }

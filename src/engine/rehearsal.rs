@@ -200,7 +200,7 @@ impl<'a> Narrator<'a> {
         Self {
             plan,
             seat,
-            progress: OpeningProgress::new(seat, uuid),
+            progress: OpeningProgress::new(seat, uuid, plan.opening_row(seat.socket)),
             is_open: false,
             scanner,
             replies: replies.map(|reply| reply.when.with(&Values::default())).collect(),

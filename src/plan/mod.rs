@@ -27,6 +27,7 @@ use self::source_ip::SourceIps;
 use self::upgrade_options::UpgradeOptions;
 use self::wait::WaitMode;
 use crate::dialect::Dialect;
+use crate::dialect::pattern::column_name;
 use crate::dialect::text::TextShape;
 use crate::host::ports::LocalPorts;
 use crate::load::trial::Trial;
@@ -191,6 +192,17 @@ impl Plan {
     /// Index into `nodes` of the node that takes every push.
     pub const fn push_node(&self) -> usize {
         self.population().push_node() as usize
+    }
+
+    /// What the dialect's opening takes from the row of `--data` of a socket.
+    pub fn opening_row(&self, socket: u32) -> Vec<(String, Vec<u8>)> {
+        let data = &self.upgrade.data;
+        let columns = self.dialect.opening.columns.iter();
+        let value = |column: &String| {
+            let value = data.value(socket, data.column(column)?);
+            Some((column_name(column), value.as_bytes().to_vec()))
+        };
+        columns.filter_map(value).collect()
     }
 
     /// Sockets to one node.

@@ -106,15 +106,9 @@ fn parameters(
     settings: &[(String, String)],
     own: &BTreeMap<Spanned<String>, String>,
 ) -> Result<BTreeMap<String, String>, FileError> {
-    let is_word = |name: &str| {
-        name.starts_with(|c: char| c.is_ascii_alphabetic())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
     for name in own.keys() {
+        is_word(text, name)?;
         let (name, span) = (name.get_ref(), name.span());
-        if !is_word(name) {
-            return Err(text.wrong(&span, "a name is letters, digits and `_`, a letter first"));
-        }
         let place = format!("{{{name}}}");
         if PLACES.iter().any(|(own, _)| *own == place) {
             return Err(text.wrong(&span, &format!("{place} has a meaning of its own: rename it")));
@@ -138,6 +132,16 @@ fn parameters(
         old.clone_from(value);
     }
     Ok(all)
+}
+
+fn is_word(text: &Text<'_>, name: &Spanned<String>) -> Result<(), FileError> {
+    let word = name.get_ref();
+    let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic())
+        && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    match is_word {
+        true => Ok(()),
+        false => Err(text.wrong(&name.span(), "a name is letters, digits and `_`, a letter first")),
+    }
 }
 
 /// What the parts of a file are built with.
@@ -226,7 +230,10 @@ impl Build<'_> {
             done.push(self.step((keys, step.span()), &captured)?);
             captured.extend(keys.capture.keys().map(|name| name.get_ref().clone()));
         }
-        Ok(Opening { steps: done })
+        let mut columns: Vec<String> = done.iter().flat_map(OpeningStep::columns).collect();
+        columns.sort();
+        columns.dedup();
+        Ok(Opening { steps: done, columns })
     }
 
     fn step(
@@ -268,6 +275,7 @@ impl Build<'_> {
                     .text
                     .wrong(&name.span(), "with stream = true nothing can be captured"));
             }
+            is_word(&self.text, name)?;
             let until = keys.until.get_ref();
             if until.is_empty() {
                 return Err(self.text.wrong(&keys.until.span(), "nothing would be captured"));

@@ -31,6 +31,14 @@ fn pushed(dialect: &Dialect) -> String {
 /// What stands behind the head of a file, and the beginning of what is said to it.
 const WRONG: &[(&str, &str)] = &[
     (
+        "[message]\ntemplate = '{text}{data:u}'",
+        "my.toml:4:19: `{data:u}`: this place has a value in an [[opening]] alone",
+    ),
+    (
+        "[[opening]]\nexpect = 'a'\ncapture.'data:u' = { after = 'a', until = 'b' }\n[message]\ntemplate = '{text}'",
+        "my.toml:5:9: `'data:u'`: a name is letters",
+    ),
+    (
         "opening = [{}]\n[message]\ntemplate = '{text}'",
         "my.toml:3:12: `{}`: a step sends something, or expects it",
     ),

@@ -49,9 +49,14 @@ pub(in crate::engine) enum Stream {
 }
 
 impl OpeningProgress {
-    pub(in crate::engine) const fn new(seat: SocketId, uuid: u128) -> Self {
+    /// With the values of the socket's own row, as `dialect::pattern::column_name` names them.
+    pub(in crate::engine) const fn new(
+        seat: SocketId,
+        uuid: u128,
+        row: Vec<(String, Vec<u8>)>,
+    ) -> Self {
         let (other, refusal) = (None, None);
-        Self { seat, uuid, step: 0, is_sent: false, captured: Vec::new(), other, refusal }
+        Self { seat, uuid, step: 0, is_sent: false, captured: row, other, refusal }
     }
 
     fn values(&self) -> Values<'_> {
@@ -252,7 +257,7 @@ mod tests {
     }
 
     fn progress(socket: u32) -> OpeningProgress {
-        OpeningProgress::new(SocketId { socket, node: 2 }, 7)
+        OpeningProgress::new(SocketId { socket, node: 2 }, 7, Vec::new())
     }
 
     fn login() -> Opening {

@@ -85,7 +85,8 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             return self.after_read(script, slot, fed, now);
         }
         let seat = connection.seat;
-        let progress = OpeningProgress::new(seat, self.uuid_of(seat.socket));
+        let row = self.plan.opening_row(seat.socket);
+        let progress = OpeningProgress::new(seat, self.uuid_of(seat.socket), row);
         let connection = &mut self.connections[slot as usize];
         connection.setup = Some(Box::new(Setup::Opening(progress)));
         self.hear_opening(script, slot, rest, now);
