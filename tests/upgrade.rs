@@ -66,7 +66,11 @@ fn serve(
         let reason = field(&head, "Cookie")?.into();
         socket.close(Some(CloseFrame { code: CloseCode::Policy, reason })).ok()?;
     }
-    while answer.contains("HTTP/1.1 101") {
+    // Whoever has no cookie yet is cut off soon.
+    let is_cut = head.starts_with("GET /sticky") && field(&head, "Cookie").is_none();
+    let mut left = if is_cut { 5 } else { u32::MAX };
+    while answer.contains("HTTP/1.1 101") && left > 0 {
+        left -= 1;
         let message = socket.read().ok()?;
         if message.is_text() || message.is_binary() {
             socket.send(message).ok()?;
@@ -226,6 +230,25 @@ fn the_nodes_behind_one_address_are_counted_by_the_name_in_their_answers() {
     assert_eq!(result["connecting"]["reached"], serde_json::Value::from(expected.to_vec()));
     let told = said(&output);
     assert!(told.contains("were taken by n1, 2 of them push"), "{told}");
+}
+
+#[test]
+fn a_socket_that_is_connected_again_shows_the_cookie_that_was_set_for_it() {
+    let server =
+        Server::start(|head| accepted(head, "Set-Cookie: srv=n7-s3c; Path=/; HttpOnly\r\n"));
+    let node = format!("ws://{}/sticky", server.address);
+    let output = run(&["--node", &node, "--push-sockets", "1", "--messages", "20", "--json", "-"]);
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let set = serde_json::json!([{"name": "srv", "sockets": 1}]);
+    assert_eq!(result["connecting"]["cookies"], set, "{}", said(&output));
+    let trials = result["trials"].as_array().unwrap();
+    let missing: Vec<_> =
+        trials.iter().map(|trial| trial["delivery"]["missing"].as_u64().unwrap()).collect();
+    assert!(missing.len() == 2 && missing[0] > 0 && missing[1] == 0, "{missing:?}");
+    let shown = server.asked("Cookie");
+    assert_eq!(shown, [None, Some("srv=n7-s3c".to_owned())].into());
+    let told = said(&output);
+    assert!(told.contains("cookies were set: srv (1 socket)") && !told.contains("s3c"), "{told}");
 }
 
 /// What is asked of a server that says all of it again, and of one that does not.

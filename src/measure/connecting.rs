@@ -48,6 +48,8 @@ pub struct ConnectRecord {
     pub ports_passed_over: u64,
     /// Who took the sockets, where the plan asks for that.
     pub reached: ReachedBy,
+    /// Sockets for which nodes set a cookie, by its name.
+    pub cookies: BTreeMap<String, u64>,
 }
 
 /// All of it.
@@ -67,6 +69,8 @@ pub struct Connecting {
     pub ports_passed_over: u64,
     /// See [`ConnectRecord::reached`].
     pub reached: Vec<Reached>,
+    /// See [`ConnectRecord::cookies`].
+    pub cookies: BTreeMap<String, u64>,
     /// Push sockets among those that are not there.
     pub push_failed: u64,
     /// The sockets that are not there, by node, phase and reason.
@@ -90,6 +94,9 @@ impl Connecting {
             all.upgrade.add(&share.upgrade);
             all.wall = all.wall.max(share.settled_at.since(start));
             all.ports_passed_over += share.ports_passed_over;
+            for (name, sockets) in &share.cookies {
+                *all.cookies.entry(name.clone()).or_default() += sockets;
+            }
         }
         all.reached = ReachedBy::merged(shares.iter().map(|share| &share.reached), population);
         all.lose(population, failures);

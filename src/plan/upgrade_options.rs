@@ -113,8 +113,8 @@ impl UpgradeOptions {
         Ok(self)
     }
 
-    /// What a socket asks of a node.
-    pub fn request(&self, node: &Node, socket: u32) -> UpgradeRequest {
+    /// What a socket asks of a node, with cookies that were set for it before.
+    pub fn request(&self, node: &Node, socket: u32, kept: &[(String, String)]) -> UpgradeRequest {
         let host = self.host.as_ref().unwrap_or(&node.host).clone();
         let render = |text: &SocketText| text.render(socket, &self.data);
         let mut headers: Vec<_> =
@@ -122,9 +122,13 @@ impl UpgradeOptions {
         if !self.subprotocols.is_empty() {
             headers.push(("Sec-WebSocket-Protocol".to_owned(), self.subprotocols.join(", ")));
         }
-        if !self.cookies.is_empty() {
-            let pair = |(name, text): &(String, SocketText)| format!("{name}={}", render(text));
-            let pairs: Vec<_> = self.cookies.iter().map(pair).collect();
+        // What a node has set goes before what it was shown first.
+        let is_given = |name: &String| !kept.iter().any(|(other, _)| other == name);
+        let given = self.cookies.iter().filter(|(name, _)| is_given(name));
+        let given = given.map(|(name, text)| format!("{name}={}", render(text)));
+        let kept = kept.iter().map(|(name, value)| format!("{name}={value}"));
+        let pairs: Vec<_> = given.chain(kept).collect();
+        if !pairs.is_empty() {
             headers.push(("Cookie".to_owned(), pairs.join("; ")));
         }
         UpgradeRequest { host, target: self.target(&node.target, socket), headers }
@@ -254,7 +258,7 @@ mod tests {
     #[test]
     fn nothing_asked_for_changes_nothing_of_the_nodes_url() {
         for target in ["/", "/a?b", "/a?b=1&c=%20&d"] {
-            let request = UpgradeOptions::default().request(&node(target), 3);
+            let request = UpgradeOptions::default().request(&node(target), 3, &[]);
             assert_eq!((request.target.as_str(), request.host.as_str()), (target, "127.0.0.1:1"));
             assert_eq!(request.headers, []);
         }
@@ -279,7 +283,7 @@ mod tests {
             ..UpgradeOptions::default()
         };
         let asked = flags.over(&wishes, &no_variables).unwrap();
-        let request = asked.request(&node("/?room=url&x=1"), 1);
+        let request = asked.request(&node("/?room=url&x=1"), 1, &[]);
         assert_eq!(request.target, "/socket.io/?x=1&EIO=4&room=a%20b&of=1");
         assert_eq!(request.host, "chat.test");
         let headers: Vec<_> =
@@ -294,7 +298,20 @@ mod tests {
                 ("Cookie", "s=1; t=2"),
             ]
         );
-        assert_eq!(asked.request(&node("/own"), 0).target, "/own?EIO=4&room=a%20b&of=0");
+        assert_eq!(asked.request(&node("/own"), 0, &[]).target, "/own?EIO=4&room=a%20b&of=0");
+    }
+
+    #[test]
+    fn a_cookie_that_was_set_takes_the_place_of_the_one_that_was_shown() {
+        let flags = UpgradeOptions {
+            cookies: fields(&[("srv", "first"), ("t", "2")]),
+            ..UpgradeOptions::default()
+        };
+        let set = [("srv".to_owned(), "n1".to_owned()), ("u".to_owned(), "3".to_owned())];
+        let request = flags.request(&node("/"), 0, &set);
+        assert_eq!(request.headers, [("Cookie".to_owned(), "t=2; srv=n1; u=3".to_owned())]);
+        let request = UpgradeOptions::default().request(&node("/"), 0, &set);
+        assert_eq!(request.headers, [("Cookie".to_owned(), "srv=n1; u=3".to_owned())]);
     }
 
     #[test]

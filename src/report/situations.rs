@@ -377,7 +377,8 @@ fn every_host_and_connection(look: Look<'_>) {
         "rate_per_s": 30_738.5, "connect_us": latency, "upgrade_us": latency, "ports_passed_over": 3,
         "failures": (0..10).map(failure).collect::<Value>(),
         "reached": [{"node": 1, "name": "b\u{1b}[31m-2", "sockets": 40, "push_sockets": 0},
-            {"node": 0, "name": null, "sockets": 1, "push_sockets": 1}]});
+            {"node": 0, "name": null, "sockets": 1, "push_sockets": 1}],
+        "cookies": [{"name": "AWSALB", "sockets": 99}, {"name": "s\u{7}", "sockets": 1}]});
     let edits = [
         ("/plan/engine", json!("epoll")),
         ("/plan/fan_out", json!("others")),

@@ -6,6 +6,7 @@
 //! - `state`: where a connection is in its life, and what may follow
 //! - [`transport`]: what lies between the wire and WebSocket
 //! - `upgrade`: the opening handshake of RFC 6455
+//! - `cookies`: those that nodes have set
 //! - `opening`: how far it is in what its dialect says first
 //! - `in_flight`: how much of its send the kernel has taken
 //! - `outbox`: control frames that wait for the send in flight
@@ -13,6 +14,7 @@
 //! A connection owns no memory while it is idle: half frames live in buffers of the worker's pool, the
 //! setup's state goes when it is done. What stays is `Connection`, once for each.
 
+pub(super) mod cookies;
 pub(super) mod in_flight;
 pub(super) mod opening;
 pub(super) mod outbox;

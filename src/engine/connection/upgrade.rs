@@ -78,10 +78,14 @@ impl Upgrade {
         }
     }
 
-    /// The first value of a field of an answer that is `consumed` bytes long.
-    pub(in crate::engine) fn answered(&self, consumed: usize, name: &str) -> Option<&str> {
-        let (head, _) = last_answer(&self.response[..consumed])?;
-        fields(head, name).next()
+    /// The values of a field of an answer that is `consumed` bytes long.
+    pub(in crate::engine) fn answered<'a>(
+        &'a self,
+        consumed: usize,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a str> {
+        let answer = last_answer(&self.response[..consumed]);
+        answer.into_iter().flat_map(move |(head, _)| fields(head, name))
     }
 
     fn expected<'a>(&'a self, options: &'a UpgradeOptions) -> Expected<'a> {

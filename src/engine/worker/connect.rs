@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use super::between::ListenOnly;
 use super::{Control, Directive, Script, Stamps, State, TICK, TrialProgress, Worker, describe};
+use crate::engine::connection::cookies;
 use crate::engine::connection::state::Event;
 use crate::engine::connection::transport::Transport;
 use crate::engine::connection::upgrade::{Answer, Upgrade};
@@ -216,18 +217,23 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             Answer::Partial => connection.setup = Some(setup),
             Answer::Accepted { consumed } => {
                 self.dial.dialled.upgrade.record(now.since(upgrade.since));
-                self.note_reached(slot, upgrade, consumed);
+                self.note_answer(slot, upgrade, consumed);
                 self.upgraded(script, slot, upgrade.rest(consumed), now);
             }
             Answer::Refused(reason) => self.lose(script, slot, Loss::plain(reason), now),
         }
     }
 
-    /// The node that took the socket, as its answer names it.
-    fn note_reached(&mut self, slot: Slot, upgrade: &Upgrade, consumed: usize) {
+    /// What is to be remembered of an answer: cookies, and the node that took the socket, if it is named.
+    fn note_answer(&mut self, slot: Slot, upgrade: &Upgrade, consumed: usize) {
+        for cookie in upgrade.answered(consumed, "Set-Cookie") {
+            if let Some(name) = self.cookies.keep(slot, cookie) {
+                cookies::count(&mut self.dial.dialled.cookies, name);
+            }
+        }
         let Some(header) = &self.plan.upgrade.node_header else { return };
         let seat = self.connections[slot as usize].seat;
-        let name = upgrade.answered(consumed, header).map(str::to_owned);
+        let name = upgrade.answered(consumed, header).next().map(str::to_owned);
         let name = name.map(|name| self.plan.upgrade.hide(seat.socket, name));
         self.dial.dialled.reached.note(seat, name);
     }

@@ -61,7 +61,11 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         }
         connection.advance(Event::Secured);
         let SocketId { socket, node } = connection.seat;
-        let request = self.plan.upgrade.request(&self.plan.nodes[node as usize], socket);
+        let request = self.plan.upgrade.request(
+            &self.plan.nodes[node as usize],
+            socket,
+            self.cookies.of(slot),
+        );
         let (upgrade, request) = Upgrade::ask(&request, &mut self.rng, now);
         connection.setup = Some(Box::new(Setup::Upgrade(upgrade)));
         let range = 0..request.len();

@@ -44,6 +44,7 @@ use self::streams::Streams;
 use self::timers::Timers;
 use self::timestamp_lag::Stamps;
 pub use self::trial::TrialPlan;
+use super::connection::cookies::Cookies;
 use super::connection::outbox::Outbox;
 use super::connection::state::{Event, State};
 use super::connection::transport::{Plain, Transport};
@@ -114,6 +115,8 @@ pub struct Worker<'a, R, C, T: Transport = Plain> {
     streams: Option<Streams>,
     hark: Hark,
     heard: Heard,
+    /// For sockets that are connected again.
+    cookies: Cookies,
     /// A push socket heard its own probe, where it should not.
     hears_itself: bool,
     /// When the last trial began.
@@ -172,6 +175,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
                 .then(|| Streams::new(seats.len(), plan.messages.payload_bytes)),
             hark: Hark::default(),
             heard: Heard::default(),
+            cookies: Cookies::default(),
             hears_itself: false,
             trial_began: Nanos::ZERO,
             uuids: rng.u64(..),

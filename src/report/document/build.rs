@@ -2,7 +2,9 @@
 //! forgotten here does not compile.
 
 use super as doc;
-use super::connecting::{ConnectFailure, Connecting, Dialing, ReachedNode, SourceAddresses};
+use super::connecting::{
+    ConnectFailure, Connecting, Dialing, ReachedNode, SetCookie, SourceAddresses,
+};
 use super::missing::{gap, lost_socket};
 use super::times::{latency, micros, rounded};
 use super::{histogram, series};
@@ -275,6 +277,8 @@ fn connecting(connecting: &measured::Connecting) -> Connecting {
         sockets: reached.sockets,
         push_sockets: reached.push_sockets,
     };
+    let cookie =
+        |(name, &sockets): (&String, &u64)| SetCookie { name: name.as_str().into(), sockets };
     Connecting {
         sockets: connecting.sockets,
         connected: connecting.connected,
@@ -286,6 +290,7 @@ fn connecting(connecting: &measured::Connecting) -> Connecting {
         ports_passed_over: connecting.ports_passed_over,
         failures: connecting.failures.iter().map(failure).collect(),
         reached: connecting.reached.iter().map(reached).collect(),
+        cookies: connecting.cookies.iter().map(cookie).collect(),
     }
 }
 

@@ -65,6 +65,19 @@ pub struct Connecting {
     /// Who took the sockets behind each address, as the header of `--node-header` names it; empty without that.
     #[serde(default)]
     pub reached: Vec<ReachedNode>,
+    /// Cookies that nodes, or what stands before them, set in their answers; a socket that is connected again
+    /// shows its own.
+    #[serde(default)]
+    pub cookies: Vec<SetCookie>,
+}
+
+/// A cookie, without its values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SetCookie {
+    /// Its name.
+    pub name: UntrustedText,
+    /// Sockets that it was set for.
+    pub sockets: u64,
 }
 
 /// Sockets to one node of the plan that one node behind it took.

@@ -3,7 +3,7 @@
 use super::content::{Block, Emphasis, Section, Sentence};
 use super::names;
 use super::phrase::{Phrase, Value, counted, phrase};
-use crate::report::document::connecting::{ConnectFailure, Connecting, ReachedNode};
+use crate::report::document::connecting::{ConnectFailure, Connecting, ReachedNode, SetCookie};
 use crate::report::document::trial::Latency;
 use crate::report::document::{Document, Plan};
 use crate::units::Count;
@@ -13,6 +13,9 @@ const REASONS_MAX: usize = 8;
 
 /// Nodes behind addresses that a person reads.
 const REACHED_MAX: usize = 16;
+
+/// Cookies that a person reads.
+const COOKIES_MAX: usize = 4;
 
 /// One line, and more only where something went wrong.
 pub(super) fn section(document: &Document) -> Option<Section> {
@@ -37,6 +40,9 @@ pub(super) fn section(document: &Document) -> Option<Section> {
     let more = reached.len().saturating_sub(REACHED_MAX) as u64;
     if more > 0 {
         blocks.push(phrase!["and ", Count(more), " more names (--json has them)"].into());
+    }
+    if !connecting.cookies.is_empty() {
+        blocks.push(cookies(&connecting.cookies).into());
     }
     Some(Section { key: "connections", heading: Some("Connections".into()), blocks })
 }
@@ -64,6 +70,15 @@ fn latency(us: &Latency) -> Phrase {
     let known = [("p50 ", us.p50), ("p99 ", us.p99), ("max ", us.max)].into_iter();
     let known = known.filter(|(_, us)| us.is_some());
     Phrase::joined(known.map(|(name, us)| phrase![name, Value::micros(us)]), ", ")
+}
+
+fn cookies(cookies: &[SetCookie]) -> Phrase {
+    let cookie = |cookie: &SetCookie| {
+        let sockets = counted(cookie.sockets, "socket", "sockets");
+        phrase![&cookie.name, " (", sockets, ")"]
+    };
+    let told = Phrase::joined(cookies.iter().take(COOKIES_MAX).map(cookie), ", ");
+    phrase!["cookies were set: ", told, "; a socket that is connected again shows its own"]
 }
 
 fn taken(plan: &Plan, reached: &ReachedNode) -> Phrase {
