@@ -130,8 +130,8 @@ impl fmt::Display for Notice {
             }
             Self::OneOfSeveral { url, addr, of } => write!(
                 f,
-                "all sockets to {url} go to {addr}, 1 of its {of} addresses: name each with --node to \
-                 load them all"
+                "all sockets to {url} go to {addr}, 1 of its {of} addresses: --addresses all \
+                 loads them all"
             ),
             Self::FewerCores { asked, taken, correlates } => {
                 let why = if *correlates {

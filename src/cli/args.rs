@@ -240,6 +240,11 @@ impl RunArgs {
         Ok(if self.upgrade.binary() { dialect.in_binary() } else { dialect })
     }
 
+    /// Every address of a name is a node.
+    pub fn spreads(&self) -> bool {
+        self.dial.spreads()
+    }
+
     /// What is asked of nodes in the upgrade.
     pub const fn upgrade(&self) -> &UpgradeArgs {
         &self.upgrade

@@ -27,6 +27,11 @@ pub struct DialArgs {
     #[arg(long, value_name = "N|P%", help_heading = CONNECTING)]
     min_connected: Option<MinConnected>,
 
+    /// Of a name with several addresses load the first that takes a connection, or all, each as a node of its
+    /// own
+    #[arg(long, value_name = "WHICH", default_value = "first", help_heading = CONNECTING)]
+    addresses: AddressesArg,
+
     /// Where descriptors live: in the process's table (process), or in those of the rings (direct),
     /// whose limit counts for each ring; auto takes direct ones where the process's are too few
     #[arg(long, value_name = "WHERE", default_value = "auto", help_heading = CONNECTING)]
@@ -45,6 +50,15 @@ pub struct DialArgs {
     /// Run no trial after one that lost a socket [default: connect lost sockets again before the next]
     #[arg(long, help_heading = CONNECTING)]
     stop_on_loss: bool,
+}
+
+/// `--addresses`, as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum AddressesArg {
+    /// The first that takes a connection
+    First,
+    /// Each as a node of its own
+    All,
 }
 
 /// `--descriptors`, as written.
@@ -75,6 +89,11 @@ fn rate(text: &str) -> Result<Rate, String> {
 }
 
 impl DialArgs {
+    /// Every address of a name is a node.
+    pub fn spreads(&self) -> bool {
+        self.addresses == AddressesArg::All
+    }
+
     /// What they ask for.
     pub fn dialing(&self) -> ConnectOptions {
         ConnectOptions {

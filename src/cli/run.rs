@@ -319,7 +319,12 @@ pub(super) fn targets(
         PushNode::First | PushNode::Index(_) => None,
     };
     let names = Names::of(urls.iter().chain(named), args.connect_timeout(), ask == Ask::AndTry);
-    Targets::new(urls, &push_node, &|name, port| names.addresses(name, port), notices)
+    let resolver = |name: &str, port| names.addresses(name, port);
+    let spread: Vec<_> = match args.spreads() {
+        true => urls.iter().flat_map(|url| url.at_each_address(&resolver)).collect(),
+        false => urls.clone(),
+    };
+    Targets::new(&spread, &push_node, &resolver, notices)
 }
 
 /// `others` are the nodes, where they are not our own.

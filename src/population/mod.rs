@@ -13,3 +13,4 @@ pub mod nodes;
 pub mod socket_text;
 pub mod sockets;
 pub mod turns;
+pub mod url_error;

@@ -12,51 +12,8 @@ use std::str::FromStr;
 use url::{Host, Url};
 
 use super::connect_to::ConnectTo;
+pub use super::url_error::UrlError;
 use crate::notice::Notice;
-
-/// Why a text is not the URL of a node.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
-    /// No scheme: `127.0.0.1:8080`.
-    #[error("`{0}` has no scheme: write ws://{0}")]
-    NoScheme(String),
-    /// `wss://`.
-    #[error("`{0}` asks for TLS, which is not supported yet: use the node's ws:// port")]
-    Tls(String),
-    /// `http://` or any other scheme.
-    #[error("`{url}` is not a WebSocket URL: write ws://… (the scheme is {scheme}://)")]
-    Scheme {
-        /// As written.
-        url: String,
-        /// Its scheme.
-        scheme: String,
-    },
-    /// RFC 6455, section 3 forbids fragments; we send no credentials.
-    #[error("`{url}` has a {part}, which a node's URL cannot have")]
-    Part {
-        /// As written.
-        url: String,
-        /// What it should not have.
-        part: &'static str,
-    },
-    /// Port 0.
-    #[error("`{0}` names port 0, on which nothing can listen")]
-    PortZero(String),
-    /// A discovery's `address` that is more than that.
-    #[error("`{0}` is neither an IP address nor the name of a host")]
-    Address(String),
-    /// `fe80::1%eth0`.
-    #[error("`{0}` names a zone (%…) of an IPv6 address, which is not supported yet")]
-    Zone(String),
-    /// Anything else.
-    #[error("`{url}` is not a URL ({reason}): write ws://HOST:PORT/, an IPv6 address in brackets")]
-    Malformed {
-        /// As written.
-        url: String,
-        /// What the URL standard says.
-        reason: String,
-    },
-}
 
 /// Why there is no node to talk to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -152,6 +109,26 @@ impl NodeUrl {
     pub fn connected_to(&self, places: &[ConnectTo]) -> Self {
         let place = places.iter().find_map(|place| place.of(&self.host, self.port));
         Self { connect_to: place.cloned(), ..self.clone() }
+    }
+
+    /// The same at each address that its name has, each with that in its own name. One that has no or one
+    /// address, or those of this host alone, stays as it is.
+    pub fn at_each_address(&self, resolver: &Resolver<'_>) -> Vec<Self> {
+        let Some((name, port)) = self.name() else { return vec![self.clone()] };
+        let addresses = resolver(name, port).unwrap_or_default();
+        if addresses.is_empty() || is_one_host(&addresses) {
+            return vec![self.clone()];
+        }
+        let at = |address: SocketAddr| {
+            let host = match address.ip() {
+                IpAddr::V4(ip) => Host::Ipv4(ip),
+                IpAddr::V6(ip) => Host::Ipv6(ip),
+            };
+            let (connect_to, written) =
+                (Some((host, address.port())), format!("{} at {address}", self.written));
+            Self { connect_to, written, ..self.clone() }
+        };
+        addresses.into_iter().map(at).collect()
     }
 
     /// Where its sockets connect.
@@ -522,6 +499,36 @@ mod tests {
         }
         let by_name: ConnectTo = "a.test:1:b.test:2".parse().unwrap();
         assert_eq!(url("ws://a.test:1").connected_to(&[by_name]).name(), Some(("b.test", 2)));
+    }
+
+    #[test]
+    fn every_address_of_a_name_can_be_a_node_of_its_own() {
+        let addresses: [SocketAddr; 2] =
+            ["10.0.0.1:80", "[fd00::1]:80"].map(|a| a.parse().unwrap());
+        let several = |_: &str, _: u16| Ok(addresses.to_vec());
+        let spread = url("ws://chat.test/").at_each_address(&several);
+        let push = PushNode::Url(url("ws://chat.test/"));
+        let mut notices = Vec::new();
+        let targets = Targets::new(&spread, &push, &several, &mut notices).unwrap();
+        let nodes: Vec<_> =
+            targets.nodes.iter().map(|n| (n.addr, n.url.as_str(), n.host.as_str())).collect();
+        assert_eq!(
+            nodes,
+            [
+                (addresses[0], "ws://chat.test/ at 10.0.0.1:80", "chat.test"),
+                (addresses[1], "ws://chat.test/ at [fd00::1]:80", "chat.test"),
+            ]
+        );
+        assert_eq!((targets.push_node, notices), (0, vec![]));
+        let local =
+            |_: &str, _: u16| Ok(["127.0.0.1:1", "[::1]:1"].map(|a| a.parse().unwrap()).to_vec());
+        for (text, resolver) in [
+            ("ws://localhost:1", &local as &Resolver<'_>),
+            ("ws://10.0.0.1", &no_names),
+            ("ws://a", &no_names),
+        ] {
+            assert_eq!(url(text).at_each_address(resolver), [url(text)]);
+        }
     }
 
     #[test]
