@@ -31,7 +31,7 @@ pub struct DialectArgs {
 /// `--set`, as often as it is given.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Settings {
-    /// A parameter of the dialect, like room=lobby; may be repeated
+    /// A parameter of the dialect, like room=lobby or passcode={env:PASS} for a secret; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", help_heading = "Target")]
     set: Vec<Setting>,
 }

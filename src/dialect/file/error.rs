@@ -21,6 +21,14 @@ pub enum FileError {
         /// The offending text, and what would be right.
         what: String,
     },
+    /// `--set` asks for a variable that is not there.
+    #[error("--set {name}: the environment has no variable `{variable}`: export it")]
+    NoVariable {
+        /// The parameter.
+        name: String,
+        /// What its value names.
+        variable: String,
+    },
     /// `--set` names what it has not.
     #[error("--set {name}={value}: {dialect} has no parameter `{name}`: {known}")]
     NoParameter {

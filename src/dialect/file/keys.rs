@@ -41,7 +41,7 @@ pub(super) struct Keys {
     #[serde(default = "yes")]
     pub(super) hears_own: bool,
     /// What `--set NAME=VALUE` may set, with the values it has otherwise. `{NAME}` is its place anywhere
-    /// in the file.
+    /// in the file. In a value `{env:NAME}` is a place, too, and no other.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub(super) parameters: BTreeMap<Spanned<String>, String>,

@@ -55,7 +55,6 @@ pub fn read(source: &Source<'_>) -> Result<Dialect, FileError> {
     if keys.name.get_ref().trim().is_empty() {
         return Err(text.wrong(&keys.name.span(), "the report needs a name"));
     }
-    let parameters = parameters(&text, source.settings, &keys.parameters)?;
     let is_text = !matches!(keys.frames, Frames::Binary);
     let stream = keys.stream;
     let secrets = RefCell::new(Vec::new());
@@ -64,6 +63,7 @@ pub fn read(source: &Source<'_>) -> Result<Dialect, FileError> {
         secrets.borrow_mut().push(value.clone());
         Some(value)
     };
+    let parameters = parameters(&text, source.settings, &keys.parameters, &environment)?;
     let build = Build { text, parameters, environment: &environment, is_text, stream };
     let dialect = Dialect {
         name: keys.name.get_ref().clone().into(),
@@ -105,6 +105,7 @@ fn parameters(
     text: &Text<'_>,
     settings: &[(String, String)],
     own: &BTreeMap<Spanned<String>, String>,
+    environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<BTreeMap<String, String>, FileError> {
     for name in own.keys() {
         is_word(text, name)?;
@@ -131,7 +132,35 @@ fn parameters(
         };
         old.clone_from(value);
     }
+    for (name, value) in &mut all {
+        *value = with_variables(value, environment).map_err(|variable| {
+            let written = own.keys().find(|own| own.get_ref() == name);
+            match (written, settings.iter().any(|(set, _)| set == name)) {
+                (Some(own), false) => {
+                    let what = format!("the environment has no variable `{variable}`: export it");
+                    text.wrong(&own.span(), &what)
+                }
+                _ => FileError::NoVariable { name: name.clone(), variable },
+            }
+        })?;
+    }
     Ok(all)
+}
+
+/// A parameter's value, in which `{env:NAME}` alone is a place: the way for secrets of built-in dialects. Else
+/// which variable there is not.
+fn with_variables(
+    value: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<String, String> {
+    let (mut out, mut rest) = (String::new(), value);
+    while let Some((before, after)) = rest.split_once("{env:") {
+        let Some((name, behind)) = after.split_once('}') else { break };
+        out.push_str(before);
+        out.push_str(&environment(name).ok_or_else(|| name.to_owned())?);
+        rest = behind;
+    }
+    Ok(out + rest)
 }
 
 fn is_word(text: &Text<'_>, name: &Spanned<String>) -> Result<(), FileError> {

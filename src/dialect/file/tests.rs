@@ -191,6 +191,23 @@ fn parameters_have_the_files_values_until_they_are_set() {
 }
 
 #[test]
+fn a_parameter_may_come_from_the_environment_as_secrets_must() {
+    let text = format!(
+        "{HEAD}[parameters]\na = 'x{{env:TOKEN}}{{b}}'\nb = '1'\n[message]\ntemplate = '{{a}}{{b}} {{text}}'"
+    );
+    let with = |settings: &[(&str, &str)]| read_with(&text, settings);
+    let own = with(&[]).unwrap();
+    assert!(pushed(&own).starts_with("xs3cret{b}1 fs"));
+    assert_eq!(own.secrets, ["s3cret"]);
+    let set = with(&[("a", ""), ("b", "{env:TOKEN}")]).unwrap();
+    assert!(pushed(&set).starts_with("s3cret fs"));
+    let missing = with(&[("b", "{env:NO}")]).unwrap_err();
+    assert_eq!(missing, "--set b: the environment has no variable `NO`: export it");
+    let missing = read("[parameters]\na = '{env:NO}'\n[message]\ntemplate = '{text}'").unwrap_err();
+    assert_eq!(missing, "my.toml:4:1: `a`: the environment has no variable `NO`: export it");
+}
+
+#[test]
 fn every_place_of_a_message_becomes_its_bytes() {
     let dialect = read(
         "frames = 'binary'\n[message]\n\

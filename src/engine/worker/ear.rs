@@ -125,7 +125,7 @@ struct Ear<'a, S> {
 }
 
 impl<S: Script> Ear<'_, S> {
-    #[cold]
+    #[inline]
     fn answer(&mut self, message: &[u8]) {
         for (_, reply) in self.replies.all.iter().filter(|(when, _)| when.is_in(message)) {
             self.outbox.frame(self.slot, self.replies.opcode, reply, self.owed);
