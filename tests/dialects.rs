@@ -311,3 +311,37 @@ template = "{text}"
         fanstorm(&["--dialect", path.to_str().unwrap(), "--node", "ws://127.0.0.1:1/"]);
     assert_eq!((code, err.contains("{data:user} without --data")), (Some(2), true), "{err}");
 }
+
+#[test]
+fn a_first_word_and_an_answer_need_no_file() {
+    let node = server(|mut socket| {
+        assert_eq!(socket.read()?.to_text()?, "I am 0, s3cret");
+        socket.send(Message::text("{}"))?;
+        loop {
+            let message = socket.read()?;
+            socket.send(Message::text("2"))?;
+            while socket.read()?.to_text()? != "3" {}
+            socket.send(message)?;
+        }
+    });
+    let node = format!("ws://{node}/");
+    let words = ["--dialect", "raw", "--fan-out", "own", "--push-sockets", "1", "--in-flight", "1"];
+    let first = ["--opening", "I am {socket}, {env:TOKEN}", "--reply", "2=3", "--node", &node];
+    let rest = ["--messages", "50", "--quiet", "--json", "-"];
+    let (code, out, err) = fanstorm(&[&words[..], &first, &rest].concat());
+    assert!(matches!(code, Some(0 | 5)), "{code:?} {err}");
+    let result: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(result["trials"][0]["delivery"]["delivered"], 50);
+    assert!(!out.contains("s3cret"), "{out}");
+    for (words, hint) in [
+        (
+            ["--opening", "{text}"],
+            "--opening: `{text}`: this place has a value in the [message] alone",
+        ),
+        (["--reply", "{socket}=1"], "--reply: `{socket}`: this place has a value in"),
+        (["--reply", "2"], "like 2=3"),
+    ] {
+        let (code, _, err) = fanstorm(&words);
+        assert_eq!((code, err.contains(hint)), (Some(2), true), "{words:?}: {err}");
+    }
+}

@@ -301,7 +301,7 @@ impl RunArgs {
         if !dialect.opening.steps.is_empty() {
             return Err(FlagConflict::EmbeddedOpening(dialect.name.into_owned()));
         }
-        if dialect != Dialect::dsatter() && !self.relay {
+        if dialect.template != Dialect::dsatter().template && !self.relay {
             return Err(FlagConflict::DialectWithoutRelay(dialect.name.into_owned()));
         }
         match self.fan_out {

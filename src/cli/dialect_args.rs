@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use crate::dialect::file::{self, FileError, Source};
+use crate::dialect::file::{self, FileError, Source, flags};
 use crate::dialect::{Dialect, builtin};
 use crate::units::Bytes;
 
@@ -26,6 +26,32 @@ pub struct DialectArgs {
 
     #[command(flatten)]
     settings: Settings,
+
+    /// Say this on each socket before it is ready, where no file is worth it, like
+    /// '{"join":"lobby"}'; behind the dialect's own opening, may be repeated
+    #[arg(long, value_name = "MESSAGE", help_heading = "Target")]
+    opening: Vec<String>,
+
+    /// Answer a message that is WHEN with SEND, like 2=3; may be repeated
+    #[arg(long, value_name = "WHEN=SEND", help_heading = "Target")]
+    reply: Vec<ReplyArg>,
+}
+
+/// `--reply`, as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyArg(String, String);
+
+impl FromStr for ReplyArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text.split_once('=') {
+            Some((when, send)) if !when.is_empty() && !send.is_empty() => {
+                Ok(Self(when.to_owned(), send.to_owned()))
+            }
+            _ => Err("write the message that asks and its answer, like 2=3"),
+        }
+    }
 }
 
 /// `--set`, as often as it is given.
@@ -70,6 +96,9 @@ pub enum DialectError {
         /// What the system said.
         reason: String,
     },
+    /// A flag that adds to it is wrong.
+    #[error("{0}")]
+    Flag(String),
     /// Something in it is wrong.
     #[error(transparent)]
     Wrong(#[from] FileError),
@@ -78,7 +107,7 @@ pub enum DialectError {
 impl DialectArgs {
     /// The same settings of another dialect.
     pub fn named(&self, name: &str) -> Self {
-        Self { dialect: name.to_owned(), settings: self.settings.clone() }
+        Self { dialect: name.to_owned(), ..self.clone() }
     }
 
     /// The dialect that is asked for.
@@ -87,7 +116,13 @@ impl DialectArgs {
     /// There is none of that name, or its file is wrong.
     pub fn read(&self) -> Result<Dialect, DialectError> {
         let environment = |name: &str| std::env::var(name).ok();
-        self.settings.read(&self.dialect, &text_of(&self.dialect)?, &environment)
+        let mut dialect =
+            self.settings.read(&self.dialect, &text_of(&self.dialect)?, &environment)?;
+        let replies: Vec<_> =
+            self.reply.iter().map(|ReplyArg(when, send)| (when.clone(), send.clone())).collect();
+        flags::add(&mut dialect, &self.opening, &replies, &environment)
+            .map_err(DialectError::Flag)?;
+        Ok(dialect)
     }
 }
 

@@ -178,7 +178,8 @@ mod tests {
     }
 
     /// Flags that take whatever there is, or are read after clap.
-    const TEXTS: [&str; 18] = [
+    const TEXTS: [&str; 19] = [
+        "opening",
         "dialect",
         "json",
         "hgrm",

@@ -4,6 +4,7 @@
 //! descriptions (`file::keys`), what may stand between braces (`dialect::pattern`), opening files (`cli`).
 
 mod error;
+pub mod flags;
 mod keys;
 
 use std::cell::RefCell;
