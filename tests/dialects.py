@@ -4,8 +4,8 @@
     python3 tests/dialects.py [--binary target/release/fanstorm] [--only WORD] [--list]
 
 Belongs here: how each cluster is started, and which table is run against it. Every copy must come back,
-once. `.ci/run` installs Debian's nats-server, mosquitto, redis-server and rabbitmq-server; the npm packages that
-tests/peers/clusters pins go into target/dialects.
+once. `.ci/run` installs Debian's nats-server, mosquitto, redis-server, rabbitmq-server and
+ruby-actioncable; the npm packages that tests/peers/clusters pins go into target/dialects.
 
 Each server listens on loopback, on a port that was free a moment before, and is ended by its pid. The
 last line is `N passed, N failed`; the exit code is 1 when one failed.
@@ -124,16 +124,35 @@ def mosquitto(host):
     return [f"ws://127.0.0.1:{port}/mqtt" for port in (near, far)]
 
 
+def redis(host):
+    port = host.port()
+    host.start(
+        ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+        listens=port,
+    )
+    return port
+
+
 def socketio(host):
     """Two nodes with a Redis between them, which ask for a Pong every 2 s."""
-    redis = host.port()
-    host.start(
-        ["redis-server", "--port", redis, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
-        listens=redis,
-    )
+    shared = redis(host)
     ports = [host.port(), host.port()]
     for port in ports:
-        host.start(["node", INSTALLED / "socketio.cjs", port, redis], listens=port)
+        host.start(["node", INSTALLED / "socketio.cjs", port, shared], listens=port)
+    return [f"ws://127.0.0.1:{port}/" for port in ports]
+
+
+def actioncable(host):
+    """Two nodes with a Redis between them, which ping every 3 s."""
+    shared = redis(host)
+    ports = [host.port(), host.port()]
+    for port in ports:
+        listen = ["-e", "production", "-b", f"tcp://127.0.0.1:{port}", "-t", "1:5"]
+        host.start(
+            ["puma", *listen, INSTALLED / "actioncable.ru"],
+            listens=port,
+            env={"REDIS_PORT": str(shared)},
+        )
     return [f"ws://127.0.0.1:{port}/" for port in ports]
 
 
@@ -211,6 +230,14 @@ CASES = [
     Case("NATS, three nodes", nats, "nats", needs=("nats-server",), asks=True, last_node=2),
     Case("mosquitto, two bridged brokers", mosquitto, "mqtt", needs=("mosquitto",)),
     Case("Socket.IO, two nodes over Redis", socketio, "socketio", needs=("redis-server",), asks=True, last_node=2),
+    Case(
+        "Action Cable, two nodes over Redis",
+        actioncable,
+        "actioncable",
+        needs=("puma", "redis-server"),
+        asks=True,
+        last_node=2,
+    ),
     Case("graphql-ws", graphql, "graphql-ws", answers=2),
     Case(
         "RabbitMQ, two nodes",
