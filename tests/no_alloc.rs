@@ -16,8 +16,8 @@ use std::thread;
 use std::time::Duration;
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
-use fanstorm::dialect::Dialect;
 use fanstorm::dialect::text::TextShape;
+use fanstorm::dialect::{Dialect, Heartbeat};
 use fanstorm::engine::drain::DrainWatch;
 use fanstorm::engine::ring::epoll::EpollRing;
 use fanstorm::engine::ring::several::SeveralRings;
@@ -273,6 +273,16 @@ fn a_trial_allocates_nothing_on_epoll() {
     let plan = plan(&cluster, Dialect::raw(), u64::MAX);
     let ring = EpollRing::new(size(plan.sockets())).unwrap();
     assert_eq!(row(&plan, ring).allocations, 0);
+}
+
+#[test]
+fn a_stream_and_signs_of_life_allocate_nothing_either() {
+    let cluster = cluster(true);
+    let beat = Heartbeat { every: Nanos::from_millis(1), send: b"beat".to_vec() };
+    let dialect = Dialect { stream: true, heartbeats: vec![beat], ..Dialect::raw() };
+    let mut plan = plan(&cluster, dialect, u64::MAX);
+    plan.connect.ping = Some(Nanos::from_millis(1));
+    assert_eq!(row_as_granted(&plan).allocations, 0);
 }
 
 #[test]

@@ -48,6 +48,13 @@ const WAITING_COPY_BYTES: u64 = 16;
 /// Of ours, for each connection, while it is idle; a test in `engine::worker` holds it.
 pub const CONNECTION_BYTES: u64 = 512;
 
+/// For each connection of a dialect whose messages do not end with frames, beside the text that may be open; a
+/// test in `engine::worker` holds it.
+pub const STREAM_END_BYTES: u64 = 40;
+
+/// For each connection and each thing that is said again and again.
+const HEARTBEAT_BYTES: u64 = 17;
+
 /// Of a node of the embedded cluster, for each client: 3.8 to 4.3 KB were resident, from 100 000 sockets
 /// to a million (`docs/performance.md`).
 const NODE_BYTES: u64 = 4_096;
@@ -158,6 +165,15 @@ impl Plan {
             ("rings", self.rings_bytes()),
             ("their sockets in the kernel", sockets.saturating_mul(ends * KERNEL_SOCKET.0)),
         ];
+        if self.dialect.stream {
+            let each = STREAM_END_BYTES + self.messages.payload_bytes as u64;
+            parts.push(("open ends of streams", sockets.saturating_mul(each)));
+        }
+        let pings = self.connect.ping.or(self.dialect.ping).is_some();
+        let said = self.dialect.heartbeats.len() as u64 + u64::from(pings);
+        if said > 0 {
+            parts.push(("heartbeats", sockets.saturating_mul(said * HEARTBEAT_BYTES)));
+        }
         if embedded {
             parts.push(("the embedded cluster's clients", sockets.saturating_mul(NODE_BYTES)));
             // The nodes, and the discovery.
@@ -272,11 +288,11 @@ mod tests {
     use super::super::load::Spec;
     use super::super::tests::plan;
     use super::*;
-    use crate::dialect::Dialect;
+    use crate::dialect::{Dialect, Heartbeat};
     use crate::load::inter_arrival::InterArrival;
     use crate::load::profile::FixedRate;
     use crate::plan::draft::Cpus;
-    use crate::units::Rate;
+    use crate::units::{Nanos, Rate};
 
     /// The need of the plan's first trial with another number of messages.
     fn of(plan: &Plan, messages: u64) -> MemoryNeed {
@@ -407,5 +423,26 @@ mod tests {
     fn the_largest_trial_decides() {
         let plan = plan(|spec| spec.trials = Trial::bursts(&[10, 8_000, 100]));
         assert_eq!(plan.largest_memory(), of(&plan, 8_000));
+    }
+
+    #[test]
+    fn only_dialects_that_keep_something_for_each_connection_need_memory_for_it() {
+        let parts = |dialect: Dialect, ping| {
+            let mut plan = plan(|spec| spec.dialect = dialect);
+            plan.connect.ping = ping;
+            let told = plan.connection_memory(false);
+            let told = told
+                .into_iter()
+                .filter(|(name, _)| ["open ends of streams", "heartbeats"].contains(name));
+            (told.collect::<Vec<_>>(), plan.sockets())
+        };
+        assert_eq!(parts(Dialect::raw(), None).0, []);
+        let beat = Heartbeat { every: Nanos::from_secs(1), send: Vec::new() };
+        let dialect = Dialect { stream: true, heartbeats: vec![beat], ..Dialect::raw() };
+        let (told, sockets) = parts(dialect, Some(Nanos::from_secs(1)));
+        assert_eq!(
+            told,
+            [("open ends of streams", sockets * (40 + 128)), ("heartbeats", sockets * 34)]
+        );
     }
 }

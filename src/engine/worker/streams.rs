@@ -83,3 +83,14 @@ impl End {
         self.at = Places { script: came.script - from, replies: came.replies - from };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::memory::STREAM_END_BYTES;
+
+    #[test]
+    fn the_end_of_a_stream_takes_what_the_plan_says() {
+        assert_eq!(size_of::<End>() as u64, STREAM_END_BYTES);
+    }
+}
