@@ -76,7 +76,7 @@ pub struct UpgradeArgs {
     cookie: Vec<String>,
 
     /// Join NAME=VALUE to the query of every node's URL, replacing a parameter of the same name; may be
-    /// repeated
+    /// repeated. A token belongs here: the URL itself is in every report
     #[arg(long, value_name = "PAIR", help_heading = UPGRADE)]
     query: Vec<String>,
 
