@@ -33,15 +33,16 @@ pub struct Scanner {
     stencils: [Stencil; 2],
     bodies: Bodies,
     /// Only these messages say anything.
-    copies: Option<Wanted>,
+    copies: Option<Box<Wanted>>,
     /// In place of all that where messages do not end with frames.
-    stream: Option<StreamTexts>,
+    stream: Option<Box<StreamTexts>>,
 }
 
 impl Scanner {
     /// A scanner for the texts of `shape` that carry tags of `run`.
     pub fn new(dialect: &Dialect, shape: &TextShape, run: u32) -> Self {
-        let copies = dialect.copies.as_ref().map(|copies| copies.with(&Values::default()));
+        let copies =
+            dialect.copies.as_ref().map(|copies| Box::new(copies.with(&Values::default())));
         // A stencil would not look for it.
         let stencil = || {
             let mut stencil = Stencil::new(run);
@@ -58,7 +59,7 @@ impl Scanner {
             stencils: [stencil(), stencil()],
             bodies: NO_BODIES,
             copies,
-            stream: dialect.stream.then(|| StreamTexts::new(shape, run)),
+            stream: dialect.stream.then(|| Box::new(StreamTexts::new(shape, run))),
         }
     }
 
@@ -136,7 +137,7 @@ impl Scanner {
     /// The dialect's messages end with frames.
     #[inline]
     pub fn stream(&self, window: &[u8], from: usize, visit: &mut impl FnMut(Recognized)) -> usize {
-        let stream = self.stream.as_ref().expect("a dialect with stream = true");
+        let stream = self.stream.as_deref().expect("a dialect with stream = true");
         stream.judge(window, from, visit)
     }
 
