@@ -42,7 +42,7 @@ pub struct UpgradeArgs {
     #[arg(long, value_name = "NAME", help_heading = UPGRADE)]
     subprotocol: Vec<String>,
 
-    /// The page that the sockets claim to come from, like https://app.example
+    /// The page that the sockets claim to come from, like <https://app.example>
     #[arg(long, value_name = "URL", help_heading = UPGRADE)]
     origin: Option<String>,
 

@@ -1,6 +1,6 @@
 //! The shapes that a load can have, and what is asked of them.
 //!
-//! Belongs here: the list of shapes, each a file of this folder that is written down in [`shapes`] once, and
+//! Belongs here: the list of shapes, each a file of this folder that is written down in `shapes!` once, and
 //! the answers that follow from theirs. Does not: the due times laid out (`schedule`), waiting for
 //! them (`engine`), flags (`cli::load_args`).
 
