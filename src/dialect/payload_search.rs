@@ -157,13 +157,13 @@ impl Texts {
         while let Some(step) = self.run_prefix.find(&stretch[done..]) {
             let tag_at = done + step;
             let text_at = tag_at.saturating_sub(self.shape.tag_offset());
-            self.damaged(stretch, done..text_at, note);
+            self.damaged(stretch, done..text_at, tag_at, note);
             self.earlier(stretch, done..text_at, id, note);
             seen = Seen::Ours;
             done = self.judge(stretch, tag_at, id, note);
         }
         let seen = seen.max(self.earlier(stretch, done..stretch.len(), id, note));
-        match seen.max(self.damaged(stretch, done..stretch.len(), note)) {
+        match seen.max(self.damaged(stretch, done..stretch.len(), stretch.len(), note)) {
             Seen::Nothing => self.headless(stretch, note),
             seen => seen,
         }
@@ -215,19 +215,24 @@ impl Texts {
         seen
     }
 
-    /// Lead-ins in `gap`, where no tag of this run follows: a tag of another run, or a damaged
-    /// one.
+    /// Lead-ins up to `until`, where no tag of this run follows: a tag of another run, or a damaged one. They
+    /// may reach behind `gap`, to where a text of which the tag is left would have its own.
     fn damaged(
         &self,
         stretch: &[u8],
         gap: Range<usize>,
+        until: usize,
         note: &mut impl FnMut(Recognized),
     ) -> Seen {
         let mut seen = self.half_tags(stretch, gap.clone(), note);
         let Some(lead) = &self.lead else { return seen };
         let mut at = gap.start;
-        while let Some(step) = stretch.get(at..gap.end).and_then(|gap| lead.find(gap)) {
+        while let Some(step) = stretch.get(at..until).and_then(|gap| lead.find(gap)) {
             at += step + lead.needle().len();
+            if stretch[at..].starts_with(self.run_prefix.needle()) {
+                // A tag of this run speaks for itself.
+                continue;
+            }
             if Tag::decode(&stretch[at..]).is_ok() {
                 seen = seen.max(Seen::Replay);
             } else {

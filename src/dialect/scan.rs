@@ -1027,6 +1027,21 @@ mod tests {
         assert_eq!(collect(&mut scanner, deep.as_bytes()), [copy]);
     }
 
+    /// What is left of one altered text may lie where the next one's lead-in would be.
+    #[test]
+    fn two_halves_of_altered_texts_close_to_each_other_are_two_corrupt_copies() {
+        let message = concat!(
+            r#"{"type":true,"payload":[{"messageId":534288961,"text":"fanstorm message fs"},"#,
+            r#"{"text":" fs1b2c3d4e3e626e96ad6198bc one node takes i","messageId":"uC2IE"}]}"#,
+        );
+        for message in
+            [message, "fanstorm message fs\"},{\"text\":\" fs1b2c3d4e3e626e96ad6198bc one"]
+        {
+            let mut scanner = Scanner::new(&Dialect::dsatter(), &shape(60), 0x1b2c_3d4e);
+            assert_eq!(collect(&mut scanner, message.as_bytes()), [Recognized::Corrupt; 2]);
+        }
+    }
+
     /// An acknowledgement may repeat the text: built like a copy, and none.
     #[test]
     fn where_a_dialect_says_which_messages_are_copies_no_other_is() {
