@@ -79,7 +79,7 @@ pub struct LateAcks {
     pub reads: u64,
     /// Calls of [`Ring::delay_acks`].
     pub asked: u64,
-    /// The most reads in a trial between two calls, or before the first or after the last.
+    /// The most reads one after another between two calls, or before the first or after the last.
     pub reads_unasked_max: u64,
     reads_unasked: u64,
 }

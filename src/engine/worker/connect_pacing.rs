@@ -25,7 +25,7 @@ pub fn under_way_max(workers: usize) -> usize {
 /// rate is a bound, and a node that has just recovered is not to be met with a flood.
 const SLACK: Nanos = Nanos::from_millis(10);
 
-/// A node that has let so many sockets in a trial run into --connect-timeout and has not taken a single
+/// A node that has let this many sockets one after another run into --connect-timeout and has not taken a single
 /// one is not waited for any more: a black hole must not hold up the sockets of the others.
 pub(super) const BLACK_HOLE: u32 = 64;
 
