@@ -242,13 +242,7 @@ fn tokio_uring(shape: Shape, blaster: Blaster) -> Nanos {
         let addr = blaster.borrow().as_ref().expect("running").addr;
         let mut streams = Vec::new();
         for slot in 0..shape.sockets {
-            let stream = tokio_uring::net::TcpStream::connect(addr).await.expect("connected");
-            stream.set_nodelay(true).expect("an option");
-            let request = upgrade::request("bench", "/", &upgrade::key([slot as u8; 16]), &[]);
-            stream.write_all(request).await.0.expect("written");
-            let (read, _) = stream.read(vec![0; 1024]).await;
-            assert!(read.expect("a response") > 0);
-            streams.push(stream);
+            streams.push(upgraded(addr, slot).await);
         }
         let finished = Rc::new(RefCell::new(None));
         let before = thread_cpu_time();
@@ -297,6 +291,16 @@ fn tokio_uring(shape: Shape, blaster: Blaster) -> Nanos {
     });
     check(&account.borrow().recorder, shape);
     cpu
+}
+
+async fn upgraded(addr: std::net::SocketAddr, slot: u32) -> tokio_uring::net::TcpStream {
+    let stream = tokio_uring::net::TcpStream::connect(addr).await.expect("connected");
+    stream.set_nodelay(true).expect("an option");
+    let request = upgrade::request("bench", "/", &upgrade::key([slot as u8; 16]), &[]);
+    stream.write_all(request).await.0.expect("written");
+    let (read, _) = stream.read(vec![0; 1024]).await;
+    assert!(read.expect("a response") > 0);
+    stream
 }
 
 /// tokio-tungstenite on a current-thread runtime, a task for each socket.

@@ -117,16 +117,7 @@ impl fmt::Display for Notice {
                 )
             }
             Self::OneAddress { url, first, addr, by_host, more } => {
-                let why = if *by_host {
-                    "their Host headers differ"
-                } else {
-                    "a balancer may have several behind it; name it once if it has not"
-                };
-                let more = match more {
-                    0 => String::new(),
-                    more => format!(" (so are {more} more)"),
-                };
-                write!(f, "{first} and {url} are both at {addr}{more}: taken for two nodes, {why}")
+                one_address(f, [first, url], addr, *by_host, *more)
             }
             Self::OneOfSeveral { url, addr, of } => write!(
                 f,
@@ -159,6 +150,25 @@ impl fmt::Display for Notice {
             }
         }
     }
+}
+
+fn one_address(
+    f: &mut fmt::Formatter<'_>,
+    [first, url]: [&str; 2],
+    addr: &SocketAddr,
+    by_host: bool,
+    more: usize,
+) -> fmt::Result {
+    let why = if by_host {
+        "their Host headers differ"
+    } else {
+        "a balancer may have several behind it; name it once if it has not"
+    };
+    let more = match more {
+        0 => String::new(),
+        more => format!(" (so are {more} more)"),
+    };
+    write!(f, "{first} and {url} are both at {addr}{more}: taken for two nodes, {why}")
 }
 
 fn rows_used_again(

@@ -118,9 +118,7 @@ impl TrialMerge<'_> {
         attribute_leftovers(&mut tallies, past);
         let audience = self.audience(&tallies);
         let delivery = self.delivery(&tallies, &audience);
-        let start = tallies.iter().filter_map(|t| t.first_send).min().unwrap_or(Nanos::ZERO);
-        let last_send = tallies.iter().map(|t| t.last_send).max().unwrap_or(start);
-        let last_copy = tallies.iter().map(|t| t.recorder.last_copy).max().unwrap_or(start);
+        let [start, last_send, last_copy] = span(&tallies);
         let sent: u64 = tallies.iter().map(|t| t.sent).sum();
         let (begun, measured_from) = (collector.start(), collector.measured_from());
         let rests = tallies.iter().map(|t| (&t.recorder.records, t.rest));
@@ -132,9 +130,7 @@ impl TrialMerge<'_> {
         }
         let (of_measured, of_warmup) = messages.latencies();
         let classes = classes(&totals.measured, of_measured);
-        let (send_time, receive_time) = (last_send.since(start), last_copy.since(start));
-        let warmup =
-            totals.warmup.map(|copies| self.warmup(&tallies, &audience, &copies, of_warmup));
+        let warmup = totals.warmup.map(|heard| self.warmup(&tallies, &audience, &heard, of_warmup));
         let (gaps, gaps_total) = gaps(&tallies);
         let outcome = TrialOutcome {
             id: self.trial.id.clone(),
@@ -148,8 +144,8 @@ impl TrialMerge<'_> {
             late: Late::default(),
             started_unix_ms: context.started_unix_ms,
             untaught: self.untaught(&tallies),
-            send_time: (sent > 0).then_some(send_time),
-            receive_time: (delivery.delivered > 0).then_some(receive_time),
+            send_time: (sent > 0).then(|| last_send.since(start)),
+            receive_time: (delivery.delivered > 0).then(|| last_copy.since(start)),
             scheduled_per_s: self.scheduled_per_s(&tallies, sent),
             delivery,
             unattributable: tallies.iter().map(|t| t.recorder.counts.unattributable).sum(),
@@ -384,6 +380,14 @@ fn attribute_leftovers(tallies: &mut [Tally], past: &mut Past) {
 
 fn known(tallies: &[Tally], key: Key) -> Option<u32> {
     tallies.iter().find_map(|t| t.recorder.correlator.as_ref()?.message(key))
+}
+
+/// The first send, the last one, and the last copy; of a trial that sent nothing, zero.
+fn span(tallies: &[Tally]) -> [Nanos; 3] {
+    let start = tallies.iter().filter_map(|t| t.first_send).min().unwrap_or(Nanos::ZERO);
+    let last_send = tallies.iter().map(|t| t.last_send).max().unwrap_or(start);
+    let last_copy = tallies.iter().map(|t| t.recorder.last_copy).max().unwrap_or(start);
+    [start, last_send, last_copy]
 }
 
 /// Streams with missing copies, largest first, and how many there are.

@@ -104,19 +104,24 @@ pub fn decode(bytes: &[u8], max_message_bytes: usize) -> (Vec<OwnedItem>, End) {
                 bytes.extend(payload);
                 if !fin {
                     parts = Some((kind, bytes));
-                } else if kind == 2 {
-                    items.push(OwnedItem::Binary(bytes));
-                } else {
-                    match String::from_utf8(bytes) {
-                        Ok(text) => items.push(OwnedItem::Text(text)),
-                        Err(_) => return (items, End::Violation(1007)),
-                    }
+                    continue;
+                }
+                match message(kind, bytes) {
+                    Ok(item) => items.push(item),
+                    Err(code) => return (items, End::Violation(code)),
                 }
             }
         }
     }
     let end = if rest.is_empty() && parts.is_none() { End::Clean } else { End::Cut };
     (items, end)
+}
+
+fn message(opcode: u8, payload: Vec<u8>) -> Result<OwnedItem, u16> {
+    if opcode == 2 {
+        return Ok(OwnedItem::Binary(payload));
+    }
+    String::from_utf8(payload).map(OwnedItem::Text).map_err(|_| 1007)
 }
 
 fn length_width(len7: u8) -> usize {
