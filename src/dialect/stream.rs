@@ -76,9 +76,9 @@ impl StreamTexts {
             };
             let Some(step) = next else { break };
             let rest = &rest[step..];
-            if self.is_open(rest)
-                || (rest.len() < RUN_PREFIX_LEN && self.run_prefix.starts_with(rest))
-            {
+            // A tag that is judged ends no other one, as words may.
+            let is_tag = at + step >= done && rest.len() < RUN_PREFIX_LEN;
+            if self.is_open(rest) || (is_tag && self.run_prefix.starts_with(rest)) {
                 return at + step;
             }
             at += step + 1;
@@ -250,6 +250,20 @@ mod tests {
             // Byte by byte: cut everywhere.
             let everywhere: Vec<_> = (0..stream.len()).collect();
             prop_assert_eq!(&in_pieces(&reader, &stream, &everywhere), &expected);
+        }
+    }
+
+    /// The last digit of a tag and what followed it were taken for another tag where the stream was cut there.
+    #[test]
+    fn a_tag_is_no_beginning_of_another_one_however_the_stream_is_cut() {
+        let shape = TextShape::new(38).unwrap();
+        let reader = StreamTexts::new(&shape, RUN);
+        let text = |sequence| written(&shape, &[Piece::Whole(1, sequence, RUN)]);
+        let first = (0..).find(|&sequence| text(sequence).ends_with(b"f")).unwrap();
+        let stream = [&text(first)[..], &text(0)[shape.tag_offset() + 1..]].concat();
+        for cut in 0..=stream.len() {
+            let copy = Recognized::Copy { sender: 1, sequence: first, id: None };
+            assert_eq!(in_pieces(&reader, &stream, &[cut]), [copy], "{cut}");
         }
     }
 
