@@ -345,3 +345,105 @@ fn a_first_word_and_an_answer_need_no_file() {
         assert_eq!((code, err.contains(hint)), (Some(2), true), "{words:?}: {err}");
     }
 }
+
+/// Passes each message on to its sender, once for each `sub` that this has said.
+fn subscribed() -> SocketAddr {
+    server(|mut socket| {
+        let mut subscriptions = 0;
+        loop {
+            let message = socket.read()?;
+            if message.to_text()? == "sub" {
+                subscriptions += 1;
+                socket.send(Message::text("ok"))?;
+            } else {
+                for _ in 0..subscriptions {
+                    socket.send(message.clone())?;
+                }
+            }
+        }
+    })
+}
+
+fn with_subscriptions(said: usize, expected: u16) -> String {
+    let step = "[[opening]]\nsend = 'sub'\nexpect = 'ok'\n".repeat(said);
+    format!(
+        "schema = 'fanstorm.dialect/1'\nname = 't'\nsubscriptions = {expected}\n{step}[message]\ntemplate = '{{text}}'\n"
+    )
+}
+
+#[test]
+fn as_many_copies_come_as_a_connection_holds_subscriptions_and_each_is_accounted_for() {
+    let node = subscribed();
+    for (said, account) in [(1, [300, 300, 0]), (2, [600, 0, 0]), (3, [600, 0, 300])] {
+        let flags = ["--drain", "300ms", "--in-flight", "4"];
+        let dialect = with_subscriptions(said, 2);
+        let (_folder, path) = file(&dialect);
+        let node = format!("ws://{node}/");
+        let words = ["--dialect", path.to_str().unwrap(), "--node", &node, "--fan-out", "own"];
+        let rest = ["--push-sockets", "3", "--messages", "300", "--quiet", "--json", "-"];
+        let (code, out, err) = fanstorm(&[&words[..], &rest, &flags].concat());
+        assert_eq!(said == 2, matches!(code, Some(0 | 5)), "{code:?} {err}");
+        let result: Value = serde_json::from_str(&out).unwrap();
+        let delivery = &result["trials"][0]["delivery"];
+        let told = ["delivered", "missing", "duplicate"].map(|key| delivery[key].as_u64().unwrap());
+        assert_eq!(told, account, "{said} subscriptions where 2 are expected");
+        assert_eq!(delivery["expected"], 600);
+        assert_eq!(delivery["out_of_order"], 0);
+        assert_eq!(result["plan"]["subscriptions"], 2);
+        // A message is whole when it came as often as it must.
+        let whole = if said > 1 { 300 } else { 0 };
+        let completion = &result["trials"][0]["latency_us"]["completion"];
+        assert_eq!(completion["count"].as_u64().unwrap_or(0), whole, "{completion}");
+    }
+}
+
+#[test]
+fn a_report_says_how_often_each_message_comes_and_which_came_less_often() {
+    let (_folder, path) = file(&with_subscriptions(1, 2));
+    let node = format!("ws://{}/", subscribed());
+    let words = ["--dialect", path.to_str().unwrap(), "--node", &node, "--fan-out", "own"];
+    let rest = ["--push-sockets", "1", "--messages", "30", "--drain", "300ms"];
+    let (code, out, err) = fanstorm(&[&words[..], &rest].concat());
+    assert_eq!(code, Some(1), "{out}{err}");
+    for told in [
+        "messages x 1 x 2 copies: each message comes back 2 times on its own socket",
+        "30 copies missing of 0..29",
+    ] {
+        assert!(out.contains(told), "{told}: {out}");
+    }
+    assert!(!out.contains("nothing came"), "half of it came: {out}");
+}
+
+#[test]
+fn a_wrong_number_of_subscriptions_is_told_when_a_dialect_is_tried() {
+    let node = format!("ws://{}/", subscribed());
+    for (said, exit, told) in [
+        (
+            1,
+            1,
+            "came back 1 times on a socket, and the dialect says subscriptions = 2: a run would report the difference as missing",
+        ),
+        (2, 0, "a run can count its copies"),
+        (
+            3,
+            1,
+            "came back 3 times on a socket, and the dialect says subscriptions = 2: a run would report the difference as duplicates",
+        ),
+    ] {
+        let (_folder, path) = file(&with_subscriptions(said, 2));
+        let (code, out, _) = fanstorm(&["dialect", "try", path.to_str().unwrap(), "--node", &node]);
+        assert_eq!((code, out.contains(told)), (Some(exit), true), "{out}");
+    }
+    let (_folder, path) = file(&with_subscriptions(2, 2));
+    let path = path.to_str().unwrap();
+    let (_, out, _) = fanstorm(&["dialect", "check", path]);
+    assert!(out.contains("each message 2 times on a socket (subscriptions)"), "{out}");
+    let opening = with_subscriptions(0, 2);
+    let (_folder, path) = file(&opening);
+    let (code, _, err) = fanstorm(&["--dialect", path.to_str().unwrap(), "--relay"]);
+    assert_eq!(
+        (code, err.contains("subscriptions = 2 and the embedded")),
+        (Some(2), true),
+        "{err}"
+    );
+}

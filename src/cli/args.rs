@@ -301,6 +301,9 @@ impl RunArgs {
         if !dialect.opening.steps.is_empty() {
             return Err(FlagConflict::EmbeddedOpening(dialect.name.into_owned()));
         }
+        if dialect.subscriptions.get() > 1 {
+            return Err(FlagConflict::EmbeddedSubscriptions(dialect.subscriptions));
+        }
         if dialect.template != Dialect::dsatter().template && !self.relay {
             return Err(FlagConflict::DialectWithoutRelay(dialect.name.into_owned()));
         }

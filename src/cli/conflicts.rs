@@ -2,6 +2,8 @@
 //!
 //! Belongs here: the words for it, one line that names the flags. Does not: noticing it (`args`).
 
+use std::num::NonZeroU16;
+
 use crate::cli::dialect_args::DialectError;
 use crate::cli::upgrade_args::UpgradeFlagError;
 
@@ -61,6 +63,12 @@ pub enum FlagConflict {
          your server with --node"
     )]
     EmbeddedOpening(String),
+    /// The embedded cluster passes each message on once.
+    #[error(
+        "a dialect with subscriptions = {0} and the embedded cluster: its nodes send each message \
+         once to each of their clients; name your server with --node"
+    )]
+    EmbeddedSubscriptions(NonZeroU16),
     /// The embedded cluster sends to everybody.
     #[error(
         "--fan-out {0} and the embedded cluster: its nodes send every message to all of their \

@@ -124,9 +124,20 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
             let _ = writeln!(io::stderr(), "error: {}", plain_lines(&reason));
             Exit::Unreachable
         }
-        Ended::Heard { missing: 0, .. } => {
-            let _ = writeln!(out, "The message came back: a run can count its copies.");
-            Exit::Complete
+        Ended::Heard { missing: 0, fewest, most, .. } => {
+            let subscriptions = u64::from(plan.audience.subscriptions());
+            if (fewest, most) == (subscriptions, subscriptions) {
+                let _ = writeln!(out, "The message came back: a run can count its copies.");
+                return Ok(Exit::Complete);
+            }
+            let came = if most == subscriptions { fewest } else { most };
+            let _ = writeln!(
+                out,
+                "The message came back {came} times on a socket, and the dialect says subscriptions = \
+                 {subscriptions}: a run would report the difference as {}",
+                if came < subscriptions { "missing copies" } else { "duplicates" }
+            );
+            Exit::Incomplete
         }
         Ended::Heard { .. } => {
             let waited = plan.timeouts.ready;
@@ -182,9 +193,13 @@ fn summary(dialect: &Dialect) -> String {
         (None, None) => "known by their text".to_owned(),
     };
     let hears = if dialect.hears_own { "all" } else { "others" };
+    let often = match dialect.subscriptions.get() {
+        1 => String::new(),
+        times => format!("; each message {times} times on a socket (subscriptions)"),
+    };
     format!(
         "dialect  {}\nframes   {kind}\nopening  {} steps\nmessage  {} bytes around a text of {}\ncopies   \
-         {copies}; --fan-out {hears} where none is given\n",
+         {copies}; --fan-out {hears} where none is given{often}\n",
         dialect.name,
         dialect.opening.steps.len(),
         dialect.message_len(&shape) - shape.len(),

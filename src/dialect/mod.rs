@@ -27,6 +27,7 @@ pub mod text;
 pub mod upgrade;
 
 use std::borrow::Cow;
+use std::num::NonZeroU16;
 
 pub use correlation::CorrelationId;
 pub use keepalive::{Heartbeat, Reply};
@@ -63,6 +64,8 @@ pub struct Dialect {
     pub copies: Option<Matching>,
     /// A socket hears what it has pushed.
     pub hears_own: bool,
+    /// So many copies of each message come to a socket: a connection holds as many subscriptions.
+    pub subscriptions: NonZeroU16,
     /// Messages do not end with frames: copies are in the connection's bytes.
     pub stream: bool,
     /// What is answered, at any time from the upgrade on.

@@ -4,6 +4,7 @@
 //! Does not: going through the dialect (`worker`, the same as in a run), printing (`cli::dialect`).
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::rc::Rc;
@@ -56,6 +57,10 @@ pub enum Ended {
         of: usize,
         /// Those that did not.
         missing: usize,
+        /// Copies that came to one of those that did: the least of them.
+        fewest: u64,
+        /// The most.
+        most: u64,
     },
 }
 
@@ -72,14 +77,14 @@ pub fn rehearse(plan: &Plan, run: u32) -> io::Result<(Vec<Line>, Ended)> {
         Worker::<_, _, Witness>::over(Rc::clone(&tape), plan, over, seats, fastrand::Rng::new());
     let failures = worker.connect(&mut Patience { until: Nanos::MAX, complete_at: None })?;
     let text = TextShape::new(plan.messages.payload_bytes).expect("a plan's payload holds a tag");
-    let ended = match failures.into_iter().next() {
+    let mut ended = match failures.into_iter().next() {
         Some(failure) => Ended::Refused(format!("{}: {}", failure.phase, failure.reason)),
         None => {
             let until = Monotonic.now().plus(plan.timeouts.ready);
             let missing =
                 worker.probe(&text, run, &mut Patience { until, complete_at: None })?.len();
             worker.say_goodbye()?;
-            Ended::Heard { of: seats.len(), missing }
+            Ended::Heard { of: seats.len(), missing, fewest: 0, most: 0 }
         }
     };
     let uuids: Vec<u128> = seats.iter().map(|seat| worker.uuid_of(seat.socket)).collect();
@@ -93,6 +98,11 @@ pub fn rehearse(plan: &Plan, run: u32) -> io::Result<(Vec<Line>, Ended)> {
     let mut lines = Vec::new();
     for (socket, from_us, bytes) in tape.said.borrow().iter() {
         narrators[*socket].tell(*from_us, bytes, &mut lines);
+    }
+    if let Ended::Heard { fewest, most, .. } = &mut ended {
+        let hears = |narrator: &&Narrator<'_>| plan.audience.hears_any(narrator.seat.socket);
+        let copies = narrators.iter().filter(hears).map(Narrator::copies_of_a_message);
+        (*fewest, *most) = (copies.clone().min().unwrap_or(0), copies.max().unwrap_or(0));
     }
     Ok((lines, ended))
 }
@@ -184,6 +194,8 @@ struct Narrator<'a> {
     progress: OpeningProgress,
     is_open: bool,
     scanner: Scanner,
+    /// How often each message came.
+    came: HashMap<Recognized, u64>,
     replies: Vec<Wanted>,
     ours: Vec<u8>,
     theirs: Vec<u8>,
@@ -203,6 +215,7 @@ impl<'a> Narrator<'a> {
             progress: OpeningProgress::new(seat, uuid, plan.opening_row(seat.socket)),
             is_open: false,
             scanner,
+            came: HashMap::new(),
             replies: replies.map(|reply| reply.when.with(&Values::default())).collect(),
             ours: Vec::new(),
             theirs: Vec::new(),
@@ -341,10 +354,24 @@ impl<'a> Narrator<'a> {
         notes.join(", ")
     }
 
+    /// How often one message came: a probe that came late may have been repeated, and then not all of the last.
+    fn copies_of_a_message(&self) -> u64 {
+        self.came.values().copied().max().unwrap_or(0)
+    }
+
     fn copies(&mut self, window: &[u8], from: usize) -> usize {
         let mut copies = 0;
+        let came = &mut self.came;
         let mut count = |sighting| {
-            copies += usize::from(matches!(sighting, Recognized::Copy { .. } | Recognized::Id(_)));
+            let message = match sighting {
+                Recognized::Copy { sender, sequence, .. } => {
+                    Recognized::Copy { sender, sequence, id: None }
+                }
+                Recognized::Id(_) => sighting,
+                Recognized::Earlier { .. } | Recognized::Corrupt | Recognized::Foreign => return,
+            };
+            copies += 1;
+            *came.entry(message).or_default() += 1;
         };
         if self.plan.dialect.stream {
             let open = self.scanner.stream(window, from, &mut count);

@@ -209,7 +209,8 @@ impl Recorder {
         let ledger = Ledger::new(audience, &seats, senders);
         let must_hear = |socket: u32, sender| {
             let hears = audience.hears(socket, sender as u32) == Hearing::Must;
-            if hears { u64::from(senders[sender]) } else { 0 }
+            let subscriptions = u64::from(audience.subscriptions());
+            if hears { subscriptions * u64::from(senders[sender]) } else { 0 }
         };
         let expected = |(local, seat): (usize, &SocketId)| {
             ledger.heard(local).map(|sender| must_hear(seat.socket, sender)).sum()
@@ -251,7 +252,7 @@ impl Recorder {
         self.schedule = Some(OnSchedule { timetable, measured_from: Nanos::ZERO });
     }
 
-    /// Messages that come back to their sender are noted for it: before the clock.
+    /// Messages that come back to their sender are noted for it, each once: before the clock.
     pub fn note_answers(&mut self) {
         self.answers = Some(Answers::new(self.seats.len()));
     }
@@ -372,6 +373,7 @@ impl Recorder {
         self.record(seat.node as usize, sender, sequence, sent, at);
         if let Some(answers) = &mut self.answers
             && seat.socket as usize == sender
+            && !self.ledger.came_before(local as usize, sender, sequence)
         {
             answers.note(local);
         }
@@ -412,6 +414,7 @@ impl Recorder {
         }
         if let Some(answers) = &mut self.answers
             && seat.socket as usize == sender
+            && !self.ledger.came_before(local as usize, sender, first as u32)
         {
             (0..many).for_each(|_| answers.note(local));
         }

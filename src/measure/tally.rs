@@ -339,9 +339,8 @@ impl Recorder {
     /// Copies that did not come, counted stream by stream: not derived from what did come, so that
     /// the two can be held against each other.
     pub(super) fn missing(&self) -> u64 {
-        let of = |local| {
-            self.ledger.heard(local).map(move |k| self.ledger.missing(local, k).count() as u64)
-        };
+        let of =
+            |local| self.ledger.heard(local).map(move |k| self.ledger.missing_copies(local, k));
         (0..self.seats.len()).flat_map(of).sum()
     }
 }
@@ -396,8 +395,9 @@ fn gaps(tallies: &[Tally]) -> (Vec<StreamGap>, u64) {
     for recorder in tallies.iter().map(|t| &t.recorder) {
         for (local, seat) in recorder.seats.iter().enumerate() {
             for sender in recorder.ledger.heard(local) {
-                let (ranges, missing) = ranges(recorder.ledger.missing(local, sender));
+                let missing = recorder.ledger.missing_copies(local, sender);
                 if missing > 0 {
+                    let ranges = ranges(recorder.ledger.missing(local, sender));
                     gaps.push(StreamGap {
                         sender: sender as u32,
                         socket: seat.socket,
@@ -416,12 +416,11 @@ fn gaps(tallies: &[Tally]) -> (Vec<StreamGap>, u64) {
     (gaps, total)
 }
 
-/// Ascending numbers as inclusive ranges, one more than a report names, and their count.
-fn ranges(numbers: impl Iterator<Item = u32>) -> (Vec<(u64, u64)>, u64) {
+/// Ascending numbers as inclusive ranges, one more than a report names.
+fn ranges(numbers: impl Iterator<Item = u32>) -> Vec<(u64, u64)> {
     let mut ranges: Vec<(u64, u64)> = Vec::new();
-    let (mut count, mut previous) = (0, None);
+    let mut previous = None;
     for number in numbers.map(u64::from) {
-        count += 1;
         let follows = previous.is_some_and(|previous| previous + 1 == number);
         previous = Some(number);
         let named = ranges.len();
@@ -434,7 +433,7 @@ fn ranges(numbers: impl Iterator<Item = u32>) -> (Vec<(u64, u64)>, u64) {
             _ => {}
         }
     }
-    (ranges, count)
+    ranges
 }
 
 /// What the workers of each CPU did together: one that carries several is as busy as all of them.

@@ -79,7 +79,8 @@ impl Draft {
         let population =
             Population::new(nodes.len(), push_node, spec.push_sockets, receivers_per_node)
                 .map_err(too_many)?;
-        let audience = Audience::new(population, spec.fan_out);
+        let audience =
+            Audience::new(population, spec.fan_out).with_subscriptions(spec.dialect.subscriptions);
         Ok(Self { spec, nodes, audience, cores, engine })
     }
 

@@ -18,6 +18,7 @@ pub mod wait;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 
 use self::backend::Engine;
 use self::connect_options::MinConnected;
@@ -160,14 +161,14 @@ impl Seeds {
 impl Plan {
     /// The same load by the same workers on as many other nodes, from addresses of nobody's choice: those
     /// that lead to the nodes of this plan may not lead to them. What is asked of these in the upgrade is no
-    /// matter of theirs: it may be a secret.
+    /// matter of theirs: it may be a secret. Nor do they know of subscriptions: they pass each message on once.
     ///
     /// # Errors
     /// See [`LocalAddrError`].
     pub fn against(&self, targets: Targets, ports: LocalPorts) -> Result<Self, LocalAddrError> {
         let Targets { nodes, push_node } = targets;
         assert_eq!(nodes.len(), self.nodes.len(), "as many nodes");
-        let audience = self.audience.with_push_node(push_node);
+        let audience = self.audience.with_push_node(push_node).with_subscriptions(NonZeroU16::MIN);
         let local_addrs = LocalAddrs::deal(&[], ports, &nodes, audience.population())?;
         let connect = Connect { local_addrs, ..self.connect.clone() };
         let upgrade = UpgradeOptions::default();

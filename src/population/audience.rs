@@ -6,6 +6,7 @@
 //! Every socket is in one room, and a push socket publishes into its own. Without rooms all sockets are in
 //! the same one. Within a room the fan-out decides.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crate::population::fan_out::FanOut;
@@ -14,7 +15,7 @@ use crate::population::sockets::{Population, Role};
 /// Whether a socket hears the messages of a push socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hearing {
-    /// Each of them is expected once: if it does not come, it is missing.
+    /// Each of them is expected once for each subscription: a copy that does not come is missing.
     Must,
     /// None of them is expected, and none is misdelivered: the socket was left out.
     May,
@@ -46,6 +47,8 @@ pub struct Audience {
     rooms: Arc<[Room]>,
     /// Sockets of which nothing is expected, ascending.
     left_out: Arc<[u32]>,
+    /// So often each message comes to a socket that must hear it; at least 1.
+    subscriptions: u32,
 }
 
 impl Audience {
@@ -53,7 +56,8 @@ impl Audience {
     pub fn new(population: Population, fan_out: FanOut) -> Self {
         let (senders, sockets) = (population.push_sockets(), population.sockets());
         let rooms = [Room { senders, sockets, left_out: 0 }].into();
-        Self { population, fan_out, room_of: None, rooms, left_out: Arc::default() }
+        let left_out = Arc::default();
+        Self { population, fan_out, room_of: None, rooms, left_out, subscriptions: 1 }
     }
 
     /// Socket `k` is in room `rooms[k]`, whatever number that is.
@@ -77,7 +81,8 @@ impl Audience {
             room.senders += u32::from(population.role(socket) == Role::Push);
         }
         let (room_of, rooms) = (Some(room_of), rooms.into());
-        Self { population, fan_out, room_of, rooms, left_out: Arc::default() }
+        let left_out = Arc::default();
+        Self { population, fan_out, room_of, rooms, left_out, subscriptions: 1 }
     }
 
     /// The same where these sockets, too, are left out: nothing is expected of them.
@@ -100,6 +105,17 @@ impl Audience {
     #[must_use]
     pub fn with_push_node(&self, push_node: usize) -> Self {
         Self { population: self.population.with_push_node(push_node), ..self.clone() }
+    }
+
+    /// The same where each connection holds so many subscriptions, and hears each message as often.
+    #[must_use]
+    pub fn with_subscriptions(&self, subscriptions: NonZeroU16) -> Self {
+        Self { subscriptions: subscriptions.get().into(), ..self.clone() }
+    }
+
+    /// How often each message comes to a socket that must hear it; at least 1.
+    pub const fn subscriptions(&self) -> u32 {
+        self.subscriptions
     }
 
     /// The sockets that there are.
@@ -134,11 +150,12 @@ impl Audience {
         }
     }
 
-    /// Sockets that must hear a message of `sender`.
+    /// Copies that must come of a message of `sender`: one for each subscription of each socket that must
+    /// hear it.
     pub fn copies_of(&self, sender: u32) -> u64 {
         let room = self.room(sender).map(|room| self.rooms[room as usize]).unwrap_or_default();
         let there = u64::from(room.sockets - room.left_out);
-        self.fan_out.copies_each(there, !self.is_left_out(sender))
+        self.fan_out.copies_each(there, !self.is_left_out(sender)) * u64::from(self.subscriptions)
     }
 
     /// Copies that must come of the first `messages`. Saturates.
@@ -199,16 +216,17 @@ impl Audience {
         }
     }
 
-    /// Pairs of a socket and a sender of its group: so many streams can there be.
+    /// Pairs of a socket and a sender of its group, once for each subscription: so many streams can there be.
     pub fn streams(&self) -> u64 {
-        match self.fan_out {
+        let pairs: u64 = match self.fan_out {
             FanOut::All | FanOut::Others => self
                 .rooms
                 .iter()
                 .map(|room| u64::from(room.sockets) * u64::from(room.senders))
                 .sum(),
             FanOut::Own => self.population.push_sockets().into(),
-        }
+        };
+        pairs.saturating_mul(self.subscriptions.into())
     }
 
     fn room(&self, socket: u32) -> Option<u32> {
@@ -234,6 +252,8 @@ pub(crate) mod tests {
         fan_out: FanOut,
         rooms: Vec<u32>,
         left_out: BTreeSet<u32>,
+        /// So often each message comes to a socket.
+        pub(crate) subscriptions: u32,
     }
 
     impl Naive {
@@ -271,8 +291,9 @@ pub(crate) mod tests {
         let left_out = prop::collection::vec(any::<u32>(), 0..4);
         let rooms = prop::collection::vec(0_u32..4, 9 + 4 * 5);
         let parts = (1_usize..5, 0_usize..4, 1_u32..10, 0_u32..6, fan_out, any::<bool>());
-        let made = (parts, rooms, left_out);
-        made.prop_map(|((nodes, push_node, push, receivers, fan_out, one), mut rooms, left_out)| {
+        let made = (parts, rooms, left_out, prop_oneof![Just(1_u16), 1_u16..5]);
+        made.prop_map(|(parts, mut rooms, left_out, subscriptions)| {
+            let (nodes, push_node, push, receivers, fan_out, one) = parts;
             let push_node = push_node % nodes;
             let population = Population::new(nodes, push_node, push, receivers).unwrap();
             let sockets = population.sockets();
@@ -287,7 +308,9 @@ pub(crate) mod tests {
             // In two steps, as sockets are lost.
             let (first, then): (Vec<u32>, Vec<u32>) = left_out.iter().partition(|&&k| k % 2 == 0);
             let audience = audience.without(first.clone()).without(then).without(first);
-            (audience, Naive { population, fan_out, rooms, left_out })
+            let audience = audience.with_subscriptions(NonZeroU16::new(subscriptions).unwrap());
+            let subscriptions = subscriptions.into();
+            (audience, Naive { population, fan_out, rooms, left_out, subscriptions })
         })
     }
 
@@ -303,11 +326,13 @@ pub(crate) mod tests {
                 prop_assert_eq!(audience.hears(socket, sender), naive.hears(socket, sender));
             }
             for sender in naive.senders() {
-                prop_assert_eq!(audience.copies_of(sender), naive.must_hear(sender));
+                let copies = naive.must_hear(sender) * u64::from(naive.subscriptions);
+                prop_assert_eq!(audience.copies_of(sender), copies);
             }
             let expected: u64 = (0..messages)
                 .map(|message| naive.must_hear(message as u32 % naive.population.push_sockets()))
                 .sum();
+            let expected = expected * u64::from(naive.subscriptions);
             prop_assert_eq!(audience.expected(messages), expected);
             let left_out: Vec<_> = naive.left_out.iter().copied().collect();
             prop_assert_eq!(audience.left_out(), left_out);
@@ -329,7 +354,8 @@ pub(crate) mod tests {
                     prop_assert_eq!(paired, exists || itself);
                 }
             }
-            prop_assert_eq!(audience.streams(), streams);
+            let each = u64::from(naive.subscriptions);
+            prop_assert_eq!(audience.streams(), streams * each);
             if audience.is_undivided() {
                 let all = u64::from(naive.population.sockets());
                 prop_assert_eq!(streams, all * u64::from(naive.population.push_sockets()));

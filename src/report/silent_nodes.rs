@@ -84,19 +84,28 @@ pub(super) fn sent_each(plan: &Plan, run: &TrialResult) -> Option<Vec<u64>> {
     (known && run.ending != Ending::Interrupted).then(|| run.sent_by_push_socket.clone())
 }
 
-/// A stream's gap without the messages that were never sent; `None` if nothing is left of it.
-pub(super) fn of_sent(gap: &Gap, sent: &[u64]) -> Option<Gap> {
+/// A stream's gap without the messages that were never sent, of each of which `copies` come; `None` if nothing
+/// is left of it.
+pub(super) fn of_sent(gap: &Gap, sent: &[u64], copies: u64) -> Option<Gap> {
     let sent = sent.get(usize::try_from(gap.sender).ok()?).copied()?;
     let within = gap.ranges.iter().filter(|[first, _]| *first < sent);
     let ranges: Vec<[u64; 2]> =
         within.map(|&[first, last]| [first, last.min(sent.saturating_sub(1))]).collect();
     let reaches = gap.ranges.last().is_some_and(|[_, last]| *last >= sent);
     let truncated = gap.truncated && !reaches;
-    let listed = ranges.iter().fold(0_u64, |sum, &[first, last]| {
-        sum.saturating_add(last.saturating_sub(first).saturating_add(1))
-    });
-    let missing = if truncated { gap.missing.max(listed) } else { listed };
+    let (listed, most) = (messages_in(&ranges), messages_in(&ranges).saturating_mul(copies));
+    let unsent = messages_in(&gap.ranges).saturating_sub(listed).saturating_mul(copies);
+    let missing = match truncated {
+        true => gap.missing.max(listed),
+        false => gap.missing.saturating_sub(unsent).clamp(listed, most),
+    };
     (missing > 0).then(|| Gap { missing, ranges, truncated, ..gap.clone() })
+}
+
+fn messages_in(ranges: &[[u64; 2]]) -> u64 {
+    ranges.iter().fold(0, |sum: u64, &[first, last]| {
+        sum.saturating_add(last.saturating_sub(first).saturating_add(1))
+    })
 }
 
 /// A trial, and what was sent in it.
@@ -154,7 +163,7 @@ impl SentTrial<'_> {
         let at_the_end = (0..self.senders()).map(of_sender).fold(0, u64::saturating_add);
         let missing = gaps.iter().fold(0, |sum: u64, gap| sum.saturating_add(gap.missing));
         // A lossy node misses copies everywhere; what a silent one misses lies at the end.
-        let mostly = at_the_end.saturating_mul(2) > missing;
+        let mostly = at_the_end.saturating_mul(2 * self.plan.subscriptions) > missing;
         (at_the_end >= TAIL_MIN && mostly).then_some(from)
     }
 
@@ -162,8 +171,18 @@ impl SentTrial<'_> {
     fn after(&self, gap: &Gap) -> Option<u64> {
         let sent = self.sent_by(gap.sender);
         let &[first, last] = gap.ranges.last()?;
-        let came = if last.saturating_add(1) == sent { first } else { sent };
+        // Where a message has several copies, some of the last one that came may be among what is missing;
+        // where more than those came of what is missing, the end of the stream is no silence.
+        let partly = u64::from(self.in_part(gap)? > 0);
+        let came = if last.saturating_add(1) == sent { first.saturating_add(partly) } else { sent };
         (!gap.truncated).then(|| self.behind(gap.sender, came))
+    }
+
+    /// Copies that came of messages of which others are missing, if they may be those of one message.
+    fn in_part(&self, gap: &Gap) -> Option<u64> {
+        let copies = self.plan.subscriptions;
+        let came = messages_in(&gap.ranges).saturating_mul(copies).saturating_sub(gap.missing);
+        (came < copies).then_some(came)
     }
 
     /// The message behind the first `count` ones of a push socket, as numbered in the trial.
@@ -179,14 +198,17 @@ impl SentTrial<'_> {
         for sender in 0..self.senders() {
             let mut streams = gaps.iter().filter(|gap| gap.sender == sender);
             let Some(one) = streams.next() else { continue };
-            let alike = |gap: &&Gap| !gap.truncated && gap.ranges == one.ranges;
+            let alike = |gap: &&Gap| {
+                !gap.truncated && gap.ranges == one.ranges && gap.missing == one.missing
+            };
             let others = streams.try_fold(1, |count: u64, gap| alike(&gap).then_some(count + 1))?;
             let sockets = self.sockets_hearing(node, sender);
             (others == sockets && sockets > 1 && !one.truncated).then_some(())?;
+            (self.in_part(one)? == 0).then_some(())?;
             let numbered =
                 |number: u64| self.behind(sender, number.saturating_add(1)).saturating_sub(1);
             same.sockets = same.sockets.max(sockets);
-            same.messages = same.messages.saturating_add(one.missing);
+            same.messages = same.messages.saturating_add(messages_in(&one.ranges));
             same.first = same.first.min(numbered(one.ranges.first()?[0]));
             same.last = same.last.max(numbered(one.ranges.last()?[1]));
         }
@@ -196,7 +218,7 @@ impl SentTrial<'_> {
     /// What is missing of what was sent on the sockets of a node.
     fn gaps(&self, node: u64) -> Vec<Gap> {
         let of_node = self.run.gaps.iter().filter(|gap| gap.node == node);
-        of_node.filter_map(|gap| of_sent(gap, &self.sent)).collect()
+        of_node.filter_map(|gap| of_sent(gap, &self.sent, self.plan.subscriptions)).collect()
     }
 
     /// The account names every stream with missing copies.

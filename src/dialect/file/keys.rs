@@ -40,6 +40,11 @@ pub(super) struct Keys {
     /// Whether a socket hears what it has pushed itself: the default of `--fan-out`.
     #[serde(default = "yes")]
     pub(super) hears_own: bool,
+    /// How many subscriptions to the same messages a connection holds: so many copies of each message come to a
+    /// socket and are expected there, and one more is a duplicate.
+    #[serde(default = "one")]
+    #[schemars(with = "std::num::NonZeroU16")]
+    pub(super) subscriptions: Spanned<i64>,
     /// What `--set NAME=VALUE` may set, with the values it has otherwise. `{NAME}` is its place anywhere
     /// in the file. In a value `{env:NAME}` is a place, too, and no other.
     #[serde(default)]
@@ -188,6 +193,10 @@ pub(super) struct MatchKeys {
 /// One match, or an array of them of which one is enough.
 #[derive(Clone, Debug)]
 pub(super) struct OneOrMore(pub(super) Vec<MatchKeys>);
+
+fn one() -> Spanned<i64> {
+    Spanned::new(0..0, 1)
+}
 
 const fn yes() -> bool {
     true

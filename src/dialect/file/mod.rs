@@ -9,6 +9,7 @@ mod keys;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -86,6 +87,7 @@ pub fn read(source: &Source<'_>) -> Result<Dialect, FileError> {
         },
         secrets: Vec::new(),
         hears_own: keys.hears_own,
+        subscriptions: subscriptions(&text, &keys.subscriptions)?,
         ping: match &keys.ping {
             Some(ping) => Some(build.period(ping)?),
             None => None,
@@ -99,6 +101,12 @@ pub fn read(source: &Source<'_>) -> Result<Dialect, FileError> {
             .collect::<Result<_, _>>()?,
     };
     Ok(Dialect { secrets: secrets.take(), ..dialect })
+}
+
+fn subscriptions(text: &Text<'_>, written: &Spanned<i64>) -> Result<NonZeroU16, FileError> {
+    let found = u16::try_from(*written.get_ref()).ok().and_then(NonZeroU16::new);
+    let what = "a connection holds from 1 to 65535 of them";
+    found.ok_or_else(|| text.wrong(&written.span(), what))
 }
 
 /// Names and values: the file's, and over them those that were set.

@@ -58,6 +58,18 @@ const WRONG: &[(&str, &str)] = &[
         "stream = true\n[[opening]]\nexpect = 'a'\ncapture.b = { after = 'a', until = 'b' }\n[message]\ntemplate = '{text}'",
         "my.toml:6:9: `b`: with stream = true nothing can be captured",
     ),
+    (
+        "subscriptions = 0\n[message]\ntemplate = '{text}'",
+        "my.toml:3:17: `0`: a connection holds from 1 to",
+    ),
+    (
+        "subscriptions = 65536\n[message]\ntemplate = '{text}'",
+        "my.toml:3:17: `65536`: a connection holds",
+    ),
+    (
+        "subscriptions = '2'\n[message]\ntemplate = '{text}'",
+        "my.toml:3:17: `'2'`: invalid type: string \"2\", expected i64",
+    ),
     ("ping = '0s'\n[message]\ntemplate = '{text}'", "my.toml:3:8: `'0s'`: longer than 0"),
     (
         "fames = 'text'\n[message]\ntemplate = '{text}'",

@@ -131,6 +131,7 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
             FanOut::Others => doc::FanOut::Others,
             FanOut::Own => doc::FanOut::Own,
         },
+        subscriptions: plan.audience.subscriptions().into(),
         push_sockets: plan.population().push_sockets().into(),
         receivers_per_node: plan.population().receivers_per_node().into(),
         cores: numbers(plan.generator.cores.clone()),

@@ -63,7 +63,8 @@ impl Plan {
     /// What must come back for a trial of `messages`.
     pub fn expected_copies(&self, messages: u64) -> u64 {
         let fan_out = fan_out::FanOut::from(self.fan_out);
-        messages.saturating_mul(fan_out.copies_each(self.sockets(), true))
+        let sockets = fan_out.copies_each(self.sockets(), true);
+        messages.saturating_mul(sockets).saturating_mul(self.subscriptions)
     }
 }
 

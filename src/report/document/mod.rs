@@ -141,6 +141,10 @@ pub struct Plan {
     pub dialect: UntrustedText,
     /// Who hears a message: `all` sockets, all `others` than its sender, or its `own` sender alone.
     pub fan_out: FanOut,
+    /// How often each message comes to a socket that hears it: a connection holds as many subscriptions.
+    /// Absent where it is 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub subscriptions: u64,
     /// Push sockets; they are the sockets 0 to `push_sockets` - 1.
     pub push_sockets: u64,
     /// Receive sockets to each node.
@@ -170,6 +174,15 @@ pub struct Plan {
     pub max_message_bytes: u64,
     /// What the largest trial takes in memory at most.
     pub memory_bytes: u64,
+}
+
+const fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_one(count: &u64) -> bool {
+    *count == 1
 }
 
 /// A trial that was to be run.

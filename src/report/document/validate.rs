@@ -61,6 +61,9 @@ fn sizes(plan: &Plan) -> Option<String> {
     if plan.receivers_per_node > u32::MAX.into() {
         return Some(format!("{} receivers to each node", plan.receivers_per_node));
     }
+    if !(1..=u64::from(u16::MAX)).contains(&plan.subscriptions) {
+        return Some(format!("{} subscriptions", plan.subscriptions));
+    }
     let wrong = plan.trials.iter().find(|trial| !messages.contains(&trial.messages));
     wrong.map(|trial| format!("a trial of {} messages", trial.messages))
 }

@@ -158,7 +158,11 @@ fn missing_messages(plan: &Plan, run: &TrialResult, found: &[MissingPattern]) ->
             .iter()
             .any(|f| matches!(f, MissingPattern::Silent(silence) if silence.node == gap.node))
     };
-    let gaps = run.gaps.iter().filter(|gap| !silent(gap)).filter_map(|gap| of_sent(gap, &sent));
+    let gaps = run
+        .gaps
+        .iter()
+        .filter(|gap| !silent(gap))
+        .filter_map(|gap| of_sent(gap, &sent, plan.subscriptions));
     let gaps: Vec<Gap> = gaps.collect();
     let untold = run.gaps_total.saturating_sub((run.gaps.len() - gaps.len()) as u64);
     let mut blocks: Vec<Block> = Vec::new();
@@ -183,7 +187,7 @@ fn stream(plan: &Plan, gap: &Gap) -> Phrase {
         Value::Number(gap.sender),
         ": ",
         Count(gap.missing),
-        " missing: ",
+        if plan.subscriptions > 1 { " copies missing of " } else { " missing: " },
         ranges,
         if cut { ", ..." } else { "" }
     ]

@@ -191,6 +191,9 @@ fn ending(plan: &Plan) -> Phrase {
 fn expectation(plan: &Plan) -> Phrase {
     let sockets =
         phrase![Count(plan.push_sockets), " push + ", Count(plan.receive_sockets()), " receive"];
+    if plan.subscriptions > 1 {
+        return repeated_expectation(plan, sockets);
+    }
     match plan.fan_out {
         FanOut::All => {
             phrase!["messages x (", sockets, ") copies: each message comes back on every socket"]
@@ -200,6 +203,27 @@ fn expectation(plan: &Plan) -> Phrase {
         }
         FanOut::Own => "messages x 1 copies: each message comes back on its own socket".into(),
     }
+}
+
+/// The same where a connection holds several subscriptions.
+fn repeated_expectation(plan: &Plan, sockets: Phrase) -> Phrase {
+    let times = || Count(plan.subscriptions);
+    let (each, wherever) = match plan.fan_out {
+        FanOut::All => (phrase!["(", sockets, ")"], "every socket"),
+        FanOut::Others => (phrase!["(", sockets, " - 1)"], "every socket but its sender"),
+        FanOut::Own => ("1".into(), "its own socket"),
+    };
+    phrase![
+        "messages x ",
+        each,
+        " x ",
+        times(),
+        " copies: each message comes back ",
+        times(),
+        " times on ",
+        wherever,
+        " (the dialect's subscriptions)"
+    ]
 }
 
 fn host(host: &Host) -> Option<Phrase> {
