@@ -43,6 +43,15 @@ pub enum FileError {
     },
 }
 
+/// The same on one line, with nothing in it that a terminal obeys: words may repeat what TOML escapes stand for.
+fn harmless(what: &str) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => c.escape_debug().collect(),
+        false => c.to_string(),
+    };
+    what.chars().map(shown).collect()
+}
+
 /// A file, for pointing at places in it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Text<'a> {
@@ -71,7 +80,7 @@ impl Text<'_> {
             file: self.file.to_owned(),
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
-            what,
+            what: harmless(&what),
         }
     }
 

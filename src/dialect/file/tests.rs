@@ -30,6 +30,11 @@ fn pushed(dialect: &Dialect) -> String {
 
 /// What stands behind the head of a file, and the beginning of what is said to it.
 const WRONG: &[(&str, &str)] = &[
+    // What escapes stand for must not command a terminal.
+    (
+        "[message]\ntemplate = \"{text}{env:\\u001b[31m\\t}\"",
+        "my.toml:4:12: `\"{text}{env:\\\\u001b[31m\\\\t}\"`: `{env:\\u{1b}[31m\\t}`: the environment has no variable `\\u{1b}[31m\\t`: export it",
+    ),
     (
         "[message]\ntemplate = '{text}{data:u}'",
         "my.toml:4:19: `{data:u}`: this place has a value in an [[opening]] alone",
