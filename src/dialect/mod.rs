@@ -12,8 +12,8 @@ mod json_objects;
 pub mod keepalive;
 mod layout;
 pub mod matching;
-#[cfg(test)]
-mod naive;
+#[cfg(any(test, fuzzing))]
+pub mod naive;
 pub mod opening;
 pub mod pattern;
 mod payload_search;

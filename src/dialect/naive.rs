@@ -1,4 +1,4 @@
-//! The scanner again, slowly: the oracle of its tests.
+//! The scanner again, slowly: the oracle of its tests, and of the fuzzing in `fuzz/`.
 //!
 //! Belongs here: what a message means by a real JSON parser and by looking at every position.
 //! Does not: anything that `dialect::scan` could share a mistake with but the tag and the shape.
@@ -6,13 +6,13 @@
 use serde_json::Value;
 
 use super::correlation::CorrelationId;
-use super::tag::{TAG_LEN, Tag};
+use super::tag::{RUN_PREFIX_LEN, TAG_LEN, Tag, run_prefix};
 use super::text::TextShape;
 use super::{Correlation, Dialect};
 use crate::dialect::recognized::Recognized;
 
 /// What `message` says, in sorted order.
-pub(super) fn sightings(
+pub fn sightings(
     dialect: &Dialect,
     shape: &TextShape,
     run: u32,
@@ -39,6 +39,65 @@ pub(super) fn sightings(
         found.push(Recognized::Foreign);
     }
     found.sort();
+    found
+}
+
+/// All that a stream says, looked at as one piece, byte by byte: the twin of every way of cutting it.
+pub fn in_stream(shape: &TextShape, ours: u32, earlier: u32, stream: &[u8]) -> Vec<Recognized> {
+    let lead = shape.head(b"");
+    let marker = shape.lead_marker();
+    let (mut found, mut at) = (Vec::new(), 0);
+    while at < stream.len() {
+        let rest = &stream[at..];
+        let whole = |tag_at: usize| shape.intact(stream, tag_at);
+        if rest.starts_with(&run_prefix(ours)) {
+            match Tag::decode(rest) {
+                Ok(Tag { sender, sequence, .. }) if whole(at) => {
+                    found.push(Recognized::Copy { sender, sequence, id: None });
+                    at += shape.len() - lead.len();
+                }
+                // Cut off by the end: nothing can be said.
+                _ if rest.len() < shape.len() - lead.len()
+                    && at >= lead.len()
+                    && stream[at - lead.len()..].starts_with(&lead)
+                    && rest
+                        .iter()
+                        .take(TAG_LEN)
+                        .skip(2)
+                        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) =>
+                {
+                    return found;
+                }
+                _ => {
+                    found.push(Recognized::Corrupt);
+                    at += RUN_PREFIX_LEN;
+                }
+            }
+            continue;
+        }
+        if let Ok(Tag { run, sender, sequence }) = Tag::decode(rest)
+            && (1..=earlier).contains(&ours.wrapping_sub(run))
+            && whole(at)
+        {
+            found.push(Recognized::Earlier { run, sender, sequence, id: None });
+        }
+        if let Some(marker) = marker
+            && rest.starts_with(marker)
+        {
+            let tag = &rest[marker.len()..];
+            let is_hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+            let may_be = rest.len() < shape.len()
+                && tag.iter().zip(b"fs").all(|(a, b)| a == b)
+                && tag.iter().take(TAG_LEN).skip(2).all(is_hex);
+            if may_be && !tag.starts_with(&run_prefix(ours)) {
+                return found;
+            }
+            if !tag.starts_with(&run_prefix(ours)) && Tag::decode(tag).is_err() {
+                found.push(Recognized::Corrupt);
+            }
+        }
+        at += 1;
+    }
     found
 }
 

@@ -104,68 +104,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dialect::naive;
     use crate::dialect::tag::Tag;
 
     const RUN: u32 = 0x1b2c_3d4e;
-
-    /// All that a stream says, looked at as one piece, byte by byte: the twin of every way of cutting it.
-    fn naive(shape: &TextShape, earlier: u32, stream: &[u8]) -> Vec<Recognized> {
-        let lead = shape.head(b"");
-        let marker = shape.lead_marker();
-        let (mut found, mut at) = (Vec::new(), 0);
-        while at < stream.len() {
-            let rest = &stream[at..];
-            let whole = |tag_at: usize| shape.intact(stream, tag_at);
-            if rest.starts_with(&run_prefix(RUN)) {
-                match Tag::decode(rest) {
-                    Ok(Tag { sender, sequence, .. }) if whole(at) => {
-                        found.push(Recognized::Copy { sender, sequence, id: None });
-                        at += shape.len() - lead.len();
-                    }
-                    // Cut off by the end: nothing can be said.
-                    _ if rest.len() < shape.len() - lead.len()
-                        && at >= lead.len()
-                        && stream[at - lead.len()..].starts_with(&lead)
-                        && rest
-                            .iter()
-                            .take(TAG_LEN)
-                            .skip(2)
-                            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) =>
-                    {
-                        return found;
-                    }
-                    _ => {
-                        found.push(Recognized::Corrupt);
-                        at += RUN_PREFIX_LEN;
-                    }
-                }
-                continue;
-            }
-            if let Ok(Tag { run, sender, sequence }) = Tag::decode(rest)
-                && (1..=earlier).contains(&RUN.wrapping_sub(run))
-                && whole(at)
-            {
-                found.push(Recognized::Earlier { run, sender, sequence, id: None });
-            }
-            if let Some(marker) = marker
-                && rest.starts_with(marker)
-            {
-                let tag = &rest[marker.len()..];
-                let is_hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-                let may_be = rest.len() < shape.len()
-                    && tag.iter().zip(b"fs").all(|(a, b)| a == b)
-                    && tag.iter().take(TAG_LEN).skip(2).all(is_hex);
-                if may_be && !tag.starts_with(&run_prefix(RUN)) {
-                    return found;
-                }
-                if !tag.starts_with(&run_prefix(RUN)) && Tag::decode(tag).is_err() {
-                    found.push(Recognized::Corrupt);
-                }
-            }
-            at += 1;
-        }
-        found
-    }
 
     /// What a stream says that comes in these pieces.
     fn in_pieces(reader: &StreamTexts, stream: &[u8], cuts: &[usize]) -> Vec<Recognized> {
@@ -242,7 +184,7 @@ mod tests {
             let mut reader = StreamTexts::new(&shape, RUN);
             reader.after(RUN - earlier);
             let stream = written(&shape, &pieces);
-            let mut expected = naive(&shape, earlier, &stream);
+            let mut expected = naive::in_stream(&shape, RUN, earlier, &stream);
             expected.sort();
             let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
             cuts.sort_unstable();
