@@ -7,6 +7,7 @@
 //! - [`dialect`]: what a given cluster says inside frames, and the tag that marks a message
 //! - [`host`]: clock, CPUs and limits of the machine we run on
 //! - [`audit`]: what of this host stands in the way of a plan, and the command that changes it
+//! - [`tls`]: whom to trust as a client of TLS, and its errors in words
 //! - [`notice`]: what was decided for the user, who should know of it
 //! - [`load`]: when each message is due
 //! - [`population`]: which nodes there are, and who must hear each message
@@ -32,6 +33,7 @@ pub mod notice;
 pub mod plan;
 pub mod population;
 pub mod report;
+pub mod tls;
 pub mod units;
 pub mod verdict;
 pub mod wire;

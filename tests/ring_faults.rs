@@ -106,7 +106,7 @@ fn ring(plan: &Plan, dials: FaultKnobs, seed: u64) -> FakeRing {
     FakeRing::new(plan.sockets() as u32, 4, 256, dials, seed)
 }
 
-impl<'a, T: Transport<Config = ()>> Fixture<'a, T> {
+impl<'a, T: Transport<Shared = ()>> Fixture<'a, T> {
     /// The same over a transport, of which the ring has the other end.
     fn over(plan: &'a Plan, ring: FakeRing, seed: u64) -> Self {
         let (clock, seats) =

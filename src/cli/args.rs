@@ -14,6 +14,7 @@ use crate::cli::connect_args::DialArgs;
 use crate::cli::dialect_args::{DialectArgs, DialectError};
 use crate::cli::embedded::Embedded;
 use crate::cli::load_args::LoadArgs;
+use crate::cli::tls_args::TlsArgs;
 use crate::cli::upgrade_args::UpgradeArgs;
 use crate::cli::values::{EngineArg, FanOutArg, WaitArg, small_count};
 use crate::cluster::FaultSpec;
@@ -24,7 +25,7 @@ use crate::plan::backend::BackendChoice;
 use crate::plan::load::Spec;
 use crate::population::discovery::DiscoveryUrl;
 use crate::population::fan_out::FanOut;
-use crate::population::nodes::{NodeUrl, PushNode};
+use crate::population::nodes::{NodeUrl, PushNode, Scheme};
 use crate::population::socket_text::SocketText;
 use crate::units::{Bytes, Nanos};
 
@@ -50,7 +51,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "URL", help_heading = TARGET)]
     discovery: Option<DiscoveryUrl>,
 
-    /// A node, as ws://HOST:PORT/PATH; repeat it for each node
+    /// A node, as ws://HOST:PORT/PATH or wss://…; repeat it for each node
     #[arg(long, value_name = "URL", help_heading = TARGET)]
     node: Vec<NodeUrl>,
 
@@ -146,6 +147,9 @@ pub struct RunArgs {
 
     #[command(flatten)]
     dial: DialArgs,
+
+    #[command(flatten)]
+    tls: TlsArgs,
 
     /// Seed of all that is drawn: Poisson arrivals, faults of the embedded cluster. Given, it is also
     /// that of the upgrade and mask keys, so that a run can be replayed; without it they are the
@@ -245,6 +249,11 @@ impl RunArgs {
         self.dial.spreads()
     }
 
+    /// How nodes are spoken to over TLS.
+    pub const fn tls(&self) -> &TlsArgs {
+        &self.tls
+    }
+
     /// What is asked of nodes in the upgrade.
     pub const fn upgrade(&self) -> &UpgradeArgs {
         &self.upgrade
@@ -265,11 +274,26 @@ impl RunArgs {
     /// # Errors
     /// When flags exclude each other.
     pub fn source(&self) -> Result<NodeSource<'_>, FlagConflict> {
-        if !self.fault.is_empty() || self.fault_log.is_none() {
-            self.consistent_source()
-        } else {
-            Err(FlagConflict::LogWithoutFault)
+        if self.fault.is_empty() && self.fault_log.is_some() {
+            return Err(FlagConflict::LogWithoutFault);
         }
+        let source = self.consistent_source()?;
+        let is_tls = match source {
+            NodeSource::Discovery(url) => {
+                url.is_tls() || self.tls.scheme_of_nodes(url) == Scheme::Wss
+            }
+            NodeSource::Nodes(nodes) => nodes.iter().any(|node| node.scheme() == Scheme::Wss),
+            NodeSource::Embedded(_) => false,
+        };
+        match self.tls.first() {
+            Some(flag) if !is_tls => return Err(FlagConflict::NoTls(flag)),
+            _ => {}
+        }
+        if self.tls.names_scheme() && self.discovery.is_none() {
+            return Err(FlagConflict::SchemeWithoutDiscovery);
+        }
+        self.tls.check()?;
+        Ok(source)
     }
 
     fn consistent_source(&self) -> Result<NodeSource<'_>, FlagConflict> {
@@ -485,8 +509,6 @@ mod tests {
             ("--push-sockets 5G", "at most 4 294 967 295"),
             ("--nodes 0", "1..=256"),
             ("--node 127.0.0.1:8080", "write ws://127.0.0.1:8080"),
-            ("--node wss://node/", "TLS, which is not supported yet"),
-            ("--discovery https://d/", "TLS, which is not supported yet"),
             ("--push-node second", "write ws://second"),
             ("--set room", "like room=lobby"),
             ("--fan-out everyone", "others"),
@@ -509,6 +531,12 @@ mod tests {
             ("--discovery http://d/ --node ws://n/", &["--discovery", "--node"][..]),
             ("--discovery http://d/ --nodes 3", &["--nodes", "--discovery"]),
             ("--node ws://n/ --relay", &["--relay", "--node"]),
+            ("--node ws://n/ --insecure", &["--insecure", "wss://"]),
+            ("--discovery http://d/ --tls-min 1.3", &["--tls-min", "https://"]),
+            ("--cacert ca.pem", &["--cacert", "TLS"]),
+            ("--node wss://n/ --node-scheme wss", &["--node-scheme", "--node"]),
+            ("--node wss://n/ --insecure --cacert a", &["--insecure", "--cacert"]),
+            ("--node wss://n/ --key a", &["--key", "--cert"]),
             ("--node ws://n/ --fault drop=0.1", &["--fault", "--node"]),
             ("--fault-log f", &["--fault-log", "--fault"]),
             ("--dialect raw", &["--dialect raw", "embedded cluster", "--relay"]),

@@ -33,7 +33,7 @@ use crate::plan::Plan;
 use crate::plan::backend::{BackendChoice, Engine};
 use crate::plan::draft::{Cpus, Draft};
 use crate::plan::load::Load;
-use crate::population::nodes::{NodeUrl, distinct};
+use crate::population::nodes::{NodeUrl, Scheme, distinct};
 use crate::report::audit::{Audited, fix, json, text};
 
 /// For `--help`.
@@ -147,7 +147,8 @@ fn plan(args: &RunArgs, source: NodeSource<'_>, load: Load) -> Result<Plan, RunE
     let (urls, embedded) = match source {
         NodeSource::Embedded(embedded) => (stand_ins(embedded.nodes), true),
         NodeSource::Discovery(url) => {
-            (distinct(discover::nodes(url, args.connect_timeout())?, &mut notices), false)
+            let listed = discover::nodes(url, args.tls(), args.connect_timeout())?;
+            (distinct(listed, &mut notices), false)
         }
         NodeSource::Nodes(urls) => (urls.to_vec(), false),
     };
@@ -164,6 +165,7 @@ fn plan(args: &RunArgs, source: NodeSource<'_>, load: Load) -> Result<Plan, RunE
 }
 
 fn stand_ins(nodes: u16) -> Vec<NodeUrl> {
-    let url = |port| NodeUrl::of_address("127.0.0.1", port).expect("an address and a port");
+    let address = |port| NodeUrl::of_address(Scheme::Ws, "127.0.0.1", port);
+    let url = |port| address(port).expect("an address and a port");
     (1..=nodes).map(url).collect()
 }

@@ -39,6 +39,22 @@ pub enum FlagConflict {
     /// Two numbers of messages.
     #[error("--duration and --messages: with --rate, either says how many messages there are")]
     TwoAmounts,
+    /// TLS without a node that speaks it.
+    #[error(
+        "{0} without TLS: no node is wss:// and no discovery https://, so that it would change nothing"
+    )]
+    NoTls(&'static str),
+    /// `--node-scheme` where nothing lists nodes without their scheme.
+    #[error(
+        "--node-scheme without --discovery: the URL of a --node has its scheme, ws:// or wss://"
+    )]
+    SchemeWithoutDiscovery,
+    /// `--insecure --cacert`.
+    #[error("--insecure and --cacert: either these certificates are trusted or any is")]
+    TrustsAnybody,
+    /// `--cert` without `--key`, or the reverse.
+    #[error("{0} without {1}: a certificate is shown by whoever has its key, and both are needed")]
+    HalfAnIdentity(&'static str, &'static str),
     /// Nothing is due in no time.
     #[error("--duration must be longer than 0")]
     ZeroDuration,

@@ -107,7 +107,8 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     spec.trials = Trial::bursts(&[1]);
     let mut notices = Vec::new();
     let targets = run::targets(args, &nodes[..1], Ask::AndTry, &mut notices)?;
-    let draft = Draft::new(Load::new(spec)?, targets, vec![0], Engine::Epoll)?;
+    let tls = args.tls().client(&targets.nodes)?;
+    let draft = Draft::new(Load::new(spec)?, targets, vec![0], Engine::Epoll)?.trusting(tls);
     let plan = run::settled(draft, Cpus::Shared)?;
     let (lines, ended) = rehearse(&plan, fastrand::u32(..)).map_err(|source| {
         EngineError::Host { doing: "dialect try: a socket".to_owned(), source }

@@ -1,13 +1,21 @@
 //! Asks a discovery for its nodes.
 //!
 //! Belongs here: one HTTP request, bounded in time and size. Does not: reading the answer
-//! (`population::discovery`).
+//! (`population::discovery`), TLS below it ([`tls`]).
+
+mod tls;
 
 use std::io::{self, ErrorKind};
 
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, TcpConnector};
+
+use self::tls::{Refused, TlsConnector};
+use crate::cli::tls_args::TlsArgs;
 use crate::population::discovery;
 use crate::population::discovery::{DiscoveryError, DiscoveryUrl};
 use crate::population::nodes::NodeUrl;
+use crate::tls::{TlsClient, TlsError};
 use crate::units::{Bytes, Nanos};
 
 /// A hundred thousand nodes fit; something else's download does not.
@@ -19,12 +27,23 @@ const REDIRECTS: u32 = 3;
 /// Why a discovery named no nodes: its URL, the phase, and what came.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoverError {
+    /// Certificates cannot be read.
+    #[error(transparent)]
+    Trust(#[from] TlsError),
     /// No connection.
     #[error("discovery {url}: connect: {reason}")]
     Connect {
         /// As asked for.
         url: String,
         /// What the system said.
+        reason: String,
+    },
+    /// A connection, but no TLS on it.
+    #[error("discovery {url}: handshake: {reason}")]
+    Handshake {
+        /// As asked for.
+        url: String,
+        /// What was wrong.
         reason: String,
     },
     /// A connection, but no answer.
@@ -57,13 +76,18 @@ pub enum DiscoverError {
 ///
 /// # Errors
 /// When it cannot be reached within `timeout`, or does not answer with a list of nodes.
-pub fn nodes(url: &DiscoveryUrl, timeout: Nanos) -> Result<Vec<NodeUrl>, DiscoverError> {
-    let mut body = fetch(url.as_str(), timeout)?;
-    discovery::parse(&mut body)
+pub fn nodes(
+    url: &DiscoveryUrl,
+    tls: &TlsArgs,
+    timeout: Nanos,
+) -> Result<Vec<NodeUrl>, DiscoverError> {
+    let client = url.is_tls().then(|| TlsClient::load(&tls.options())).transpose()?;
+    let mut body = fetch(url.as_str(), client.as_ref(), timeout)?;
+    discovery::parse(&mut body, tls.scheme_of_nodes(url))
         .map_err(|source| DiscoverError::List { url: url.to_string(), source })
 }
 
-fn fetch(url: &str, timeout: Nanos) -> Result<Vec<u8>, DiscoverError> {
+fn fetch(url: &str, client: Option<&TlsClient>, timeout: Nanos) -> Result<Vec<u8>, DiscoverError> {
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(timeout.into()))
         .http_status_as_error(false)
@@ -74,7 +98,9 @@ fn fetch(url: &str, timeout: Nanos) -> Result<Vec<u8>, DiscoverError> {
         .user_agent(concat!("fanstorm/", env!("CARGO_PKG_VERSION")))
         .build();
     let failed = |error| failure(url, timeout, error);
-    let mut answer = ureq::Agent::new_with_config(config).get(url).call().map_err(failed)?;
+    let connector = ().chain(TcpConnector::default()).chain(TlsConnector::new(client));
+    let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
+    let mut answer = agent.get(url).call().map_err(failed)?;
     if answer.status() != 200 {
         return Err(DiscoverError::Status {
             url: url.to_owned(),
@@ -97,6 +123,9 @@ fn failure(url: &str, timeout: Nanos, error: ureq::Error) -> DiscoverError {
             DiscoverError::Connect { url, reason }
         }
         ureq::Error::Io(error) => io_failure(url, &error),
+        ureq::Error::Other(other) if other.is::<Refused>() => {
+            DiscoverError::Handshake { url, reason: other.to_string() }
+        }
         _ => DiscoverError::Answer { url, reason },
     }
 }

@@ -31,6 +31,7 @@ pub mod report;
 mod resolve;
 pub mod run;
 pub mod signals;
+pub mod tls_args;
 mod upgrade_args;
 mod values;
 pub mod view;
@@ -178,7 +179,7 @@ mod tests {
     }
 
     /// Flags that take whatever there is, or are read after clap.
-    const TEXTS: [&str; 19] = [
+    const TEXTS: [&str; 22] = [
         "opening",
         "dialect",
         "json",
@@ -198,6 +199,9 @@ mod tests {
         "query",
         "data",
         "node-header",
+        "cacert",
+        "cert",
+        "key",
     ];
 
     #[test]

@@ -9,7 +9,7 @@ use std::panic::{self, AssertUnwindSafe};
 use super::args::{NodeSource, RunArgs};
 use super::calibrate::calibrate;
 use super::claims::OutputError;
-use super::discover;
+use super::discover::{self, DiscoverError};
 use super::embedded::Embedded;
 use super::exit::{Exit, exit_code};
 use super::grant;
@@ -43,6 +43,7 @@ use crate::report::Invocation;
 use crate::report::document::failed::Failed;
 use crate::report::document::{Document, Tool};
 use crate::report::sanitize::plain_lines;
+use crate::tls::TlsError;
 use crate::units::Bytes;
 use crate::verdict::baseline::Baseline;
 use crate::verdict::{Beside, Surroundings};
@@ -117,7 +118,9 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
     let facts = audit::facts::Facts::read();
     let beside = beside(&targets.nodes, embedded, placement.shared);
     let cpus = whose_cpus(beside, &facts.host);
-    let plan = settled(Draft::new(load, targets, placement.workers, engine)?, cpus)?;
+    let tls = args.tls().client(&targets.nodes)?;
+    let draft = Draft::new(load, targets, placement.workers, engine)?.trusting(tls);
+    let plan = settled(draft, cpus)?;
     let need = need::of(&plan, embedded, args.engine());
     limits::check(&host, &need.limits).map_err(|error| too_large(error, &plan, embedded))?;
     let surroundings = Surroundings {
@@ -247,7 +250,8 @@ fn stage(
         NodeSource::Embedded(embedded) => on_embedded(args, &embedded, load, engine),
         NodeSource::Discovery(url) => {
             let mut notices = Vec::new();
-            let urls = distinct(discover::nodes(url, args.connect_timeout())?, &mut notices);
+            let listed = discover::nodes(url, args.tls(), args.connect_timeout())?;
+            let urls = distinct(listed, &mut notices);
             on_others(args, &urls, format!("discovery {url}"), load, notices)
         }
         NodeSource::Nodes(urls) => on_others(args, urls, "--node".to_owned(), load, Vec::new()),
@@ -265,7 +269,7 @@ fn on_embedded(
     let sockets = load.sockets(embedded.nodes.into());
     let cluster = Cluster::start(&embedded.config(&placement.cluster, sockets, engine))?;
     let url = cluster.discovery_url().parse().expect("the cluster makes a URL");
-    let mut urls = discover::nodes(&url, args.connect_timeout())?;
+    let mut urls = discover::nodes(&url, args.tls(), args.connect_timeout())?;
     urls.sort_by_key(|url| place_of(url, cluster.node_urls()));
     let targets = targets(args, &urls, Ask::Only, &mut notices)?;
     let cluster_is = format!("{embedded}, discovery {url}");
@@ -412,6 +416,8 @@ pub enum RunError {
     Cores(#[from] cpus::CoresError),
     /// There is no such node.
     Target(#[from] TargetError),
+    /// Certificates cannot be read.
+    Tls(#[from] TlsError),
     /// An output has nowhere to go.
     Output(#[from] OutputError),
     /// The host refuses what the workers are to stand on.
@@ -427,7 +433,7 @@ pub enum RunError {
         fits: String,
     },
     /// The discovery names no nodes.
-    Discover(#[from] discover::DiscoverError),
+    Discover(#[from] DiscoverError),
     /// The cluster cannot be reached, or the run broke down.
     Engine(#[from] EngineError),
     /// The embedded cluster does not start.
@@ -444,6 +450,7 @@ impl RunError {
     fn phase(&self) -> Option<&'static str> {
         Some(match self {
             Self::Target(TargetError::Unresolved { .. }) => "resolve",
+            Self::Discover(DiscoverError::Trust(_)) => "arguments",
             Self::Discover(_) => "discover",
             Self::Cluster(error) if error.is_wrong_flag() => "arguments",
             Self::Cluster(_) => "cluster",
@@ -459,6 +466,7 @@ impl RunError {
     fn exit(&self) -> Exit {
         match self {
             Self::Origin(LocalAddrError::Ports { .. }) => Exit::Host,
+            Self::Discover(DiscoverError::Trust(_)) => Exit::Usage,
             Self::Target(TargetError::Unresolved { .. }) | Self::Discover(_) => Exit::Unreachable,
             Self::FlagConflict(_)
             | Self::Load(_)
@@ -467,6 +475,7 @@ impl RunError {
             | Self::Descriptors(_)
             | Self::Cores(_)
             | Self::Target(_)
+            | Self::Tls(_)
             | Self::Output(_)
             | Self::Fix(_) => Exit::Usage,
             Self::Refused(_) | Self::Host(_) | Self::TooLarge { .. } | Self::Signals(_) => {

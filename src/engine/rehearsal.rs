@@ -13,6 +13,7 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::OpCode;
 
 use super::connection::opening::{Next, OpeningProgress, Stream};
+use super::connection::transport::tls::{self, Tls};
 use super::connection::transport::{Transport, TransportError};
 use super::ring::epoll::EpollRing;
 use super::ring::{RingConfig, SendBuf};
@@ -73,8 +74,8 @@ pub fn rehearse(plan: &Plan, run: u32) -> io::Result<(Vec<Line>, Ended)> {
     let ring = EpollRing::new(RingConfig::for_sockets(seats.len() as u32))?;
     let tape = Rc::new(Tape::default());
     let over = (ring, Monotonic);
-    let mut worker =
-        Worker::<_, _, Witness>::over(Rc::clone(&tape), plan, over, seats, fastrand::Rng::new());
+    let shared = (Rc::clone(&tape), tls::Shared::new(plan.tls.as_ref()));
+    let mut worker = Worker::<_, _, Witness>::over(shared, plan, over, seats, fastrand::Rng::new());
     let failures = worker.connect(&mut Patience { until: Nanos::MAX, complete_at: None })?;
     let text = TextShape::new(plan.messages.payload_bytes).expect("a plan's payload holds a tag");
     let mut ended = match failures.into_iter().next() {
@@ -130,61 +131,83 @@ struct Tape {
     said: RefCell<Vec<(usize, bool, Vec<u8>)>>,
 }
 
-/// No transport, but one that writes down what it passes on.
+/// A transport that writes down what it passes on.
 #[derive(Debug)]
 struct Witness {
     socket: usize,
     tape: Rc<Tape>,
-}
-
-impl Witness {
-    fn note(&self, from_us: bool, bytes: &[u8]) {
-        self.tape.said.borrow_mut().push((self.socket, from_us, bytes.to_vec()));
-    }
+    inner: Tls,
 }
 
 impl Transport for Witness {
-    type Config = Rc<Tape>;
+    type Shared = (Rc<Tape>, tls::Shared);
 
-    const NAME: &'static str = "TCP";
+    const NAME: &'static str = Tls::NAME;
 
-    fn new(tape: &Rc<Tape>, _: &Node) -> Self {
+    fn new((tape, shared): &Self::Shared) -> Self {
         let socket = tape.sockets.get();
         tape.sockets.set(socket + 1);
-        Self { socket, tape: Rc::clone(tape) }
+        Self { socket, tape: Rc::clone(tape), inner: Tls::new(shared) }
+    }
+
+    fn begin(&mut self, (_, shared): &mut Self::Shared, node: &Node) {
+        self.inner.begin(shared, node);
     }
 
     fn is_handshaking(&self) -> bool {
-        false
+        self.inner.is_handshaking()
     }
 
-    fn open<'b>(&'b mut self, wire: &'b [u8]) -> Result<&'b [u8], TransportError> {
-        self.note(false, wire);
-        Ok(wire)
+    fn open<'b>(&'b mut self, wire: &'b [u8], (_, shared): &'b mut Self::Shared) -> &'b [u8] {
+        let plain = self.inner.open(wire, shared);
+        if !plain.is_empty() {
+            self.tape.said.borrow_mut().push((self.socket, false, plain.to_vec()));
+        }
+        plain
+    }
+
+    fn over(&self) -> Option<TransportError> {
+        self.inner.over()
+    }
+
+    fn has_ended(&self) -> bool {
+        self.inner.has_ended()
+    }
+
+    fn cut_off(&self) -> Option<&'static str> {
+        self.inner.cut_off()
     }
 
     fn has_outgoing(&self) -> bool {
-        false
+        self.inner.has_outgoing()
     }
 
     fn take_outgoing(&mut self) -> Vec<u8> {
-        Vec::new()
+        self.inner.take_outgoing()
     }
 
-    fn seal(&mut self, plain: SendBuf, part: Range<usize>) -> (SendBuf, Range<usize>) {
-        self.note(true, &plain.as_slice()[part.clone()]);
-        (plain, part)
+    fn seal(
+        &mut self,
+        plain: SendBuf,
+        part: Range<usize>,
+        (_, shared): &mut Self::Shared,
+    ) -> (SendBuf, Range<usize>) {
+        let said = plain.as_slice()[part.clone()].to_vec();
+        self.tape.said.borrow_mut().push((self.socket, true, said));
+        self.inner.seal(plain, part, shared)
     }
 
     fn plain_len(&self, taken: usize) -> usize {
-        taken
+        self.inner.plain_len(taken)
     }
 
-    fn sent(&mut self, wire: SendBuf) -> SendBuf {
-        wire
+    fn sent(&mut self, wire: SendBuf, (_, shared): &mut Self::Shared) -> SendBuf {
+        self.inner.sent(wire, shared)
     }
 
-    fn close(&mut self) {}
+    fn close(&mut self) {
+        self.inner.close();
+    }
 }
 
 /// Says of one socket what each message is.

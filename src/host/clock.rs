@@ -54,6 +54,24 @@ pub fn realtime_ahead() -> Nanos {
     (0..8).map(pair).min_by_key(|(width, _)| *width).map_or(Nanos::ZERO, |(_, ahead)| ahead)
 }
 
+/// Year, month from 0 and day of a day since 1970.
+pub fn civil(days: u64) -> (u64, usize, u64) {
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    let (mut year, mut day) = (1970, days);
+    while day >= 365 + u64::from(is_leap(year)) {
+        day -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let mut month = 0;
+    let lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    while day >= lengths[month] {
+        day -= lengths[month];
+        month += 1;
+    }
+    (year, month, day + 1)
+}
+
 #[inline]
 fn read(clock: ClockId) -> Nanos {
     let t = clock_gettime(clock);

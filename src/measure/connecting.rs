@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::latencies::Latencies;
 use super::reached::{Reached, ReachedBy};
+use super::sessions::{Sessions, SessionsBy};
 use crate::population::audience::Audience;
 use crate::population::sockets::{Population, Role, SocketId};
 use crate::units::Nanos;
@@ -40,6 +41,10 @@ pub struct FailedSockets {
 pub struct ConnectRecord {
     /// From the start of a connect to its end, of those that succeeded.
     pub connect: Latencies,
+    /// From the connection to its end, of those that succeeded; none without TLS.
+    pub handshake: Latencies,
+    /// What those came to.
+    pub sessions: SessionsBy,
     /// From the request to the whole answer, of those that were accepted.
     pub upgrade: Latencies,
     /// When the last socket was ready or given up.
@@ -63,6 +68,10 @@ pub struct Connecting {
     pub wall: Nanos,
     /// See [`ConnectRecord::connect`].
     pub connect: Latencies,
+    /// See [`ConnectRecord::handshake`].
+    pub handshake: Latencies,
+    /// See [`ConnectRecord::sessions`].
+    pub sessions: Vec<Sessions>,
     /// See [`ConnectRecord::upgrade`].
     pub upgrade: Latencies,
     /// See [`ConnectRecord::ports_passed_over`].
@@ -91,6 +100,7 @@ impl Connecting {
         let mut all = Self { sockets, connected: sockets, ..Self::default() };
         for share in shares {
             all.connect.add(&share.connect);
+            all.handshake.add(&share.handshake);
             all.upgrade.add(&share.upgrade);
             all.wall = all.wall.max(share.settled_at.since(start));
             all.ports_passed_over += share.ports_passed_over;
@@ -98,6 +108,7 @@ impl Connecting {
                 *all.cookies.entry(name.clone()).or_default() += sockets;
             }
         }
+        all.sessions = SessionsBy::merged(shares.iter().map(|share| &share.sessions));
         all.reached = ReachedBy::merged(shares.iter().map(|share| &share.reached), population);
         all.lose(population, failures);
         all

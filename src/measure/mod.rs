@@ -4,6 +4,7 @@
 //! sockets (`engine`), formats (`report`). In the order that data moves:
 //!
 //! - [`connecting`]: how the sockets came to be there
+//! - [`sessions`]: what they settled on with their nodes, where TLS lies between
 //! - [`sent`]: when each message was handed over
 //! - [`ledger`], [`correlate`]: which copies came
 //! - [`credits`]: which push sockets heard themselves
@@ -33,4 +34,5 @@ pub mod recorder;
 pub mod reordering;
 pub mod sent;
 pub mod series;
+pub mod sessions;
 pub mod tally;

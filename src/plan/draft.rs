@@ -19,6 +19,7 @@ use crate::plan::{Connect, Generator, MessageSizes, Plan, Seeds, Timeouts};
 use crate::population::audience::Audience;
 use crate::population::nodes::{Node, Targets};
 use crate::population::sockets::{Population, TooManySockets};
+use crate::tls::TlsClient;
 use crate::units::Count;
 
 /// Why load and targets do not make a plan together.
@@ -54,6 +55,7 @@ pub struct Draft {
     audience: Audience,
     cores: Vec<usize>,
     engine: Engine,
+    tls: Option<TlsClient>,
 }
 
 impl Draft {
@@ -81,7 +83,13 @@ impl Draft {
                 .map_err(too_many)?;
         let audience =
             Audience::new(population, spec.fan_out).with_subscriptions(spec.dialect.subscriptions);
-        Ok(Self { spec, nodes, audience, cores, engine })
+        Ok(Self { spec, nodes, audience, cores, engine, tls: None })
+    }
+
+    /// With somebody who knows whom to trust: without, `wss://` nodes cannot be connected to.
+    #[must_use]
+    pub fn trusting(self, tls: Option<TlsClient>) -> Self {
+        Self { tls, ..self }
     }
 
     /// With sources dealt out over the ports of this host.
@@ -120,7 +128,7 @@ impl Addressed {
     /// # Errors
     /// See [`DescriptorError`].
     pub fn plan(self, open_files: u64, cpus: Cpus) -> Result<Plan, DescriptorError> {
-        let Self { draft: Draft { spec, nodes, audience, cores, engine }, local_addrs } = self;
+        let Self { draft: Draft { spec, nodes, audience, cores, engine, tls }, local_addrs } = self;
         let sockets = audience.population().sockets().into();
         let rings =
             Rings::within(open_files, spec.dialing.descriptors, engine, sockets, cores.len())?;
@@ -144,6 +152,7 @@ impl Addressed {
             nodes,
             audience,
             connect: Connect { local_addrs, rate, least, delayed_ack, ping, stop_on_loss },
+            tls,
             upgrade: spec.upgrade,
             dialect: spec.dialect,
             messages: MessageSizes {

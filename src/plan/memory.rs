@@ -48,6 +48,10 @@ const WAITING_COPY_BYTES: u64 = 16;
 /// Of ours, for each connection, while it is idle; a test in `engine::worker` holds it.
 pub const CONNECTION_BYTES: u64 = 512;
 
+/// For each connection to a `wss://` node: the state of its session, which `rustls` keeps on the heap. 6.9 KiB
+/// were allocated for each (`tests/tls.rs` holds it), and a record that is not whole lies in a buffer.
+pub const TLS_BYTES: u64 = 9 << 10;
+
 /// For each connection of a dialect whose messages do not end with frames, beside the text that may be open; a
 /// test in `engine::worker` holds it.
 pub const STREAM_END_BYTES: u64 = 40;
@@ -165,6 +169,10 @@ impl Plan {
             ("rings", self.rings_bytes()),
             ("their sockets in the kernel", sockets.saturating_mul(ends * KERNEL_SOCKET.0)),
         ];
+        let tls = self.tls_sockets();
+        if tls > 0 {
+            parts.push(("their TLS sessions", tls.saturating_mul(TLS_BYTES)));
+        }
         if self.dialect.stream {
             let each = STREAM_END_BYTES + self.messages.payload_bytes as u64;
             parts.push(("open ends of streams", sockets.saturating_mul(each)));

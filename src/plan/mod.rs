@@ -36,6 +36,7 @@ use crate::population::audience::Audience;
 pub use crate::population::nodes::Node;
 use crate::population::nodes::Targets;
 use crate::population::sockets::{Population, SocketId};
+use crate::tls::TlsClient;
 use crate::units::{Nanos, Rate};
 use crate::wire::encode;
 
@@ -48,6 +49,8 @@ pub struct Plan {
     pub audience: Audience,
     /// How they are connected.
     pub connect: Connect,
+    /// Whom they trust; `wss://` nodes cannot be connected to without it.
+    pub tls: Option<TlsClient>,
     /// What they ask for in their upgrades.
     pub upgrade: UpgradeOptions,
     /// What the cluster speaks inside frames.
@@ -172,7 +175,7 @@ impl Plan {
         let local_addrs = LocalAddrs::deal(&[], ports, &nodes, audience.population())?;
         let connect = Connect { local_addrs, ..self.connect.clone() };
         let upgrade = UpgradeOptions::default();
-        Ok(Self { nodes, audience, connect, upgrade, ..self.clone() })
+        Ok(Self { nodes, audience, connect, tls: None, upgrade, ..self.clone() })
     }
 
     /// The addresses from which a node is reached, where we choose them.
@@ -204,6 +207,13 @@ impl Plan {
             Some((column_name(column), value.as_bytes().to_vec()))
         };
         columns.filter_map(value).collect()
+    }
+
+    /// Sockets to `wss://` nodes.
+    pub fn tls_sockets(&self) -> u64 {
+        let nodes = self.nodes.iter().enumerate();
+        let tls = nodes.filter(|(_, node)| node.server_name.is_some());
+        tls.map(|(node, _)| self.sockets_to(node)).sum()
     }
 
     /// Sockets to one node.

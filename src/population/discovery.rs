@@ -9,32 +9,37 @@ use simd_json::BorrowedValue;
 use simd_json::prelude::{ValueAsArray, ValueAsScalar, ValueObjectAccess};
 use url::Url;
 
-use crate::population::nodes::{NodeUrl, UrlError};
+use crate::population::nodes::{NodeUrl, Scheme, UrlError};
 
-/// Where a discovery lists its nodes: `http://HOST:8080/api/clients`. Without a path, that one is
-/// meant.
+/// Where a discovery lists its nodes: `http://HOST:8080/api/clients`, or `https://`. Without a path, that
+/// one is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiscoveryUrl(String);
+pub struct DiscoveryUrl {
+    url: String,
+    is_tls: bool,
+}
 
 impl DiscoveryUrl {
     /// The URL as it is asked for.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.url
+    }
+
+    /// It is asked over TLS.
+    pub const fn is_tls(&self) -> bool {
+        self.is_tls
     }
 }
 
 impl fmt::Display for DiscoveryUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.url)
     }
 }
 
 /// Why a text is not the URL of a discovery.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiscoveryUrlError {
-    /// `https://`.
-    #[error("`{0}` asks for TLS, which is not supported yet: use the discovery's http:// port")]
-    Tls(String),
     /// A node's URL.
     #[error("`{0}` is a node, not a discovery: name it with --node")]
     Node(String),
@@ -51,16 +56,16 @@ impl FromStr for DiscoveryUrl {
         let Ok(mut url) = Url::parse(&text) else {
             return Err(DiscoveryUrlError::Malformed(text));
         };
-        match url.scheme() {
-            "http" => {}
-            "https" => return Err(DiscoveryUrlError::Tls(text)),
+        let is_tls = match url.scheme() {
+            "http" => false,
+            "https" => true,
             "ws" | "wss" => return Err(DiscoveryUrlError::Node(text)),
             _ => return Err(DiscoveryUrlError::Malformed(text)),
-        }
+        };
         if url.path() == "/" && url.query().is_none() {
             url.set_path("/api/clients");
         }
-        Ok(Self(url.into()))
+        Ok(Self { url: url.into(), is_tls })
     }
 }
 
@@ -103,18 +108,18 @@ pub enum DiscoveryError {
     },
 }
 
-/// The nodes of an answer to `GET /api/clients`, sorted: the discovery shuffles them on every
+/// The nodes of an answer to `GET /api/clients`, which say nothing of the scheme, sorted: the discovery shuffles them on every
 /// request, and a run must be repeatable. Parses in place, so the body is spoilt afterwards.
 ///
 /// # Errors
 /// When the body is not JSON of the expected shape, or lists nothing that can be connected to.
-pub fn parse(body: &mut [u8]) -> Result<Vec<NodeUrl>, DiscoveryError> {
+pub fn parse(body: &mut [u8], scheme: Scheme) -> Result<Vec<NodeUrl>, DiscoveryError> {
     let beginning = beginning(body);
     let answer =
         simd_json::to_borrowed_value(body).map_err(|_| DiscoveryError::NotJson { beginning })?;
     let list =
         answer.get("activeNodes").and_then(|l| l.as_array()).ok_or(DiscoveryError::NoList)?;
-    let entries = list.iter().enumerate().map(|(index, entry)| node(index, entry));
+    let entries = list.iter().enumerate().map(|(index, entry)| node(scheme, index, entry));
     let mut nodes = entries.collect::<Result<Vec<_>, _>>()?;
     if nodes.is_empty() {
         return Err(DiscoveryError::Empty);
@@ -123,13 +128,17 @@ pub fn parse(body: &mut [u8]) -> Result<Vec<NodeUrl>, DiscoveryError> {
     Ok(nodes)
 }
 
-fn node(index: usize, entry: &BorrowedValue<'_>) -> Result<NodeUrl, DiscoveryError> {
+fn node(
+    scheme: Scheme,
+    index: usize,
+    entry: &BorrowedValue<'_>,
+) -> Result<NodeUrl, DiscoveryError> {
     let address = entry.get("address").and_then(|a| a.as_str());
     let address = address.ok_or(DiscoveryError::NoAddress { index })?;
     let port = entry.get("clientport").and_then(port);
     let port =
         port.ok_or_else(|| DiscoveryError::BadPort { index, address: address.to_owned() })?;
-    NodeUrl::of_address(address, port)
+    NodeUrl::of_address(scheme, address, port)
         .map_err(|source| DiscoveryError::BadAddress { index, source })
 }
 
@@ -158,11 +167,12 @@ mod tests {
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080/api/clients"),
             ("http://[::1]:8080/", "http://[::1]:8080/api/clients"),
             ("http://d.example/nodes?all=1", "http://d.example/nodes?all=1"),
+            ("https://d.example", "https://d.example/api/clients"),
         ] {
-            assert_eq!(text.parse::<DiscoveryUrl>().unwrap().as_str(), url);
+            let parsed = text.parse::<DiscoveryUrl>().unwrap();
+            assert_eq!((parsed.as_str(), parsed.is_tls()), (url, text.starts_with("https")));
         }
         for (text, hint) in [
-            ("https://d.example/", "TLS, which is not supported yet"),
             ("ws://127.0.0.1:1/", "--node"),
             ("127.0.0.1:8080", "write http://"),
             ("localhost:8080", "write http://"),
@@ -174,7 +184,7 @@ mod tests {
     }
 
     fn urls(body: &str) -> Result<Vec<String>, String> {
-        let nodes = parse(&mut body.as_bytes().to_vec()).map_err(|e| e.to_string())?;
+        let nodes = parse(&mut body.as_bytes().to_vec(), Scheme::Ws).map_err(|e| e.to_string())?;
         Ok(nodes.iter().map(ToString::to_string).collect())
     }
 
@@ -250,7 +260,7 @@ mod tests {
 
         #[test]
         fn no_body_makes_the_parser_panic(mut body: Vec<u8>) {
-            let _ = parse(&mut body);
+            let _ = parse(&mut body, Scheme::Ws);
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod data;
 pub mod discovery;
 pub mod fan_out;
 pub mod nodes;
+pub mod scheme;
 pub mod socket_text;
 pub mod sockets;
 pub mod turns;

@@ -9,9 +9,12 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
 use super::connect_to::ConnectTo;
+pub use super::scheme::Scheme;
+use super::scheme::server_name;
 pub use super::url_error::UrlError;
 use crate::notice::Notice;
 
@@ -60,6 +63,8 @@ pub struct Node {
     pub host: String,
     /// Request target of the upgrade: path and query, beginning with `/`.
     pub target: String,
+    /// What its certificate must be for, and what is asked for in the handshake: of a `wss://` node alone.
+    pub server_name: Option<ServerName<'static>>,
 }
 
 /// A node's URL, read but not yet resolved.
@@ -72,6 +77,8 @@ pub struct NodeUrl {
     /// Value of the `Host` header: an address stays as it was written.
     host_header: String,
     target: String,
+    /// Of `wss://`.
+    server_name: Option<ServerName<'static>>,
     /// Where to connect instead.
     connect_to: Option<(Host<String>, u16)>,
 }
@@ -82,13 +89,14 @@ impl NodeUrl {
     /// # Errors
     /// When the address is neither an IP address nor a host name: a path in it would swallow the port,
     /// and the load would go to port 80.
-    pub fn of_address(address: &str, port: u16) -> Result<Self, UrlError> {
+    pub fn of_address(scheme: Scheme, address: &str, port: u16) -> Result<Self, UrlError> {
+        let scheme = scheme.name();
         let inside = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let bare = inside.unwrap_or(address);
         let url = match bare.parse::<IpAddr>() {
-            Ok(IpAddr::V6(_)) => format!("ws://[{bare}]:{port}/"),
-            Ok(IpAddr::V4(_)) if inside.is_none() => format!("ws://{bare}:{port}/"),
-            Err(_) if inside.is_none() && is_name(bare) => format!("ws://{bare}:{port}/"),
+            Ok(IpAddr::V6(_)) => format!("{scheme}://[{bare}]:{port}/"),
+            Ok(IpAddr::V4(_)) if inside.is_none() => format!("{scheme}://{bare}:{port}/"),
+            Err(_) if inside.is_none() && is_name(bare) => format!("{scheme}://{bare}:{port}/"),
             _ if bare.contains(':') && bare.contains('%') => {
                 return Err(UrlError::Zone(visible(address)));
             }
@@ -136,7 +144,12 @@ impl NodeUrl {
         self.connect_to.as_ref().map_or((&self.host, self.port), |(host, port)| (host, *port))
     }
 
-    /// The port, written or 80.
+    /// What lies between it and us.
+    pub const fn scheme(&self) -> Scheme {
+        if self.server_name.is_some() { Scheme::Wss } else { Scheme::Ws }
+    }
+
+    /// The port, written or the default of the scheme.
     pub const fn port(&self) -> u16 {
         self.port
     }
@@ -171,6 +184,7 @@ impl NodeUrl {
             name: self.bare_name(),
             host: self.host_header.clone(),
             target: self.target.clone(),
+            server_name: self.server_name.clone(),
         };
         Ok((node, addresses))
     }
@@ -222,17 +236,17 @@ impl FromStr for NodeUrl {
         if rest.starts_with('[') && bracketed(rest).contains('%') {
             return Err(UrlError::Zone(written));
         }
-        match scheme.to_ascii_lowercase().as_str() {
-            "ws" => {}
-            "wss" => return Err(UrlError::Tls(written)),
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "ws" => Scheme::Ws,
+            "wss" => Scheme::Wss,
             other => {
                 return Err(UrlError::Scheme { scheme: other.to_owned(), url: written });
             }
-        }
+        };
         let url = Url::parse(&written)
             .map_err(|e| UrlError::Malformed { url: written.clone(), reason: e.to_string() })?;
         refuse_parts(&url, &written)?;
-        let port = url.port_or_known_default().unwrap_or(80);
+        let port = url.port_or_known_default().expect("the URL standard knows ws and wss");
         if port == 0 {
             return Err(UrlError::PortZero(written));
         }
@@ -245,7 +259,11 @@ impl FromStr for NodeUrl {
         let host_header = url.port().map_or_else(|| name.clone(), |port| format!("{name}:{port}"));
         let query = url.query().map(|q| format!("?{q}")).unwrap_or_default();
         let target = format!("{}{query}", url.path());
-        Ok(Self { written, host, port, host_header, target, connect_to: None })
+        let server_name = match scheme {
+            Scheme::Ws => None,
+            Scheme::Wss => Some(server_name(&host, ip_of(&host), &written)?),
+        };
+        Ok(Self { written, host, port, host_header, target, server_name, connect_to: None })
     }
 }
 
@@ -380,6 +398,14 @@ impl Targets {
     /// Where pushes go.
     pub fn push_addr(&self) -> SocketAddr {
         self.nodes[self.push_node].addr
+    }
+
+    /// The node at this place.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn node(&self, place: usize) -> &Node {
+        &self.nodes[place]
     }
 
     /// How many nodes there are.
@@ -553,7 +579,7 @@ mod tests {
     fn what_is_no_node_url_says_what_to_write_instead() {
         for (text, hint) in [
             ("localhost:8080", "write ws://localhost:8080"),
-            ("wss://node:1/", "TLS, which is not supported yet"),
+            ("wss://-a*b/", "no certificate can be for this host"),
             ("http://node:1/", "write ws://"),
             ("ws://node:1/#frag", "#fragment"),
             ("ws://me:secret@node:1/", "user name or password"),
@@ -602,7 +628,7 @@ mod tests {
             ("node_1", "node_1:9"),
             ("bücher.example", "xn--bcher-kva.example:9"),
         ] {
-            let url = NodeUrl::of_address(address, 9).unwrap();
+            let url = NodeUrl::of_address(Scheme::Ws, address, 9).unwrap();
             assert_eq!((url.host_header.as_str(), url.port(), &*url.target), (host, 9, "/"));
         }
         for address in [
@@ -624,7 +650,7 @@ mod tests {
             "fe80::1%lo",
             "[fe80::1%25lo]",
         ] {
-            let error = NodeUrl::of_address(address, 9).unwrap_err().to_string();
+            let error = NodeUrl::of_address(Scheme::Ws, address, 9).unwrap_err().to_string();
             assert!(!error.contains(char::is_control), "{address:?}: {error:?}");
             let hint =
                 if address.contains("%l") || address.contains("%25") { "zone" } else { "neither" };

@@ -8,11 +8,8 @@ pub enum UrlError {
     /// No scheme: `127.0.0.1:8080`.
     #[error("`{0}` has no scheme: write ws://{0}")]
     NoScheme(String),
-    /// `wss://`.
-    #[error("`{0}` asks for TLS, which is not supported yet: use the node's ws:// port")]
-    Tls(String),
     /// `http://` or any other scheme.
-    #[error("`{url}` is not a WebSocket URL: write ws://… (the scheme is {scheme}://)")]
+    #[error("`{url}` is not a WebSocket URL: write ws://… or wss://… (the scheme is {scheme}://)")]
     Scheme {
         /// As written.
         url: String,

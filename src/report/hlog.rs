@@ -8,8 +8,8 @@
 //! Timestamps are seconds since `BaseTime`. Tags: `e2e-rt.<from>-<to>` response and
 //! `e2e-st.<from>-<to>` service time of copies by node (`e2e-st` of all nodes, where response leads),
 //! `send-wt` wait, `done-rt` completion (`done-st` where it starts at the send), `spread`; in front of
-//! those of the warm-up stands `warmup.`. Before all trials stand `connect` and `upgrade`, of the sockets
-//! that came to be, over the whole time that connecting took.
+//! those of the warm-up stands `warmup.`. Before all trials stand `connect`, with TLS `handshake`, and
+//! `upgrade`, of the sockets that came to be, over the whole time that connecting took.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
 
 use super::VERSION;
 use crate::experiment::Outcome;
+use crate::host::clock::civil;
 use crate::measure::connecting::Connecting;
 use crate::measure::outcome::{Class, Interval, Track, TrialOutcome};
 use crate::plan::Plan;
@@ -77,7 +78,14 @@ type Log<'a, 'b, 'c> = IntervalLogWriter<'a, 'b, &'c mut dyn Write, V2DeflateSer
 
 /// Nobody keeps the time of each connect: all are one interval, from the beginning.
 fn dialled(log: &mut Log<'_, '_, '_>, connecting: &Connecting) -> io::Result<()> {
-    for (name, latencies) in [("connect", &connecting.connect), ("upgrade", &connecting.upgrade)] {
+    let handshake = (!connecting.sessions.is_empty()).then_some(&connecting.handshake);
+    let classes = [
+        ("connect", Some(&connecting.connect)),
+        ("handshake", handshake),
+        ("upgrade", Some(&connecting.upgrade)),
+    ];
+    for (name, latencies) in classes {
+        let Some(latencies) = latencies else { continue };
         let length = Duration::from(connecting.wall);
         let written =
             log.write_histogram(&latencies.histogram(), Duration::ZERO, length, Tag::new(name));
@@ -142,24 +150,6 @@ fn date(unix_s: u64) -> String {
         DAYS[(days % 7) as usize],
         MONTHS[month],
     )
-}
-
-/// Year, month from 0 and day of a day since 1970.
-fn civil(days: u64) -> (u64, usize, u64) {
-    let is_leap =
-        |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
-    let (mut year, mut day) = (1970, days);
-    while day >= 365 + u64::from(is_leap(year)) {
-        day -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let mut month = 0;
-    let lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    while day >= lengths[month] {
-        day -= lengths[month];
-        month += 1;
-    }
-    (year, month, day + 1)
 }
 
 #[cfg(test)]

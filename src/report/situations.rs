@@ -397,6 +397,7 @@ fn every_host_and_connection(look: Look<'_>) {
         ("/trials/1/generator/stamp_resolution_us", json!(50.0)),
     ];
     look("connections", &edited(&clean(), &edits), None);
+    tls(look, &latency);
     let edits = [
         ("/plan/drain_s", json!(0.5)),
         ("/plan/fan_out", json!("own")),
@@ -410,6 +411,35 @@ fn every_host_and_connection(look: Look<'_>) {
         ),
     ];
     look("old_result", &edited(&clean(), &edits), None);
+}
+
+/// All nodes alike and checked, and each another and whoever it may be.
+fn tls(look: Look<'_>, latency: &Value) {
+    let dialing = |tls: Value| {
+        json!({"sources": null, "rate_per_s": null, "min_connected": 6, "workers": 1, "rings": 1,
+            "direct_descriptors": false, "delayed_ack": false, "tls": tls})
+    };
+    let session = |node: u64, version: &str, suite: &str, resumed: u64| json!({"node": node, "version": version, "suite": suite, "handshakes": 4 - node, "resumed": resumed});
+    let connecting = |sessions: Value| {
+        json!({"sockets": 9, "connected": 9, "failed": 0, "wall_s": 0.25, "rate_per_s": 36.0,
+            "connect_us": latency, "handshake_us": latency, "sessions": sessions, "upgrade_us": latency,
+            "ports_passed_over": 0, "failures": []})
+    };
+    let aes = "TLS13_AES_256_GCM_SHA384";
+    let alike = (0..3).map(|node| session(node, "TLS 1.3", aes, 0)).collect();
+    let checked = json!({"min_version": "1.2", "insecure": false, "trusted": null, "shows_certificate": false,
+        "resumes": false, "server_name": null, "record_bytes": 16_384});
+    let edits = [("/dialing", dialing(checked)), ("/connecting", connecting(alike))];
+    look("tls", &edited(&clean(), &edits), None);
+    let unlike = json!([
+        session(0, "TLS 1.3", aes, 3),
+        session(1, "TLS 1.3", "TLS13_CHACHA20_POLY1305_SHA256\u{7}", 1),
+        session(2, "TLS 1.3", aes, 0),
+    ]);
+    let unchecked = json!({"min_version": "1.3", "insecure": true, "trusted": null, "shows_certificate": true,
+        "resumes": true, "server_name": "a\u{1b}[31m.example", "record_bytes": 16_384});
+    let edits = [("/dialing", dialing(unchecked)), ("/connecting", connecting(unlike))];
+    look("tls_insecure", &edited(&clean(), &edits), None);
 }
 
 fn every_floor(look: Look<'_>) {

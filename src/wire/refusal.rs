@@ -15,11 +15,7 @@ const FIELD_BYTES_MAX: usize = 400;
 /// The reason in words, as far as it came.
 pub fn words(error: &UpgradeError, response: &[u8]) -> String {
     match error {
-        _ if is_tls(response) => {
-            "the port speaks TLS, which is not supported: name one that takes \
-                                  ws:// without it"
-                .to_owned()
-        }
+        _ if is_tls(response) => "the port speaks TLS: name the node as wss://".to_owned(),
         UpgradeError::NotHttp(_) => format!("{error}: it said {}", excerpt(response)),
         UpgradeError::Refused { status, reason } => refused(*status, reason, response),
         _ => error.to_string(),
@@ -45,6 +41,14 @@ fn refused(status: u16, reason: &str, response: &[u8]) -> String {
     let text = readable(head, body);
     if !text.is_empty() {
         words += &format!(": {}", excerpt(&text));
+    }
+    // nginx, Apache and Go say so, in words of their own.
+    if status == 400
+        && ["HTTPS", "SSL"]
+            .iter()
+            .any(|word| memchr::memmem::find(&text, word.as_bytes()).is_some())
+    {
+        words += " (wss:// speaks TLS)";
     }
     if status == 401 {
         words += " (--bearer-env, --basic-env, --header and --cookie say who the sockets are)";

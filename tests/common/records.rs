@@ -55,34 +55,40 @@ pub(crate) struct Records {
     /// Of the send in flight: the buffer of the plaintext, and where each record ends on the wire and in it.
     sealed: Option<(SendBuf, Vec<(usize, usize)>)>,
     is_closed: bool,
+    refused: Option<String>,
 }
 
 impl Transport for Records {
-    type Config = ();
+    type Shared = ();
     const NAME: &'static str = "records";
 
-    fn new((): &(), node: &Node) -> Self {
-        assert_eq!((node.name.as_str(), node.host.as_str()), ("127.0.0.1", "127.0.0.1:1"));
+    fn new((): &()) -> Self {
         let (wire, plain) = (Vec::new(), Vec::new());
-        let (outgoing, sealed) = (ASK.to_vec(), None);
-        Self { is_handshaking: true, outgoing, wire, plain, sealed, is_closed: false }
+        let (outgoing, sealed, refused) = (Vec::new(), None, None);
+        Self { is_handshaking: true, outgoing, wire, plain, sealed, is_closed: false, refused }
+    }
+
+    fn begin(&mut self, (): &mut (), node: &Node) {
+        assert_eq!((node.name.as_str(), node.host.as_str()), ("127.0.0.1", "127.0.0.1:1"));
+        self.outgoing.extend_from_slice(ASK);
     }
 
     fn is_handshaking(&self) -> bool {
         self.is_handshaking
     }
 
-    fn open<'b>(&'b mut self, wire: &'b [u8]) -> Result<&'b [u8], TransportError> {
+    fn open<'b>(&'b mut self, wire: &'b [u8], (): &'b mut ()) -> &'b [u8] {
         self.wire.extend_from_slice(wire);
         self.plain.clear();
         if self.is_handshaking {
             if self.wire.len() < ANSWER.len() {
-                return Ok(&[]);
+                return &[];
             }
             let answer: Vec<u8> = self.wire.drain(..ANSWER.len()).collect();
             if answer != ANSWER {
                 let answer = String::from_utf8_lossy(&answer);
-                return Err(TransportError(format!("answered the handshake with {answer}")));
+                self.refused = Some(format!("answered the handshake with {answer}"));
+                return &[];
             }
             self.is_handshaking = false;
         }
@@ -90,10 +96,14 @@ impl Transport for Records {
             match kind {
                 DATA => self.plain.extend(plain),
                 WORD_PLEASE => write_record(WORD, b"word", &mut self.outgoing),
-                other => return Err(TransportError(format!("sent a record of kind {other}"))),
+                other => self.refused = Some(format!("sent a record of kind {other}")),
             }
         }
-        Ok(&self.plain)
+        &self.plain
+    }
+
+    fn over(&self) -> Option<TransportError> {
+        self.refused.clone().map(TransportError)
     }
 
     fn has_outgoing(&self) -> bool {
@@ -104,7 +114,7 @@ impl Transport for Records {
         std::mem::take(&mut self.outgoing)
     }
 
-    fn seal(&mut self, plain: SendBuf, part: Range<usize>) -> (SendBuf, Range<usize>) {
+    fn seal(&mut self, plain: SendBuf, part: Range<usize>, (): &mut ()) -> (SendBuf, Range<usize>) {
         assert!(!self.is_handshaking && self.sealed.is_none(), "one send at a time");
         assert!(!self.is_closed, "its last word was said");
         let (mut wire, mut ends, mut taken) = (Vec::new(), Vec::new(), 0);
@@ -123,7 +133,7 @@ impl Transport for Records {
         ends.take_while(|(wire, _)| *wire <= taken).last().map_or(0, |(_, plain)| *plain)
     }
 
-    fn sent(&mut self, _: SendBuf) -> SendBuf {
+    fn sent(&mut self, _: SendBuf, (): &mut ()) -> SendBuf {
         self.sealed.take().expect("something was sealed").0
     }
 

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 11] = [
     &["units"],
     &["wire", "host"],
     // Above `wire`: a dialect says whether its messages are text or binary, an opcode's name.
-    &["dialect", "audit", "notice"],
+    &["dialect", "audit", "notice", "tls"],
     &["load", "population"],
     &["plan"],
     &["measure"],

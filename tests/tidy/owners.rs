@@ -97,6 +97,13 @@ const OWNED: &[Owned] = &[
         instead: "the client's loop is `engine::worker` on a `Ring`",
     },
     Owned {
+        what: "TLS",
+        marks: &["rustls", "rustls_native_certs", "webpki"],
+        except: &["rustls::pki_types"],
+        owners: &["src/tls/", "src/engine/connection/transport/tls.rs", "src/cli/discover/"],
+        instead: "ask `tls` for a client, or `engine::connection::transport` for a connection",
+    },
+    Owned {
         what: "a second crate for a job that has one",
         marks: &["serde_json", "libc", "socket2", "nix"],
         except: &[],

@@ -34,6 +34,8 @@ use crate::wire::decoder::Decoder;
 /// What must be remembered of a connection that is not open yet.
 #[derive(Debug)]
 pub(super) enum Setup {
+    /// While the transport shakes hands, since then.
+    Handshake(Nanos),
     /// While it is upgraded.
     Upgrade(Upgrade),
     /// While the dialect's opening runs.

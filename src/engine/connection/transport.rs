@@ -4,12 +4,15 @@
 //! and when a transport is asked (`worker`).
 //!
 //! A worker is compiled for one transport. Over [`Plain`] a read passes through as the borrowed slice that
-//! it was, a send as its buffer, and every question has a constant for its answer. Where some nodes of a
-//! plan want a cipher and some do not, an enum of both implements the trait.
+//! it was, a send as its buffer, and every question has a constant for its answer. Where a node of a plan
+//! wants a cipher it is [`tls::Tls`], which passes through what goes to the others.
+
+pub mod tls;
 
 use std::ops::Range;
 
 use crate::engine::ring::SendBuf;
+use crate::measure::sessions::Session;
 use crate::population::nodes::Node;
 
 /// Why a transport cannot go on: a clause to be read after the node's name.
@@ -18,23 +21,45 @@ pub struct TransportError(pub String);
 
 /// One connection's bytes between the wire and WebSocket.
 pub trait Transport: Sized {
-    /// What all connections of a worker share (roots of trust, say).
-    type Config;
+    /// What all connections of a worker share: roots of trust, working memory.
+    type Shared;
 
     /// As a person names it in an error.
     const NAME: &'static str;
 
+    /// Of a connection that is not begun.
+    fn new(shared: &Self::Shared) -> Self;
+
     /// Before the first byte of a connection to `node`, whose name a certificate must be for.
-    fn new(config: &Self::Config, node: &Node) -> Self;
+    fn begin(&mut self, _: &mut Self::Shared, _: &Node) {}
 
     /// The upgrade may not be asked for yet.
     fn is_handshaking(&self) -> bool;
 
-    /// Takes bytes from the wire; gives the plaintext that they complete.
-    ///
-    /// # Errors
-    /// The peer cannot be understood, or not trusted.
-    fn open<'b>(&'b mut self, wire: &'b [u8]) -> Result<&'b [u8], TransportError>;
+    /// Takes bytes from the wire; gives the plaintext that they complete. What comes behind an error is
+    /// dropped, and [`Transport::over`] says why.
+    fn open<'b>(&'b mut self, wire: &'b [u8], shared: &'b mut Self::Shared) -> &'b [u8];
+
+    /// Why no plaintext can come any more: the peer cannot be understood, or is not trusted. All plaintext
+    /// before that was given.
+    fn over(&self) -> Option<TransportError> {
+        None
+    }
+
+    /// The peer has said its last word: nothing follows on the wire.
+    fn has_ended(&self) -> bool {
+        false
+    }
+
+    /// What is missing where the wire ends now, as a clause; `None` where nothing is.
+    fn cut_off(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What both ends have settled on, once the handshake is over.
+    fn session(&self) -> Option<Session> {
+        None
+    }
 
     /// Bytes of its own wait for the wire (handshake, new keys).
     fn has_outgoing(&self) -> bool;
@@ -44,13 +69,18 @@ pub trait Transport: Sized {
 
     /// Plaintext that is to be sent, as it goes onto the wire. What it came in is given back by
     /// [`Transport::sent`].
-    fn seal(&mut self, plain: SendBuf, part: Range<usize>) -> (SendBuf, Range<usize>);
+    fn seal(
+        &mut self,
+        plain: SendBuf,
+        part: Range<usize>,
+        shared: &mut Self::Shared,
+    ) -> (SendBuf, Range<usize>);
 
     /// How many bytes of the plaintext that was sealed last lie whole in the first `taken` on the wire.
     fn plain_len(&self, taken: usize) -> usize;
 
     /// All that was sealed last is on the wire, from `wire`: the buffer that its plaintext was in.
-    fn sent(&mut self, wire: SendBuf) -> SendBuf;
+    fn sent(&mut self, wire: SendBuf, shared: &mut Self::Shared) -> SendBuf;
 
     /// Nothing more is sealed: its own last word (TLS has `close_notify`) waits for the wire. Asked with
     /// nothing in flight, and perhaps again, which adds nothing.
@@ -62,12 +92,12 @@ pub trait Transport: Sized {
 pub struct Plain;
 
 impl Transport for Plain {
-    type Config = ();
+    type Shared = ();
 
     const NAME: &'static str = "TCP";
 
     #[inline(always)]
-    fn new((): &(), _: &Node) -> Self {
+    fn new((): &()) -> Self {
         Self
     }
 
@@ -77,8 +107,8 @@ impl Transport for Plain {
     }
 
     #[inline(always)]
-    fn open<'b>(&'b mut self, wire: &'b [u8]) -> Result<&'b [u8], TransportError> {
-        Ok(wire)
+    fn open<'b>(&'b mut self, wire: &'b [u8], (): &'b mut ()) -> &'b [u8] {
+        wire
     }
 
     #[inline(always)]
@@ -92,7 +122,7 @@ impl Transport for Plain {
     }
 
     #[inline(always)]
-    fn seal(&mut self, plain: SendBuf, part: Range<usize>) -> (SendBuf, Range<usize>) {
+    fn seal(&mut self, plain: SendBuf, part: Range<usize>, (): &mut ()) -> (SendBuf, Range<usize>) {
         (plain, part)
     }
 
@@ -102,7 +132,7 @@ impl Transport for Plain {
     }
 
     #[inline(always)]
-    fn sent(&mut self, wire: SendBuf) -> SendBuf {
+    fn sent(&mut self, wire: SendBuf, (): &mut ()) -> SendBuf {
         wire
     }
 

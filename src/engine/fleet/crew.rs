@@ -9,6 +9,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel}
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::engine::connection::transport::tls::{self, Tls};
+use crate::engine::connection::transport::{Plain, Transport};
 use crate::engine::orders::{Command, Probed, Report};
 use crate::engine::progress_board::{Board, WorkerHandle};
 use crate::engine::ring::epoll::EpollRing;
@@ -154,17 +156,27 @@ impl Thread {
             (RingConfig::for_sockets(self.seats.len() as u32), self.plan.generator.rings.each);
         let size = if self.plan.generator.rings.direct { size.direct(rings) } else { size };
         match self.plan.generator.engine {
-            Engine::IoUring if rings > 1 => self.work(SeveralRings::new(size, rings)?),
-            Engine::IoUring => self.work(UringRing::new(size)?),
-            Engine::Epoll => self.work(EpollRing::new(size)?),
+            Engine::IoUring if rings > 1 => self.over(SeveralRings::new(size, rings)?),
+            Engine::IoUring => self.over(UringRing::new(size)?),
+            Engine::Epoll => self.over(EpollRing::new(size)?),
         }
     }
 
-    fn work<R: Ring>(&self, ring: R) -> io::Result<()> {
+    /// A plan without TLS has a worker that knows nothing of it.
+    fn over<R: Ring>(&self, ring: R) -> io::Result<()> {
+        match &self.plan.tls {
+            None => self.work::<R, Plain>(ring, ()),
+            Some(client) => self.work::<R, Tls>(ring, tls::Shared::new(Some(client))),
+        }
+    }
+
+    fn work<R: Ring, T: Transport>(&self, ring: R, shared: T::Shared) -> io::Result<()> {
         let mut rng = fastrand::Rng::with_seed(self.plan.seeds.of_keys());
         let rng = (0..=self.index).map(|_| rng.fork()).last().unwrap_or(rng);
         let lane = WorkerShard { index: self.index, of: self.plan.generator.workers() };
-        let mut worker = Worker::new(&self.plan, ring, Monotonic, &self.seats, rng).in_lane(lane);
+        let ring = (ring, Monotonic);
+        let mut worker = Worker::<R, _, T>::over(shared, &self.plan, ring, &self.seats, rng);
+        worker = worker.in_lane(lane);
         self.tell(Report::Built);
         loop {
             let command = match self.inbox.try_recv() {

@@ -199,7 +199,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             self.ring.delay_acks(slot);
         }
         self.ring.receive(slot);
-        self.proceed_handshake(slot, now);
+        self.begin_handshake(script, slot, now);
     }
 
     /// Takes what came of the answer to the upgrade.
@@ -242,7 +242,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     pub(super) fn refused(&self, slot: Slot) -> Option<String> {
         match self.connections[slot as usize].setup.as_deref()? {
             Setup::Upgrade(upgrade) => upgrade.refused(&self.plan.upgrade),
-            Setup::Opening(_) => None,
+            Setup::Handshake(_) | Setup::Opening(_) => None,
         }
     }
 

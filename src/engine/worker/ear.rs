@@ -10,7 +10,7 @@ use crate::dialect::pattern::Values;
 use crate::dialect::{Dialect, Reply};
 use crate::engine::connection::Connection;
 use crate::engine::connection::outbox::Outbox;
-use crate::engine::connection::transport::{Transport, TransportError};
+use crate::engine::connection::transport::Transport;
 use crate::engine::frames::opcode;
 use crate::engine::ring::Slot;
 use crate::units::Nanos;
@@ -21,12 +21,6 @@ use crate::wire::frame::{Opcode, Violation};
 pub(super) struct Closed {
     pub(super) code: Option<u16>,
     pub(super) reason: String,
-}
-
-/// Why a node cannot be read any further.
-pub(super) enum Unreadable {
-    Transport(TransportError),
-    Protocol(Violation),
 }
 
 /// What a worker answers by itself, whoever's phase it is.
@@ -87,14 +81,15 @@ pub(super) struct Tools<'a> {
 pub(super) fn feed_wire<S: Script, T: Transport>(
     connection: &mut Connection<T>,
     (slot, wire): (Slot, &[u8]),
+    shared: &mut T::Shared,
     Tools { pool, opcodes, outbox, replies, streams }: Tools<'_>,
     script: &mut S,
     now: Nanos,
-) -> Result<Option<Closed>, Unreadable> {
+) -> Result<Option<Closed>, Violation> {
     let Connection { transport, decoder, owed, .. } = connection;
-    let plain = transport.open(wire).map_err(Unreadable::Transport)?;
+    let plain = transport.open(wire, shared);
     let mut ear = Ear { script, slot, now, outbox, owed, replies, streams, closed: None };
-    decoder.feed(plain, pool, opcodes, &mut ear).map_err(Unreadable::Protocol)?;
+    decoder.feed(plain, pool, opcodes, &mut ear)?;
     Ok(ear.closed)
 }
 
@@ -105,10 +100,10 @@ pub(super) fn feed<S: Script, T: Transport>(
     Tools { pool, opcodes, outbox, replies, streams }: Tools<'_>,
     script: &mut S,
     now: Nanos,
-) -> Result<Option<Closed>, Unreadable> {
+) -> Result<Option<Closed>, Violation> {
     let Connection { decoder, owed, .. } = connection;
     let mut ear = Ear { script, slot, now, outbox, owed, replies, streams, closed: None };
-    decoder.feed(bytes, pool, opcodes, &mut ear).map_err(Unreadable::Protocol)?;
+    decoder.feed(bytes, pool, opcodes, &mut ear)?;
     Ok(ear.closed)
 }
 

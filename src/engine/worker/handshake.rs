@@ -26,16 +26,42 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     ) {
         let connection = &mut self.connections[slot as usize];
         // Before the clock, and short: a copy lets go of ring and transport.
-        let plain = connection.transport.open(self.ring.received(filled, len)).map(<[u8]>::to_vec);
-        let plain = match plain {
-            Ok(plain) => plain,
-            Err(error) => return self.lose(script, slot, Loss::plain(error.0), now),
-        };
+        let wire = self.ring.received(filled, len);
+        let plain = connection.transport.open(wire, &mut self.shared).to_vec();
         match connection.state() {
             State::Upgrading => self.hear_upgrade(script, slot, &plain, now),
             State::Opening => self.hear_opening(script, slot, &plain, now),
             _ => self.hear_handshake(script, slot, &plain, now),
         }
+        let connection = &self.connections[slot as usize];
+        if connection.state().is_under_way() {
+            self.end_setup(script, slot, now);
+        }
+    }
+
+    /// Gives a socket up whose transport ended before it was open. A node that wants a certificate says so
+    /// when the handshake is over for us: it is about the handshake all the same.
+    fn end_setup<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
+        let connection = &self.connections[slot as usize];
+        let is_refused = connection.transport.over().is_some();
+        let is_unanswered =
+            is_refused && connection.state() == State::Upgrading && self.refused(slot).is_none();
+        self.end_with_transport(script, slot, now);
+        if let Some(lost) = self.lost.last_mut().filter(|lost| lost.slot == slot && is_unanswered) {
+            lost.state = State::TransportHandshake;
+        }
+    }
+
+    /// The TCP connection is there: the transport begins.
+    pub(super) fn begin_handshake<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
+        let connection = &mut self.connections[slot as usize];
+        let node = &self.plan.nodes[connection.seat.node as usize];
+        connection.transport.begin(&mut self.shared, node);
+        if connection.transport.is_handshaking() {
+            connection.setup = Some(Box::new(Setup::Handshake(now)));
+        }
+        self.proceed_handshake(slot, now);
+        self.end_with_transport(script, slot, now);
     }
 
     /// Takes what came before the upgrade was asked for: nothing may have.
@@ -58,6 +84,12 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         if connection.state() != State::TransportHandshake || connection.transport.is_handshaking()
         {
             return;
+        }
+        if let Some(Setup::Handshake(began)) = connection.setup.as_deref() {
+            self.dial.dialled.handshake.record(now.since(*began));
+            if let Some(session) = connection.transport.session() {
+                self.dial.dialled.sessions.note(connection.seat.node, session);
+            }
         }
         connection.advance(Event::Secured);
         let SocketId { socket, node } = connection.seat;

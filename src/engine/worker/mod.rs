@@ -32,7 +32,7 @@ use std::io;
 use self::connect_pacing::ConnectTurn;
 pub use self::connect_pacing::{WorkerShard, under_way_max};
 pub use self::control::{Control, Directive, TrialProgress};
-use self::ear::{Closed, Replies, Tools, Unreadable, feed_wire};
+use self::ear::{Closed, Replies, Tools, feed_wire};
 use self::errno::{Received, describe, receive_outcome};
 use self::heard::Heard;
 use self::late_arrivals::Hark;
@@ -97,7 +97,7 @@ pub struct Worker<'a, R, C, T: Transport = Plain> {
     clock: C,
     connections: Vec<Connection<T>>,
     /// What their transports share.
-    transport: T::Config,
+    shared: T::Shared,
     pool: BufferPool,
     outbox: Outbox,
     opcodes: FrameCounts,
@@ -139,16 +139,14 @@ impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
 impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
     /// The same, over another transport.
     pub fn over(
-        transport: T::Config,
+        shared: T::Shared,
         plan: &'a Plan,
         (ring, clock): (R, C),
         seats: &[SocketId],
         rng: fastrand::Rng,
     ) -> Self {
-        let connection = |&seat: &SocketId| {
-            let node = &plan.nodes[seat.node as usize];
-            Connection::new(seat, T::new(&transport, node), plan.messages.max_bytes)
-        };
+        let connection =
+            |&seat: &SocketId| Connection::new(seat, T::new(&shared), plan.messages.max_bytes);
         let mut rng = rng;
         let buffer_bytes = (plan.messages.payload_bytes + 512).next_power_of_two();
         Self {
@@ -156,7 +154,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
             ring,
             clock,
             connections: seats.iter().map(connection).collect(),
-            transport,
+            shared,
             pool: BufferPool::new(seats.len().min(POOL_BUFFERS) * 2, buffer_bytes)
                 .within(plan.partial_memory_each()),
             outbox: Outbox::new(rng.fork()),
@@ -292,14 +290,15 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
     fn read<S: Script>(&mut self, script: &mut S, completion: Completion, len: usize, now: Nanos) {
         let Some(buffer) = completion.buffer else { return };
         // A closed socket may be dropped within this turn: the borrow of the ring ends first.
-        let bytes = self.ring.received(buffer, len);
+        let wire = self.ring.received(buffer, len);
         let connection = &mut self.connections[completion.slot as usize];
         if len > 0 {
             connection.since = now;
         }
         let fed = feed_wire(
             connection,
-            (completion.slot, bytes),
+            (completion.slot, wire),
+            &mut self.shared,
             Tools {
                 pool: &mut self.pool,
                 opcodes: &mut self.opcodes,
@@ -317,17 +316,25 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
         &mut self,
         script: &mut S,
         slot: Slot,
-        fed: Result<Option<Closed>, Unreadable>,
+        fed: Result<Option<Closed>, Violation>,
         now: Nanos,
     ) {
         match fed {
-            Ok(None) => {}
+            Ok(None) => self.end_with_transport(script, slot, now),
             Ok(Some(closed)) => self.closed_by_node(script, slot, closed, now),
-            Err(Unreadable::Protocol(violation)) => self.violated(script, slot, violation, now),
-            Err(Unreadable::Transport(error)) => {
-                let reason = self.cut(slot, error.0);
-                self.lose(script, slot, Loss::plain(reason), now);
-            }
+            Err(violation) => self.violated(script, slot, violation, now),
+        }
+    }
+
+    /// Gives a socket up whose transport can bring nothing more.
+    #[inline]
+    fn end_with_transport<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
+        let transport = &self.connections[slot as usize].transport;
+        if let Some(error) = transport.over() {
+            let reason = self.cut(slot, error.0);
+            self.lose(script, slot, Loss::plain(reason), now);
+        } else if transport.has_ended() {
+            self.ended(script, slot, now);
         }
     }
 
@@ -355,11 +362,21 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
     }
 
     fn ended<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
-        let reason = match self.connections[slot as usize].state() {
-            State::Upgrading => self.refused(slot).unwrap_or_else(|| {
+        let connection = &self.connections[slot as usize];
+        let cut_off = connection.transport.cut_off();
+        let reason = match (connection.state(), cut_off) {
+            (State::Upgrading, _) => self.refused(slot).unwrap_or_else(|| {
                 "the node closed the connection without answering the upgrade".to_owned()
             }),
-            _ => self.cut(slot, "the node closed the connection without a Close frame".to_owned()),
+            (State::TransportHandshake, Some(cut_off)) => {
+                format!("the node closed the connection {cut_off}")
+            }
+            (_, cut_off) => {
+                let cut_off = cut_off.map(|how| format!(" and {how}")).unwrap_or_default();
+                let reason =
+                    format!("the node closed the connection without a Close frame{cut_off}");
+                self.cut(slot, reason)
+            }
         };
         self.lose(script, slot, Loss::plain(reason), now);
     }

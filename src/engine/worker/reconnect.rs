@@ -49,8 +49,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             self.note_loss(&mut ListenOnly::default(), slot, loss, now);
         }
         for &slot in &free {
-            let node = self.connections[slot as usize].seat.node;
-            let transport = T::new(&self.transport, &self.plan.nodes[node as usize]);
+            let transport = T::new(&self.shared);
             self.connections[slot as usize].reset(transport, self.plan.messages.max_bytes);
         }
         self.dial_all(free.len(), |place| free[place as usize], conductor)?;

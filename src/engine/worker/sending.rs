@@ -40,10 +40,10 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             }
             (Some(Left::Nothing(Cargo::Transport)), _) => {}
             (Some(Left::Nothing(Cargo::Messages)), buf) => {
-                script.on_sent(slot, connection.transport.sent(buf), now);
+                script.on_sent(slot, connection.transport.sent(buf, &mut self.shared), now);
             }
             (Some(Left::Nothing(Cargo::Control)), buf) => {
-                let SendBuf::Owned(frame) = connection.transport.sent(buf) else {
+                let SendBuf::Owned(frame) = connection.transport.sent(buf, &mut self.shared) else {
                     unreachable!("control frames are in buffers of the outbox")
                 };
                 self.outbox.give_back(frame);
@@ -113,7 +113,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         cargo: Cargo,
     ) {
         let connection = &mut self.connections[slot as usize];
-        let (buf, part) = connection.transport.seal(buf, part);
+        let (buf, part) = connection.transport.seal(buf, part, &mut self.shared);
         connection.in_flight = InFlightSend::new(cargo, &part);
         self.counters.launched += 1;
         self.ring.send(slot, buf, part);

@@ -3,7 +3,8 @@
 
 use super as doc;
 use super::connecting::{
-    ConnectFailure, Connecting, Dialing, ReachedNode, SetCookie, SourceAddresses,
+    ConnectFailure, Connecting, Dialing, ReachedNode, SetCookie, SourceAddresses, TlsDialing,
+    TlsSessions,
 };
 use super::missing::{gap, lost_socket};
 use super::times::{latency, micros, rounded};
@@ -20,6 +21,7 @@ use crate::measure::outcome::{
 use crate::measure::percentile::Percentile;
 use crate::measure::reached::Reached;
 use crate::measure::reordering::Reordering;
+use crate::measure::sessions::Sessions;
 use crate::plan::Plan;
 use crate::plan::backend::Engine;
 use crate::plan::local_addrs::LocalAddrs;
@@ -28,6 +30,7 @@ use crate::population::fan_out::FanOut;
 use crate::report::document::trial;
 use crate::report::sanitize::UntrustedText;
 use crate::report::{Invocation, VERSION};
+use crate::tls::{RECORD_BYTES, TlsOptions};
 use crate::units::{Nanos, Rate};
 use crate::verdict::baseline::Baseline;
 use crate::verdict::{Caveat, Judged, Trust};
@@ -262,6 +265,20 @@ fn dialing(plan: &Plan) -> Dialing {
         rings: plan.generator.rings() as u64,
         direct_descriptors: plan.generator.rings.direct,
         delayed_ack: plan.connect.delayed_ack,
+        tls: plan.tls.as_ref().map(|client| tls(client.options())),
+    }
+}
+
+fn tls(options: &TlsOptions) -> TlsDialing {
+    let name = options.server_name.as_ref().map(|name| name.to_str());
+    TlsDialing {
+        min_version: options.min_version.name().into(),
+        insecure: options.insecure,
+        trusted: options.cacert.as_ref().map(|path| path.display().to_string().into()),
+        shows_certificate: options.identity.is_some(),
+        resumes: options.resume,
+        server_name: name.map(|name| name.as_ref().into()),
+        record_bytes: RECORD_BYTES as u64,
     }
 }
 
@@ -278,6 +295,13 @@ fn connecting(connecting: &measured::Connecting) -> Connecting {
         sockets: reached.sockets,
         push_sockets: reached.push_sockets,
     };
+    let session = |sessions: &Sessions| TlsSessions {
+        node: sessions.node as u64,
+        version: sessions.version.into(),
+        suite: sessions.suite.into(),
+        handshakes: sessions.handshakes,
+        resumed: sessions.resumed,
+    };
     let cookie =
         |(name, &sockets): (&String, &u64)| SetCookie { name: name.as_str().into(), sockets };
     Connecting {
@@ -287,6 +311,8 @@ fn connecting(connecting: &measured::Connecting) -> Connecting {
         wall_s: connecting.wall.as_secs_f64(),
         rate_per_s: (connecting.wall.0 > 0).then(|| rounded(connecting.rate_per_s())),
         connect_us: latency(&connecting.connect),
+        handshake_us: (!connecting.sessions.is_empty()).then(|| latency(&connecting.handshake)),
+        sessions: connecting.sessions.iter().map(session).collect(),
         upgrade_us: latency(&connecting.upgrade),
         ports_passed_over: connecting.ports_passed_over,
         failures: connecting.failures.iter().map(failure).collect(),

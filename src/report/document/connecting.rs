@@ -28,6 +28,29 @@ pub struct Dialing {
     /// What comes is acknowledged late (`TCP_QUICKACK` off), which most clients do not ask for.
     #[serde(default)]
     pub delayed_ack: bool,
+    /// How `wss://` nodes were to be spoken to; null where there are none.
+    #[serde(default)]
+    pub tls: Option<TlsDialing>,
+}
+
+/// What was asked of TLS.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TlsDialing {
+    /// The oldest version that is spoken.
+    pub min_version: UntrustedText,
+    /// Certificates of nodes are not checked.
+    pub insecure: bool,
+    /// The file or directory of certificates that are trusted; null where it is those of this host.
+    pub trusted: Option<UntrustedText>,
+    /// Nodes that ask for a certificate are shown one.
+    pub shows_certificate: bool,
+    /// Sessions are resumed where nodes offer it; else every handshake is a full one.
+    pub resumes: bool,
+    /// The name that is asked for; null where it is that of each node's URL.
+    pub server_name: Option<UntrustedText>,
+    /// The most plaintext of a record that we send: a message that leaves alone has one of its own, a burst
+    /// fills them.
+    pub record_bytes: u64,
 }
 
 /// Source addresses.
@@ -56,6 +79,13 @@ pub struct Connecting {
     pub rate_per_s: Option<f64>,
     /// TCP connects that succeeded.
     pub connect_us: Latency,
+    /// TLS handshakes that succeeded, each from its TCP connection on; null without `wss://` nodes, and in
+    /// results from before this was told.
+    #[serde(default)]
+    pub handshake_us: Option<Latency>,
+    /// What they came to.
+    #[serde(default)]
+    pub sessions: Vec<TlsSessions>,
     /// From the upgrade's request to the whole answer, of those that were accepted.
     pub upgrade_us: Latency,
     /// Local ports that somebody else held, and that were passed over.
@@ -69,6 +99,21 @@ pub struct Connecting {
     /// shows its own.
     #[serde(default)]
     pub cookies: Vec<SetCookie>,
+}
+
+/// TLS handshakes with one node that came to the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TlsSessions {
+    /// Index of the node.
+    pub node: u64,
+    /// As `TLS 1.3`.
+    pub version: UntrustedText,
+    /// The cipher suite, as the register of the IANA spells it.
+    pub suite: UntrustedText,
+    /// How many handshakes.
+    pub handshakes: u64,
+    /// Those of them that resumed an earlier session.
+    pub resumed: u64,
 }
 
 /// A cookie, without its values.

@@ -3,7 +3,9 @@
 use super::content::{Block, Emphasis, Section, Sentence};
 use super::names;
 use super::phrase::{Phrase, Value, counted, phrase};
-use crate::report::document::connecting::{ConnectFailure, Connecting, ReachedNode, SetCookie};
+use crate::report::document::connecting::{
+    ConnectFailure, Connecting, ReachedNode, SetCookie, TlsSessions,
+};
 use crate::report::document::trial::Latency;
 use crate::report::document::{Document, Plan};
 use crate::units::Count;
@@ -13,6 +15,9 @@ const REASONS_MAX: usize = 8;
 
 /// Nodes behind addresses that a person reads.
 const REACHED_MAX: usize = 16;
+
+/// What TLS came to with nodes, that a person reads.
+const SESSIONS_MAX: usize = 8;
 
 /// Cookies that a person reads.
 const COOKIES_MAX: usize = 4;
@@ -34,6 +39,7 @@ pub(super) fn section(document: &Document) -> Option<Section> {
     if more > 0 {
         blocks.push(phrase!["and ", Count(more), " more reasons (--json has them)"].into());
     }
+    blocks.push(Block::List(sessions(document, &connecting.sessions)));
     let reached = &connecting.reached;
     let told = reached.iter().take(REACHED_MAX).map(|reached| taken(&document.plan, reached));
     blocks.push(Block::List(told.collect()));
@@ -58,11 +64,47 @@ fn line(connecting: &Connecting) -> Sentence {
     let times = phrase![
         " connect ",
         latency(&connecting.connect_us),
+        connecting.handshake_us.as_ref().map(|us| phrase![", TLS handshake ", latency(us)]),
         ", upgrade ",
         latency(&connecting.upgrade_us),
         passed_over
     ];
     Sentence::about(lead, Emphasis::Plain, times)
+}
+
+/// What the handshakes came to: one line where it is the same with all nodes.
+fn sessions(document: &Document, all: &[TlsSessions]) -> Vec<Phrase> {
+    let tls = document.dialing.as_ref().and_then(|dialing| dialing.tls.as_ref());
+    let asks = tls.is_some_and(|tls| tls.resumes);
+    let came = |sessions: &TlsSessions, handshakes: u64, resumed: u64| {
+        let resumed = asks.then(|| {
+            phrase![
+                ", ",
+                Count(resumed),
+                " of ",
+                counted(handshakes, "session", "sessions"),
+                " resumed"
+            ]
+        });
+        phrase![&sessions.version, ", ", &sessions.suite, resumed]
+    };
+    let alike = |a: &TlsSessions, b: &TlsSessions| (&a.version, &a.suite) == (&b.version, &b.suite);
+    if let Some(first) = all.first().filter(|first| all.iter().all(|other| alike(first, other))) {
+        let sum = |of: fn(&TlsSessions) -> u64| all.iter().map(of).sum();
+        return vec![came(first, sum(|s| s.handshakes), sum(|s| s.resumed))];
+    }
+    let one = |sessions: &TlsSessions| {
+        let sockets = counted(sessions.handshakes, "socket", "sockets");
+        let node = names::node(&document.plan, sessions.node);
+        let came = came(sessions, sessions.handshakes, sessions.resumed);
+        phrase![sockets, " to ", node, ": ", came]
+    };
+    let mut told: Vec<_> = all.iter().take(SESSIONS_MAX).map(one).collect();
+    let more = all.len().saturating_sub(SESSIONS_MAX) as u64;
+    if more > 0 {
+        told.push(phrase!["and ", Count(more), " more (--json has them)"]);
+    }
+    told
 }
 
 fn latency(us: &Latency) -> Phrase {

@@ -4,7 +4,7 @@ use super::content::Fact;
 use super::names;
 use super::phrase::{Phrase, Value, counted, phrase};
 use crate::load::shape::{Pacing, Word, Words};
-use crate::report::document::connecting::Dialing;
+use crate::report::document::connecting::{Dialing, TlsDialing};
 use crate::report::document::load::InterArrival;
 use crate::report::document::{Document, Engine, FanOut, Host, Load, Plan, PlannedTrial, Wait};
 use crate::units::{Bytes, Count};
@@ -33,6 +33,9 @@ pub(super) fn facts(document: &Document) -> Vec<Fact> {
         line("sockets", sockets(plan, dialing)),
         plan.placement.as_ref().and_then(|placement| line("cores", placement.into())),
         dialing.and_then(sources).and_then(|sources| line("sources", sources)),
+        dialing
+            .and_then(|dialing| dialing.tls.as_ref())
+            .and_then(|dialing| line("TLS", tls(dialing))),
         line("message", message(plan, document.tool.seed)),
         line("expected", expectation(plan)),
         plan.trials
@@ -154,6 +157,33 @@ fn sources(dialing: &Dialing) -> Option<Phrase> {
     let why = if sources.automatic { ": one address has too few ports" } else { "" };
     let addresses = counted(sources.addresses, "address", "addresses");
     Some(phrase![addresses, ", ", &sources.ranges, why])
+}
+
+/// Whom the sockets trust, and how they shake hands.
+fn tls(tls: &TlsDialing) -> Phrase {
+    let trusted = match &tls.trusted {
+        _ if tls.insecure => "certificates are not checked (--insecure)".into(),
+        Some(trusted) => phrase!["certificates are checked against ", trusted],
+        None => "certificates are checked against the authorities of this host".into(),
+    };
+    let name = tls.server_name.as_ref().map(|name| phrase![" for the name ", name]);
+    let shown = if tls.shows_certificate { "; ours is shown (--cert)" } else { "" };
+    let handshakes = match tls.resumes {
+        true => "; sessions are resumed where nodes offer it (--tls-resume)",
+        false => "; every handshake is a full one",
+    };
+    let records = "; a message that leaves alone is a record, a burst fills them up to ";
+    phrase![
+        "version ",
+        &tls.min_version,
+        " or newer; ",
+        trusted,
+        name,
+        shown,
+        handshakes,
+        records,
+        Bytes(tls.record_bytes)
+    ]
 }
 
 fn message(plan: &Plan, seed: u64) -> Phrase {
