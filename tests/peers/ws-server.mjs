@@ -1,16 +1,21 @@
-// A server on npm `ws`: `node ws-server.mjs echo|broadcast`.
+// A server on npm `ws`: `node ws-server.mjs echo|broadcast [CERTIFICATE KEY]`, with these two over TLS.
 //
 // It prints `listening PORT` once it takes connections and ends on SIGTERM.
+import { readFileSync } from "node:fs";
+import { createServer } from "node:https";
 import { WebSocketServer, WebSocket } from "ws";
 
-const [mode] = process.argv.slice(2);
+const [mode, certificate, key] = process.argv.slice(2);
 if (mode !== "echo" && mode !== "broadcast") {
-  console.error("usage: node ws-server.mjs echo|broadcast");
+  console.error("usage: node ws-server.mjs echo|broadcast [CERTIFICATE KEY]");
   process.exit(2);
 }
 
-const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
-server.on("listening", () => console.log(`listening ${server.address().port}`));
+const where = { host: "127.0.0.1", port: 0 };
+const secure = certificate && createServer({ cert: readFileSync(certificate), key: readFileSync(key) }).listen(where);
+const server = new WebSocketServer(secure ? { server: secure } : where);
+const listener = secure ?? server;
+listener.on("listening", () => console.log(`listening ${listener.address().port}`));
 server.on("connection", (socket) => {
   socket.on("error", (error) => console.error(`socket: ${error.message}`));
   socket.on("message", (data, isBinary) => {
