@@ -87,6 +87,7 @@ fn reference() -> String {
     table(&mut out, &schema, defs);
     for (heading, name) in [
         ("[upgrade]", "UpgradeKeys"),
+        ("[upgrade.push]` and `[upgrade.receive]", "UpgradeOfKeys"),
         ("[[opening]]", "StepKeys"),
         ("capture.NAME", "CaptureKeys"),
         ("[message]", "MessageKeys"),

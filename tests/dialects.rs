@@ -160,7 +160,7 @@ fn a_wrong_dialect_is_exit_code_2_with_one_line() {
         (&["--dialect", path], "mine.toml:1:1: `name = 'x'`: missing key `schema`"),
         (&["--dialect", "dsater"], "--dialect dsater: neither a file nor a built-in dialect"),
         (&["--dialect", "/"], "--dialect /: Is a directory"),
-        (&["--set", "room=x"], "--set room=x: dsatter has no parameter `room`: it has none"),
+        (&["--set", "room=x"], "--set room=…: dsatter has no parameter `room`: it has none"),
         (
             &["dialect", "show", "nothing"],
             "neither a file nor a built-in dialect: those are dsatter, raw",
@@ -220,6 +220,7 @@ template = "{text}"
 "#;
     let trial = echo_run(dialect, node, &["--ping", "20ms"]);
     assert_eq!(trial["delivery"]["delivered"], 300);
+    assert_eq!(trial["delivery"]["foreign"], 0, "what is asked is the protocol's");
     let counts: Vec<_> = (0..3).map(|_| counts.recv().unwrap()).collect();
     assert!(counts.iter().all(|(asked, answered)| asked == answered && *asked > 100), "{counts:?}");
 }
@@ -446,4 +447,239 @@ fn a_wrong_number_of_subscriptions_is_told_when_a_dialect_is_tried() {
         (Some(2), true),
         "{err}"
     );
+}
+
+/// What one socket has sent: messages, heartbeats, answers, and what it said of itself in each.
+type Sent = (u32, u32, u32, std::collections::BTreeSet<String>);
+
+/// Checks each number that a socket sends, and asks in between. What it has sent is told when it goes.
+fn numbered() -> (SocketAddr, mpsc::Receiver<Sent>) {
+    let (told, sockets) = mpsc::channel();
+    let node = server(move |mut socket| {
+        let id = socket.get_ref().peer_addr().unwrap().port().to_string();
+        let (mut refs, mut own) = (Vec::new(), std::collections::BTreeSet::new());
+        let (mut messages, mut beats, mut asked) = (0, 0, 0);
+        while let Ok(message) = socket.read() {
+            let Ok(text) = message.to_text() else { continue };
+            let words: Vec<&str> = text.split('|').collect();
+            let [kind, reference, rest @ ..] = &words[..] else { continue };
+            refs.push(reference.parse::<u64>().unwrap());
+            match *kind {
+                "join" => {
+                    socket.send(Message::text(format!("joined {reference} #{id}.")))?;
+                    continue;
+                }
+                "beat" => beats += 1,
+                "pong" => asked += 1,
+                "say" => {
+                    messages += 1;
+                    assert_eq!(reference.len(), 10);
+                    if messages % 10 == 0 {
+                        socket.send(Message::text("ping?"))?;
+                    }
+                    socket.send(Message::text(rest[4]))?;
+                }
+                other => panic!("{other}"),
+            }
+            assert_eq!(rest[0], id);
+            own.insert(rest[1..4].join("|"));
+        }
+        let all = refs.len();
+        refs.sort_unstable();
+        refs.dedup();
+        assert_eq!(refs.len(), all, "a number came twice");
+        told.send((messages, beats, asked, own)).unwrap();
+        Ok(())
+    });
+    (node, sockets)
+}
+
+#[test]
+fn all_that_a_socket_sends_may_hold_what_is_its_own_and_numbers_that_nothing_else_has() {
+    let (node, sockets) = numbered();
+    let dialect = r##"
+schema = "fanstorm.dialect/1"
+name = "own"
+[[opening]]
+send = "join|{ref}"
+expect = { starting_with = "joined {ref} " }
+capture.id = { after = "#", until = "." }
+[[reply]]
+when = { exactly = "ping?" }
+send = "pong|{ref}|{capture:id}|{user}|{node}|{uuid}"
+[[heartbeat]]
+every = "20ms"
+send = "beat|{ref}|{capture:id}|{user}|{node}|{uuid}"
+[message]
+template = "say|{ref}|{capture:id}|{user}|{node}|{uuid}|{text}"
+"##;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("users.csv");
+    fs::write(&data, "user\nanna\nbertram\n").unwrap();
+    let data = data.to_str().unwrap();
+    // All frames laid out, a window of them, and without a table. Two trials, so that numbers go on.
+    for more in [&["--data", data][..], &["--data", data, "--frame-memory", "1KiB"], &[]] {
+        let flags = [more, &["--messages", "300,200", "--rate", "2000"]].concat();
+        let (_folder, path) = file(dialect);
+        let (path, node) = (path.to_str().unwrap(), format!("ws://{node}/"));
+        let words = ["--dialect", path, "--node", &node, "--fan-out", "own", "--push-sockets", "3"];
+        let (code, out, err) =
+            fanstorm(&[&words[..], &flags, &["--quiet", "--json", "-"]].concat());
+        assert!(matches!(code, Some(0 | 5)), "{code:?} {err}");
+        let result: Value = serde_json::from_str(&out).unwrap();
+        for (trial, messages) in result["trials"].as_array().unwrap().iter().zip([300, 200]) {
+            assert_eq!(trial["delivery"]["delivered"], messages);
+            assert_eq!(trial["delivery"]["foreign"], 0);
+        }
+        let mut users: Vec<String> = (0..3)
+            .map(|_| {
+                let (messages, beats, asked, own) = sockets.recv().unwrap();
+                assert!(messages >= 166 && beats > 2 && asked > 10, "{messages} {beats} {asked}");
+                // All that one socket said of itself is the same everywhere.
+                assert_eq!(own.len(), 1, "{own:?}");
+                let own = own.into_iter().next().unwrap();
+                let words: Vec<_> = own.split('|').collect();
+                assert_eq!((words[1], words[2].len()), ("0", 36));
+                words[0].to_owned()
+            })
+            .collect();
+        users.sort();
+        let expected =
+            if more.is_empty() { ["user0", "user1", "user2"] } else { ["anna", "anna", "bertram"] };
+        assert_eq!(users, expected);
+    }
+}
+
+#[test]
+fn a_captured_value_that_is_too_long_for_messages_refuses_the_socket() {
+    let node = server(|mut socket| {
+        socket.send(Message::text(format!("#{}.", "x".repeat(4097))))?;
+        loop {
+            socket.read()?;
+        }
+    });
+    let dialect = "schema = 'fanstorm.dialect/1'\nname = 't'\n[[opening]]\nexpect = '#'\n\
+                   capture.id = { after = '#', until = '.' }\n[message]\ntemplate = '{capture:id}{text}'\n";
+    let (_folder, path) = file(dialect);
+    let node = format!("ws://{node}/");
+    let (code, _, err) = fanstorm(&["--dialect", path.to_str().unwrap(), "--node", &node]);
+    assert_eq!(code, Some(4), "{err}");
+    assert!(
+        err.contains("4097 bytes of what it calls `id`: a message repeats 4096 at most"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_socket_that_a_node_ends_with_a_goodbye_is_told_in_the_nodes_words() {
+    for stream in [false, true] {
+        let node = server(move |mut socket| {
+            for passed in 0.. {
+                let message = socket.read()?;
+                socket.send(message)?;
+                if passed == 20 {
+                    // In a stream it may come in pieces.
+                    let pieces = if stream {
+                        &["-ERR 'Slow ", "Consumer'\r\n"][..]
+                    } else {
+                        &["-ERR 'Slow Consumer'"]
+                    };
+                    for piece in pieces {
+                        socket.send(Message::text(*piece))?;
+                    }
+                    socket.close(None)?;
+                }
+            }
+            Ok(())
+        });
+        let goodbye =
+            if stream { "['BYE', \"-ERR 'Slow Consumer\"]" } else { "{ starting_with = '-ERR' }" };
+        let dialect = format!(
+            "schema = 'fanstorm.dialect/1'\nname = 't'\nstream = {stream}\ngoodbye = {goodbye}\n[message]\ntemplate = '{{text}}'\n"
+        );
+        let (_folder, path) = file(&dialect);
+        let (path, node) = (path.to_str().unwrap(), format!("ws://{node}/"));
+        let words = ["--dialect", path, "--node", &node, "--fan-out", "own", "--push-sockets", "1"];
+        let rest =
+            ["--messages", "100", "--in-flight", "1", "--drain", "300ms", "--quiet", "--json", "-"];
+        let (code, out, err) = fanstorm(&[&words[..], &rest].concat());
+        assert_eq!(code, Some(1), "{err}");
+        let result: Value = serde_json::from_str(&out).unwrap();
+        let trial = &result["trials"][0];
+        assert_eq!(trial["delivery"]["foreign"], 0, "{stream}");
+        let reason = trial["lost_sockets"][0]["reason"].as_str().unwrap();
+        assert!(reason.starts_with("the node said goodbye with `-ERR 'Slow Consumer"), "{reason}");
+        assert!(reason.contains("; closed by the node"), "{reason}");
+    }
+}
+
+/// The server decodes each text with a crate of its own, and passes it on in another message.
+#[test]
+fn texts_may_travel_in_base64() {
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+    let node = server(|mut socket| {
+        loop {
+            let message = socket.read()?;
+            let Ok(said) = serde_json::from_str::<Value>(message.to_text()?) else { continue };
+            let text = STANDARD.decode(said["data"].as_str().unwrap()).unwrap();
+            assert!(text.starts_with(b"fanstorm message fs"), "{said}");
+            assert_eq!(said["len"], said["data"].as_str().unwrap().len());
+            let data = STANDARD_NO_PAD.encode(&text);
+            socket.send(Message::text(format!(r#"{{"ok":{}}}"#, said["n"])))?;
+            socket.send(Message::text(format!(r#"{{"from":"x","data":"{data}"}}"#)))?;
+        }
+    });
+    let dialect = "schema = 'fanstorm.dialect/1'\nname = 'coded'\n[message]\n\
+                   template = '{\"n\":{seq},\"len\":{len},\"data\":\"{text}\"}'\ntext = 'base64'\n";
+    for more in [&["--payload-bytes", "151B"][..], &["--frame-memory", "1KiB"]] {
+        let trial = echo_run(dialect, node, more);
+        assert_eq!(trial["delivery"]["delivered"], 300);
+        assert_eq!(trial["delivery"]["foreign"], 300, "acknowledgements");
+    }
+}
+
+#[test]
+fn push_and_receive_sockets_upgrade_as_the_dialect_says_of_each() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let node = format!("ws://{}/", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let seen = Arc::clone(&seen);
+            thread::spawn(move || {
+                use tungstenite::handshake::server::{Request, Response};
+                #[expect(clippy::result_large_err, reason = "the crate's own signature")]
+                let note = |request: &Request, response: Response| {
+                    let key = request.headers()["X-Key"].to_str().unwrap();
+                    seen.lock().unwrap().push(format!("{} {key}", request.uri()));
+                    Ok(response)
+                };
+                let mut socket = tungstenite::accept_hdr(stream, note).unwrap();
+                while let Ok(message) = socket.read() {
+                    let _ = socket.send(message);
+                }
+            });
+        }
+    });
+    let dialect = "schema = 'fanstorm.dialect/1'\nname = 't'\n[upgrade]\npath = '/both'\nheaders = { X-Key = 'k' }\n\
+                   [upgrade.push]\npath = '/push'\n[upgrade.receive]\nquery = 'as={user}'\nheaders = { x-key = 'r' }\n\
+                   [message]\ntemplate = '{text}'\n";
+    let (_folder, path) = file(dialect);
+    let path = path.to_str().unwrap();
+    let words =
+        ["--dialect", path, "--node", &node, "--push-sockets", "2", "--receivers-per-node", "2"];
+    // It echoes: receive sockets hear nothing, and the run ends before the clock.
+    let (code, _, err) = fanstorm(&[&words[..], &["--ready-timeout", "1s"]].concat());
+    assert_eq!(code, Some(4), "{err}");
+    let expected = ["/both?as=user2 r", "/both?as=user3 r", "/push k", "/push k"];
+    let mut all = std::mem::take(&mut *asked.lock().unwrap());
+    all.sort();
+    assert_eq!(all, expected);
+    // A trial of the dialect tries both.
+    let (_, out, _) = fanstorm(&["dialect", "try", path, "--node", &node, "--ready-timeout", "1s"]);
+    for told in ["`GET /push HTTP/1.1`", "`GET /both?as=user1 HTTP/1.1`"] {
+        assert!(out.contains(told), "{told}: {out}");
+    }
 }

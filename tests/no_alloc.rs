@@ -278,7 +278,7 @@ fn a_trial_allocates_nothing_on_epoll() {
 #[test]
 fn a_stream_and_signs_of_life_allocate_nothing_either() {
     let cluster = cluster(true);
-    let beat = Heartbeat { every: Nanos::from_millis(1), send: b"beat".to_vec() };
+    let beat = Heartbeat { every: Nanos::from_millis(1), send: b"beat"[..].into() };
     let dialect = Dialect { stream: true, heartbeats: vec![beat], ..Dialect::raw() };
     let mut plan = plan(&cluster, dialect, u64::MAX);
     plan.connect.ping = Some(Nanos::from_millis(1));

@@ -202,13 +202,14 @@ impl RunArgs {
     /// When flags exclude each other.
     pub fn spec(&self) -> Result<Spec, FlagConflict> {
         let trials = self.load.trials(self.seed())?;
-        let dialect = self.dialect()?;
+        let mut dialect = self.dialect()?;
         let by_dialect = if dialect.hears_own { FanOut::All } else { FanOut::Others };
-        let mut upgrade = self.upgrade.options(&dialect.upgrade)?;
+        let mut upgrade = self.upgrade.options(&dialect.upgrade, self.push_sockets)?;
         upgrade.secrets.extend(dialect.secrets.iter().map(|secret| SocketText::hidden(secret)));
         for column in &dialect.opening.columns {
             upgrade.secrets.push(self.upgrade.column(column, &upgrade)?);
         }
+        dialect.template.fit(|column| upgrade.data.longest(upgrade.data.column(column)?));
         Ok(Spec {
             fan_out: self.fan_out.map_or(by_dialect, Into::into),
             dialect,

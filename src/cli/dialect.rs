@@ -17,6 +17,7 @@ use crate::dialect::{Dialect, MessageKind, TextShape, builtin};
 use crate::engine::EngineError;
 use crate::engine::rehearsal::{Ended, Line, rehearse};
 use crate::load::trial::Trial;
+use crate::plan::Plan;
 use crate::plan::backend::Engine;
 use crate::plan::draft::{Cpus, Draft};
 use crate::plan::load::Load;
@@ -104,6 +105,12 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     let hears_own = spec.dialect.hears_own;
     spec.receivers_per_node = Some(u32::from(!hears_own));
     spec.fan_out = if hears_own { FanOut::Own } else { FanOut::Others };
+    // Where receive sockets ask for something else one of them must ask.
+    if let Some(receivers) = &mut spec.upgrade.receivers {
+        receivers.first = 1;
+        spec.receivers_per_node = Some(1);
+        spec.fan_out = if hears_own { FanOut::All } else { FanOut::Others };
+    }
     spec.trials = Trial::bursts(&[1]);
     let mut notices = Vec::new();
     let targets = run::targets(args, &nodes[..1], Ask::AndTry, &mut notices)?;
@@ -120,7 +127,12 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
         let which = if sockets > 1 { format!("socket {socket} ") } else { String::new() };
         let _ = writeln!(out, "{which}{arrow} {said}\n     {note}");
     }
-    Ok(match ended {
+    Ok(told(&mut out, &plan, hears_own, ended))
+}
+
+/// Says how it ended.
+fn told(out: &mut impl Write, plan: &Plan, hears_own: bool, ended: Ended) -> Exit {
+    match ended {
         Ended::Refused(reason) => {
             let _ = writeln!(io::stderr(), "error: {}", plain_lines(&reason));
             Exit::Unreachable
@@ -129,7 +141,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
             let subscriptions = u64::from(plan.audience.subscriptions());
             if (fewest, most) == (subscriptions, subscriptions) {
                 let _ = writeln!(out, "The message came back: a run can count its copies.");
-                return Ok(Exit::Complete);
+                return Exit::Complete;
             }
             let came = if most == subscriptions { fewest } else { most };
             let _ = writeln!(
@@ -154,7 +166,7 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
             );
             Exit::Incomplete
         }
-    })
+    }
 }
 
 fn list() -> String {
@@ -191,16 +203,31 @@ fn summary(dialect: &Dialect) -> String {
     let copies = match (&dialect.correlation, &dialect.copies) {
         (Some(keys), _) => format!("known by their text or by `{}`", keys.id_key),
         (None, Some(copies)) => format!("messages with `{}` alone", copies.pattern),
+        (None, None) if dialect.template.is_in_base64() => {
+            "known by their text in base64".to_owned()
+        }
         (None, None) => "known by their text".to_owned(),
     };
     let hears = if dialect.hears_own { "all" } else { "others" };
+    let Dialect { replies, heartbeats, goodbyes, .. } = dialect;
+    let kept = [
+        (replies.len(), "answers"),
+        (heartbeats.len(), "heartbeats"),
+        (goodbyes.len(), "goodbyes"),
+    ];
+    let kept = kept.iter().filter(|(count, _)| *count > 0);
+    let kept: Vec<_> = kept.map(|(count, what)| format!("{count} {what}")).collect();
+    let kept = match kept.is_empty() {
+        true => String::new(),
+        false => format!("open     {}\n", kept.join(", ")),
+    };
     let often = match dialect.subscriptions.get() {
         1 => String::new(),
         times => format!("; each message {times} times on a socket (subscriptions)"),
     };
     format!(
         "dialect  {}\nframes   {kind}\nopening  {} steps\nmessage  {} bytes around a text of {}\ncopies   \
-         {copies}; --fan-out {hears} where none is given{often}\n",
+         {copies}; --fan-out {hears} where none is given{often}\n{kept}",
         dialect.name,
         dialect.opening.steps.len(),
         dialect.message_len(&shape) - shape.len(),

@@ -21,8 +21,7 @@ use crate::population::socket_text::SocketText;
 use crate::wire::header::{check_name, is_token};
 use crate::wire::upgrade::base64;
 
-const UPGRADE: &str =
-    "Upgrade (values may hold {data:COLUMN}, {env:NAME} and {socket}; no output shows them)";
+const UPGRADE: &str = "Upgrade (values may hold {data:COLUMN}, {env:NAME}, {user} and {socket}; no output shows them)";
 
 /// The longest file that is read: millions of tokens fit, a device that never ends does not.
 const FILE_BYTES_MAX: u64 = 1 << 30;
@@ -115,7 +114,7 @@ impl UpgradeArgs {
     ///
     /// # Errors
     /// The first flag that cannot be followed.
-    pub fn options(&self, wishes: &dialect::Upgrade) -> Read<UpgradeOptions> {
+    pub fn options(&self, wishes: &dialect::Upgrade, push_sockets: u32) -> Read<UpgradeOptions> {
         let mut options = UpgradeOptions {
             host: self.host()?,
             requires_subprotocol: !self.subprotocol.is_empty(),
@@ -142,7 +141,9 @@ impl UpgradeArgs {
             let text = if is_telling(name) { text.secret() } else { text };
             options.query.push((name.to_owned(), text));
         }
-        options.over(wishes, &variable).map_err(|error| UpgradeFlagError::new("--dialect", error))
+        options
+            .over(wishes, push_sockets, &variable)
+            .map_err(|error| UpgradeFlagError::new("--dialect", error))
     }
 
     /// What the dialect's opening has a place for: a column of `--data`.
@@ -410,7 +411,7 @@ mod tests {
     fn options(words: &[&str]) -> Read<UpgradeOptions> {
         let words = std::iter::once(&"fanstorm").chain(words);
         let args = Alone::try_parse_from(words).unwrap().upgrade;
-        args.options(&dialect::Upgrade::default())
+        args.options(&dialect::Upgrade::default(), 1)
     }
 
     fn written(text: &str) -> NamedTempFile {

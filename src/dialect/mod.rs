@@ -5,6 +5,7 @@
 //!
 //! A dialect is data, read from a file (`file`): what a later protocol needs is a new file, not new code.
 
+mod base64_text;
 pub mod builtin;
 pub mod correlation;
 pub mod file;
@@ -16,6 +17,7 @@ pub mod matching;
 pub mod naive;
 pub mod opening;
 pub mod pattern;
+mod pattern_reader;
 mod payload_search;
 pub mod recognized;
 pub mod scan;
@@ -30,14 +32,16 @@ use std::borrow::Cow;
 use std::num::NonZeroU16;
 
 pub use correlation::CorrelationId;
-pub use keepalive::{Heartbeat, Reply};
+pub use keepalive::{Heartbeat, Reply, Saying};
 pub use matching::Matching;
 pub use opening::Opening;
+use opening::OpeningStep;
+use pattern::Pattern;
 pub use recognized::Recognized;
 pub use scan::Scanner;
 pub use stencil::Reading;
 pub use tag::{TAG_LEN, Tag};
-pub use template::{Places, Template};
+pub use template::{Places, Speaker, Template};
 pub use text::TextShape;
 pub use upgrade::Upgrade;
 
@@ -72,6 +76,8 @@ pub struct Dialect {
     pub replies: Vec<Reply>,
     /// What is said on an open socket without being asked.
     pub heartbeats: Vec<Heartbeat>,
+    /// What a node says before it ends a connection.
+    pub goodbyes: Vec<Matching>,
     /// A WebSocket Ping is sent on every open socket so often, where nobody says otherwise.
     pub ping: Option<Nanos>,
     /// What its file took from the environment: it is shown to nobody.
@@ -113,9 +119,41 @@ impl Dialect {
         self.any_kind || kind == self.kind
     }
 
-    /// Appends the message that carries `tag`.
+    /// Appends the message that carries `tag`, of a socket of which nothing is known.
     pub fn render(&self, shape: &TextShape, tag: Tag, out: &mut Vec<u8>) {
-        self.template.render(shape, tag, out);
+        self.template.render(shape, tag, &Speaker::default(), out);
+    }
+
+    /// Notes of which columns of `--data` there are places in all that is sent or awaited, and which captures
+    /// messages repeat.
+    fn gather_columns(&mut self) {
+        let mut columns: Vec<String> =
+            self.opening.steps.iter().flat_map(OpeningStep::columns).collect();
+        let replies = self.replies.iter().map(|reply| &reply.send);
+        let sayings = replies.chain(self.heartbeats.iter().map(|beat| &beat.send));
+        let varying = sayings.filter_map(|saying| match saying {
+            Saying::Varying(pattern) => Some(pattern),
+            Saying::Same(_) => None,
+        });
+        columns.extend(varying.chain([self.template.pattern()]).flat_map(Pattern::columns));
+        columns.sort();
+        columns.dedup();
+        self.opening.columns = columns;
+        let repeated = self.template.pattern().names();
+        for answer in self.opening.steps.iter_mut().filter_map(|step| step.answer.as_mut()) {
+            for capture in &mut answer.captures {
+                capture.in_messages = repeated.contains(&capture.name);
+            }
+        }
+    }
+
+    /// What of a socket's opening, and of its row of `--data`, is needed when the socket is open: to answer, in
+    /// heartbeats, in messages.
+    pub fn keeps_values(&self) -> bool {
+        let mut said = self.replies.iter().map(|reply| &reply.send);
+        let mut beats = self.heartbeats.iter().map(|beat| &beat.send);
+        let varies = |saying: &Saying| matches!(saying, Saying::Varying(_));
+        said.any(varies) || beats.any(varies) || self.template.pattern().repeats_captures()
     }
 
     /// Bytes of a message around a text of `shape`, of any sender at most.

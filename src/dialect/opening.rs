@@ -12,7 +12,7 @@ use super::pattern::Pattern;
 pub struct Opening {
     /// Without any, a socket is ready when the upgrade is.
     pub steps: Vec<OpeningStep>,
-    /// Columns of `--data` that they have places for.
+    /// Columns of `--data` that they, or what is sent later, have places for.
     pub columns: Vec<String>,
 }
 
@@ -46,6 +46,16 @@ pub struct Capture {
     pub after: String,
     /// It ends before the next of these.
     pub until: String,
+    /// Messages repeat it.
+    pub in_messages: bool,
+}
+
+impl Opening {
+    /// Names of all that the steps capture.
+    pub(super) fn captured(&self) -> impl Iterator<Item = &str> {
+        let answers = self.steps.iter().filter_map(|step| step.answer.as_ref());
+        answers.flat_map(|answer| answer.captures.iter().map(|capture| capture.name.as_str()))
+    }
 }
 
 impl OpeningStep {

@@ -1,14 +1,12 @@
-//! Bytes with places for what is only known later: the one grammar of all that a dialect file says.
+//! Bytes with places for what is only known later.
 //!
-//! Belongs here: what may stand between braces, what it needs, and putting values in. Does not: where in a
-//! file a pattern stands (`dialect::file`), when it is sent (`engine`).
-//!
-//! `{name}` and `{name:…}` are places where the name is a word; every other brace is one, so JSON needs no
-//! escaping. `{{` is a brace where a place would be read otherwise.
+//! Belongs here: what is in a pattern, and putting values in. Does not: reading one (`pattern_reader`), when it is
+//! sent (`engine`).
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write;
 
+use super::base64_text::{encode, encoded_len};
 use super::tag::Tag;
 use super::text::TextShape;
 
@@ -16,6 +14,9 @@ use super::text::TextShape;
 const SEQ_FIRST: u64 = 1_000_000_000;
 /// What names of columns of `--data` begin with.
 const COLUMN: &str = "data:";
+/// The column of `{user}`, and what a user without one is called before the number.
+pub const USER: &str = "user";
+const UUID_LEN: usize = 36;
 /// Digits of `{seq}`: a plan has fewer than 2^32 messages.
 pub(super) const SEQ_DIGITS: usize = 10;
 
@@ -26,8 +27,9 @@ pub struct Pattern {
     parts: Vec<Part>,
 }
 
+/// A piece of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Bytes(Vec<u8>),
     Value(Place),
     /// A length in front of what it is the length of.
@@ -38,7 +40,7 @@ enum Part {
 
 /// How a length is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Width {
+pub(super) enum Width {
     /// Two bytes, the high one first.
     Short,
     /// Seven bits a byte, the low ones first (MQTT 3.1.1, section 2.2.3).
@@ -51,46 +53,12 @@ pub(super) enum Place {
     Text,
     Len,
     Seq,
+    Ref,
     Socket,
+    User,
     Node,
     Uuid,
     Capture(String),
-}
-
-/// Where in a file a pattern stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Position {
-    /// What all sockets say or hear alike, at any time.
-    Fixed,
-    /// What passes before a socket is ready.
-    Opening,
-    /// A pushed message.
-    Message,
-    /// The upgrade, in which `plan::upgrade_options` finds places for secrets and for what differs from
-    /// socket to socket: they are left to it.
-    Upgrade,
-}
-
-/// Why a pattern cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct BadPattern {
-    /// The part of it that is wrong.
-    pub(super) token: String,
-    /// Where in the pattern it begins.
-    pub(super) at: usize,
-    /// What is wrong, and what would be right.
-    pub(super) what: String,
-}
-
-/// What places are read with.
-pub(super) struct Reader<'a> {
-    pub(super) parameters: &'a BTreeMap<String, String>,
-    pub(super) environment: &'a dyn Fn(&str) -> Option<String>,
-    pub(super) position: Position,
-    /// Names of what earlier steps have captured.
-    pub(super) captured: &'a [String],
-    /// It becomes text: it must be UTF-8.
-    pub(super) is_text: bool,
 }
 
 /// What is put into the places of a pattern.
@@ -102,10 +70,14 @@ pub struct Values<'a> {
     pub node: u32,
     /// Drawn for the socket.
     pub uuid: u128,
+    /// The number that no other message of the connection has.
+    pub reference: u64,
     /// What was found in answers, and the socket's row of `--data`, by name.
     pub captured: &'a [(String, Vec<u8>)],
     /// The message that is pushed.
     pub message: Option<(&'a TextShape, Tag)>,
+    /// Its text is in base64.
+    pub in_base64: bool,
 }
 
 /// Where in a rendered message its variable parts lie.
@@ -115,6 +87,8 @@ pub struct Marks {
     pub text: Option<usize>,
     /// Its number is here, each time in ten digits.
     pub seq: Vec<usize>,
+    /// Its number among all messages of the connection, too.
+    pub refs: Vec<usize>,
 }
 
 /// The digits of `{seq}`.
@@ -130,6 +104,11 @@ pub fn seq_digits(sequence: u64) -> [u8; SEQ_DIGITS] {
 }
 
 impl Pattern {
+    /// As it was written, and what that is.
+    pub(super) const fn new(written: String, parts: Vec<Part>) -> Self {
+        Self { written, parts }
+    }
+
     /// Appends its bytes with `values` put in, and says where the message's own are.
     pub fn render(&self, values: &Values<'_>, out: &mut Vec<u8>) -> Marks {
         let mut marks = Marks::default();
@@ -144,6 +123,42 @@ impl Pattern {
         out
     }
 
+    /// Its bytes, if they are the same for all sockets and at all times.
+    pub(super) fn constant(&self) -> Option<Vec<u8>> {
+        let varies = any_of(&self.parts, &|_| true);
+        (!varies).then(|| self.bytes(&Values::default()))
+    }
+
+    /// Whether these bytes begin and end as it does, as far as that is always the same.
+    pub(super) fn may_be(&self, bytes: &[u8]) -> bool {
+        let same = |part: Option<&Part>| match part {
+            Some(Part::Bytes(same)) => same.clone(),
+            _ => Vec::new(),
+        };
+        let (first, last) = (same(self.parts.first()), same(self.parts.last()));
+        first.len() + last.len() > 0 && bytes.starts_with(&first) && bytes.ends_with(&last)
+    }
+
+    /// It has this place, if only for its length.
+    pub(super) fn has(&self, place: &Place) -> bool {
+        any_of(&self.parts, &|other| other == place)
+    }
+
+    /// It repeats what a step of the opening has captured.
+    pub(super) fn repeats_captures(&self) -> bool {
+        any_of(
+            &self.parts,
+            &|place| matches!(place, Place::Capture(name) if !name.starts_with(COLUMN)),
+        )
+    }
+
+    /// What of the names of captures and columns it has places for.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        names_of(&self.parts, &mut names);
+        names
+    }
+
     /// How often a place occurs as itself, and not only by its length.
     pub(super) fn count(&self, place: &Place) -> usize {
         count(&self.parts, place)
@@ -151,9 +166,8 @@ impl Pattern {
 
     /// The columns of `--data` that it has places for.
     pub(super) fn columns(&self) -> Vec<String> {
-        let mut columns = Vec::new();
-        columns_of(&self.parts, &mut columns);
-        columns
+        let names = self.names().into_iter();
+        names.filter_map(|name| name.strip_prefix(COLUMN).map(ToOwned::to_owned)).collect()
     }
 
     /// All that it becomes is nothing.
@@ -169,7 +183,8 @@ impl fmt::Display for Pattern {
     }
 }
 
-fn count(parts: &[Part], place: &Place) -> usize {
+/// How often a place occurs as itself.
+pub(super) fn count(parts: &[Part], place: &Place) -> usize {
     let of = |part: &Part| match part {
         Part::Value(value) => usize::from(value == place),
         Part::Counted(_, inner) => count(inner, place),
@@ -178,16 +193,22 @@ fn count(parts: &[Part], place: &Place) -> usize {
     parts.iter().map(of).sum()
 }
 
-fn columns_of(parts: &[Part], columns: &mut Vec<String>) {
+fn names_of(parts: &[Part], names: &mut Vec<String>) {
     for part in parts {
         match part {
-            Part::Value(Place::Capture(name)) => {
-                columns.extend(name.strip_prefix(COLUMN).map(ToOwned::to_owned));
-            }
-            Part::Counted(_, inner) | Part::Bytecount(inner) => columns_of(inner, columns),
+            Part::Value(Place::Capture(name)) => names.push(name.clone()),
+            Part::Counted(_, inner) | Part::Bytecount(inner) => names_of(inner, names),
             Part::Bytes(_) | Part::Value(_) => {}
         }
     }
+}
+
+fn any_of(parts: &[Part], wanted: &impl Fn(&Place) -> bool) -> bool {
+    parts.iter().any(|part| match part {
+        Part::Value(place) => wanted(place),
+        Part::Counted(_, inner) | Part::Bytecount(inner) => any_of(inner, wanted),
+        Part::Bytes(_) => false,
+    })
 }
 
 /// Under which name the value of a column of `--data` is among what was captured: no step captures one of
@@ -205,38 +226,107 @@ fn render(parts: &[Part], values: &Values<'_>, out: &mut Vec<u8>, marks: &mut Ma
                 write_len(*width, len(inner, values), out);
                 render(inner, values, out, marks);
             }
-            Part::Bytecount(inner) => out.extend(len(inner, values).to_string().into_bytes()),
+            Part::Bytecount(inner) => write_number(len(inner, values) as u64, out),
         }
     }
 }
 
 fn len(parts: &[Part], values: &Values<'_>) -> usize {
-    let mut rendered = Vec::new();
-    render(parts, values, &mut rendered, &mut Marks::default());
-    rendered.len()
+    let of = |part: &Part| match part {
+        Part::Bytes(bytes) => bytes.len(),
+        Part::Value(place) => place_len(place, values),
+        Part::Counted(width, inner) => {
+            let inner = len(inner, values);
+            len_len(*width, inner) + inner
+        }
+        Part::Bytecount(inner) => digits(len(inner, values) as u64),
+    };
+    parts.iter().map(of).sum()
+}
+
+fn place_len(place: &Place, values: &Values<'_>) -> usize {
+    match place {
+        Place::Ref if values.message.is_some() => SEQ_DIGITS,
+        Place::Ref => digits(values.reference),
+        Place::Socket => digits(values.socket.into()),
+        Place::User => values
+            .captured(&column_name(USER))
+            .map_or_else(|| USER.len() + digits(values.socket.into()), <[u8]>::len),
+        Place::Node => digits(values.node.into()),
+        Place::Uuid => UUID_LEN,
+        Place::Capture(name) => values.captured(name).map_or(0, <[u8]>::len),
+        Place::Text | Place::Len | Place::Seq => {
+            let (shape, _) = values.message.expect("the reader lets these into messages alone");
+            match place {
+                Place::Text => values.text_len(shape),
+                Place::Seq => SEQ_DIGITS,
+                _ => digits(values.text_len(shape) as u64),
+            }
+        }
+    }
+}
+
+const fn digits(number: u64) -> usize {
+    match number.checked_ilog10() {
+        Some(log) => log as usize + 1,
+        None => 1,
+    }
+}
+
+/// Without memory of its own: a heartbeat may be due while the clock runs.
+fn write_number(number: u64, out: &mut Vec<u8>) {
+    write!(out, "{number}").expect("a Vec takes every byte");
+}
+
+impl<'a> Values<'a> {
+    /// Bytes of the text as it is written.
+    const fn text_len(&self, shape: &TextShape) -> usize {
+        if self.in_base64 { encoded_len(shape.len()) } else { shape.len() }
+    }
+
+    fn captured(&self, name: &str) -> Option<&'a [u8]> {
+        let found = self.captured.iter().find(|(captured, _)| captured == name);
+        found.map(|(_, value)| &value[..])
+    }
 }
 
 fn render_place(place: &Place, values: &Values<'_>, out: &mut Vec<u8>, marks: &mut Marks) {
     match place {
-        Place::Socket => out.extend(values.socket.to_string().into_bytes()),
-        Place::Node => out.extend(values.node.to_string().into_bytes()),
-        Place::Uuid => out.extend(uuid(values.uuid).into_bytes()),
-        Place::Capture(name) => {
-            let found = values.captured.iter().find(|(captured, _)| captured == name);
-            out.extend_from_slice(found.map_or(&[], |(_, value)| value));
+        Place::Ref if values.message.is_some() => {
+            let (_, tag) = values.message.expect("a message");
+            marks.refs.push(out.len());
+            out.extend(seq_digits(values.reference + tag.sequence));
         }
+        Place::Ref => write_number(values.reference, out),
+        Place::Socket => write_number(values.socket.into(), out),
+        Place::User => match values.captured(&column_name(USER)) {
+            Some(user) => out.extend_from_slice(user),
+            None => {
+                out.extend_from_slice(USER.as_bytes());
+                write_number(values.socket.into(), out);
+            }
+        },
+        Place::Node => write_number(values.node.into(), out),
+        Place::Uuid => out.extend(uuid(values.uuid).into_bytes()),
+        Place::Capture(name) => out.extend_from_slice(values.captured(name).unwrap_or_default()),
         Place::Text | Place::Len | Place::Seq => {
             let (shape, tag) = values.message.expect("the reader lets these into messages alone");
             match place {
                 Place::Text => {
                     marks.text = Some(out.len());
-                    shape.render(tag, out);
+                    if values.in_base64 {
+                        let mut text = Vec::with_capacity(shape.len());
+                        shape.render(tag, &mut text);
+                        encode(&text, out);
+                    } else {
+                        shape.render(tag, out);
+                    }
                 }
                 Place::Seq => {
                     marks.seq.push(out.len());
                     out.extend(seq_digits(tag.sequence));
                 }
-                _ => out.extend(shape.len().to_string().into_bytes()),
+                _ => write_number(values.text_len(shape) as u64, out),
             }
         }
     }
@@ -246,6 +336,20 @@ fn render_place(place: &Place, values: &Values<'_>, out: &mut Vec<u8>, marks: &m
 fn uuid(bits: u128) -> String {
     let hex = format!("{:032x}", bits & !(0xf << 76 | 0xc << 60) | 4 << 76 | 8 << 60);
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+/// Bytes of a length.
+const fn len_len(width: Width, len: usize) -> usize {
+    match width {
+        Width::Short => 2,
+        Width::Varint => match len {
+            0..=0x7f => 1,
+            0x80..=0x3fff => 2,
+            0x4000..=0x1f_ffff => 3,
+            0x20_0000..=0xfff_ffff => 4,
+            _ => 5,
+        },
+    }
 }
 
 fn write_len(width: Width, len: usize, out: &mut Vec<u8>) {
@@ -260,228 +364,4 @@ fn write_len(width: Width, len: usize, out: &mut Vec<u8>) {
             out.push(left as u8);
         }
     }
-}
-
-/// What places of the file's own are called, and what each is, for errors and the reference.
-pub const PLACES: [(&str, &str); 13] = [
-    ("{text}", "the text with the tag by which a copy is known; exactly once in a message"),
-    ("{len}", "bytes of the text, in decimal; in a message"),
-    (
-        "{seq}",
-        "number of the message in its push socket's stream: ten digits, from 1000000000; in a message",
-    ),
-    (
-        "{socket}",
-        "number of the socket in the run, from 0; in an opening, a message, headers and query",
-    ),
-    (
-        "{data:COLUMN}",
-        "the socket's value in the file of `--data`; in an opening, headers, query and origin",
-    ),
-    ("{node}", "place of its node in the list, from 0; in an opening"),
-    ("{uuid}", "a random UUID, the same throughout a socket's opening; in an opening"),
-    ("{capture:NAME}", "what an earlier step has captured; in an opening"),
-    ("{env:NAME}", "a variable of the environment: the place for secrets; anywhere"),
-    ("{hex:00 ff}", "these bytes; anywhere"),
-    (
-        "{mqtt:REST}",
-        "the length of the rest as MQTT writes it, and the rest; where frames are binary",
-    ),
-    (
-        "{u16:REST}",
-        "the length of the rest in two bytes, and the rest (no `{text}`); where frames are binary",
-    ),
-    ("{bytes:REST}", "the length of the rest in decimal, without the rest; anywhere"),
-];
-
-impl Reader<'_> {
-    /// Reads a pattern.
-    pub(super) fn read(&self, written: &str) -> Result<Pattern, BadPattern> {
-        let mut at = 0;
-        let parts = self.parts(written, &mut at, false)?;
-        Ok(Pattern { written: written.to_owned(), parts })
-    }
-
-    /// Parts up to the end, or `inside` of a place up to the brace that closes it.
-    fn parts(&self, written: &str, at: &mut usize, inside: bool) -> Result<Vec<Part>, BadPattern> {
-        let (mut parts, mut literal, mut open) = (Vec::new(), Vec::new(), 0);
-        let flush = |literal: &mut Vec<u8>, parts: &mut Vec<Part>| {
-            if !literal.is_empty() {
-                parts.push(Part::Bytes(std::mem::take(literal)));
-            }
-        };
-        loop {
-            let rest = &written[*at..];
-            let Some(first) = rest.chars().next() else { break };
-            if rest.starts_with("{{") {
-                literal.push(b'{');
-                *at += 2;
-                continue;
-            }
-            if first == '{'
-                && let Some(name) = place_name(&rest[1..])
-            {
-                let part = self.place(written, at, name)?;
-                match part {
-                    Part::Bytes(bytes) => literal.extend(bytes),
-                    part => {
-                        flush(&mut literal, &mut parts);
-                        parts.push(part);
-                    }
-                }
-                continue;
-            }
-            match first {
-                '}' if inside && open == 0 => break,
-                '{' => open += 1,
-                '}' => open = open.max(1) - 1,
-                _ => {}
-            }
-            *at += first.len_utf8();
-            literal.extend_from_slice(&rest.as_bytes()[..first.len_utf8()]);
-        }
-        flush(&mut literal, &mut parts);
-        Ok(parts)
-    }
-
-    /// The place that begins at `at`, behind which it is left.
-    fn place(&self, written: &str, at: &mut usize, name: &str) -> Result<Part, BadPattern> {
-        let start = *at;
-        let has_argument = written[start + 1 + name.len()..].starts_with(':');
-        *at += 1 + name.len() + 1;
-        let wrong = |end: usize, what: String| BadPattern {
-            token: written[start..end].to_owned(),
-            at: start,
-            what,
-        };
-        if !has_argument {
-            return self.simple(name).map_err(|what| wrong(*at, what));
-        }
-        if matches!(name, "mqtt" | "u16" | "bytes") {
-            let inner = self.parts(written, at, true)?;
-            if !written[*at..].starts_with('}') {
-                return Err(wrong(*at, format!("`{{{name}:` has no closing brace")));
-            }
-            *at += 1;
-            return self.counted(name, inner).map_err(|what| wrong(*at, what));
-        }
-        let argument = &written[*at..];
-        let Some(end) = argument.find('}') else {
-            return Err(wrong(written.len(), format!("`{{{name}:` has no closing brace")));
-        };
-        *at += end + 1;
-        self.named(name, &argument[..end]).map_err(|what| wrong(*at, what))
-    }
-
-    fn simple(&self, name: &str) -> Result<Part, String> {
-        let place = match name {
-            "text" => Place::Text,
-            "len" => Place::Len,
-            "seq" => Place::Seq,
-            "socket" if self.position == Position::Upgrade => {
-                return Ok(Part::Bytes(b"{socket}".to_vec()));
-            }
-            "socket" => Place::Socket,
-            "node" => Place::Node,
-            "uuid" => Place::Uuid,
-            _ => {
-                let value = self.parameters.get(name);
-                return match value {
-                    Some(value) => Ok(Part::Bytes(value.clone().into_bytes())),
-                    None => Err(self.unknown(&format!("{{{name}}}"))),
-                };
-            }
-        };
-        self.allowed(place)
-    }
-
-    fn allowed(&self, place: Place) -> Result<Part, String> {
-        let (may, belongs) = match place {
-            Place::Text | Place::Len | Place::Seq => {
-                (self.position == Position::Message, "the [message]")
-            }
-            Place::Socket => (self.position != Position::Fixed, "an [[opening]] or the [message]"),
-            Place::Node | Place::Uuid | Place::Capture(_) => {
-                (self.position == Position::Opening, "an [[opening]]")
-            }
-        };
-        match may {
-            true => Ok(Part::Value(place)),
-            false => Err(format!("this place has a value in {belongs} alone")),
-        }
-    }
-
-    fn counted(&self, name: &str, inner: Vec<Part>) -> Result<Part, String> {
-        if name == "bytes" {
-            return Ok(Part::Bytecount(inner));
-        }
-        if self.is_text {
-            return Err("its length is no text: say frames = \"binary\"".into());
-        }
-        if name == "u16" && count(&inner, &Place::Text) > 0 {
-            return Err("a text may be longer than two bytes can say: use {bytes:…}".into());
-        }
-        let width = if name == "u16" { Width::Short } else { Width::Varint };
-        Ok(Part::Counted(width, inner))
-    }
-
-    fn named(&self, name: &str, argument: &str) -> Result<Part, String> {
-        match name {
-            "env" => match (self.environment)(argument) {
-                Some(_) if self.position == Position::Upgrade => {
-                    Ok(Part::Bytes(format!("{{env:{argument}}}").into_bytes()))
-                }
-                Some(value) => Ok(Part::Bytes(value.into_bytes())),
-                None => Err(format!("the environment has no variable `{argument}`: export it")),
-            },
-            "hex" => {
-                let bytes = hex(argument).ok_or(
-                    "not bytes in hexadecimal: write two digits for each, like {hex:82 0b}",
-                )?;
-                match self.is_text && !bytes.is_ascii() {
-                    true => Err("bytes above 7f are no text: say frames = \"binary\"".into()),
-                    false => Ok(Part::Bytes(bytes)),
-                }
-            }
-            "data" if self.position == Position::Upgrade => {
-                Ok(Part::Bytes(format!("{{data:{argument}}}").into_bytes()))
-            }
-            "data" => self.allowed(Place::Capture(column_name(argument))),
-            "capture" if !self.captured.iter().any(|captured| captured == argument) => {
-                Err(format!("no earlier step captures `{argument}`"))
-            }
-            "capture" => self.allowed(Place::Capture(argument.to_owned())),
-            _ => Err(self.unknown(&format!("{{{name}:…}}"))),
-        }
-    }
-
-    fn unknown(&self, place: &str) -> String {
-        let own = self.parameters.keys().map(|name| format!("{{{name}}}"));
-        let known: Vec<_> =
-            PLACES.iter().map(|(place, _)| (*place).to_owned()).chain(own).collect();
-        format!(
-            "{place} is no place and no parameter: use one of {}, name it in [parameters], or write `{{{{` \
-             for a brace",
-            known.join(", ")
-        )
-    }
-}
-
-/// The word behind an opening brace, where a place begins with it.
-fn place_name(rest: &str) -> Option<&str> {
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let end = rest.find(|c| !word(c))?;
-    let is_place = rest.starts_with(|c: char| c.is_ascii_alphabetic())
-        && matches!(rest.as_bytes()[end], b'}' | b':');
-    is_place.then_some(&rest[..end])
-}
-
-fn hex(digits: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = digits.bytes().filter(|byte| *byte != b' ').collect();
-    let (pairs, []) = digits.as_chunks::<2>() else { return None };
-    let byte = |pair: &[u8; 2]| {
-        let pair = std::str::from_utf8(pair).ok().filter(|pair| !pair.starts_with('+'))?;
-        u8::from_str_radix(pair, 16).ok()
-    };
-    pairs.iter().map(byte).collect()
 }

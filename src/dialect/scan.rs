@@ -9,6 +9,7 @@
 //! most of those are as long, too, and are taken frame by frame (`dialect::stencil`).
 
 use super::Dialect;
+use super::base64_text::decode_all;
 use super::correlation::CorrelationId;
 use super::layout::{Layout, LayoutMarks};
 use super::matching::Wanted;
@@ -19,6 +20,9 @@ use super::text::TextShape;
 use crate::dialect::json_objects::{Element, JsonObjects};
 use crate::dialect::payload_search::{Seen, Texts};
 use crate::dialect::recognized::Recognized;
+
+/// Fewer bytes are nothing of a text: not even a lead-in.
+const DECODED_MIN: usize = 12;
 
 /// Reads messages for one run; built before the clock, allocates nothing after.
 #[derive(Debug)]
@@ -32,21 +36,44 @@ pub struct Scanner {
     /// Frames of each of them.
     stencils: [Stencil; 2],
     bodies: Bodies,
-    /// Only these messages say anything.
-    copies: Option<Box<Wanted>>,
+    /// What few dialects have.
+    rare: Option<Box<Rare>>,
     /// In place of all that where messages do not end with frames.
     stream: Option<Box<StreamTexts>>,
+}
+
+/// What keeps messages from being read by comparing.
+#[derive(Debug)]
+struct Rare {
+    /// Only these messages say anything.
+    copies: Option<Wanted>,
+    /// Texts are in base64; what they were decoded to.
+    decoded: Option<Vec<u8>>,
+}
+
+impl Rare {
+    fn of(dialect: &Dialect, shape: &TextShape) -> Option<Box<Self>> {
+        let copies = dialect.copies.as_ref().map(|copies| copies.with(&Values::default()));
+        // Each message is decoded from four places on, with a byte behind each.
+        let room = || Vec::with_capacity(4 * (dialect.message_len(shape) + 256));
+        let decoded = dialect.template.in_base64.then(room);
+        let is_rare = copies.is_some() || decoded.is_some();
+        is_rare.then(|| Box::new(Self { copies, decoded }))
+    }
+
+    fn is_no_copy(&self, message: &[u8]) -> bool {
+        self.copies.as_ref().is_some_and(|copies| !copies.is_in(message))
+    }
 }
 
 impl Scanner {
     /// A scanner for the texts of `shape` that carry tags of `run`.
     pub fn new(dialect: &Dialect, shape: &TextShape, run: u32) -> Self {
-        let copies =
-            dialect.copies.as_ref().map(|copies| Box::new(copies.with(&Values::default())));
+        let rare = Rare::of(dialect, shape);
         // A stencil would not look for it.
         let stencil = || {
             let mut stencil = Stencil::new(run);
-            if copies.is_some() {
+            if rare.is_some() {
                 stencil.read_by(Reading::ByMessage);
             }
             stencil
@@ -58,7 +85,7 @@ impl Scanner {
             recent: 0,
             stencils: [stencil(), stencil()],
             bodies: NO_BODIES,
-            copies,
+            rare,
             stream: dialect.stream.then(|| Box::new(StreamTexts::new(shape, run))),
         }
     }
@@ -72,7 +99,7 @@ impl Scanner {
 
     /// The same, with frames compared in this way.
     pub fn read_by(mut self, reading: Reading) -> Self {
-        if self.copies.is_none() {
+        if self.rare.is_none() {
             self.stencils.iter_mut().for_each(|stencil| stencil.read_by(reading));
         }
         self
@@ -113,7 +140,8 @@ impl Scanner {
     /// are values in ASCII. Otherwise [`Self::search`] tells.
     #[inline]
     pub fn recognise(&mut self, message: &[u8]) -> Option<Recognized> {
-        if self.copies.as_ref().is_some_and(|copies| !copies.is_in(message)) {
+        if self.rare.as_ref().is_some_and(|rare| rare.decoded.is_some() || rare.is_no_copy(message))
+        {
             return None;
         }
         let mut which = self.recent;
@@ -144,8 +172,18 @@ impl Scanner {
     /// Visits what `message` says, and remembers how it is built.
     #[cold]
     pub fn search(&mut self, message: &[u8], visit: &mut impl FnMut(Recognized)) {
-        if self.copies.as_ref().is_some_and(|copies| !copies.is_in(message)) {
-            return visit(Recognized::Foreign);
+        if let Some(rare) = &mut self.rare {
+            if rare.is_no_copy(message) {
+                return visit(Recognized::Foreign);
+            }
+            if let Some(mut decoded) = rare.decoded.take() {
+                decode_all(message, DECODED_MIN, &mut decoded);
+                self.look_through(&decoded, visit);
+                if let Some(rare) = &mut self.rare {
+                    rare.decoded = Some(decoded);
+                }
+                return;
+            }
         }
         let mut only = None;
         let mut sightings = 0;
@@ -1068,6 +1106,40 @@ mod tests {
                     assert_eq!(scanner.run(&frame, &mut |_, _| {}), Taken::default());
                 }
             }
+        }
+    }
+
+    fn in_base64() -> Dialect {
+        let text = "schema = 'fanstorm.dialect/1'\nname = 't'\n[message]\ntemplate = '{text}'\ntext = 'base64'";
+        let source =
+            crate::dialect::file::Source { file: "t", text, settings: &[], environment: &|_| None };
+        crate::dialect::file::read(&source).unwrap()
+    }
+
+    proptest! {
+        /// The twin reads the same texts as they are, so far apart that none can be taken for a part of its
+        /// neighbour: in base64 none can.
+        #[test]
+        fn texts_in_base64_mean_what_they_mean_as_they_are(
+            (payload_bytes, texts) in prop_oneof![26_usize..60, Just(150)]
+                .prop_flat_map(|bytes| (Just(bytes), vec(any_text(bytes), 0..4))),
+            is_padded: bool,
+            before in "[ {:\"]|[a-z0-9+/]{0,7}",
+            earlier in 0_u32..3,
+        ) {
+            use base64::Engine;
+            use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+            let shape = shape(payload_bytes);
+            let scanner = |dialect| Scanner::new(&dialect, &shape, RUN).after(RUN - earlier);
+            let (mut plain, mut coded) = (scanner(Dialect::raw()), scanner(in_base64()));
+            let expected = collect(&mut plain, texts.join(&"\0".repeat(300)).as_bytes());
+            let encoded = |text: &String| match is_padded {
+                true => STANDARD.encode(text),
+                false => STANDARD_NO_PAD.encode(text),
+            };
+            let message: String =
+                texts.iter().map(|text| format!("{before}{}\"}}", encoded(text))).collect();
+            prop_assert_eq!(collect(&mut coded, message.as_bytes()), expected, "{}", message);
         }
     }
 }

@@ -18,4 +18,6 @@ pub struct Upgrade {
     pub headers: Vec<(String, String)>,
     /// The `Origin` header; none where it is empty.
     pub origin: String,
+    /// What receive sockets ask for instead, where that differs. It has none of its own.
+    pub receive: Option<Box<Self>>,
 }

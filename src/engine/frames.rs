@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::ring::SendBuf;
 use crate::dialect::pattern::seq_digits;
-use crate::dialect::{Dialect, MessageKind, Places, Tag, TextShape};
+use crate::dialect::{Dialect, MessageKind, Places, Speaker, Tag, TextShape};
 use crate::wire::encode;
 use crate::wire::frame::Opcode;
 
@@ -47,9 +47,19 @@ impl FrameShape {
 
     /// Appends the frame of one message.
     pub fn write(&self, sender: u16, sequence: u64, rng: &mut fastrand::Rng, out: &mut Vec<u8>) {
+        self.write_as(&Speaker::default(), (sender, sequence), rng, out);
+    }
+
+    fn write_as(
+        &self,
+        speaker: &Speaker<'_>,
+        (sender, sequence): (u16, u64),
+        rng: &mut fastrand::Rng,
+        out: &mut Vec<u8>,
+    ) {
         let tag = Tag { run: self.run, sender, sequence };
         let mut message = Vec::with_capacity(self.dialect.message_len(&self.text));
-        self.dialect.render(&self.text, tag, &mut message);
+        self.dialect.template.render(&self.text, tag, speaker, &mut message);
         encode::write_frame(out, opcode(self.dialect.kind), &message, rng.u32(..).to_ne_bytes());
     }
 }
@@ -80,6 +90,8 @@ pub struct SenderFrames {
     frame_len: usize,
     /// Where in a message of this sender its tag and its numbers are.
     places: Places,
+    /// Messages that it sent before.
+    said: u64,
     store: Store,
 }
 
@@ -108,12 +120,23 @@ impl SenderFrames {
         all: bool,
         rng: &mut fastrand::Rng,
     ) -> Self {
-        let places = shape.dialect.template.places(&shape.text, sender);
+        Self::said_by(&Speaker::default(), shape, (sender, count), all, rng)
+    }
+
+    /// The same with what is known of the socket.
+    pub fn said_by(
+        speaker: &Speaker<'_>,
+        shape: &FrameShape,
+        (sender, count): (u16, u32),
+        all: bool,
+        rng: &mut fastrand::Rng,
+    ) -> Self {
+        let places = shape.dialect.template.places(&shape.text, sender, speaker);
         let frame_len = encode::frame_len(places.len);
         let frames = if all { count } else { count.min(chunk(frame_len)) };
         let mut out = Vec::with_capacity(frames as usize * frame_len);
         for sequence in 0..frames {
-            shape.write(sender, sequence.into(), rng, &mut out);
+            shape.write_as(speaker, (sender, sequence.into()), rng, &mut out);
         }
         debug_assert_eq!(out.len(), frames as usize * frame_len);
         let store = if all {
@@ -124,7 +147,8 @@ impl SenderFrames {
         } else {
             Store::Window(Some(out))
         };
-        Self { shape: shape.clone(), sender, count, frame_len, places, store }
+        let said = speaker.said;
+        Self { shape: shape.clone(), sender, count, frame_len, places, said, store }
     }
 
     /// Bytes of each frame.
@@ -164,9 +188,12 @@ impl SenderFrames {
     fn patch(&self, sequence: Range<u32>, frames: &mut [u8]) {
         for (frame, sequence) in frames.chunks_exact_mut(self.frame_len).zip(sequence) {
             let tag = Tag { run: self.shape.run, sender: self.sender, sequence: sequence.into() };
-            encode::patch(frame, self.places.tag, &tag.encode());
+            encode::patch(frame, self.places.tag, &self.places.tag_text(tag));
             for &at in &self.places.seq {
                 encode::patch(frame, at, &seq_digits(sequence.into()));
+            }
+            for &at in &self.places.refs {
+                encode::patch(frame, at, &seq_digits(self.said + u64::from(sequence)));
             }
         }
     }

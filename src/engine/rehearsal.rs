@@ -220,6 +220,7 @@ struct Narrator<'a> {
     /// How often each message came.
     came: HashMap<Recognized, u64>,
     replies: Vec<Wanted>,
+    goodbyes: Vec<Wanted>,
     ours: Vec<u8>,
     theirs: Vec<u8>,
     decoder: Decoder,
@@ -240,6 +241,12 @@ impl<'a> Narrator<'a> {
             scanner,
             came: HashMap::new(),
             replies: replies.map(|reply| reply.when.with(&Values::default())).collect(),
+            goodbyes: plan
+                .dialect
+                .goodbyes
+                .iter()
+                .map(|said| said.with(&Values::default()))
+                .collect(),
             ours: Vec::new(),
             theirs: Vec::new(),
             decoder: Decoder::new(plan.messages.max_bytes),
@@ -282,7 +289,7 @@ impl<'a> Narrator<'a> {
     /// What a message of ours is.
     fn of_ours(&mut self, payload: &[u8]) -> String {
         let dialect = &self.plan.dialect;
-        if let Some(place) = dialect.replies.iter().position(|reply| reply.send == payload) {
+        if let Some(place) = dialect.replies.iter().position(|reply| reply.send.may_be(payload)) {
             return format!("reply {}", place + 1);
         }
         self.look();
@@ -293,7 +300,7 @@ impl<'a> Narrator<'a> {
                 return format!("step {step} of the opening");
             }
         }
-        match dialect.heartbeats.iter().position(|beat| beat.send == payload) {
+        match dialect.heartbeats.iter().position(|beat| beat.send.may_be(payload)) {
             Some(place) => format!("heartbeat {}", place + 1),
             None => "the message".into(),
         }
@@ -370,6 +377,10 @@ impl<'a> Narrator<'a> {
             self.carried = window[from..].to_vec();
         }
         let asked = |wanted: &&Wanted| wanted.is_in(message);
+        if self.goodbyes.iter().any(|wanted| wanted.is_in(message)) {
+            notes.retain(|note| !note.starts_with("no "));
+            notes.push("a goodbye".into());
+        }
         if let Some(place) = self.replies.iter().position(|wanted| asked(&wanted)) {
             notes.retain(|note| !note.starts_with("no "));
             notes.push(format!("asks for reply {}", place + 1));

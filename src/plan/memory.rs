@@ -30,6 +30,8 @@ const WINDOW_BYTES: u64 = 64 << 10;
 const SENT_BYTES: u64 = 8;
 const TIMES_BYTES_PER_CORE: u64 = 24;
 
+/// What is kept of a socket whose answers and heartbeats differ from those of others, with a few short values.
+const KNOWN_BYTES: u64 = 256;
 /// The two ends of a stream in the ledger.
 const STREAM_BYTES: u64 = 8;
 
@@ -176,6 +178,9 @@ impl Plan {
         if self.dialect.stream {
             let each = STREAM_END_BYTES + self.messages.payload_bytes as u64;
             parts.push(("open ends of streams", sockets.saturating_mul(each)));
+        }
+        if self.dialect.keeps_values() {
+            parts.push(("what openings have captured", sockets.saturating_mul(KNOWN_BYTES)));
         }
         let pings = self.connect.ping.or(self.dialect.ping).is_some();
         let said = self.dialect.heartbeats.len() as u64 + u64::from(pings);
@@ -445,7 +450,7 @@ mod tests {
             (told.collect::<Vec<_>>(), plan.sockets())
         };
         assert_eq!(parts(Dialect::raw(), None).0, []);
-        let beat = Heartbeat { every: Nanos::from_secs(1), send: Vec::new() };
+        let beat = Heartbeat { every: Nanos::from_secs(1), send: b""[..].into() };
         let dialect = Dialect { stream: true, heartbeats: vec![beat], ..Dialect::raw() };
         let (told, sockets) = parts(dialect, Some(Nanos::from_secs(1)));
         assert_eq!(

@@ -28,7 +28,7 @@ use self::source_ip::SourceIps;
 use self::upgrade_options::UpgradeOptions;
 use self::wait::WaitMode;
 use crate::dialect::Dialect;
-use crate::dialect::pattern::column_name;
+use crate::dialect::pattern::{USER, column_name};
 use crate::dialect::text::TextShape;
 use crate::host::ports::LocalPorts;
 use crate::load::trial::Trial;
@@ -198,15 +198,16 @@ impl Plan {
         self.population().push_node() as usize
     }
 
-    /// What the dialect's opening takes from the row of `--data` of a socket.
+    /// What the dialect takes from the row of `--data` of a socket; `{user}` takes a column that need not be there.
     pub fn opening_row(&self, socket: u32) -> Vec<(String, Vec<u8>)> {
         let data = &self.upgrade.data;
-        let columns = self.dialect.opening.columns.iter();
-        let value = |column: &String| {
+        let columns = self.dialect.opening.columns.iter().map(String::as_str);
+        let user = Some(USER).filter(|user| self.dialect.opening.columns.iter().all(|c| c != user));
+        let value = |column: &str| {
             let value = data.value(socket, data.column(column)?);
             Some((column_name(column), value.as_bytes().to_vec()))
         };
-        columns.filter_map(value).collect()
+        columns.chain(user).filter_map(value).collect()
     }
 
     /// Sockets to `wss://` nodes.

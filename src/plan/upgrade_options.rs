@@ -39,6 +39,17 @@ pub struct UpgradeOptions {
     pub data: Arc<DataTable>,
     /// Further texts that nobody may read, such as the password in an encoded header.
     pub secrets: Vec<SocketText>,
+    /// Where receive sockets ask for something else.
+    pub receivers: Option<Receivers>,
+}
+
+/// What receive sockets ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receivers {
+    /// The first of them.
+    pub first: u32,
+    /// It has no receivers of its own.
+    options: Box<UpgradeOptions>,
 }
 
 /// Why a dialect's wishes cannot be granted.
@@ -78,6 +89,27 @@ impl UpgradeOptions {
     /// # Errors
     /// The dialect wishes what cannot be sent.
     pub fn over(
+        self,
+        wishes: &dialect::Upgrade,
+        push_sockets: u32,
+        env: &Environment<'_>,
+    ) -> Result<Self, WishError> {
+        let receive = wishes.receive.as_deref();
+        let receivers = receive.map(|wishes| self.clone().over_one(wishes, env)).transpose()?;
+        let receivers =
+            receivers.map(|options| Receivers { first: push_sockets, options: Box::new(options) });
+        Ok(Self { receivers, ..self.over_one(wishes, env)? })
+    }
+
+    /// What this socket asks for.
+    pub fn of(&self, socket: u32) -> &Self {
+        match &self.receivers {
+            Some(Receivers { first, options }) if socket >= *first => options,
+            _ => self,
+        }
+    }
+
+    fn over_one(
         mut self,
         wishes: &dialect::Upgrade,
         env: &Environment<'_>,
@@ -115,6 +147,10 @@ impl UpgradeOptions {
 
     /// What a socket asks of a node, with cookies that were set for it before.
     pub fn request(&self, node: &Node, socket: u32, kept: &[(String, String)]) -> UpgradeRequest {
+        self.of(socket).request_of(node, socket, kept)
+    }
+
+    fn request_of(&self, node: &Node, socket: u32, kept: &[(String, String)]) -> UpgradeRequest {
         let host = self.host.as_ref().unwrap_or(&node.host).clone();
         let render = |text: &SocketText| text.render(socket, &self.data);
         let mut headers: Vec<_> =
@@ -174,7 +210,8 @@ impl UpgradeOptions {
     }
 
     fn secrets_of(&self, socket: u32) -> Vec<String> {
-        let fields = self.headers.iter().chain(&self.cookies).chain(&self.query);
+        let asked = self.of(socket);
+        let fields = asked.headers.iter().chain(&asked.cookies).chain(&asked.query);
         let texts = fields.map(|(_, text)| text).chain(&self.secrets);
         let mut secrets = Vec::new();
         for secret in texts.flat_map(|text| text.secrets(socket, &self.data)) {
@@ -273,6 +310,7 @@ mod tests {
             require_subprotocol: true,
             headers: vec![("X-A".into(), "dialect".into()), ("X-B".into(), "dialect".into())],
             origin: "http://dialect".into(),
+            receive: None,
         };
         let flags = UpgradeOptions {
             host: Some("chat.test".into()),
@@ -282,7 +320,7 @@ mod tests {
             data: data(),
             ..UpgradeOptions::default()
         };
-        let asked = flags.over(&wishes, &no_variables).unwrap();
+        let asked = flags.over(&wishes, 1, &no_variables).unwrap();
         let request = asked.request(&node("/?room=url&x=1"), 1, &[]);
         assert_eq!(request.target, "/socket.io/?x=1&EIO=4&room=a%20b&of=1");
         assert_eq!(request.host, "chat.test");
@@ -299,6 +337,36 @@ mod tests {
             ]
         );
         assert_eq!(asked.request(&node("/own"), 0, &[]).target, "/own?EIO=4&room=a%20b&of=0");
+    }
+
+    #[test]
+    fn receive_sockets_ask_for_what_the_dialect_wishes_of_them_and_flags_go_before_it() {
+        let wishes = |path: &str, token: &str| dialect::Upgrade {
+            path: path.into(),
+            headers: vec![("X-Key".into(), token.into()), ("X-Both".into(), "dialect".into())],
+            ..dialect::Upgrade::default()
+        };
+        let receive = Some(Box::new(wishes("/listen", "{data:token}")));
+        let wishes = dialect::Upgrade { receive, ..wishes("/push", "pushkey") };
+        let flags = UpgradeOptions {
+            headers: fields(&[("X-Both", "flag")]),
+            data: data(),
+            ..UpgradeOptions::default()
+        };
+        let asked = flags.over(&wishes, 2, &no_variables).unwrap();
+        for (socket, target, key) in
+            [(0, "/push", "pushkey"), (1, "/push", "pushkey"), (3, "/listen", "t0ken-of-1")]
+        {
+            let request = asked.request(&node("/"), socket, &[]);
+            let headers: Vec<_> = request
+                .headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
+            assert_eq!(request.target, target);
+            assert_eq!(headers, [("X-Key", key), ("X-Both", "flag")]);
+            assert_eq!(asked.hide(socket, format!("no {key}")), "no [hidden]");
+        }
     }
 
     #[test]
@@ -349,7 +417,7 @@ mod tests {
             ("X", "a\r\nB: c", "the value of X has a line break"),
             ("X", "{data:y}", "without --data"),
         ] {
-            let over = UpgradeOptions::default().over(&wishes(name, value), &no_variables);
+            let over = UpgradeOptions::default().over(&wishes(name, value), 1, &no_variables);
             let error = over.unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
         }

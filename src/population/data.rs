@@ -77,6 +77,11 @@ impl DataTable {
         self.rows.len()
     }
 
+    /// Bytes of the longest value of a column.
+    pub fn longest(&self, column: usize) -> Option<usize> {
+        self.rows.iter().map(|row| row[column].len()).max()
+    }
+
     /// A socket's value: where there are fewer rows than sockets, they are used again from the first on.
     pub fn value(&self, socket: u32, column: usize) -> &str {
         &self.rows[socket as usize % self.rows.len()][column]

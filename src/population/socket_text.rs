@@ -1,6 +1,6 @@
 //! A text with places for what differs from socket to socket.
 //!
-//! Belongs here: `{data:COLUMN}`, `{socket}` and `{env:NAME}` in it. Does not: where the text goes
+//! Belongs here: `{data:COLUMN}`, `{user}`, `{socket}` and `{env:NAME}` in it. Does not: where the text goes
 //! (`plan::upgrade_options`), the rows (`data`).
 
 use std::fmt;
@@ -35,6 +35,8 @@ enum Part {
     /// The same, and nobody may read it.
     Hidden(String),
     Socket,
+    /// The column `user`, or `user` and the socket's number.
+    User(Option<usize>),
     Column(usize),
 }
 
@@ -71,6 +73,7 @@ impl SocketText {
             let inside = from[1..].split_once('}').map(|(inside, _)| inside);
             let part = match inside.map(|inside| inside.split_once(':').unwrap_or((inside, ""))) {
                 Some(("socket", "")) => Part::Socket,
+                Some(("user", "")) => Part::User(data.column("user")),
                 Some(("data", column)) => Part::Column(place_of(column, data)?),
                 Some(("env", name)) => {
                     let value =
@@ -113,7 +116,10 @@ impl SocketText {
         let part = |part: &Part| match part {
             Part::Literal(text) | Part::Hidden(text) => text.clone(),
             Part::Socket => socket.to_string(),
-            Part::Column(column) => data.value(socket, *column).to_owned(),
+            Part::User(None) => format!("user{socket}"),
+            Part::User(Some(column)) | Part::Column(column) => {
+                data.value(socket, *column).to_owned()
+            }
         };
         self.parts.iter().map(part).collect()
     }
@@ -123,7 +129,7 @@ impl SocketText {
         let secret = |part: &Part| match part {
             Part::Hidden(text) => Some(text.clone()),
             Part::Column(column) => Some(data.value(socket, *column).to_owned()),
-            Part::Literal(_) | Part::Socket => None,
+            Part::Literal(_) | Part::Socket | Part::User(_) => None,
         };
         let mut secrets: Vec<String> = self.parts.iter().filter_map(secret).collect();
         if secrets.is_empty() {
@@ -139,7 +145,8 @@ impl SocketText {
 
     /// How many sockets say something else than all others before them.
     pub fn variants(&self, data: &DataTable) -> u32 {
-        let has_column = self.parts.iter().any(|part| matches!(part, Part::Column(_)));
+        let has_column =
+            self.parts.iter().any(|part| matches!(part, Part::Column(_) | Part::User(Some(_))));
         if has_column { u32::try_from(data.rows()).unwrap_or(u32::MAX) } else { 1 }
     }
 }
@@ -172,6 +179,7 @@ mod tests {
         for (text, second) in [
             ("Bearer {data:token}", "Bearer b2"),
             ("{data:user}-{socket}{data:token}", "bert-1b2"),
+            ("{user}", "bert"),
             ("{\"a\":{\"b\":{socket}}}", "{\"a\":{\"b\":1}}"),
             ("{", "{"),
             ("{}", "{}"),
@@ -194,6 +202,8 @@ mod tests {
             assert!(parse(text).unwrap_err().to_string().contains(told));
         }
         let none = DataTable::default();
+        let user = SocketText::parse("as {user}", &none, &|_| None).unwrap();
+        assert_eq!(user.render(7, &none), "as user7");
         let error = SocketText::parse("{data:x}", &none, &|_| None).unwrap_err();
         assert!(error.to_string().contains("{data:x} without --data"), "{error}");
     }

@@ -30,12 +30,10 @@ pub enum FileError {
         variable: String,
     },
     /// `--set` names what it has not.
-    #[error("--set {name}={value}: {dialect} has no parameter `{name}`: {known}")]
+    #[error("--set {name}=…: {dialect} has no parameter `{name}`: {known}")]
     NoParameter {
         /// As it was named.
         name: String,
-        /// As it was given.
-        value: String,
         /// The file.
         dialect: String,
         /// Those that it has.

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use crate::dialect::keepalive::Reply;
 use crate::dialect::matching::{How, Matching};
 use crate::dialect::opening::OpeningStep;
-use crate::dialect::pattern::{Pattern, Position, Reader, Values};
+use crate::dialect::pattern::Pattern;
+use crate::dialect::pattern_reader::{Position, Reader};
 use crate::dialect::{Dialect, MessageKind};
 
 /// Adds to a dialect what is said on each socket before it is ready, and what is answered to a message that
@@ -46,14 +47,13 @@ pub fn add(
     let mut replies = Vec::new();
     for (when, send) in answers {
         let pattern = read("--reply", when, Position::Fixed)?;
-        let send = read("--reply", send, Position::Fixed)?.bytes(&Values::default());
+        let send = read("--reply", send, Position::Said)?.into();
         // In a stream nothing is a message by itself.
         let how = if dialect.stream { How::Containing } else { How::Exactly };
         replies.push(Reply { when: Matching { how, pattern }, send });
     }
-    let columns = steps.iter().flat_map(OpeningStep::columns);
-    dialect.opening.columns.extend(columns);
     dialect.opening.steps.extend(steps);
     dialect.replies.extend(replies);
+    dialect.gather_columns();
     Ok(())
 }

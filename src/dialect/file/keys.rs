@@ -65,6 +65,10 @@ pub(super) struct Keys {
     /// What is said on each open socket again and again.
     #[serde(default)]
     pub(super) heartbeat: Vec<HeartbeatKeys>,
+    /// What a node says before it ends a connection: the loss of the socket is then told in these words.
+    #[serde(default)]
+    #[schemars(with = "Option<OneOrMore>")]
+    pub(super) goodbye: Option<Spanned<OneOrMore>>,
 }
 
 /// The frames in which messages travel.
@@ -91,13 +95,38 @@ pub(super) struct UpgradeKeys {
     #[schemars(with = "Option<String>")]
     pub(super) query: Option<Spanned<String>>,
     /// Subprotocols that are offered, the preferred one first.
-    #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    pub(super) subprotocols: Vec<Spanned<String>>,
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) subprotocols: Option<Vec<Spanned<String>>>,
     /// Whether a node must choose one of them.
     #[serde(default)]
     pub(super) require_subprotocol: bool,
     /// Further headers.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub(super) headers: BTreeMap<String, Spanned<String>>,
+    /// The `Origin` header.
+    #[schemars(with = "Option<String>")]
+    pub(super) origin: Option<Spanned<String>>,
+    /// What push sockets ask for instead: each key goes before the same one here, headers one by one.
+    pub(super) push: Option<UpgradeOfKeys>,
+    /// What receive sockets ask for instead.
+    pub(super) receive: Option<UpgradeOfKeys>,
+}
+
+/// What push sockets, or receive sockets, ask for instead.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpgradeOfKeys {
+    /// Path, for nodes whose URL has none.
+    #[schemars(with = "Option<String>")]
+    pub(super) path: Option<Spanned<String>>,
+    /// Query, without its question mark; it is joined to that of the URL.
+    #[schemars(with = "Option<String>")]
+    pub(super) query: Option<Spanned<String>>,
+    /// Subprotocols that are offered, the preferred one first.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) subprotocols: Option<Vec<Spanned<String>>>,
+    /// Further headers, and others for those of the same name.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>")]
     pub(super) headers: BTreeMap<String, Spanned<String>>,
@@ -145,6 +174,10 @@ pub(super) struct MessageKeys {
     /// What is pushed, in one frame, with one `{text}` in it.
     #[schemars(with = "String")]
     pub(super) template: Spanned<String>,
+    /// How the text is written, in messages as in copies.
+    #[serde(default = "plain")]
+    #[schemars(with = "TextIn")]
+    pub(super) text: Spanned<TextIn>,
     /// The messages that may be copies; what does not match is none, even if it repeats the text (an
     /// acknowledgement). Without it every message may be one.
     #[schemars(with = "Option<MatchKeys>")]
@@ -156,6 +189,16 @@ pub(super) struct MessageKeys {
     /// The JSON key of the text, in objects that hold `id_key`.
     #[schemars(with = "Option<String>")]
     pub(super) text_key: Option<Spanned<String>>,
+}
+
+/// How a text is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TextIn {
+    /// As it is; its letters, digits and spaces need no escaping in JSON, XML or anything else.
+    Plain,
+    /// In base64 (RFC 4648), the text alone.
+    Base64,
 }
 
 /// What is answered whenever a node asks it, from the upgrade on.
@@ -196,6 +239,10 @@ pub(super) struct OneOrMore(pub(super) Vec<MatchKeys>);
 
 fn one() -> Spanned<i64> {
     Spanned::new(0..0, 1)
+}
+
+fn plain() -> Spanned<TextIn> {
+    Spanned::new(0..0, TextIn::Plain)
 }
 
 const fn yes() -> bool {

@@ -17,13 +17,15 @@ use toml::Spanned;
 pub use self::error::FileError;
 use self::error::Text;
 use self::keys::{
-    Frames, HeartbeatKeys, Keys, MatchKeys, MessageKeys, ReplyKeys, SCHEMA, StepKeys, UpgradeKeys,
+    Frames, HeartbeatKeys, Keys, MatchKeys, MessageKeys, OneOrMore, ReplyKeys, SCHEMA, StepKeys,
+    TextIn, UpgradeKeys, UpgradeOfKeys,
 };
 use super::keepalive::{Heartbeat, Reply};
 use super::matching::{How, Matching};
 use super::opening::{Capture, Opening, OpeningAnswer, OpeningStep};
-pub use super::pattern::PLACES;
-use super::pattern::{Pattern, Position, Reader, Values};
+use super::pattern::{Pattern, Values};
+pub use super::pattern_reader::PLACES;
+use super::pattern_reader::{Position, Reader};
 use super::template::Template;
 use super::upgrade::Upgrade;
 use super::{Correlation, Dialect, MessageKind};
@@ -67,39 +69,29 @@ pub fn read(source: &Source<'_>) -> Result<Dialect, FileError> {
     };
     let parameters = parameters(&text, source.settings, &keys.parameters, &environment)?;
     let build = Build { text, parameters, environment: &environment, is_text, stream };
-    let dialect = Dialect {
+    let opening = build.opening(&keys.opening)?;
+    let captured: Vec<String> = opening.captured().map(ToOwned::to_owned).collect();
+    let reply = |keys| build.reply(keys, &captured);
+    let heartbeat = |keys| build.heartbeat(keys, &captured);
+    let mut dialect = Dialect {
         name: keys.name.get_ref().clone().into(),
         upgrade: build.upgrade(&keys.upgrade)?,
-        opening: build.opening(&keys.opening)?,
-        template: build.template(&keys.message)?,
+        opening,
+        template: build.template(&keys.message, &captured)?,
         kind: if is_text { MessageKind::Text } else { MessageKind::Binary },
         correlation: build.correlation(&keys.message)?,
         any_kind: matches!(keys.frames, Frames::Any),
-        copies: match &keys.message.copy {
-            Some(copy) if stream => {
-                return Err(text.wrong(
-                    &copy.span(),
-                    "with stream = true there are no messages to choose from",
-                ));
-            }
-            Some(copy) => Some(build.matching(&copy.span(), copy.get_ref(), FIXED)?),
-            None => None,
-        },
+        copies: build.copies(&keys.message)?,
         secrets: Vec::new(),
         hears_own: keys.hears_own,
         subscriptions: subscriptions(&text, &keys.subscriptions)?,
-        ping: match &keys.ping {
-            Some(ping) => Some(build.period(ping)?),
-            None => None,
-        },
+        ping: keys.ping.as_ref().map(|ping| build.period(ping)).transpose()?,
         stream,
-        replies: keys.reply.iter().map(|keys| build.reply(keys)).collect::<Result<_, _>>()?,
-        heartbeats: keys
-            .heartbeat
-            .iter()
-            .map(|keys| build.heartbeat(keys))
-            .collect::<Result<_, _>>()?,
+        replies: keys.reply.iter().map(reply).collect::<Result<_, _>>()?,
+        heartbeats: keys.heartbeat.iter().map(heartbeat).collect::<Result<_, _>>()?,
+        goodbyes: build.goodbyes(keys.goodbye.as_ref())?,
     };
+    dialect.gather_columns();
     Ok(Dialect { secrets: secrets.take(), ..dialect })
 }
 
@@ -134,7 +126,6 @@ fn parameters(
         let Some(old) = all.get_mut(name) else {
             return Err(FileError::NoParameter {
                 name: name.clone(),
-                value: value.clone(),
                 dialect: text.file.to_owned(),
                 known,
             });
@@ -191,6 +182,9 @@ struct Build<'a> {
     stream: bool,
 }
 
+/// A key that may be left out.
+type Maybe = Option<Spanned<String>>;
+
 /// Where a pattern stands, and what was captured before it.
 #[derive(Clone, Copy)]
 struct At<'a> {
@@ -198,6 +192,11 @@ struct At<'a> {
     captured: &'a [String],
     /// It is sent in the dialect's frames.
     is_sent: bool,
+}
+
+/// Where a pattern is sent on an open socket, behind an opening that captures these.
+const fn said(captured: &[String]) -> At<'_> {
+    At { position: Position::Said, captured, is_sent: true }
 }
 
 const FIXED: At<'_> = At { position: Position::Fixed, captured: &[], is_sent: false };
@@ -230,35 +229,56 @@ impl Build<'_> {
 
     /// A string without places that differ from socket to socket.
     fn plain(&self, written: &Spanned<String>) -> Result<String, FileError> {
-        let bytes = self.said(written)?;
+        let bytes = self.same(written)?;
         String::from_utf8(bytes).map_err(|_| self.text.wrong(&written.span(), "not UTF-8"))
     }
 
     fn upgrade(&self, keys: &UpgradeKeys) -> Result<Upgrade, FileError> {
-        let plain = |written: &Option<Spanned<String>>| {
-            written.as_ref().map_or_else(|| Ok(String::new()), |written| self.plain(written))
+        let UpgradeKeys { path, query, subprotocols, headers, origin, push, receive, .. } = keys;
+        let require_subprotocol = keys.require_subprotocol;
+        let common = Upgrade { require_subprotocol, ..Upgrade::default() };
+        let common = self.upgrade_over(common, (path, query, subprotocols), (headers, origin))?;
+        let of = |keys: &Option<UpgradeOfKeys>| match keys {
+            None => Ok(common.clone()),
+            Some(UpgradeOfKeys { path, query, subprotocols, headers, origin }) => {
+                self.upgrade_over(common.clone(), (path, query, subprotocols), (headers, origin))
+            }
         };
-        let subprotocols: Vec<_> =
-            keys.subprotocols.iter().map(|name| self.plain(name)).collect::<Result<_, _>>()?;
+        let (push, receive) = (of(push)?, of(receive)?);
+        let receive = (receive != push).then(|| Box::new(receive));
+        Ok(Upgrade { receive, ..push })
+    }
+
+    /// The same with what is given.
+    fn upgrade_over(
+        &self,
+        mut upgrade: Upgrade,
+        (path, query, subprotocols): (&Maybe, &Maybe, &Option<Vec<Spanned<String>>>),
+        (headers, origin): (&BTreeMap<String, Spanned<String>>, &Maybe),
+    ) -> Result<Upgrade, FileError> {
         let asked = |written: &Spanned<String>| {
             let pattern = self.spanned(written, UPGRADE)?;
             let bytes = pattern.bytes(&Values::default());
             String::from_utf8(bytes).map_err(|_| self.text.wrong(&written.span(), "not UTF-8"))
         };
-        let maybe = |written: &Option<Spanned<String>>| {
-            written.as_ref().map_or_else(|| Ok(String::new()), asked)
-        };
-        let header = |(name, value): (&String, &Spanned<String>)| {
-            asked(value).map(|value| (name.clone(), value))
-        };
-        Ok(Upgrade {
-            path: plain(&keys.path)?,
-            query: maybe(&keys.query)?,
-            subprotocols,
-            require_subprotocol: keys.require_subprotocol,
-            headers: keys.headers.iter().map(header).collect::<Result<_, _>>()?,
-            origin: maybe(&keys.origin)?,
-        })
+        if let Some(path) = path {
+            upgrade.path = self.plain(path)?;
+        }
+        if let Some(names) = subprotocols {
+            let names = names.iter().map(|name| self.plain(name));
+            upgrade.subprotocols = names.collect::<Result<_, _>>()?;
+        }
+        if let Some(query) = query {
+            upgrade.query = asked(query)?;
+        }
+        if let Some(origin) = origin {
+            upgrade.origin = asked(origin)?;
+        }
+        for (name, value) in headers {
+            upgrade.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+            upgrade.headers.push((name.clone(), asked(value)?));
+        }
+        Ok(upgrade)
     }
 
     fn opening(&self, steps: &[Spanned<StepKeys>]) -> Result<Opening, FileError> {
@@ -268,10 +288,7 @@ impl Build<'_> {
             done.push(self.step((keys, step.span()), &captured)?);
             captured.extend(keys.capture.keys().map(|name| name.get_ref().clone()));
         }
-        let mut columns: Vec<String> = done.iter().flat_map(OpeningStep::columns).collect();
-        columns.sort();
-        columns.dedup();
-        Ok(Opening { steps: done, columns })
+        Ok(Opening { steps: done, columns: Vec::new() })
     }
 
     fn step(
@@ -322,6 +339,7 @@ impl Build<'_> {
                 name: name.get_ref().clone(),
                 after: keys.after.clone(),
                 until: until.clone(),
+                in_messages: false,
             });
         }
         let expect = self.matching(&expect.span(), expect.get_ref(), at)?;
@@ -345,13 +363,30 @@ impl Build<'_> {
         Ok(Matching { how: keys.how, pattern })
     }
 
-    fn reply(&self, keys: &ReplyKeys) -> Result<Reply, FileError> {
-        let when = self.matching(&keys.when.span(), keys.when.get_ref(), FIXED)?;
-        Ok(Reply { when, send: self.said(&keys.send)? })
+    /// Which messages may be copies.
+    fn copies(&self, keys: &MessageKeys) -> Result<Option<Matching>, FileError> {
+        let Some(copy) = &keys.copy else { return Ok(None) };
+        if self.stream {
+            let what = "with stream = true there are no messages to choose from";
+            return Err(self.text.wrong(&copy.span(), what));
+        }
+        self.matching(&copy.span(), copy.get_ref(), FIXED).map(Some)
     }
 
-    fn heartbeat(&self, keys: &HeartbeatKeys) -> Result<Heartbeat, FileError> {
-        Ok(Heartbeat { every: self.period(&keys.every)?, send: self.said(&keys.send)? })
+    fn goodbyes(&self, keys: Option<&Spanned<OneOrMore>>) -> Result<Vec<Matching>, FileError> {
+        let Some(keys) = keys else { return Ok(Vec::new()) };
+        let all = keys.get_ref().0.iter();
+        all.map(|one| self.matching(&keys.span(), one, FIXED)).collect()
+    }
+
+    fn reply(&self, keys: &ReplyKeys, captured: &[String]) -> Result<Reply, FileError> {
+        let when = self.matching(&keys.when.span(), keys.when.get_ref(), FIXED)?;
+        Ok(Reply { when, send: self.spanned(&keys.send, said(captured))?.into() })
+    }
+
+    fn heartbeat(&self, keys: &HeartbeatKeys, captured: &[String]) -> Result<Heartbeat, FileError> {
+        let send = self.spanned(&keys.send, said(captured))?.into();
+        Ok(Heartbeat { every: self.period(&keys.every)?, send })
     }
 
     fn period(&self, written: &Spanned<String>) -> Result<Nanos, FileError> {
@@ -364,19 +399,27 @@ impl Build<'_> {
         Ok(every)
     }
 
-    /// A message that all sockets send alike.
-    fn said(&self, written: &Spanned<String>) -> Result<Vec<u8>, FileError> {
+    /// What all sockets say alike.
+    fn same(&self, written: &Spanned<String>) -> Result<Vec<u8>, FileError> {
         let pattern = self.spanned(written, At { is_sent: true, ..FIXED })?;
         Ok(pattern.bytes(&Values::default()))
     }
 
-    fn template(&self, keys: &MessageKeys) -> Result<Template, FileError> {
+    fn template(&self, keys: &MessageKeys, captured: &[String]) -> Result<Template, FileError> {
         let written = &keys.template;
-        let at = At { position: Position::Message, captured: &[], is_sent: true };
-        Template::new(self.spanned(written, at)?).map_err(|found| {
+        let at = At { position: Position::Message, captured, is_sent: true };
+        let mut template = Template::new(self.spanned(written, at)?).map_err(|found| {
             let what = format!("{found} places for {{text}}: a message needs exactly one");
             self.text.wrong(&written.span(), &what)
-        })
+        })?;
+        template.in_base64 = *keys.text.get_ref() == TextIn::Base64;
+        let what = match (&keys.id_key, self.stream) {
+            _ if !template.in_base64 => return Ok(template),
+            (_, true) => "with stream = true a text is found as it is: leave this out",
+            (Some(_), _) => "with id_key a text is found in JSON: leave one of them out",
+            (None, false) => return Ok(template),
+        };
+        Err(self.text.wrong(&keys.text.span(), what))
     }
 
     fn correlation(&self, keys: &MessageKeys) -> Result<Option<Correlation>, FileError> {

@@ -36,8 +36,20 @@ const WRONG: &[(&str, &str)] = &[
         "my.toml:4:12: `\"{text}{env:\\\\u001b[31m\\\\t}\"`: `{env:\\u{1b}[31m\\t}`: the environment has no variable `\\u{1b}[31m\\t`: export it",
     ),
     (
-        "[message]\ntemplate = '{text}{data:u}'",
-        "my.toml:4:19: `{data:u}`: this place has a value in an [[opening]] alone",
+        "[message]\ntemplate = '{text}'\ntext = 'hex'",
+        "my.toml:5:8: `'hex'`: unknown variant `hex`, expected `plain` or `base64`",
+    ),
+    (
+        "stream = true\n[message]\ntemplate = '{text}'\ntext = 'base64'",
+        "my.toml:6:8: `'base64'`: with stream = true a text is found as it is",
+    ),
+    (
+        "[message]\ntemplate = '{text}'\ntext = 'base64'\nid_key = 'a'\ntext_key = 'b'",
+        "my.toml:5:8: `'base64'`: with id_key a text is found in JSON",
+    ),
+    (
+        "[message]\ntemplate = '{text}'\ncopy = '{data:u}'",
+        "my.toml:5:9: `{data:u}`: this place has a value in an [[opening]], the [message], a [[heartbeat]]",
     ),
     (
         "[[opening]]\nexpect = 'a'\ncapture.'data:u' = { after = 'a', until = 'b' }\n[message]\ntemplate = '{text}'",
@@ -99,8 +111,20 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("[message]\ntemplate = \"\\u00e9\\n{x}{text} {x}\"", "my.toml:4:21: `{x}`: {x} is no place"),
     (
-        "[message]\ntemplate = '{text}{uuid}'",
-        "my.toml:4:19: `{uuid}`: this place has a value in an [[opening]] alone",
+        "goodbye = ['a', '{uuid}']\n[message]\ntemplate = '{text}'",
+        "my.toml:3:18: `{uuid}`: this place has a value in an [[opening]], the [message], a [[heartbeat]]",
+    ),
+    (
+        "[upgrade]\nquery = 'a={node}'\n[message]\ntemplate = '{text}'",
+        "my.toml:4:12: `{node}`: this place has a value in an [[opening]], the [message], a [[heartbeat]]",
+    ),
+    (
+        "[message]\ntemplate = '{text}{capture:sid}'",
+        "my.toml:4:19: `{capture:sid}`: no earlier step captures `sid`",
+    ),
+    (
+        "stream = true\ngoodbye = { exactly = 'a' }\n[message]\ntemplate = '{text}'",
+        "my.toml:4:11: `{ exactly = 'a' }`: with stream = true no message begins",
     ),
     (
         "[message]\ntemplate = '{text}{mqtt:a}'",
@@ -165,8 +189,8 @@ const WRONG: &[(&str, &str)] = &[
         "my.toml:4:9: `'0s'`: longer than 0",
     ),
     (
-        "[[reply]]\nwhen = 'a'\nsend = 'x{socket}'\n[message]\ntemplate = '{text}'",
-        "my.toml:5:10: `{socket}`: this place has a value in an [[opening]] or the [message] alone",
+        "[[reply]]\nwhen = 'x{socket}'\nsend = 'x'\n[message]\ntemplate = '{text}'",
+        "my.toml:4:10: `{socket}`: this place has a value in what is sent, headers or the query alone",
     ),
     (
         "[message]\ntemplate = 'a",
@@ -203,7 +227,7 @@ fn parameters_have_the_files_values_until_they_are_set() {
     assert!(with(&[("room", "a"), ("room", "{text}")]).unwrap().starts_with("{room}={text} fs"));
     assert_eq!(
         with(&[("rom", "x")]).unwrap_err(),
-        "--set rom=x: my.toml has no parameter `rom`: it has room"
+        "--set rom=…: my.toml has no parameter `rom`: it has room"
     );
 }
 
@@ -228,11 +252,12 @@ fn a_parameter_may_come_from_the_environment_as_secrets_must() {
 fn every_place_of_a_message_becomes_its_bytes() {
     let dialect = read(
         "frames = 'binary'\n[message]\n\
-         template = '{hex:30}{mqtt:{u16:room/1}{text}} {len} {seq} {socket} {bytes:{\"a\":\"{text}\"}} {\"a\":{}}'",
+         template = '{hex:30}{mqtt:{u16:room/1}{text}} {len} {seq} {socket} {bytes:{\"a\":\"{text}\"}} {\"a\":{}} {ref} {user} {node}'",
     );
     let text = "fsdeadbeef000300000000090b";
     // 2 + 6 + 26 bytes follow the length.
-    let expected = format!("0\u{22}\0\u{6}room/1{text} 26 1000000009 3 34 {{\"a\":{{}}}}");
+    let expected =
+        format!("0\u{22}\0\u{6}room/1{text} 26 1000000009 3 34 {{\"a\":{{}}}} 1000000009 user3 0");
     assert_eq!(pushed(&dialect.unwrap()), expected);
 }
 
@@ -295,8 +320,41 @@ fn what_a_file_asks_of_the_upgrade_arrives() {
         require_subprotocol: true,
         headers: Vec::new(),
         origin: "http://a".into(),
+        receive: None,
     };
     assert_eq!(upgrade, expected);
+}
+
+#[test]
+fn push_and_receive_sockets_may_ask_for_different_things() {
+    let text = |more: &str| {
+        format!(
+            "[upgrade]\npath = '/both'\nquery = 'a=1'\nsubprotocols = ['x']\nheaders = {{ A = '1', B = '2' }}\n\
+             {more}\n[message]\ntemplate = '{{text}}'"
+        )
+    };
+    let upgrade = |more: &str| read(&text(more)).unwrap().upgrade;
+    let common = upgrade("");
+    assert_eq!((common.path.as_str(), &common.receive), ("/both", &None));
+    // What says the same is no difference.
+    assert_eq!(upgrade("[upgrade.receive]\npath = '/both'"), common);
+    let both = upgrade(
+        "[upgrade.push]\nheaders = { b = '3' }\n[upgrade.receive]\npath = '/listen'\nquery = ''\nsubprotocols = []\norigin = 'o'",
+    );
+    let headers = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    let receive = Upgrade {
+        path: "/listen".into(),
+        query: String::new(),
+        subprotocols: Vec::new(),
+        origin: "o".into(),
+        ..common.clone()
+    };
+    let push = Upgrade { headers: headers(&[("A", "1"), ("b", "3")]), ..common };
+    assert_eq!(both, Upgrade { receive: Some(Box::new(receive)), ..push });
+    let wrong = read(&text("[upgrade.receive]\nrequire_subprotocol = true")).unwrap_err();
+    assert!(wrong.contains("my.toml:9:1: unknown key `require_subprotocol`"), "{wrong}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use crate::dialect::matching::{How, Matching};
 use crate::dialect::opening::{Opening, OpeningAnswer, OpeningStep};
 use crate::dialect::pattern::Values;
+use crate::dialect::template::CAPTURED_MAX;
 use crate::population::sockets::SocketId;
 use crate::wire::excerpt::excerpt;
 
@@ -20,6 +21,8 @@ pub(in crate::engine) struct OpeningProgress {
     is_sent: bool,
     /// What answers were asked to be remembered for.
     captured: Vec<(String, Vec<u8>)>,
+    /// Messages that were sent so far.
+    said: u64,
     /// The first message in this step that was no answer to it.
     other: Option<String>,
     /// Why the node has not let us in.
@@ -56,12 +59,18 @@ impl OpeningProgress {
         row: Vec<(String, Vec<u8>)>,
     ) -> Self {
         let (other, refusal) = (None, None);
-        Self { seat, uuid, step: 0, is_sent: false, captured: row, other, refusal }
+        Self { seat, uuid, step: 0, is_sent: false, captured: row, said: 0, other, refusal }
+    }
+
+    /// What is known of the socket when all is done, and how much it has said.
+    pub(in crate::engine) fn into_known(self) -> (Vec<(String, Vec<u8>)>, u64) {
+        (self.captured, self.said)
     }
 
     fn values(&self) -> Values<'_> {
         let SocketId { socket, node, .. } = self.seat;
-        Values { socket, node, uuid: self.uuid, captured: &self.captured, message: None }
+        let (uuid, reference) = (self.uuid, self.said);
+        Values { socket, node, uuid, reference, captured: &self.captured, ..Values::default() }
     }
 
     /// What is to be done, now that nothing is in flight.
@@ -74,6 +83,7 @@ impl OpeningProgress {
                 && !self.is_sent
             {
                 self.is_sent = true;
+                self.said += 1;
                 return Next::Send(text.bytes(&self.values()));
             }
             if step.answer.is_some() {
@@ -123,6 +133,14 @@ impl OpeningProgress {
         } else if matches(expect) {
             for capture in captures {
                 match capture.find(message) {
+                    Some(value) if capture.in_messages && value.len() > CAPTURED_MAX => {
+                        let (name, named, len) = (&capture.name, self.named(opening), value.len());
+                        self.refusal = Some(format!(
+                            "{named} was answered with {len} bytes of what it calls `{name}`: a message \
+                             repeats {CAPTURED_MAX} at most"
+                        ));
+                        return true;
+                    }
                     Some(value) => self.captured.push((capture.name.clone(), value.to_vec())),
                     None => {
                         let (name, said) = (&capture.name, excerpt(message));

@@ -213,7 +213,8 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         let connection = &mut self.connections[slot as usize];
         let Some(mut setup) = connection.setup.take() else { return };
         let Setup::Upgrade(upgrade) = &mut *setup else { return };
-        match upgrade.take(plain, &self.plan.upgrade) {
+        let options = self.plan.upgrade.of(connection.seat.socket);
+        match upgrade.take(plain, options) {
             Answer::Partial => connection.setup = Some(setup),
             Answer::Accepted { consumed } => {
                 self.dial.dialled.upgrade.record(now.since(upgrade.since));
@@ -240,8 +241,11 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
 
     /// Why the node does not take the socket, as far as its answer came; `None` before any of it.
     pub(super) fn refused(&self, slot: Slot) -> Option<String> {
-        match self.connections[slot as usize].setup.as_deref()? {
-            Setup::Upgrade(upgrade) => upgrade.refused(&self.plan.upgrade),
+        let connection = &self.connections[slot as usize];
+        match connection.setup.as_deref()? {
+            Setup::Upgrade(upgrade) => {
+                upgrade.refused(self.plan.upgrade.of(connection.seat.socket))
+            }
             Setup::Handshake(_) | Setup::Opening(_) => None,
         }
     }

@@ -3,11 +3,13 @@
 //! Belongs here: who hears what of a read. Does not: what a message means to a script, and what is done
 //! about a Close or a violation (`worker`).
 
+use super::goodbyes::Goodbyes;
 use super::script::Script;
 use super::streams::{Places, Streams};
-use crate::dialect::matching::Wanted;
+use super::voices::Voices;
+use crate::dialect::matching::{Matching, Wanted};
 use crate::dialect::pattern::Values;
-use crate::dialect::{Dialect, Reply};
+use crate::dialect::{Dialect, Reply, Saying};
 use crate::engine::connection::Connection;
 use crate::engine::connection::outbox::Outbox;
 use crate::engine::connection::transport::Transport;
@@ -23,23 +25,40 @@ pub(super) struct Closed {
     pub(super) reason: String,
 }
 
-/// What a worker answers by itself, whoever's phase it is.
+/// What a worker knows of the protocol by itself, whoever's phase it is: what it answers, and goodbyes.
 #[derive(Debug)]
 pub(super) struct Replies {
     opcode: Opcode,
-    all: Vec<(Wanted, Vec<u8>)>,
+    all: Vec<(Wanted, Meaning)>,
+}
+
+/// What a message of the protocol means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// It asks for this.
+    Asks(Saying),
+    /// The node is about to end the connection.
+    Goodbye,
 }
 
 impl Replies {
     pub(super) fn new(dialect: &Dialect) -> Self {
-        let reply = |reply: &Reply| (reply.when.with(&Values::default()), reply.send.clone());
-        Self { opcode: opcode(dialect.kind), all: dialect.replies.iter().map(reply).collect() }
+        let with = |matching: &Matching| matching.with(&Values::default());
+        let reply = |reply: &Reply| (with(&reply.when), Meaning::Asks(reply.send.clone()));
+        let goodbyes = dialect.goodbyes.iter().map(|said| (with(said), Meaning::Goodbye));
+        let all = dialect.replies.iter().map(reply).chain(goodbyes).collect();
+        Self { opcode: opcode(dialect.kind), all }
     }
 
-    /// Answers what is asked in `window` from `from` on, and says up to where that was read: what follows may
-    /// be the beginning of a question.
+    /// Tells what of the protocol is in `window` from `from` on, and says up to where that was read: what follows
+    /// may be the beginning of more.
     #[inline]
-    fn in_stream(&self, window: &[u8], from: usize, mut answer: impl FnMut(&[u8])) -> usize {
+    fn in_stream(
+        &self,
+        window: &[u8],
+        from: usize,
+        mut tell: impl FnMut(&Meaning, &[u8]),
+    ) -> usize {
         let (mut open, mut asks) = (window.len(), false);
         for (when, _) in &self.all {
             let mut at = from;
@@ -52,18 +71,40 @@ impl Replies {
             let begun = (rest..window.len()).find(|&at| asked.starts_with(&window[at..]));
             open = open.min(begun.unwrap_or(window.len()));
         }
-        for (when, reply) in self.all.iter().filter(|_| asks) {
+        for (when, meaning) in self.all.iter().filter(|_| asks) {
             let mut at = from;
             while let Some(end) = when.next_end(&window[at..]) {
                 at += end;
-                // What is seen again is answered then.
-                if at - when.needle().len() >= open {
+                // What is seen again is told then.
+                let start = at - when.needle().len();
+                if start >= open {
                     break;
                 }
-                answer(reply);
+                tell(meaning, &window[start..]);
             }
         }
         open
+    }
+}
+
+/// Who answers, and who remembers.
+struct Answerer<'a> {
+    outbox: &'a mut Outbox,
+    owed: &'a mut bool,
+    goodbyes: &'a mut Goodbyes,
+    voices: &'a mut Voices,
+}
+
+impl Answerer<'_> {
+    /// Does what a message asks for.
+    #[inline]
+    fn heed(&mut self, slot: Slot, opcode: Opcode, meaning: &Meaning, message: &[u8]) {
+        match meaning {
+            Meaning::Asks(reply) => {
+                self.outbox.frame(slot, opcode, self.voices.say(slot, reply), self.owed);
+            }
+            Meaning::Goodbye => self.goodbyes.note(slot, message),
+        }
     }
 }
 
@@ -73,6 +114,8 @@ pub(super) struct Tools<'a> {
     pub(super) opcodes: &'a mut FrameCounts,
     pub(super) outbox: &'a mut Outbox,
     pub(super) replies: &'a Replies,
+    pub(super) goodbyes: &'a mut Goodbyes,
+    pub(super) voices: &'a mut Voices,
     pub(super) streams: Option<&'a mut Streams>,
 }
 
@@ -82,13 +125,14 @@ pub(super) fn feed_wire<S: Script, T: Transport>(
     connection: &mut Connection<T>,
     (slot, wire): (Slot, &[u8]),
     shared: &mut T::Shared,
-    Tools { pool, opcodes, outbox, replies, streams }: Tools<'_>,
+    Tools { pool, opcodes, outbox, replies, goodbyes, voices, streams }: Tools<'_>,
     script: &mut S,
     now: Nanos,
 ) -> Result<Option<Closed>, Violation> {
     let Connection { transport, decoder, owed, .. } = connection;
     let plain = transport.open(wire, shared);
-    let mut ear = Ear { script, slot, now, outbox, owed, replies, streams, closed: None };
+    let answerer = Answerer { outbox, owed, goodbyes, voices };
+    let mut ear = Ear { script, slot, now, answerer, replies, streams, closed: None };
     decoder.feed(plain, pool, opcodes, &mut ear)?;
     Ok(ear.closed)
 }
@@ -97,12 +141,13 @@ pub(super) fn feed_wire<S: Script, T: Transport>(
 pub(super) fn feed<S: Script, T: Transport>(
     connection: &mut Connection<T>,
     (slot, bytes): (Slot, &[u8]),
-    Tools { pool, opcodes, outbox, replies, streams }: Tools<'_>,
+    Tools { pool, opcodes, outbox, replies, goodbyes, voices, streams }: Tools<'_>,
     script: &mut S,
     now: Nanos,
 ) -> Result<Option<Closed>, Violation> {
     let Connection { decoder, owed, .. } = connection;
-    let mut ear = Ear { script, slot, now, outbox, owed, replies, streams, closed: None };
+    let answerer = Answerer { outbox, owed, goodbyes, voices };
+    let mut ear = Ear { script, slot, now, answerer, replies, streams, closed: None };
     decoder.feed(bytes, pool, opcodes, &mut ear)?;
     Ok(ear.closed)
 }
@@ -112,19 +157,42 @@ struct Ear<'a, S> {
     script: &'a mut S,
     slot: Slot,
     now: Nanos,
-    outbox: &'a mut Outbox,
-    owed: &'a mut bool,
+    answerer: Answerer<'a>,
     replies: &'a Replies,
     streams: Option<&'a mut Streams>,
     closed: Option<Closed>,
 }
 
 impl<S: Script> Ear<'_, S> {
+    /// Heeds a message of the protocol; false of any other.
     #[inline]
-    fn answer(&mut self, message: &[u8]) {
-        for (_, reply) in self.replies.all.iter().filter(|(when, _)| when.is_in(message)) {
-            self.outbox.frame(self.slot, self.replies.opcode, reply, self.owed);
+    fn heeds(&mut self, message: &[u8]) -> bool {
+        let Replies { opcode, all } = self.replies;
+        let mut is_protocol = false;
+        for (_, meaning) in all.iter().filter(|(when, _)| when.is_in(message)) {
+            self.answerer.heed(self.slot, *opcode, meaning, message);
+            is_protocol = true;
         }
+        is_protocol
+    }
+
+    /// Reads more of a stream: first for what is of the protocol, since the script must know of that.
+    fn hear_stream(&mut self, bytes: &[u8]) {
+        let Self { script, slot, now, answerer, replies, streams, .. } = self;
+        let Some(streams) = streams else { return };
+        streams.feed(*slot, bytes, |window, from| {
+            let mut is_protocol = false;
+            let open = replies.in_stream(window, from.replies, |meaning, said| {
+                is_protocol = true;
+                answerer.heed(*slot, replies.opcode, meaning, said);
+            });
+            let script = if is_protocol || open < window.len() {
+                script.on_protocol_stream(*slot, window, from.script, *now)
+            } else {
+                script.on_stream(*slot, window, from.script, *now)
+            };
+            Places { script, replies: open }
+        });
     }
 }
 
@@ -133,23 +201,19 @@ impl<S: Script> Hearer for Ear<'_, S> {
     fn item(&mut self, item: Item<'_>) -> Result<(), Violation> {
         match item {
             Item::Message(message) if self.streams.is_some() => {
-                let bytes = message.checked()?;
-                let Self { script, slot, now, outbox, owed, replies, streams, .. } = self;
-                let Some(streams) = streams else { return Ok(()) };
-                streams.feed(*slot, bytes, |window, from| Places {
-                    script: script.on_stream(*slot, window, from.script, *now),
-                    replies: replies.in_stream(window, from.replies, |reply| {
-                        outbox.frame(*slot, replies.opcode, reply, owed);
-                    }),
-                });
+                self.hear_stream(message.checked()?);
             }
             Item::Message(message) => {
-                if !self.replies.all.is_empty() {
-                    self.answer(message.unchecked());
+                if !self.replies.all.is_empty() && self.heeds(message.unchecked()) {
+                    self.script.on_protocol(self.slot, message, self.now)?;
+                } else {
+                    self.script.on_message(self.slot, message, self.now)?;
                 }
-                self.script.on_message(self.slot, message, self.now)?;
             }
-            Item::Ping(payload) => self.outbox.frame(self.slot, Opcode::Pong, payload, self.owed),
+            Item::Ping(payload) => {
+                let Answerer { outbox, owed, .. } = &mut self.answerer;
+                outbox.frame(self.slot, Opcode::Pong, payload, owed);
+            }
             Item::Pong(_) => {}
             Item::Close { code, reason } => {
                 // A terminal obeys control characters; a node must not command ours.
@@ -204,7 +268,13 @@ mod tests {
                 streams.feed(0, &stream[last..cut], |window, from| {
                     let script = (window.len() - keep.min(window.len())).max(from.script);
                     heard.extend_from_slice(&window[from.script..script]);
-                    let say = |reply: &[u8]| said.push(String::from_utf8(reply.to_vec()).unwrap());
+                    let say = |meaning: &Meaning, from: &[u8]| match meaning {
+                        Meaning::Asks(Saying::Same(reply)) => {
+                            assert!(from.starts_with(&reply[1..reply.len() - 1]));
+                            said.push(String::from_utf8(reply.clone()).unwrap());
+                        }
+                        other => panic!("{other:?}"),
+                    };
                     Places { script, replies: replies.in_stream(window, from.replies, say) }
                 });
                 last = cut;

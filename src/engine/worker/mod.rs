@@ -13,6 +13,7 @@ mod connect_pacing;
 mod control;
 mod ear;
 mod errno;
+mod goodbyes;
 mod handshake;
 mod heard;
 mod late_arrivals;
@@ -26,6 +27,7 @@ mod streams;
 mod timers;
 mod timestamp_lag;
 mod trial;
+mod voices;
 
 use std::io;
 
@@ -34,6 +36,7 @@ pub use self::connect_pacing::{WorkerShard, under_way_max};
 pub use self::control::{Control, Directive, TrialProgress};
 use self::ear::{Closed, Replies, Tools, feed_wire};
 use self::errno::{Received, describe, receive_outcome};
+use self::goodbyes::Goodbyes;
 use self::heard::Heard;
 use self::late_arrivals::Hark;
 use self::losses::{Lost, with_cut};
@@ -44,6 +47,7 @@ use self::streams::Streams;
 use self::timers::Timers;
 use self::timestamp_lag::Stamps;
 pub use self::trial::TrialPlan;
+use self::voices::Voices;
 use super::connection::cookies::Cookies;
 use super::connection::outbox::Outbox;
 use super::connection::state::{Event, State};
@@ -111,6 +115,10 @@ pub struct Worker<'a, R, C, T: Transport = Plain> {
     stamps: Stamps,
     timers: Timers,
     replies: Replies,
+    goodbyes: Goodbyes,
+    voices: Voices,
+    /// Messages of the probes and trials so far, of the socket that sent most.
+    said: u64,
     /// Where messages do not end with frames.
     streams: Option<Streams>,
     hark: Hark,
@@ -122,8 +130,6 @@ pub struct Worker<'a, R, C, T: Transport = Plain> {
     /// When the last trial began.
     trial_began: Nanos,
     rng: fastrand::Rng,
-    /// What the UUIDs of sockets are drawn from.
-    uuids: u64,
     /// Where the intervals of the next trial go.
     port: Option<IntervalSink>,
     reading: Reading,
@@ -167,6 +173,9 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
             stamps: Stamps::default(),
             timers: Timers::new(plan, seats.len()),
             replies: Replies::new(&plan.dialect),
+            goodbyes: Goodbyes::default(),
+            voices: Voices::new(plan, seats, rng.u64(..)),
+            said: 0,
             streams: plan
                 .dialect
                 .stream
@@ -176,7 +185,6 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
             cookies: Cookies::default(),
             hears_itself: false,
             trial_began: Nanos::ZERO,
-            uuids: rng.u64(..),
             rng,
             port: None,
             reading: Reading::default(),
@@ -195,7 +203,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
 
     /// The UUID that a socket has in its opening.
     pub fn uuid_of(&self, socket: u32) -> u128 {
-        fastrand::Rng::with_seed(self.uuids ^ u64::from(socket)).u128(..)
+        self.voices.uuid_of(socket)
     }
 
     /// The ring, for what only the caller knows about it (fault dials).
@@ -304,6 +312,8 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
                 opcodes: &mut self.opcodes,
                 outbox: &mut self.outbox,
                 replies: &self.replies,
+                goodbyes: &mut self.goodbyes,
+                voices: &mut self.voices,
                 streams: self.streams.as_mut(),
             },
             script,
@@ -422,6 +432,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
         if let Some(Setup::Opening(progress)) = connection.setup.as_deref() {
             loss.reason = progress.ended(&self.plan.dialect.opening, &loss.reason);
         }
+        loss.reason = self.goodbyes.with(slot, loss.reason);
         loss.reason = self.plan.upgrade.hide(seat.socket, loss.reason);
         connection.setup = None;
         let idle = connection.state().is_open().then(|| now.since(since));

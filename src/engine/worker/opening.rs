@@ -37,10 +37,30 @@ impl<S: Script> Script for Opener<'_, S> {
         }
     }
 
+    fn on_protocol(
+        &mut self,
+        slot: Slot,
+        message: Message<'_>,
+        at: Nanos,
+    ) -> Result<(), Violation> {
+        let bytes = message.checked()?;
+        match self.progress.hear(self.opening, bytes) {
+            true => Ok(()),
+            false => self.script.on_protocol(slot, message, at),
+        }
+    }
+
     fn on_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize {
         match self.progress.hear_stream(self.opening, window, from) {
             Stream::Used(up_to) => up_to,
             Stream::Over(up_to) => self.script.on_stream(slot, window, up_to, at),
+        }
+    }
+
+    fn on_protocol_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize {
+        match self.progress.hear_stream(self.opening, window, from) {
+            Stream::Used(up_to) => up_to,
+            Stream::Over(up_to) => self.script.on_protocol_stream(slot, window, up_to, at),
         }
     }
 
@@ -71,13 +91,20 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         if let Some(streams) = &mut self.streams {
             streams.begin(slot);
         }
+        self.goodbyes.begin(slot);
         if self.plan.dialect.opening.steps.is_empty() {
+            if self.voices.is_kept() {
+                let row = self.plan.opening_row(self.connections[slot as usize].seat.socket);
+                self.voices.begin(slot, (row, 0));
+            }
             self.opened(slot, now);
             let tools = Tools {
                 pool: &mut self.pool,
                 opcodes: &mut self.opcodes,
                 outbox: &mut self.outbox,
                 replies: &self.replies,
+                goodbyes: &mut self.goodbyes,
+                voices: &mut self.voices,
                 streams: self.streams.as_mut(),
             };
             let connection = &mut self.connections[slot as usize];
@@ -109,6 +136,8 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
                 opcodes: &mut self.opcodes,
                 outbox: &mut self.outbox,
                 replies: &self.replies,
+                goodbyes: &mut self.goodbyes,
+                voices: &mut self.voices,
                 streams: self.streams.as_mut(),
             };
             let fed = feed(connection, (slot, bytes), tools, &mut opener, now);
@@ -146,7 +175,12 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     fn opened(&mut self, slot: Slot, now: Nanos) {
         let connection = &mut self.connections[slot as usize];
         connection.advance(Event::Opened);
-        connection.setup = None;
+        let setup = connection.setup.take();
+        if self.voices.is_kept()
+            && let Some(Setup::Opening(progress)) = setup.map(|setup| *setup)
+        {
+            self.voices.begin(slot, progress.into_known());
+        }
         connection.since = now;
         self.timers.begin(slot, now);
         self.dial.note_open(connection.seat.node, now);

@@ -126,6 +126,26 @@ impl Script for Probe {
         Ok(())
     }
 
+    fn on_protocol(
+        &mut self,
+        slot: Slot,
+        message: Message<'_>,
+        at: Nanos,
+    ) -> Result<(), Violation> {
+        let heard = std::mem::take(&mut self.heard);
+        let hears = self.on_message(slot, message, at);
+        // It says nothing of why no probe comes.
+        self.heard = heard;
+        hears
+    }
+
+    fn on_protocol_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize {
+        let heard = std::mem::take(&mut self.heard);
+        let up_to = self.on_stream(slot, window, from, at);
+        self.heard = heard;
+        up_to
+    }
+
     fn on_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize {
         let by_hark = self.hark.note_stream(slot, window, from, at);
         let mut sightings = Vec::new();
@@ -244,18 +264,19 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         let shape = FrameShape::new(plan.dialect.clone(), text.clone(), run);
         let probers = plan.audience.probers();
         let seen = |seat: SocketId| !plan.audience.hears_any(seat.socket);
-        let rng = &mut self.rng;
-        let prober = |(slot, socket)| Prober {
-            slot: slot as Slot,
-            frames: SenderFrames::new(&shape, socket as u16, PROBES, false, rng),
-            next: 0,
-            due: false,
-        };
-        let sockets = self.connections.iter().map(|connection| connection.seat.socket).enumerate();
-        let senders = sockets
-            .filter(|(_, socket)| probers.binary_search(socket).is_ok())
-            .map(prober)
-            .collect();
+        let mut senders = Vec::new();
+        for slot in 0..self.connections.len() as Slot {
+            let seat = self.connections[slot as usize].seat;
+            if probers.binary_search(&seat.socket).is_err() {
+                continue;
+            }
+            let known = self.known_of(slot, seat);
+            let speaker = self.voices.speaker(seat, &known, self.said);
+            let of = (seat.socket as u16, PROBES);
+            let frames = SenderFrames::said_by(&speaker, &shape, of, false, &mut self.rng);
+            senders.push(Prober { slot, frames, next: 0, due: false });
+        }
+        self.said += u64::from(PROBES);
         let ticked: Vec<_> = self
             .connections
             .iter()
@@ -273,6 +294,14 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             hark: std::mem::take(&mut self.hark),
             skips_sender: plan.audience.fan_out() == FanOut::Others,
             hears_itself: false,
+        }
+    }
+
+    /// What messages of a socket may repeat of its opening and of its row of `--data`.
+    pub(super) fn known_of(&self, slot: Slot, seat: SocketId) -> Vec<(String, Vec<u8>)> {
+        match self.voices.known(slot) {
+            Some(known) => known.to_vec(),
+            None => self.plan.opening_row(seat.socket),
         }
     }
 

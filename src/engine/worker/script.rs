@@ -20,6 +20,23 @@ pub(super) trait Script {
     /// More of a socket's stream came, where messages do not end with frames: what is to be read of `window`
     /// begins at `from`. Says up to where it was read: what follows is seen again together with more.
     fn on_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize;
+    /// The same of a message that the worker answers by itself, or that is a goodbye: where it is no copy it is no
+    /// stranger's message, either.
+    ///
+    /// # Errors
+    /// It is text and not UTF-8.
+    fn on_protocol(
+        &mut self,
+        slot: Slot,
+        message: Message<'_>,
+        at: Nanos,
+    ) -> Result<(), Violation> {
+        self.on_message(slot, message, at)
+    }
+    /// The same of a stretch of a stream that holds such a message, or the beginning of one.
+    fn on_protocol_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize {
+        self.on_stream(slot, window, from, at)
+    }
     /// Takes whole text messages off the front of `bytes`, each in one frame, that it knows by their bytes:
     /// how many, and how many bytes they are.
     #[inline(always)]

@@ -122,11 +122,11 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     /// Says what is due on open sockets.
     #[cold]
     pub(super) fn beat(&mut self, now: Nanos) {
-        let Self { timers, connections, outbox, .. } = self;
+        let Self { timers, connections, outbox, voices, .. } = self;
         timers.run(now, |slot, opcode, payload| {
             let connection = &mut connections[slot as usize];
             if connection.state().is_open() {
-                outbox.frame(slot, opcode, payload, &mut connection.owed);
+                outbox.frame(slot, opcode, voices.say(slot, payload), &mut connection.owed);
             }
         });
     }

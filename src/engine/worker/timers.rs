@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 
+use crate::dialect::Saying;
 use crate::engine::frames::opcode;
 use crate::engine::ring::Slot;
 use crate::plan::Plan;
@@ -34,24 +35,24 @@ pub(super) struct Timers {
 struct Round {
     every: Nanos,
     opcode: Opcode,
-    payload: Vec<u8>,
+    payload: Saying,
     queue: VecDeque<(Nanos, Slot)>,
 }
 
 impl Timers {
     /// For so many sockets; allocates all that it will ever need.
     pub(super) fn new(plan: &Plan, sockets: usize) -> Self {
-        let round = |every, opcode, payload: &[u8]| Round {
+        let round = |every, opcode, payload: &Saying| Round {
             every,
             opcode,
-            payload: payload.to_vec(),
+            payload: payload.clone(),
             queue: VecDeque::with_capacity(sockets),
         };
         let dialect = &plan.dialect;
         let heartbeats = dialect.heartbeats.iter();
         let heartbeats = heartbeats.map(|beat| round(beat.every, opcode(dialect.kind), &beat.send));
         let ping = plan.connect.ping.or(dialect.ping);
-        let ping = ping.map(|every| round(every, Opcode::Ping, b""));
+        let ping = ping.map(|every| round(every, Opcode::Ping, &Saying::from(&b""[..])));
         let rounds: Vec<_> = heartbeats.chain(ping).collect();
         let queued = if rounds.is_empty() { 0 } else { sockets };
         Self { rounds, is_queued: vec![false; queued], next: Nanos::MAX }
@@ -76,7 +77,7 @@ impl Timers {
     }
 
     /// Says what is due, on sockets that may be gone.
-    pub(super) fn run(&mut self, now: Nanos, mut say: impl FnMut(Slot, Opcode, &[u8])) {
+    pub(super) fn run(&mut self, now: Nanos, mut say: impl FnMut(Slot, Opcode, &Saying)) {
         for round in &mut self.rounds {
             for _ in 0..TURN_MAX {
                 let Some(&(_, slot)) = round.queue.front().filter(|(due, _)| *due <= now) else {
@@ -108,8 +109,10 @@ mod tests {
 
     fn timers(every: &[u64], ping: Option<u64>, sockets: usize) -> Timers {
         let mut plan = fixture::plan(&[1], |_| {});
-        let beat =
-            |&every: &u64| Heartbeat { every: Nanos(every), send: every.to_string().into_bytes() };
+        let beat = |&every: &u64| Heartbeat {
+            every: Nanos(every),
+            send: every.to_string().as_bytes().into(),
+        };
         plan.dialect.heartbeats = every.iter().map(beat).collect();
         plan.connect.ping = ping.map(Nanos);
         Timers::new(&plan, sockets)
@@ -144,7 +147,8 @@ mod tests {
                 let mut said = Vec::new();
                 while timers.is_due(Nanos(now)) {
                     timers.run(Nanos(now), |slot, opcode, payload| {
-                        said.push((slot, opcode, payload.to_vec()));
+                        let Saying::Same(payload) = payload else { panic!("{payload:?}") };
+                        said.push((slot, opcode, payload.clone()));
                     });
                 }
                 let mut due = Vec::new();

@@ -170,6 +170,33 @@ impl<C: Clock> Script for Running<C> {
         Ok(())
     }
 
+    fn on_protocol(
+        &mut self,
+        slot: Slot,
+        message: Message<'_>,
+        at: Nanos,
+    ) -> Result<(), Violation> {
+        self.advance(at);
+        let Self { recorder, scanner, hears, late, began, .. } = self;
+        let bytes = message.checked()?;
+        if hears[usize::from(message.is_binary())] {
+            scanner.scan(bytes, &mut |sighting| {
+                if sighting != Recognized::Foreign {
+                    note(recorder, late, (slot, at, *began), sighting);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn on_protocol_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize {
+        self.advance(at);
+        let Self { recorder, scanner, late, began, .. } = self;
+        scanner.stream(window, from, &mut |sighting| {
+            note(recorder, late, (slot, at, *began), sighting);
+        })
+    }
+
     #[inline]
     fn on_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize {
         self.advance(at);
@@ -423,13 +450,18 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     fn senders(&mut self, plan: &TrialPlan, shape: &FrameShape) -> Senders {
         let measured = self.first_measured(plan);
         let mut senders = Vec::new();
-        for seat in self.connections.iter().map(|connection| connection.seat) {
+        for slot in 0..self.connections.len() as Slot {
+            let seat = self.connections[slot as usize].seat;
             let (socket, sender) = (seat.socket as usize, seat.socket as u16);
             let Some(&count) = plan.counts.get(socket) else { continue };
-            let frames = SenderFrames::new(shape, sender, count, plan.lay_all, &mut self.rng);
+            let known = self.known_of(slot, seat);
+            let speaker = self.voices.speaker(seat, &known, self.said);
+            let of = (sender, count);
+            let frames = SenderFrames::said_by(&speaker, shape, of, plan.lay_all, &mut self.rng);
             let limit = Pace::first_limit(&plan.trial.profile);
             senders.push(Sender::new(sender, frames, limit, measured[socket]));
         }
+        self.said += plan.counts.iter().max().copied().map_or(0, u64::from);
         Senders::new(senders)
     }
 
