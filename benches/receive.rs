@@ -39,7 +39,9 @@ use fanstorm::wire::decoder::{BufferPool, Decoder, FrameCounts, Item};
 use fanstorm::wire::upgrade;
 use futures_util::StreamExt as _;
 
-const SUBJECTS: [&str; 5] = ["worker", "floor", "epoll", "tokio_uring", "tokio_tungstenite"];
+/// `stream` is the worker with a dialect whose messages do not end with frames.
+const SUBJECTS: [&str; 6] =
+    ["worker", "stream", "floor", "epoll", "tokio_uring", "tokio_tungstenite"];
 
 fn main() {
     if blaster::child() {
@@ -75,11 +77,15 @@ fn measure(subject: &str, shape: Shape) -> f64 {
         common::pin(client);
         let blaster = Blaster::start(shape, peer);
         match subject {
-            "worker" => worker(uring(shape), shape, blaster),
+            "worker" => worker(uring(shape), Dialect::raw(), shape, blaster),
+            "stream" => {
+                let dialect = Dialect { stream: true, ..Dialect::raw() };
+                worker(uring(shape), dialect, shape, blaster)
+            }
             "floor" => floor(shape, blaster),
             "epoll" => {
                 let ring = EpollRing::new(RingConfig::for_sockets(shape.sockets)).expect("epoll");
-                worker(ring, shape, blaster)
+                worker(ring, Dialect::raw(), shape, blaster)
             }
             "tokio_uring" => tokio_uring(shape, blaster),
             "tokio_tungstenite" => tokio_tungstenite(shape, blaster),
@@ -116,9 +122,9 @@ fn seats(shape: Shape) -> Vec<SocketId> {
 }
 
 /// The real worker on some ring.
-fn worker<R: Ring>(ring: R, shape: Shape, mut blaster: Blaster) -> Nanos {
+fn worker<R: Ring>(ring: R, dialect: Dialect, shape: Shape, mut blaster: Blaster) -> Nanos {
     let spec = Spec {
-        dialect: Dialect::raw(),
+        dialect,
         push_sockets: 1,
         receivers_per_node: Some(shape.sockets),
         trials: Trial::bursts(&[shape.frames]),
