@@ -27,7 +27,8 @@ fn fanstorm(words: &str) -> Output {
 fn ran(words: &str) -> (String, TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path().display();
-    let files = format!("--json {at}/result.json --hgrm {at}/ --hlog {at}/log");
+    let files =
+        format!("--json {at}/result.json --html {at}/page.html --hgrm {at}/ --hlog {at}/log");
     let output = fanstorm(&format!("{words} --relay {files}"));
     let printed = String::from_utf8(output.stdout).unwrap();
     // A busy machine may well void a trial; that it came to a report is enough here.
@@ -85,6 +86,11 @@ fn a_saved_result_reads_as_the_run_printed_it_and_its_parts_can_be_asked_for() {
 
     let json = fs::read_to_string(&file).unwrap();
     assert_eq!(report(&format!("{name} --format json")), json);
+    let page = directory.path().join("page.html");
+    let (page, written) = (page.display(), fs::read_to_string(&page).unwrap());
+    assert_eq!(report(&format!("{name} --format html")), written);
+    assert_eq!(report(&format!("{page}")), printed);
+    assert_eq!(report(&format!("{page} --format json")), json);
     let one: serde_json::Value =
         serde_json::from_str(&report(&format!("{name} --format json --trial 10"))).unwrap();
     assert_eq!(one["trials"].as_array().unwrap().len(), 1);
@@ -112,6 +118,7 @@ fn several(file: &Path, json: &str, printed: &str) {
     let name = file.display();
     assert_eq!(report(&format!("{name}")), format!("{printed}\n{printed}"));
     refused(&format!("{name} --format hgrm"), &["result.json holds 2 results", "--format hgrm"]);
+    refused(&format!("{name} --format html"), &["result.json holds 2 results", "--format html"]);
 }
 
 #[test]

@@ -170,6 +170,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE|-", help_heading = REPORT)]
     json: Option<JsonTarget>,
 
+    /// Write the report as a page with pictures, one file that needs no network; the result is in it, and
+    /// `fanstorm report` reads it
+    #[arg(long, value_name = "FILE", help_heading = REPORT)]
+    html: Option<PathBuf>,
+
     /// Write each run's latency as percentile distributions that the HdrHistogram plotter takes, in
     /// milliseconds: PREFIX.TRIAL.CLASS.hgrm (like x.m1000.service.hgrm), or TRIAL.CLASS.hgrm in a directory
     #[arg(long, value_name = "PREFIX", help_heading = REPORT)]
@@ -401,6 +406,11 @@ impl RunArgs {
     /// Where the result goes, besides the report.
     pub fn json(&self) -> Option<&JsonTarget> {
         self.json.as_ref()
+    }
+
+    /// Where the page goes.
+    pub fn html(&self) -> Option<&Path> {
+        self.html.as_deref()
     }
 
     /// Where the interval log goes.

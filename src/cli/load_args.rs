@@ -22,7 +22,7 @@ const LOAD: &str = "Load";
 /// Flags of `run` about messages and when they leave.
 #[derive(Args, Clone, Debug)]
 pub struct LoadArgs {
-    /// Messages of each run, one run after another
+    /// Messages of each trial, one trial after another
     /// [default: 10,100,1000,2000,4000,8000; with --rate as many as --duration holds]
     #[arg(long, value_name = "M[,M…]", help_heading = LOAD)]
     messages: Vec<Counts>,

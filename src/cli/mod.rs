@@ -179,11 +179,12 @@ mod tests {
     }
 
     /// Flags that take whatever there is, or are read after clap.
-    const TEXTS: [&str; 22] = [
+    const TEXTS: [&str; 23] = [
         "opening",
         "dialect",
         "json",
         "hgrm",
+        "html",
         "hlog",
         "fault-log",
         "header",

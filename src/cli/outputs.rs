@@ -17,7 +17,8 @@ use crate::experiment::Outcome;
 use crate::plan::Plan;
 use crate::report::document::failed::{Failed, FailedDocument};
 use crate::report::document::{Document, Tool};
-use crate::report::{hlog, json};
+use crate::report::story::Story;
+use crate::report::{hlog, html, json};
 
 /// Where the result goes.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ impl Json {
 pub struct Outputs {
     /// None until they are open.
     json: Option<Json>,
+    html: Option<ResultFile>,
     hlog: Option<ResultFile>,
     plots: Plots,
     claims: Claims,
@@ -99,14 +101,15 @@ impl Outputs {
         if let Some(JsonTarget::File(path)) = args.json() {
             self.claims.claim("--json", path)?;
         }
-        if let Some(path) = args.hlog() {
-            self.claims.claim("--hlog", path)?;
+        for (flag, path) in [("--html", args.html()), ("--hlog", args.hlog())] {
+            path.map_or(Ok(()), |path| self.claims.claim(flag, path))?;
         }
         self.json = args.json().map(Json::open).transpose()?;
         if let Ok(NodeSource::Embedded(Embedded { fault_log: Some(path), .. })) = args.source() {
             self.claims.claim("--fault-log", path)?;
             self._fault_log = ResultFile::open("--fault-log", path)?.into_stream();
         }
+        self.html = args.html().map(|path| ResultFile::open("--html", path)).transpose()?;
         self.hlog = args.hlog().map(|path| ResultFile::open("--hlog", path)).transpose()?;
         Ok(())
     }
@@ -175,6 +178,12 @@ impl Outputs {
         let mut due = Vec::new();
         if let Some(Json::File(file)) = self.json.take() {
             due.push(Due { file, bytes: result.to_vec(), otherwise: None });
+        }
+        if let Some(file) = self.html.take() {
+            let mut bytes = Vec::new();
+            html::write(&mut bytes, &Story::of(document), result).expect("memory takes every page");
+            let otherwise = Some("there is no page, the result is not affected");
+            due.push(Due { file, bytes, otherwise });
         }
         if let Some(file) = self.hlog.take() {
             let started_unix_ms = document.tool.started_unix_ms;

@@ -21,14 +21,14 @@ use crate::report::saved::{self, Saved, Unreadable};
 use crate::report::selection::{self, NotThere};
 use crate::report::story::{self, Story};
 use crate::report::text::Text;
-use crate::report::{hgrm, json};
+use crate::report::{hgrm, html, json};
 use crate::units::Bytes;
 
 /// Flags of `report`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = AFTER_HELP)]
 pub struct ReportArgs {
-    /// A result that a run has written with --json; - is standard input
+    /// A result that a run has written with --json or --html; - is standard input
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
 
@@ -56,6 +56,8 @@ Examples:
       a run that writes such a file
   fanstorm report result.json
       the report that it printed
+  fanstorm report result.json --format html >result.html
+      a page with pictures, for a browser
   fanstorm report result.json --format hgrm --class completion >completion.hgrm
       until everyone has a message, as the HdrHistogram plotter takes it
 
@@ -72,8 +74,21 @@ enum Format {
     /// A percentile distribution in milliseconds, for the HdrHistogram plotter: of the trial of --trial,
     /// else of the largest complete one
     Hgrm,
+    /// A page to look at in a browser, with pictures and the result in it
+    Html,
     /// The result itself, one line each
     Json,
+}
+
+impl Format {
+    /// What it makes of one result, where it takes no more.
+    const fn of_one(self) -> Option<&'static str> {
+        match self {
+            Self::Hgrm => Some("hgrm is a distribution"),
+            Self::Html => Some("html is a page"),
+            Self::Text | Self::Json => None,
+        }
+    }
 }
 
 /// `--class`, as written.
@@ -121,8 +136,10 @@ impl ReportArgs {
         let name = self.name();
         let unreadable = |fault| ReportError::Unreadable { name: self.name(), fault };
         let documents = saved::read(&self.bytes()?).map_err(unreadable)?;
-        if self.format == Format::Hgrm && documents.len() > 1 {
-            return Err(ReportError::Several { name, results: documents.len() });
+        if let Some(made) = self.format.of_one()
+            && documents.len() > 1
+        {
+            return Err(ReportError::Several { name, made, results: documents.len() });
         }
         let absent = |fault| ReportError::NotThere { name: self.name(), fault };
         let mut out = Vec::new();
@@ -172,12 +189,14 @@ impl ReportArgs {
 
     /// What a failed run wrote: it has no trials to choose from.
     fn failure(&self, out: &mut Vec<u8>, document: &FailedDocument) -> Result<(), NotThere> {
-        if self.format == Format::Hgrm || self.trial.is_some() || self.class.is_some() {
+        if self.format.of_one().is_some() || self.trial.is_some() || self.class.is_some() {
             return Err(NotThere::Failed);
         }
         let written = match self.format {
             Format::Json => json::to_bytes(document).map(|bytes| out.extend(bytes)),
-            Format::Text | Format::Hgrm => Text::failure(out, &story::failure(document)),
+            Format::Text | Format::Hgrm | Format::Html => {
+                Text::failure(out, &story::failure(document))
+            }
         };
         written.expect("memory takes what is written");
         Ok(())
@@ -191,6 +210,12 @@ impl ReportArgs {
             Format::Text => {
                 let class = selection::class(&document, class)?;
                 Output::Stdout.text().all(out, &Story::of_class(&document, class))
+            }
+            Format::Html => {
+                let class = selection::class(&document, class)?;
+                json::to_bytes(&document).and_then(|result| {
+                    html::write(out, &Story::of_class(&document, class), &result)
+                })
             }
             Format::Hgrm => {
                 let (ns, what) = selection::histogram(&document, class)?;
@@ -244,10 +269,9 @@ enum ReportError {
     #[error("{name} {fault}")]
     NotThere { name: Name, fault: NotThere },
     #[error(
-        "{name} holds {results} results, and --format hgrm is a distribution of one: give it one \
-         line of the file"
+        "{name} holds {results} results, and --format {made} of one: give it one line of the file"
     )]
-    Several { name: Name, results: usize },
+    Several { name: Name, made: &'static str, results: usize },
     #[error("--class and --format json: the JSON holds all classes")]
     ClassOfJson,
     #[error("standard output: {0}")]

@@ -16,6 +16,7 @@ use std::ops::RangeInclusive;
 
 use hdrhistogram::Histogram;
 
+use super::bands::band;
 use crate::units::Nanos;
 
 /// Top of every histogram: one hour. What is so much larger that no bucket holds it (the last one
@@ -136,6 +137,23 @@ impl Latencies {
         (self.min_ns <= self.max_ns).then_some(Nanos(self.max_ns))
     }
 
+    /// How many values lie in each [band](super::bands) that holds any, the lowest first.
+    pub fn bands(&self) -> Vec<(u8, u64)> {
+        let mut bands: Vec<(u8, u64)> = Vec::new();
+        if self.is_untouched() {
+            return bands;
+        }
+        let held = self.counts.iter().enumerate().filter(|&(_, &count)| count > 0);
+        for (bucket, &count) in held {
+            let band = band(Nanos(*values(bucket).start()));
+            match bands.last_mut() {
+                Some((last, sum)) if *last == band => *sum += count,
+                _ => bands.push((band, count)),
+            }
+        }
+        bands
+    }
+
     /// The mean in nanoseconds, within the precision of the buckets; `None` of none.
     pub fn mean_ns(&self) -> Option<f64> {
         let (min, max) = (self.min()?, self.max()?);
@@ -209,6 +227,15 @@ mod tests {
 
     fn of(values: &[u64]) -> Latencies {
         values.iter().copied().map(Nanos).collect()
+    }
+
+    #[test]
+    fn bands_hold_what_was_recorded_where_it_belongs() {
+        let values: Vec<u64> = (0..20_000).map(|i| 1 + i * i * 7).collect();
+        let mut naive = std::collections::BTreeMap::<u8, u64>::new();
+        values.iter().for_each(|&ns| *naive.entry(band(Nanos(ns))).or_default() += 1);
+        assert_eq!(of(&values).bands(), Vec::from_iter(naive));
+        assert_eq!(Latencies::new().bands(), []);
     }
 
     #[test]

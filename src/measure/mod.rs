@@ -8,7 +8,7 @@
 //! - [`sent`]: when each message was handed over
 //! - [`ledger`], [`correlate`]: which copies came
 //! - [`credits`]: which push sockets heard themselves
-//! - [`latencies`]: a histogram that knows its ends exactly
+//! - [`latencies`], [`bands`]: a histogram that knows its ends exactly, and a coarse one
 //! - [`reordering`]: how far out of order they came
 //! - [`recorder`]: one worker's record of a trial
 //! - [`interval`], [`series`]: the trial second by second, while it runs
@@ -18,6 +18,7 @@
 //! - [`outcome`]: the result, plain data
 //! - [`percentile`]: what may be said of it; how far to trust it is the `verdict`
 
+pub mod bands;
 pub mod connecting;
 pub mod correlate;
 pub mod credits;

@@ -230,6 +230,8 @@ pub struct Interval {
     pub p99: Option<Nanos>,
     /// Its maximum.
     pub max: Option<Nanos>,
+    /// Its copies by [band](super::bands) of latency, those that hold any.
+    pub bands: Vec<(u8, u64)>,
     /// Histograms of all classes, where the plan keeps them.
     pub tracks: Vec<Track>,
 }

@@ -264,6 +264,7 @@ impl Collector {
             p50: Percentile::P50.of(ns),
             p99: Percentile::P99.of(ns),
             max: ns.max(),
+            bands: ns.bands(),
             tracks: if self.keeps { tracks(self.headline, copies) } else { Vec::new() },
         });
     }

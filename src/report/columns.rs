@@ -202,7 +202,7 @@ pub(super) fn phrase(phrase: &Phrase) -> String {
     phrase.values().iter().map(value).collect()
 }
 
-fn value(value: &Value) -> String {
+pub(super) fn value(value: &Value) -> String {
     match value {
         Value::Words(words) => words.to_string(),
         Value::Untrusted(text) => text.to_string(),

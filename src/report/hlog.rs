@@ -192,6 +192,7 @@ mod tests {
             p50: None,
             p99: None,
             max: None,
+            bands: Vec::new(),
             tracks,
         }
     }

@@ -13,6 +13,7 @@ pub mod document;
 mod fixture;
 pub mod hgrm;
 pub mod hlog;
+pub mod html;
 pub mod json;
 pub mod progress;
 pub mod sanitize;

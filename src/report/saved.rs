@@ -9,6 +9,7 @@ use simd_json::prelude::ValueAsScalar;
 use super::VERSION;
 use super::document::failed::FailedDocument;
 use super::document::{Document, SCHEMA};
+use super::html;
 use crate::report::document::validate;
 use crate::report::sniff::{GIVE, Stranger};
 use crate::units::{Bytes, Count};
@@ -97,6 +98,7 @@ pub enum Saved {
 pub fn read(bytes: &[u8]) -> Result<Vec<Saved>, Unreadable> {
     // Some editors put a byte order mark first; readers may ignore it (RFC 8259, section 8.1).
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let bytes = html::result_in(bytes).unwrap_or(bytes);
     let (values, expanded) = (marks(bytes), expansion(bytes));
     if expanded > EXPANSION_MAX {
         return Err(Unreadable::TooDense { values, bytes: expanded });

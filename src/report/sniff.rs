@@ -23,6 +23,9 @@ pub enum Stranger {
         /// What unpacks it to standard output.
         command: &'static str,
     },
+    /// Somebody else's, or ours without its end.
+    #[error("is a web page without a whole result of fanstorm in it; {GIVE} or --html FILE")]
+    Page,
     /// Letters.
     #[error("is text, but not JSON; {GIVE}")]
     Text,
@@ -53,6 +56,7 @@ impl Stranger {
         let first = text.lines().next().unwrap_or_default();
         match first {
             _ if first.starts_with('{') => Self::Damaged,
+            _ if first.to_ascii_lowercase().starts_with("<!doctype html") => Self::Page,
             _ if first.starts_with("#[") => Self::IntervalLog,
             _ if first.starts_with("Value") && first.contains("Percentile") => Self::Distribution,
             _ => Self::Text,
@@ -74,6 +78,7 @@ mod tests {
             (b"\x7fELF\x02\x01\x01\0", Stranger::Binary),
             (b"\xff\xfe{\0}\0", Stranger::Binary),
             (b" {\"schema\": fanstorm}", Stranger::Damaged),
+            (b"<!DOCTYPE html>\n<title>x</title>", Stranger::Page),
             (b"#[Logged with fanstorm 1.0]\n", Stranger::IntervalLog),
             (b"\n       Value     Percentile TotalCount\n", Stranger::Distribution),
             (b"\x1f\x8b\x08\0\0\0", Stranger::Compressed { command: "gzip -dc" }),

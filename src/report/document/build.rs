@@ -398,6 +398,7 @@ impl series::Interval {
             p50,
             p99,
             max,
+            ref bands,
             tracks: _,
         } = *interval;
         Self {
@@ -411,6 +412,7 @@ impl series::Interval {
             p50_us: p50.map(micros),
             p99_us: p99.map(micros),
             max_us: max.map(micros),
+            bands: bands.iter().map(|&(band, copies)| [band.into(), copies]).collect(),
         }
     }
 }

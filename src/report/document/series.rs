@@ -29,6 +29,11 @@ pub struct Interval {
     pub p99_us: Option<f64>,
     /// Largest of the headline class; null without samples.
     pub max_us: Option<f64>,
+    /// Copies by latency of the headline class: pairs of a band and how many are in it. Band b begins at
+    /// (4 + b mod 4) / 4 x 2^(b div 4) nanoseconds, rounded up, and ends where the next one begins. Empty in
+    /// results of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bands: Vec<[u64; 2]>,
 }
 
 /// How far out of order copies came: by how many numbers a late copy was behind the highest of its

@@ -4,7 +4,7 @@
 
 use super::phrase::{Phrase, Value};
 use crate::report::sanitize::UntrustedText;
-use crate::units::Count;
+use crate::units::{Count, Nanos};
 
 /// How a reader is to take a piece of a story.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,12 @@ pub enum Block {
     /// All points over time. A format without charts leaves them out: what is worth reading of them is in
     /// the table that follows.
     Series(Series),
+    /// Latency by percentile. Its figures are in the table before it.
+    Distribution(Distribution),
+    /// Latency over time. Its figures are in a series of the same section.
+    Heatmap(Heatmap),
+    /// Which messages are missing, by stream.
+    Strips(Vec<Strip>),
     /// What follows from figures, or explains them.
     Sentence(Sentence),
     /// Things of one kind.
@@ -54,6 +60,63 @@ pub struct Fact {
     pub label: &'static str,
     /// At least one line.
     pub lines: Vec<Phrase>,
+}
+
+/// How large a part of all samples took at most how long, of one class or more.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Distribution {
+    /// One for each class.
+    pub curves: Vec<Curve>,
+}
+
+/// One class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    /// Its name.
+    pub name: &'static str,
+    /// Samples.
+    pub samples: u64,
+    /// Quantiles from 0 on, each with its latency. The last has a single sample beyond it.
+    pub points: Vec<(f64, Nanos)>,
+    /// The ones that are told in figures, by name: those with samples enough, and the largest.
+    pub told: Vec<(&'static str, f64, Nanos)>,
+}
+
+/// Copies by time and by latency.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heatmap {
+    /// In order of time.
+    pub stretches: Vec<Stretch>,
+}
+
+/// A stretch of time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stretch {
+    /// Since the start of the trial.
+    pub from: Nanos,
+    /// Its end.
+    pub until: Nanos,
+    /// Copies with latencies from one to below another.
+    pub bands: Vec<([Nanos; 2], u64)>,
+    /// Median.
+    pub p50: Option<Nanos>,
+    /// 99th percentile.
+    pub p99: Option<Nanos>,
+    /// Largest.
+    pub max: Option<Nanos>,
+}
+
+/// The messages of one push socket as one of our sockets heard them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strip {
+    /// Which two sockets.
+    pub name: Phrase,
+    /// Messages of the push socket.
+    pub messages: u64,
+    /// Copies missing.
+    pub missing: u64,
+    /// Inclusive ranges of missing ones.
+    pub ranges: Vec<[u64; 2]>,
 }
 
 /// Columns of figures.

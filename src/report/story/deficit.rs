@@ -5,6 +5,7 @@ use super::content::{Block, Emphasis, Section, Sentence};
 use super::names::{node, socket, trial};
 use super::nodes;
 use super::phrase::{Phrase, Value, counted, phrase};
+use super::pictures;
 use crate::report::document::Plan;
 use crate::report::document::figures::seconds;
 use crate::report::document::trial::{Ending, Gap, LatencyClass, LostSocket, TrialResult};
@@ -36,6 +37,7 @@ pub(super) fn section(plan: &Plan, class: LatencyClass, run: &TrialResult) -> Op
     blocks.extend(nodes::blocks(plan, class, run));
     blocks.extend(lost_sockets(plan, &run.lost_sockets));
     blocks.extend(missing_messages(plan, run, &found));
+    blocks.extend(pictures::strips(plan, run));
     let heading = phrase![trial(plan, run), ": ", how_it_ended(plan, run)];
     Some(Section { key: "deficit", heading: Some(heading), blocks })
 }

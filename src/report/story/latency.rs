@@ -4,19 +4,22 @@ use super::content::{Block, Column, Row, Section, Table};
 use super::names::{latency_cells, latency_columns, meaning, trial};
 use super::nodes;
 use super::phrase::{Phrase, Value, counted, phrase};
+use super::pictures;
 use crate::load::shape::Pacing;
-use crate::report::document::Plan;
 use crate::report::document::trial::{Latency, LatencyClass, TrialResult, WarmUp};
+use crate::report::document::{Document, Plan};
 use crate::units::Count;
 
 /// A row for each class, and one for the warm-up.
-pub(super) fn section(plan: &Plan, run: &TrialResult) -> Section {
+pub(super) fn section(document: &Document, run: &TrialResult) -> Section {
+    let plan = &document.plan;
     let mut rows: Vec<Row> = run.latency_us.present().map(row).collect();
     rows.extend(run.warmup.as_ref().and_then(|warmup| warmup_row(plan, run, warmup)));
     let mut columns = vec![Column::words(""), Column::figures("samples")];
     columns.extend(latency_columns());
     columns.push(Column::words(""));
     let mut blocks = vec![Block::Table(Table { key: "latency", caption: None, columns, rows })];
+    blocks.extend(pictures::distribution(document, run));
     blocks.extend([survivors(run), unresolved(run)].into_iter().flatten().map(Block::from));
     let heading = phrase![
         "Latency, ",

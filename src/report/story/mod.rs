@@ -19,6 +19,7 @@ mod latency;
 mod names;
 mod nodes;
 mod phrase;
+mod pictures;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -26,8 +27,8 @@ mod trials;
 mod verdict;
 
 pub use self::content::{
-    Block, Caption, Caveat, Cell, Column, Emphasis, Fact, Kind, Row, Section, Sentence, Series,
-    Table, Verdict,
+    Block, Caption, Caveat, Cell, Column, Curve, Distribution, Emphasis, Fact, Heatmap, Kind, Row,
+    Section, Sentence, Series, Stretch, Strip, Table, Verdict,
 };
 pub use self::phrase::{Phrase, Value};
 pub use self::series::glance;
@@ -96,7 +97,7 @@ fn sections(document: &Document, class: LatencyClass) -> Vec<Section> {
         sections.push(delivery::section(document));
         let deficits = document.trials.iter().filter_map(|run| deficit::section(plan, class, run));
         sections.extend(deficits);
-        sections.push(latency::section(plan, run));
+        sections.push(latency::section(document, run));
         sections.extend(latency::by_node(plan, class, run));
         sections.extend(series::section(plan, run));
         sections.push(cost::section(plan, run));

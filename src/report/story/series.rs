@@ -4,6 +4,7 @@
 use super::content::{Block, Cell, Column, Row, Section, Series, Table};
 use super::names::trial;
 use super::phrase::{Phrase, Value, counted, phrase};
+use super::pictures;
 use crate::report::document::Plan;
 use crate::report::document::figures::{micros, seconds};
 use crate::report::document::series::Interval;
@@ -28,7 +29,8 @@ pub(super) fn section(plan: &Plan, run: &TrialResult) -> Option<Section> {
             (phrase!["The worst of ", count, ", ", trial(plan, run)], worst(&all))
         }
     };
-    blocks.insert(0, Block::Series(series(&all)));
+    let drawn = [Block::Series(series(&all))].into_iter().chain(pictures::heatmap(&all));
+    blocks.splice(0..0, drawn);
     Some(Section { key: "series", heading: Some(heading), blocks })
 }
 

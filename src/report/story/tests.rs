@@ -74,6 +74,22 @@ mod markdown {
                 line(out, series.columns.iter().map(|column| column.heading.to_owned()));
                 series.points.iter().for_each(|point| line(out, point.iter().map(value)));
             }
+            Block::Distribution(Distribution { curves }) => {
+                for Curve { name, told, .. } in curves {
+                    let told = told.iter().map(|(at, _, latency)| format!("{at} {} ns", latency.0));
+                    line(out, [(*name).to_owned()].into_iter().chain(told));
+                }
+            }
+            Block::Heatmap(Heatmap { stretches }) => {
+                for Stretch { from, bands, .. } in stretches {
+                    line(out, bands.iter().map(|band| format!("{} ns: {band:?}", from.0)));
+                }
+            }
+            Block::Strips(strips) => {
+                for Strip { name, ranges, .. } in strips {
+                    writeln!(out, "{}: {ranges:?}", phrase(name)).unwrap();
+                }
+            }
             Block::Sentence(Sentence { lead, emphasis, text }) => {
                 let lead = strong(&phrase(lead), *emphasis);
                 writeln!(out, "{lead}{}", phrase(text)).unwrap();
@@ -118,6 +134,9 @@ fn values(story: &Story) -> Vec<&Value> {
             match block {
                 Block::Table(table) => tables.push(table),
                 Block::Series(series) => points.extend(series.points.iter().flatten()),
+                // Their figures are in tables and series, too.
+                Block::Distribution(_) | Block::Heatmap(_) => {}
+                Block::Strips(strips) => phrases.extend(strips.iter().map(|strip| &strip.name)),
                 Block::Sentence(sentence) => phrases.extend([&sentence.lead, &sentence.text]),
                 Block::List(items) => phrases.extend(items),
                 Block::Caveat(caveat) => phrases.push(&caveat.trials),

@@ -66,7 +66,7 @@ fn worth(document: &Document, worst: Trust) -> Phrase {
     let void: Vec<_> = trials.iter().filter(|run| run.verdict.trust == Trust::Void).collect();
     match worst {
         Trust::Ok => "the times describe the cluster".into(),
-        Trust::Degraded => "read the times with the caveats above".into(),
+        Trust::Degraded => "read the times with their caveats".into(),
         Trust::Void => {
             let void = which_trials(&document.plan, &void, trials.len());
             phrase!["the times of ", void, " describe the generator, do not use them"]

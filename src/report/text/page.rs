@@ -63,8 +63,10 @@ impl Page {
                     whole.rows.iter().map(|row| row.iter().map(cell).collect()).collect();
                 table(out, self.paint, columns(whole), &rows)
             }
-            // Lines have no charts.
-            Block::Series(_) => Ok(()),
+            // Lines have no pictures.
+            Block::Series(_) | Block::Distribution(_) | Block::Heatmap(_) | Block::Strips(_) => {
+                Ok(())
+            }
             Block::Sentence(sentence) => self.sentence(out, sentence),
             Block::List(items) => {
                 items.iter().try_for_each(|item| wrapped(out, "    ", 6, &phrase(item)))

@@ -9,6 +9,7 @@ use crate::experiment::Outcome;
 use crate::load::inter_arrival::InterArrival;
 use crate::load::profile::{FixedRate, Window};
 use crate::load::trial::Trial;
+use crate::measure::bands::band;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{Class, Delivery, Ending, Interval, TrialOutcome, WarmUp};
 use crate::plan::Plan;
@@ -138,6 +139,7 @@ fn second(number: u64, ms: u64, missing: u64) -> Interval {
         p50: Some(Nanos::from_millis(1)),
         p99: Some(Nanos::from_millis(ms)),
         max: Some(Nanos::from_millis(ms + 1)),
+        bands: vec![(band(Nanos::from_millis(1)), 2_970), (band(Nanos::from_millis(ms)), 30)],
         tracks: Vec::new(),
     }
 }
@@ -454,7 +456,7 @@ Caveats
     what to do: compare such figures with the floor and not with 0; more --cores, or more CPUs
       beside them, lower it
 
-verdict: degraded: all 6 000 copies came, once and unaltered; read the times with the caveats above
+verdict: degraded: all 6 000 copies came, once and unaltered; read the times with their caveats
 ";
 
 const CLEAN: &str = "\

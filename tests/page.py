@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+"""Opens the pages that fanstorm writes (--html) in headless Chromium and holds them against the result.
+
+    python3 tests/page.py [--binary target/release/fanstorm] [--only WORD] [--list]
+
+Runs against the embedded cluster (bursts; an open loop with a floor and a stall; a cut link) and a hostile result made from one of them (10 000 nodes with markup in their names) each give a page.
+Of each: the browser reports no error, the page of an independent reading of the result has the same figures in
+its tables and in its pictures, axe-core (npm) finds no serious violation in light and in dark, nothing is wider
+than a screen of 380 pixels, and `fanstorm report PAGE --format json` gives the result back. Chromium comes from
+Debian, axe-core goes into target/page. The last line is `N passed, N failed`; the exit code is 1 when one failed.
+"""
+
+import html
+import html.parser
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+import harness
+from harness import ROOT, need, passes
+
+INSTALLED = ROOT / "target" / "page"
+AXE = "axe-core@4.11.0"
+TIMEOUT_S = 120
+RUNS = {
+    "bursts": ["--messages", "10,1000,20000"],
+    "an open loop with a stall": ["--rate", "2k", "--duration", "6s", "--warmup", "1s", "--calibrate",
+                                  "--fault", "1:stall=500ms@4000"],
+    "a cut link": ["--rate", "2k", "--duration", "4s", "--drain", "1s", "--fault", "cut=0-2@3000"],
+}
+UNITS_NS = {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9, "min": 60e9, "h": 3600e9}
+
+
+def axe():
+    path = INSTALLED / "node_modules" / "axe-core" / "axe.min.js"
+    if not path.exists():
+        INSTALLED.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", INSTALLED, AXE],
+                       check=True, timeout=TIMEOUT_S)
+    return path.read_text()
+
+
+def chromium():
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    need(found, "apt-get install chromium")
+    return found
+
+
+def browse(page, *flags):
+    """The page's elements when it is quiet, and what the browser said of it."""
+    command = [chromium(), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+               "--enable-logging=stderr", "--virtual-time-budget=20000", *flags, "--dump-dom", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+    need(done.returncode == 0, f"chromium: exit {done.returncode}: {done.stderr[-500:]}")
+    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return done.stdout, said
+
+
+class Tables(html.parser.HTMLParser):
+    """Every table: its headings and its rows of texts, by the label of what scrolls around it."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.cell, self.label, self.says = {}, None, "", []
+        self.in_title = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag == "div" and "aria-label" in attrs:
+            self.label = attrs["aria-label"]
+        elif tag == "table":
+            self.tables[self.label] = []
+        elif tag == "tr":
+            self.tables[self.label].append([])
+        elif tag in ("td", "th"):
+            self.cell = ""
+        elif tag == "title":
+            self.in_title = True
+            self.says.append("")
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.tables[self.label][-1].append(self.cell)
+            self.cell = None
+        elif tag == "title":
+            self.in_title = False
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell += data
+        if self.in_title:
+            self.says[-1] += data
+
+
+def count(text):
+    return int(re.sub(r"[\s\u00a0]", "", text))
+
+
+def nanos(text):
+    figure, unit = text.replace("\u00a0", " ").rsplit(" ", 1)
+    return float(figure.replace(" ", "")) * UNITS_NS[unit]
+
+
+def is_duration(text, us, what):
+    """A duration of the page is that of the result, in three digits; one that is not known is n/a."""
+    if us is None:
+        need(text == "n/a", f"{what}: {text}, and it is not known")
+        return
+    ns = us * 1e3
+    need(abs(nanos(text) - ns) <= max(ns * 0.006, 1), f"{what}: {text}, and the result has {us} µs")
+
+
+def columns(table):
+    """Its rows by heading, of the last line of headings."""
+    heading = next(row for row in reversed(table[:2]) if "p50" in row or "expected" in row or "copies" in row)
+    at = table.index(heading)
+    return [dict(zip(heading, row)) for row in table[at + 1:]]
+
+
+def figures(seen, result):
+    trials = result["trials"]
+    rows = columns(seen.tables["Trials"])
+    need(len(rows) == len(trials), f"{len(rows)} rows of {len(trials)} trials")
+    for row, trial in zip(rows, trials):
+        delivered, expected = (count(part) for part in row["copies"].split("/"))
+        account = trial["delivery"]
+        need((delivered, expected) == (account["delivered"], account["expected"]), f"copies: {row}")
+        latency = trial["latency_us"].get("response") or trial["latency_us"]["service"]
+        for heading, key in [("p50", "p50"), ("p99", "p99"), ("p99.9", "p99_9"), ("max", "max")]:
+            is_duration(row[heading], latency[key], f"{trial['id']} {heading}")
+        is_duration(row["receive"], trial["time"]["receive_s"] * 1e6, f"{trial['id']} receive")
+    told = next(trial for trial in reversed(trials)
+                if trial["delivery"]["missing"] or trial is trials[-1])
+    classes = next(table for label, table in seen.tables.items() if label.startswith("Latency"))
+    for row in columns(classes):
+        latency = told["latency_us"].get(row[""])
+        if latency:
+            need(count(row["samples"]) == latency["count"], f"samples: {row}")
+            is_duration(row["p99"], latency["p99"], f"{row['']} p99")
+    dots(seen, told)
+    seconds(seen, told)
+    ranges(seen, told)
+
+
+def dots(seen, trial):
+    """What rests on the curves is what the result has."""
+    names = {"p50": "p50", "p90": "p90", "p99": "p99", "p99.9": "p99_9", "p99.99": "p99_99", "max": "max"}
+    known = 0
+    for says in seen.says:
+        match = re.fullmatch(r"(\w+) (p[\d.]+|max): (.+)", says)
+        if match and match[1] in trial["latency_us"]:
+            is_duration(match[3], trial["latency_us"][match[1]][names[match[2]]], says)
+            known += 1
+    told = sum(latency[key] is not None for latency in trial["latency_us"].values() for key in names.values())
+    need(known == told, f"{known} dots of {told} figures")
+
+
+def seconds(seen, trial):
+    intervals = trial.get("intervals", [])
+    table = seen.tables.get("Sent and received per second, figures")
+    need((table is None) == (not intervals), f"{len(intervals)} intervals, and the table is {table and 'there'}")
+    if not intervals:
+        return
+    rows = columns(table)
+    need(len(rows) == len(intervals), f"{len(rows)} rows of {len(intervals)} seconds")
+    for row, interval in zip(rows, intervals):
+        need(count(row["copies"]) == interval["copies"], f"copies: {row}")
+        is_duration(row["p99"], interval["p99_us"], f"second {row['from']}")
+        # A band is a coarse histogram of the same copies.
+        need(sum(band[1] for band in interval.get("bands", [])) <= interval["copies"], f"bands: {interval}")
+
+
+def ranges(seen, trial):
+    lost = [count(part) for says in seen.says if says.startswith("missing: ")
+            for part in says.removeprefix("missing: ").split("..")]
+    there = [number for gap in trial["gaps"][:24] for first, last in gap["ranges"]
+             for number in ([first] if first == last else [first, last])]
+    need(sorted(lost) == sorted(there), f"{len(lost)} ends of ranges, and the result has {len(there)}")
+
+
+def whole(binary, page, result):
+    done = subprocess.run([binary, "report", page, "--format", "json"], capture_output=True, timeout=TIMEOUT_S)
+    need(done.returncode == 0, f"report of the page: {done.stderr.decode()}")
+    need(json.loads(done.stdout) == result, "the result in the page is another")
+
+
+def looks(page, script, scheme):
+    """No serious violation of accessibility, and nothing that a narrow screen cuts off."""
+    text = page.read_text()
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>\n', text)
+    need(policy and "default-src 'none'" in policy[0], "the page has no policy")
+    probe = """
+    <pre id="found"></pre><script>
+    axe.run(document, {resultTypes: ["violations"]}).then(found => {
+      const serious = found.violations.filter(v => ["serious", "critical"].includes(v.impact));
+      document.getElementById("found").textContent = JSON.stringify({
+        serious: serious.map(v => v.id + ": " + v.nodes[0].html.slice(0, 200)),
+        passed: found.passes.length,
+        wider: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      });
+    });
+    </script></body>"""
+    tried = page.with_name(f"tried-{scheme}.html")
+    tried.write_text(text.replace(policy[0], "").replace("</body>", f"<script>{script}</script>{probe}"))
+    flags = ["--window-size=380,2000", f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}"]
+    dom, _ = browse(tried, *flags)
+    found = json.loads(html.unescape(re.search(r'<pre id="found">(.*?)</pre>', dom, re.S)[1]))
+    need(found["passed"] > 10, f"axe looked at {found['passed']} rules")
+    need(not found["serious"], f"{scheme}: {found['serious']}")
+    need(found["wider"] <= 0, f"{found['wider']} pixels wider than a narrow screen")
+
+
+def check(binary, folder, arguments):
+    page, kept = folder / "page.html", folder / "result.json"
+    command = [binary, *arguments, "--quiet", "--json", kept, "--html", page]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+    # Deficits are wanted, and the times of a busy machine are void: both are written.
+    need(done.returncode in (0, 1, 5), f"exit {done.returncode}: {done.stderr}")
+    look_at(binary, page, json.loads(kept.read_text()))
+
+
+def look_at(binary, page, result):
+    dom, said = browse(page)
+    need(not said, f"the browser says: {said}")
+    need(page.stat().st_size - len(json.dumps(result)) < 400_000, f"{page.stat().st_size} bytes")
+    figures(Tables(dom), result)
+    whole(binary, page, result)
+    script = axe()
+    for scheme in ["light", "dark"]:
+        looks(page, script, scheme)
+
+
+def hostile(binary, folder):
+    """10 000 nodes, each with markup in its name, and absurd figures."""
+    kept = folder / "result.json"
+    subprocess.run([binary, *RUNS["a cut link"], "--quiet", "--json", kept], capture_output=True, timeout=TIMEOUT_S)
+    result = json.loads(kept.read_text())
+    name = "ws://</script><script>document.title='taken'</script><img src=x onerror=alert(1)>{{7*7}}%s"
+    result["plan"]["nodes"] = [{"url": name % number} for number in range(10_000)]
+    trial = result["trials"][0]
+    trial["generator"]["cores"][0]["longest_turn_us"] = 1e300
+    kept.write_text(json.dumps(result))
+    page = folder / "page.html"
+    with page.open("wb") as out:
+        done = subprocess.run([binary, "report", kept, "--format", "html"], stdout=out,
+                              stderr=subprocess.PIPE, timeout=TIMEOUT_S)
+    need(done.returncode == 0, f"exit {done.returncode}: {done.stderr.decode()}")
+    dom, said = browse(page)
+    need(not said, f"the browser says: {said}")
+    need("taken" not in re.search(r"<title>(.*?)</title>", dom)[1], "a script of a node's name ran")
+    need("<img" not in dom, "an element of a node's name is in the page")
+
+
+def main():
+    cases = {**{name: (check, arguments) for name, arguments in RUNS.items()}, "a hostile result": (hostile,)}
+    binary, chosen = harness.arguments("page", __doc__, cases)
+    outcomes = []
+    for name in chosen:
+        with tempfile.TemporaryDirectory() as folder:
+            case, *arguments = cases[name]
+            outcomes.append(passes(name, lambda: case(binary.resolve(), pathlib.Path(folder), *arguments)))
+    harness.end(outcomes)
+
+
+if __name__ == "__main__":
+    main()
