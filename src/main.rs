@@ -4,7 +4,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use fanstorm::cli::exit::Exit;
-use fanstorm::cli::{Cli, Command, audit, cluster, dialect, grant, report, run, signals};
+use fanstorm::cli::{
+    Cli, Command, audit, cluster, dialect, grant, report, run, shell_files, signals,
+};
 
 fn main() -> ExitCode {
     signals::survive_large_files();
@@ -17,6 +19,8 @@ fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             Exit::Host.into()
         }),
+        Command::Completions(args) => shell_files::completions(args, &Cli::definition()).into(),
+        Command::Man(args) => shell_files::man(&args, Cli::definition()).into(),
         Command::ClusterChild { .. } => fanstorm::cluster::child_main(),
         Command::AskForIoUring => grant::answer_parent(),
     }

@@ -5,7 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub mod args;
 pub mod audit;
@@ -30,6 +30,7 @@ pub mod place;
 pub mod report;
 mod resolve;
 pub mod run;
+pub mod shell_files;
 pub mod signals;
 pub mod tls_args;
 mod upgrade_args;
@@ -42,6 +43,7 @@ use self::cluster::ClusterArgs;
 use self::dialect::DialectCommand;
 use self::exit::Exit;
 use self::report::ReportArgs;
+use self::shell_files::{CompletionsArgs, ManArgs};
 
 /// Load generator for WebSocket fan-out clusters.
 ///
@@ -77,7 +79,7 @@ pub enum Command {
     /// the host make no difference. No node is talked to; a discovery is asked how many there are.
     #[command(after_long_help = audit::EXAMPLES, max_term_width = 100)]
     Audit(Box<AuditArgs>),
-    /// Presents a saved result again: as text, as a distribution to plot, as JSON.
+    /// Presents a saved result again: as text, as a page with pictures, as a distribution to plot, as JSON.
     #[command(max_term_width = 100)]
     Report(ReportArgs),
     /// Lists, shows, checks and tries dialects: what a cluster speaks inside frames.
@@ -85,6 +87,12 @@ pub enum Command {
     Dialect(DialectCommand),
     /// Runs the embedded cluster alone, until Ctrl-C.
     Cluster(ClusterArgs),
+    /// Prints what completes these flags in a shell.
+    #[command(max_term_width = 100)]
+    Completions(CompletionsArgs),
+    /// Prints the manual page.
+    #[command(max_term_width = 100)]
+    Man(ManArgs),
     /// A process of the embedded cluster: started by it, never by hand.
     #[command(hide = true)]
     ClusterChild {
@@ -101,6 +109,11 @@ impl Cli {
     /// What this process was asked to do. Help, version and usage errors end the process here.
     pub fn from_process() -> Command {
         Self::parse_from(values_joined(std::env::args_os())).chosen()
+    }
+
+    /// All commands and flags.
+    pub fn definition() -> clap::Command {
+        Self::command()
     }
 
     /// The command; `run` where none is named.
@@ -165,7 +178,6 @@ Exit codes:
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
 
     use super::*;
 
