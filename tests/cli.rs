@@ -169,7 +169,7 @@ fn a_wrong_value_is_a_usage_error_that_names_the_flag_and_what_it_takes() {
         ("--cores none", ["--cores", "how many"]),
         ("--cores 8191-8191 --node ws://127.0.0.1:1/", ["--cores", "8191"]),
         ("--node 127.0.0.1:9001", ["--node", "write ws://127.0.0.1:9001"]),
-        ("--node wss://127.0.0.1:9001/", ["--node", "TLS"]),
+        ("--node wss://127.0.0.1:9001/ --cacert /no/ca.pem", ["--cacert", "/no/ca.pem"]),
         ("--dialect mqtt", ["--dialect", "mqtt"]),
         ("--nodes 0", ["--nodes", "1..=256"]),
     ] {

@@ -10,19 +10,22 @@ mod io_uring;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::dialect::text::TextShape;
 use fanstorm::dialect::{Dialect, Heartbeat};
+use fanstorm::engine::connection::transport::tls::{self, Tls};
+use fanstorm::engine::connection::transport::{Plain, Transport, TransportError};
 use fanstorm::engine::drain::DrainWatch;
 use fanstorm::engine::ring::epoll::EpollRing;
 use fanstorm::engine::ring::several::SeveralRings;
 use fanstorm::engine::ring::uring::UringRing;
-use fanstorm::engine::ring::{Ring, RingConfig};
+use fanstorm::engine::ring::{Ring, RingConfig, SendBuf};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Control, Directive, TrialPlan, TrialProgress, Worker};
 use fanstorm::host::clock::{Clock, Monotonic};
@@ -32,10 +35,11 @@ use fanstorm::load::trial::Trial;
 use fanstorm::measure::interval::IntervalSink;
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::series::Collector;
-use fanstorm::plan::Plan;
 use fanstorm::plan::backend::Engine;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::wait::WaitMode;
+use fanstorm::plan::{Node, Plan};
+use fanstorm::tls::{TlsClient, TlsOptions};
 use fanstorm::units::{Nanos, Rate};
 
 thread_local! {
@@ -159,8 +163,18 @@ fn row<R: Ring>(plan: &Plan, ring: R) -> Came {
 }
 
 fn allocations_of_a_trial<R: Ring>(plan: &Plan, ring: R, port: IntervalSink) -> u64 {
+    allocations_over::<R, Plain>(plan, ring, (), port)
+}
+
+fn allocations_over<R: Ring, T: Transport>(
+    plan: &Plan,
+    ring: R,
+    shared: T::Shared,
+    port: IntervalSink,
+) -> u64 {
     let seats = &spread(plan.population(), plan.generator.workers())[0];
-    let mut worker = Worker::new(plan, ring, Monotonic, seats, fastrand::Rng::with_seed(3));
+    let (over, rng) = ((ring, Monotonic), fastrand::Rng::with_seed(3));
+    let mut worker = Worker::<R, _, T>::over(shared, plan, over, seats, rng);
     assert_eq!(worker.connect(&mut Patient).unwrap(), []);
     let text = TextShape::new(plan.messages.payload_bytes).unwrap();
     assert!(worker.probe(&text, 1, &mut Watcher::new()).unwrap().is_empty());
@@ -178,6 +192,7 @@ fn allocations_of_a_trial<R: Ring>(plan: &Plan, ring: R, port: IntervalSink) -> 
     let mut watcher = Watcher::new();
     let mut at_start = 0;
     let ready = || {
+        RECORDS.store(0, Ordering::Relaxed);
         at_start = allocations();
         Monotonic.now()
     };
@@ -203,12 +218,17 @@ fn uring(slots: u64) -> UringRing {
 }
 
 fn cluster(relay: bool) -> Cluster {
+    cluster_with(relay, false)
+}
+
+fn cluster_with(relay: bool, tls: bool) -> Cluster {
     let executable = Some(env!("CARGO_BIN_EXE_fanstorm").into());
     Cluster::start(&ClusterConfig {
         nodes: 2,
         relay,
         executable,
         clients: Some(64),
+        tls,
         ..ClusterConfig::default()
     })
     .unwrap()
@@ -283,6 +303,120 @@ fn a_stream_and_signs_of_life_allocate_nothing_either() {
     let mut plan = plan(&cluster, dialect, u64::MAX);
     plan.connect.ping = Some(Nanos::from_millis(1));
     assert_eq!(row_as_granted(&plan).allocations, 0);
+}
+
+/// Records that passed a connection's wire, both ways.
+static RECORDS: AtomicU64 = AtomicU64::new(0);
+
+/// TLS, and beside it a look at the headers of records, which are plain (RFC 8446, section 5.1).
+struct Counted {
+    inner: Tls,
+    header: [u8; 5],
+    seen: usize,
+    left: usize,
+}
+
+impl Counted {
+    fn look(&mut self, wire: &[u8]) {
+        for &byte in wire {
+            if self.left > 0 {
+                self.left -= 1;
+                continue;
+            }
+            self.header[self.seen] = byte;
+            self.seen += 1;
+            if self.seen == 5 {
+                let [_, _, _, high, low] = self.header;
+                (self.seen, self.left) = (0, usize::from(u16::from_be_bytes([high, low])));
+                RECORDS.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Transport for Counted {
+    type Shared = tls::Shared;
+    const NAME: &'static str = Tls::NAME;
+
+    fn new(shared: &Self::Shared) -> Self {
+        Self { inner: Tls::new(shared), header: [0; 5], seen: 0, left: 0 }
+    }
+
+    fn begin(&mut self, shared: &mut Self::Shared, node: &Node) {
+        self.inner.begin(shared, node);
+    }
+
+    fn is_handshaking(&self) -> bool {
+        self.inner.is_handshaking()
+    }
+
+    fn open<'b>(&'b mut self, wire: &'b [u8], shared: &'b mut Self::Shared) -> &'b [u8] {
+        self.look(wire);
+        self.inner.open(wire, shared)
+    }
+
+    fn over(&self) -> Option<TransportError> {
+        self.inner.over()
+    }
+
+    fn has_outgoing(&self) -> bool {
+        self.inner.has_outgoing()
+    }
+
+    fn take_outgoing(&mut self) -> Vec<u8> {
+        self.inner.take_outgoing()
+    }
+
+    fn seal(
+        &mut self,
+        plain: SendBuf,
+        part: Range<usize>,
+        shared: &mut Self::Shared,
+    ) -> (SendBuf, Range<usize>) {
+        let (wire, part) = self.inner.seal(plain, part, shared);
+        let mut rest = &wire.as_slice()[part.clone()];
+        while let [_, _, _, high, low, ..] = rest {
+            rest = &rest[5 + usize::from(u16::from_be_bytes([*high, *low]))..];
+            RECORDS.fetch_add(1, Ordering::Relaxed);
+        }
+        (wire, part)
+    }
+
+    fn plain_len(&self, taken: usize) -> usize {
+        self.inner.plain_len(taken)
+    }
+
+    fn sent(&mut self, wire: SendBuf, shared: &mut Self::Shared) -> SendBuf {
+        self.inner.sent(wire, shared)
+    }
+
+    fn close(&mut self) {
+        self.inner.close();
+    }
+}
+
+/// rustls makes one vector for each record, in and out; of ours there is none.
+#[test]
+fn over_tls_a_trial_allocates_once_for_each_record_and_never_else() {
+    let cluster = cluster_with(false, true);
+    let pem = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(pem.path(), cluster.certificate().unwrap()).unwrap();
+    let cacert = Some(pem.path().to_owned());
+    let client = TlsClient::load(&TlsOptions { cacert, ..TlsOptions::default() }).unwrap();
+    let rate = Rate { micro_per_s: 20_000_000_000 };
+    let paced = FixedRate { rate, arrivals: InterArrival::Constant };
+    let bursts = Trial::bursts(&[MESSAGES]);
+    for trials in [bursts, vec![Trial::new(paced, MESSAGES, Nanos::ZERO)]] {
+        let plan = Plan { trials, ..plan(&cluster, Dialect::dsatter(), u64::MAX) };
+        let trial = &plan.trials[0];
+        let (_collector, mut ports) =
+            Collector::with_intervals(INTERVAL, &plan, trial, trial.schedule(), 1);
+        let ring = EpollRing::new(size(plan.sockets())).unwrap();
+        let shared = tls::Shared::new(Some(&client), plan.sockets() as usize);
+        let came = allocations_over::<_, Counted>(&plan, ring, shared, ports.remove(0));
+        let records = RECORDS.swap(0, Ordering::Relaxed);
+        assert!(came > 0 && came <= records, "{came} allocations, {records} records");
+    }
 }
 
 #[test]

@@ -93,7 +93,7 @@ struct Client {
 impl Client {
     fn new(options: &TlsOptions, url: &str, pipe: DuplexStream) -> Self {
         let client = TlsClient::load(options).unwrap();
-        let mut shared = Shared::new(Some(&client));
+        let mut shared = Shared::new(Some(&client), 1);
         let mut tls = Tls::new(&shared);
         tls.begin(&mut shared, &node(url));
         Self { tls, shared, pipe, plain: Vec::new() }
@@ -423,4 +423,107 @@ fn a_line_that_is_cut_is_told_from_one_that_ends() {
         };
         futures_util::future::join(serving, using).await
     });
+}
+
+/// s2n-tls can ask for no new keys of ours: this one server is of rustls.
+#[test]
+fn keys_that_a_server_asks_for_are_changed_before_what_is_sent_next() {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use std::io::{Read, Write};
+
+    let authority = Authority::new("Test CA");
+    let identity = authority.of(&["node.example"], |_| {});
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(identity.pem.as_bytes()).unwrap()],
+            PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap(),
+        )
+        .unwrap();
+    let mut server = rustls::ServerConnection::new(std::sync::Arc::new(config)).unwrap();
+    let client = TlsClient::load(&authority.trusted()).unwrap();
+    let (mut shared, mut tls) = (Shared::new(Some(&client), 1), Tls::default());
+    tls.begin(&mut shared, &node(URL));
+    let deliver = |server: &mut rustls::ServerConnection, mut wire: &[u8]| {
+        let mut heard = Vec::new();
+        while !wire.is_empty() {
+            server.read_tls(&mut wire).unwrap();
+            server.process_new_packets().unwrap();
+        }
+        let _ = server.reader().read_to_end(&mut heard);
+        heard
+    };
+    let answer = |server: &mut rustls::ServerConnection, tls: &mut Tls, shared: &mut Shared| {
+        let mut wire = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut wire).unwrap();
+        }
+        tls.open(&wire, shared).to_vec()
+    };
+    while tls.is_handshaking() || server.is_handshaking() {
+        let wire = tls.take_outgoing();
+        deliver(&mut server, &wire);
+        answer(&mut server, &mut tls, &mut shared);
+    }
+    for round in 0..10_u8 {
+        server.refresh_traffic_keys().unwrap();
+        server.writer().write_all(&[round; 150]).unwrap();
+        assert_eq!(answer(&mut server, &mut tls, &mut shared), [round; 150]);
+        let plain = SendBuf::Owned(vec![round; 200]);
+        let (wire, part) = tls.seal(plain, 0..200, &mut shared);
+        // The answer to the new keys, and the data: whoever has not all of it has none of the data.
+        assert!(part.len() > 2 * 5 + 200 && tls.plain_len(part.len() - 1) == 0);
+        assert_eq!(deliver(&mut server, &wire.as_slice()[part]), [round; 200]);
+        tls.sent(wire, &mut shared);
+    }
+}
+
+/// A run of the program, and its result.
+fn run(words: &[&str]) -> (Option<i32>, serde_json::Value, String) {
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_fanstorm"))
+        .args(words)
+        .args(["--json", "-", "--drain", "2s"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&done.stderr).into_owned();
+    let result = serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{report}"));
+    (done.status.code(), result, report)
+}
+
+#[test]
+fn the_embedded_cluster_over_tls_is_accounted_for_like_the_one_without() {
+    for words in [
+        &["--cluster-tls", "--messages", "10,2000"][..],
+        &["--cluster-tls", "--relay", "--messages", "2000", "--engine", "epoll"],
+    ] {
+        let (exit, result, report) = run(words);
+        assert!(matches!(exit, Some(0 | 5)), "{exit:?}: {report}");
+        for trial in result["trials"].as_array().unwrap() {
+            let account = &trial["delivery"];
+            assert_eq!(account["delivered"], account["expected"], "{account}");
+            assert_eq!((&account["duplicate"], &account["corrupt"]), (&0.into(), &0.into()));
+        }
+        let connecting = &result["connecting"];
+        assert_eq!(connecting["handshake_us"]["count"], 6, "{connecting}");
+        let sessions = connecting["sessions"].as_array().unwrap();
+        assert_eq!(sessions.len(), 3);
+        assert!(sessions.iter().all(|session| session["version"] == "TLS 1.3"), "{connecting}");
+        assert!(report.contains("TLS handshake"), "{report}");
+    }
+}
+
+#[test]
+fn what_the_embedded_cluster_drops_over_tls_is_missed() {
+    let (exit, result, report) =
+        run(&["--cluster-tls", "--messages", "2000", "--fault", "1:drop=5%", "--seed", "7"]);
+    assert_eq!(exit, Some(1), "{report}");
+    let account = &result["trials"][0]["delivery"];
+    let count = |key: &str| account[key].as_u64().unwrap();
+    assert!(count("missing") > 0, "{account}");
+    assert_eq!(count("delivered") + count("missing"), count("expected"));
 }

@@ -75,6 +75,10 @@ pub struct RunArgs {
     #[arg(long, help_heading = EMBEDDED)]
     relay: bool,
 
+    /// Its nodes speak wss://, with a certificate made for the run, and its discovery https://
+    #[arg(long, help_heading = EMBEDDED)]
+    cluster_tls: bool,
+
     /// A fault of its nodes, as `fanstorm cluster --help` describes them; may be repeated
     #[arg(long, value_name = "[NODE:]FAULT", help_heading = EMBEDDED)]
     fault: Vec<FaultSpec>,
@@ -289,7 +293,7 @@ impl RunArgs {
                 url.is_tls() || self.tls.scheme_of_nodes(url) == Scheme::Wss
             }
             NodeSource::Nodes(nodes) => nodes.iter().any(|node| node.scheme() == Scheme::Wss),
-            NodeSource::Embedded(_) => false,
+            NodeSource::Embedded(embedded) => embedded.tls,
         };
         match self.tls.first() {
             Some(flag) if !is_tls => return Err(FlagConflict::NoTls(flag)),
@@ -320,6 +324,7 @@ impl RunArgs {
         let given = [
             ("--nodes", self.nodes.is_some()),
             ("--relay", self.relay),
+            ("--cluster-tls", self.cluster_tls),
             ("--fault", !self.fault.is_empty()),
         ];
         given.into_iter().find_map(|(flag, given)| given.then_some(flag))
@@ -356,6 +361,7 @@ impl RunArgs {
             faults: &self.fault,
             fault_log: self.fault_log.as_deref(),
             seed: self.seed(),
+            tls: self.cluster_tls,
         })
     }
 

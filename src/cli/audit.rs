@@ -15,6 +15,7 @@ use clap::Args;
 use super::args::{NodeSource, RunArgs};
 use super::claims::{Claims, OutputError};
 use super::discover;
+use super::embedded::Embedded;
 use super::exit::Exit;
 use super::fix::{FixFiles, limits_path};
 use super::grant;
@@ -145,7 +146,7 @@ fn show(args: &AuditArgs, audited: &Audited<'_>) -> bool {
 fn plan(args: &RunArgs, source: NodeSource<'_>, load: Load) -> Result<Plan, RunError> {
     let mut notices = Vec::new();
     let (urls, embedded) = match source {
-        NodeSource::Embedded(embedded) => (stand_ins(embedded.nodes), true),
+        NodeSource::Embedded(embedded) => (stand_ins(&embedded), true),
         NodeSource::Discovery(url) => {
             let listed = discover::nodes(url, args.tls(), args.connect_timeout())?;
             (distinct(listed, &mut notices), false)
@@ -164,8 +165,9 @@ fn plan(args: &RunArgs, source: NodeSource<'_>, load: Load) -> Result<Plan, RunE
     run::settled(Draft::new(load, targets, placement.workers, engine)?, Cpus::Own)
 }
 
-fn stand_ins(nodes: u16) -> Vec<NodeUrl> {
-    let address = |port| NodeUrl::of_address(Scheme::Ws, "127.0.0.1", port);
+fn stand_ins(embedded: &Embedded<'_>) -> Vec<NodeUrl> {
+    let scheme = if embedded.tls { Scheme::Wss } else { Scheme::Ws };
+    let address = |port| NodeUrl::of_address(scheme, "127.0.0.1", port);
     let url = |port| address(port).expect("an address and a port");
-    (1..=nodes).map(url).collect()
+    (1..=embedded.nodes).map(url).collect()
 }

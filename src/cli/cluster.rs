@@ -2,8 +2,9 @@
 //!
 //! Belongs here: its flags, what it prints, when it ends. Does not: the cluster itself.
 
+use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,6 +64,11 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "NAME", default_value = "auto")]
     engine: EngineArg,
 
+    /// Let clients in over TLS alone, with a certificate made for this cluster: it is written to FILE, which
+    /// --cacert takes
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "fanstorm-cluster.pem")]
+    tls: Option<PathBuf>,
+
     /// Seed of everything random: the discovery's order, ids, faults
     #[arg(long, value_name = "NUMBER", default_value = "42")]
     seed: u64,
@@ -91,13 +97,19 @@ pub fn run(args: &ClusterArgs) -> anyhow::Result<ExitCode> {
     let is_asked_to_end = end_signal().context("signals cannot be watched")?;
     let (engine, notice) = args.engine()?;
     let mut cluster = Cluster::start(&args.config(engine))?;
+    let certificate = args.tls.as_deref().zip(cluster.certificate());
+    if let Some((path, certificate)) = certificate {
+        fs::write(path, certificate)
+            .with_context(|| format!("--tls={} cannot be written", path.display()))?;
+    }
     if notice || (engine == Engine::IoUring && !cluster.is_on_io_uring()) {
         let _ = writeln!(
             io::stderr(),
             "note: this host refuses io_uring (`fanstorm audit` says why): the cluster uses epoll"
         );
     }
-    announce(&mut io::stdout().lock(), &cluster).context("the addresses cannot be printed")?;
+    announce(&mut io::stdout().lock(), &cluster, args.tls.as_deref())
+        .context("the addresses cannot be printed")?;
     Ok(watch(&mut cluster, &is_asked_to_end))
 }
 
@@ -131,6 +143,7 @@ impl ClusterArgs {
             node_port: self.node_port,
             clients: None,
             io_uring: engine == Engine::IoUring,
+            tls: self.tls.is_some(),
         }
     }
 }
@@ -143,10 +156,13 @@ fn end_signal() -> io::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-fn announce(out: &mut impl Write, cluster: &Cluster) -> io::Result<()> {
+fn announce(out: &mut impl Write, cluster: &Cluster, trust: Option<&Path>) -> io::Result<()> {
     writeln!(out, "discovery  {}", cluster.discovery_url())?;
     for (index, url) in cluster.node_urls().iter().enumerate() {
         writeln!(out, "node {index:<5} {url}")?;
+    }
+    if let Some(path) = trust {
+        writeln!(out, "trust      --cacert {}", path.display())?;
     }
     out.flush()
 }

@@ -21,6 +21,8 @@ pub struct Embedded<'a> {
     pub fault_log: Option<&'a Path>,
     /// Seed of the faults.
     pub seed: u64,
+    /// They let clients in over TLS.
+    pub tls: bool,
 }
 
 impl Embedded<'_> {
@@ -35,6 +37,7 @@ impl Embedded<'_> {
             fault_log: self.fault_log.map(ToOwned::to_owned),
             clients: Some(sockets),
             io_uring: engine == Engine::IoUring,
+            tls: self.tls,
             ..ClusterConfig::default()
         }
     }

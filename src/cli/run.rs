@@ -18,6 +18,7 @@ use super::output::warn;
 use super::outputs::Outputs;
 use super::resolve::Names;
 use super::signals::Signals;
+use super::tls_args::TlsArgs;
 use super::upgrade_args::recorded;
 use super::view::View;
 use crate::audit;
@@ -113,12 +114,12 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
     };
     limits::tasks(&host, need::tasks(1, nodes)).map_err(HostError::from)?;
 
-    let Stage { cluster, cluster_is, targets, placement, notices } =
+    let Stage { cluster, cluster_is, tls, targets, placement, notices } =
         stage(args, source, &load, engine)?;
     let facts = audit::facts::Facts::read();
     let beside = beside(&targets.nodes, embedded, placement.shared);
     let cpus = whose_cpus(beside, &facts.host);
-    let tls = args.tls().client(&targets.nodes)?;
+    let tls = tls.client(&targets.nodes)?;
     let draft = Draft::new(load, targets, placement.workers, engine)?.trusting(tls);
     let plan = settled(draft, cpus)?;
     let need = need::of(&plan, embedded, args.engine());
@@ -235,6 +236,7 @@ struct Stage {
     cluster: Option<Cluster>,
     /// Where the nodes come from, for the report.
     cluster_is: String,
+    tls: TlsArgs,
     targets: Targets,
     placement: Placement,
     notices: Vec<Notice>,
@@ -269,11 +271,12 @@ fn on_embedded(
     let sockets = load.sockets(embedded.nodes.into());
     let cluster = Cluster::start(&embedded.config(&placement.cluster, sockets, engine))?;
     let url = cluster.discovery_url().parse().expect("the cluster makes a URL");
-    let mut urls = discover::nodes(&url, args.tls(), args.connect_timeout())?;
+    let tls = args.tls().beside(cluster.certificate());
+    let mut urls = discover::nodes(&url, &tls, args.connect_timeout())?;
     urls.sort_by_key(|url| place_of(url, cluster.node_urls()));
     let targets = targets(args, &urls, Ask::Only, &mut notices)?;
     let cluster_is = format!("{embedded}, discovery {url}");
-    Ok(Stage { cluster: Some(cluster), cluster_is, targets, placement, notices })
+    Ok(Stage { cluster: Some(cluster), cluster_is, tls, targets, placement, notices })
 }
 
 /// Our own nodes keep their numbers, so that `--fault 1:…` and the report mean the same one: the
@@ -295,7 +298,8 @@ fn on_others(
         cluster_is += &format!("; {partial}");
     }
     let placement = place(args, load, targets.len(), Some(&targets), &mut notices)?;
-    Ok(Stage { cluster: None, cluster_is, targets, placement, notices })
+    let tls = args.tls().clone();
+    Ok(Stage { cluster: None, cluster_is, tls, targets, placement, notices })
 }
 
 /// What may be done to find out where a name leads.

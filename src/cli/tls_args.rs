@@ -49,6 +49,10 @@ pub struct TlsArgs {
     /// What the nodes that a discovery lists speak [default: wss with an https:// discovery, else ws]
     #[arg(long, value_name = "SCHEME", help_heading = TLS)]
     node_scheme: Option<SchemeArg>,
+
+    /// Of the embedded cluster.
+    #[arg(skip)]
+    embedded: Option<String>,
 }
 
 /// `--tls-min`, as written.
@@ -91,10 +95,17 @@ impl TlsArgs {
         }
     }
 
+    /// The same with an embedded cluster, which shows this certificate.
+    #[must_use]
+    pub fn beside(&self, certificate: Option<&str>) -> Self {
+        Self { embedded: certificate.map(str::to_owned), ..self.clone() }
+    }
+
     /// What they ask for.
     pub fn options(&self) -> TlsOptions {
         TlsOptions {
             cacert: self.cacert.clone(),
+            embedded: self.embedded.clone(),
             insecure: self.insecure,
             identity: self.cert.clone().zip(self.key.clone()),
             min_version: match self.tls_min {
@@ -175,6 +186,7 @@ mod tests {
         );
         let expected = TlsOptions {
             cacert: Some("ca.pem".into()),
+            embedded: None,
             insecure: false,
             identity: Some(("me.pem".into(), "me.key".into())),
             min_version: MinVersion::Tls13,

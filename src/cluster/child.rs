@@ -15,6 +15,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use super::handshake::{Bound, Listen, Order, Ready, Role, hear, say};
 use super::process::started_no_more;
 use super::stream::{self, Kernel, Listener, Queues};
+use super::tls::Acceptor;
 use super::{discovery, net, node};
 
 /// Runs this process as a child of a [`Cluster`](super::Cluster): discovery or node, as the line on
@@ -51,18 +52,20 @@ fn obey() -> io::Result<std::convert::Infallible> {
         pin(cpu)?;
     }
     raise_descriptor_limit();
+    let tls = order.tls.as_ref().map(Acceptor::new).transpose()?;
     let queues = order.io_uring.then(|| Queues::of(order.connections));
     match (order.role, mesh) {
         (Role::Node(role), Some(mesh)) => {
             let node = node::Node::new(&role, order.seed)?;
             node.prepare(&clients)?;
+            let clients = (clients, tls);
             run(queues, move |kernel| node.serve(kernel, clients, mesh, role.mesh_ports, ready))
         }
         (Role::Node(_), None) => Err(io::Error::other("a node without a mesh port")),
         (Role::Discovery(client_ports), _) => run(queues, move |kernel| async move {
-            let clients = Listener::new(kernel, clients)?;
+            let clients = Listener::of_clients(kernel, clients, tls.as_ref())?;
             ready(kernel)?;
-            discovery::serve(clients, client_ports, order.seed).await;
+            discovery::serve((clients, tls), client_ports, order.seed).await;
             Ok(())
         }),
     }

@@ -9,15 +9,20 @@ use std::rc::Rc;
 
 use super::net;
 use super::stream::{Listener, Stream};
+use super::tls::Acceptor;
 
 /// The path that is answered; every other is 404.
 pub(super) const PATH: &str = "/api/clients";
 
 /// Answers for ever.
-pub(super) async fn serve(listener: Listener, client_ports: Vec<u16>, seed: u64) {
+pub(super) async fn serve(
+    (listener, tls): (Listener, Option<Acceptor>),
+    client_ports: Vec<u16>,
+    seed: u64,
+) {
     let order = RefCell::new((client_ports, fastrand::Rng::with_seed(seed)));
     let order = Rc::new(order);
-    net::accept_each(listener, |stream, _| answer(stream, order.clone())).await;
+    net::accept_each(listener, tls, move |stream, _| answer(stream, order.clone())).await;
 }
 
 type Shuffled = Rc<RefCell<(Vec<u16>, fastrand::Rng)>>;

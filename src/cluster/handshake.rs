@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::audience::Audience;
+use super::tls::Identity;
 
 /// The hidden argument that makes this executable a child.
 pub(super) const CHILD_ARGUMENT: &str = "cluster-child";
@@ -53,6 +54,8 @@ pub(super) struct Order {
     pub(super) connections: Option<u64>,
     /// Whether to ask for io_uring: a filter may kill who does.
     pub(super) io_uring: bool,
+    /// What to show to clients, which then come in over TLS.
+    pub(super) tls: Option<Identity>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

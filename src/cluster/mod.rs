@@ -27,6 +27,7 @@ mod node;
 mod parent;
 mod process;
 mod stream;
+mod tls;
 
 pub use audience::Audience;
 pub use child::child_main;

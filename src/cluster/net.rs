@@ -5,9 +5,11 @@
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::stream::{Listener, Stream, spawn};
+use super::tls::Acceptor;
 
 /// A fleet connects all at once; beyond the backlog the kernel drops SYNs and they come 1 s later.
 const BACKLOG: i32 = 4096;
@@ -35,14 +37,23 @@ pub(super) fn listen(port: Option<u16>) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Accepts for ever, each connection on a task of its own.
+/// Accepts for ever, each connection on a task of its own, which first shakes hands where there is TLS.
 pub(super) async fn accept_each<F: Future<Output = ()> + 'static>(
     listener: Listener,
-    serve: impl Fn(Stream, SocketAddr) -> F,
+    tls: Option<Acceptor>,
+    serve: impl Fn(Stream, SocketAddr) -> F + 'static,
 ) {
+    let serve = Rc::new(serve);
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => spawn(serve(stream, peer)),
+            Ok((stream, peer)) => {
+                let (tls, serve) = (tls.clone(), Rc::clone(&serve));
+                spawn(async move {
+                    if let Some(stream) = stream.secured(tls).await {
+                        serve(stream, peer).await;
+                    }
+                });
+            }
             Err(_) => tokio::time::sleep(ACCEPT_REST).await,
         }
     }

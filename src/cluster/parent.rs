@@ -13,6 +13,7 @@ use super::discovery;
 use super::faults::{Fault, FaultSpec};
 use super::handshake::{Bound, Listen, NodeOrder, Order, Ready, Role};
 use super::process::{Process, started_no_more};
+use super::tls::Identity;
 use crate::units::Nanos;
 
 /// Who may ask the discovery at the same time: more of them wait for their turn.
@@ -49,6 +50,8 @@ pub struct ClusterConfig {
     pub clients: Option<u64>,
     /// Its processes take io_uring where the kernel grants it; without this they do not ask.
     pub io_uring: bool,
+    /// Clients come in over TLS, with a certificate that is made for this cluster.
+    pub tls: bool,
 }
 
 impl Default for ClusterConfig {
@@ -66,6 +69,7 @@ impl Default for ClusterConfig {
             node_port: None,
             clients: None,
             io_uring: true,
+            tls: false,
         }
     }
 }
@@ -102,6 +106,9 @@ pub enum ClusterError {
         /// What the system says.
         source: io::Error,
     },
+    /// There is no certificate to show.
+    #[error("the cluster's TLS: {0}")]
+    Tls(io::Error),
     /// A child could not be started.
     #[error("the cluster's {child} cannot be started: {source}{}", started_no_more(source))]
     Spawn {
@@ -137,7 +144,8 @@ impl ClusterError {
             Self::NoNodes
             | Self::NoSuchNode { .. }
             | Self::Ports { .. }
-            | Self::FaultLog { .. } => true,
+            | Self::FaultLog { .. }
+            | Self::Tls(_) => true,
             Self::Spawn { .. } | Self::Ended { .. } | Self::Silent { .. } => false,
         }
     }
@@ -151,6 +159,7 @@ pub struct Cluster {
     discovery_url: String,
     node_urls: Vec<String>,
     io_uring: bool,
+    certificate: Option<String>,
 }
 
 impl Cluster {
@@ -161,6 +170,7 @@ impl Cluster {
     /// started is ended again.
     pub fn start(config: &ClusterConfig) -> Result<Self, ClusterError> {
         config.check()?;
+        let tls = config.tls.then(Identity::new).transpose().map_err(ClusterError::Tls)?;
         if let Some(path) = &config.fault_log {
             // The nodes append: emptied once, before the first of them.
             let failed = |source| ClusterError::FaultLog { path: path.clone(), source };
@@ -176,13 +186,15 @@ impl Cluster {
             discovery_url: String::new(),
             node_urls: Vec::new(),
             io_uring: false,
+            certificate: None,
         };
         for (index, process) in start_all(&executable, config.nodes + 1).into_iter().enumerate() {
             let failed = |source| spawn_error(&name(index, config.nodes), source);
             cluster.children.push(process.map_err(failed)?);
         }
         let bound = cluster.bind(config)?;
-        cluster.introduce(config, &bound)?;
+        cluster.introduce(config, &bound, tls.as_ref())?;
+        cluster.certificate = tls.map(|identity| identity.certificate);
         Ok(cluster)
     }
 
@@ -198,13 +210,19 @@ impl Cluster {
         Ok(bound)
     }
 
-    fn introduce(&mut self, config: &ClusterConfig, bound: &[Bound]) -> Result<(), ClusterError> {
+    fn introduce(
+        &mut self,
+        config: &ClusterConfig,
+        bound: &[Bound],
+        tls: Option<&Identity>,
+    ) -> Result<(), ClusterError> {
         let (discovery, nodes) = bound.split_last().expect("the discovery is always there");
         let client_ports: Vec<u16> = nodes.iter().map(|node| node.client_port).collect();
         let mesh_ports: Vec<u16> = nodes.iter().filter_map(|node| node.mesh_port).collect();
+        let s = if tls.is_some() { "s" } else { "" };
         self.discovery_url =
-            format!("http://127.0.0.1:{}{}", discovery.client_port, discovery::PATH);
-        let url = |port| format!("ws://127.0.0.1:{port}/");
+            format!("http{s}://127.0.0.1:{}{}", discovery.client_port, discovery::PATH);
+        let url = |port| format!("ws{s}://127.0.0.1:{port}/");
         self.node_urls = client_ports.iter().map(url).collect();
         self.each(|index, child| {
             let role = match index {
@@ -213,7 +231,8 @@ impl Cluster {
             };
             let (seed, cpu, connections) =
                 (config.seed, config.cpu(index), config.connections(index));
-            child.say(&Order { role, seed, cpu, connections, io_uring: config.io_uring })
+            let (io_uring, tls) = (config.io_uring, tls.cloned());
+            child.say(&Order { role, seed, cpu, connections, io_uring, tls })
         })?;
         let ready = self.each(|_, child| child.hear::<Ready>())?;
         self.io_uring = ready.iter().all(|child| child.io_uring);
@@ -251,14 +270,19 @@ impl Cluster {
         ClusterError::Ended { child, status: status.to_string(), reason }
     }
 
-    /// Where the nodes are asked for: `http://127.0.0.1:PORT/api/clients`.
+    /// Where the nodes are asked for: `http://127.0.0.1:PORT/api/clients`, with TLS `https://`.
     pub fn discovery_url(&self) -> &str {
         &self.discovery_url
     }
 
-    /// `ws://127.0.0.1:PORT/` of each node, in order; the ports ascend.
+    /// `ws://127.0.0.1:PORT/` (with TLS `wss://`) of each node, in order; the ports ascend.
     pub fn node_urls(&self) -> &[String] {
         &self.node_urls
+    }
+
+    /// Whom to trust to be let in, in PEM, where clients come in over TLS.
+    pub fn certificate(&self) -> Option<&str> {
+        self.certificate.as_deref()
     }
 
     /// Whether its processes stand on io_uring; on a host that refuses it they use epoll.

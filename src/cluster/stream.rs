@@ -11,6 +11,8 @@ use bytes::Bytes;
 use rustix::io::Errno;
 use tokio::task::LocalSet;
 
+use super::tls::{Acceptor, Secured};
+
 /// Submission entries: one turn's reads and writes of a few thousand connections.
 const RING_ENTRIES: u32 = 2048;
 const RING_ENTRIES_MIN: u32 = 256;
@@ -137,6 +139,15 @@ impl Listener {
         Ok(Self::Readiness(tokio::net::TcpListener::from_std(listener)?))
     }
 
+    /// Where clients come in: over readiness where there is TLS, whose library reads and writes by itself.
+    pub(super) fn of_clients(
+        kernel: Kernel,
+        listener: std::net::TcpListener,
+        tls: Option<&Acceptor>,
+    ) -> io::Result<Self> {
+        Self::new(if tls.is_some() { Kernel::Readiness } else { kernel }, listener)
+    }
+
     pub(super) async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
         let (stream, peer) = match self {
             Self::Uring(listener) => {
@@ -158,6 +169,7 @@ impl Listener {
 pub(super) enum Stream {
     Uring(tokio_uring::net::TcpStream),
     Readiness(tokio::net::TcpStream),
+    Secured(Secured),
 }
 
 impl Stream {
@@ -168,8 +180,18 @@ impl Stream {
         }
     }
 
+    /// With TLS on it, where there is any; `None` where the client does not go through with that.
+    pub(super) async fn secured(self, tls: Option<Acceptor>) -> Option<Self> {
+        match (tls, self) {
+            (None, stream) => Some(stream),
+            (Some(tls), Self::Readiness(stream)) => tls.accept(stream).await.map(Self::Secured),
+            (Some(_), _) => unreachable!("clients of TLS come in over readiness"),
+        }
+    }
+
     fn set_nodelay(&self) -> io::Result<()> {
         match self {
+            Self::Secured(_) => Ok(()),
             Self::Uring(stream) => stream.set_nodelay(true),
             Self::Readiness(stream) => stream.set_nodelay(true),
         }
@@ -178,6 +200,10 @@ impl Stream {
     /// Reads once, into an empty buffer and no more than it has room for; 0 is the peer's end.
     pub(super) async fn read(&self, mut buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         match self {
+            Self::Secured(stream) => {
+                tokio::task::yield_now().await;
+                stream.read(buffer).await
+            }
             Self::Uring(stream) => stream.read(buffer).await,
             Self::Readiness(stream) => {
                 // A stream with much to read would never wait, and what is to be written would: a ring
@@ -192,6 +218,7 @@ impl Stream {
     /// Writes once: as much as the kernel takes.
     pub(super) async fn write(&self, piece: Bytes) -> (io::Result<usize>, Bytes) {
         match self {
+            Self::Secured(stream) => stream.write(piece).await,
             Self::Uring(stream) => stream.write(piece).submit().await,
             Self::Readiness(stream) => {
                 (once_ready(|| stream.writable(), || stream.try_write(&piece)).await, piece)
@@ -215,6 +242,7 @@ impl Stream {
     pub(super) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         use rustix::net::Shutdown as Half;
         match self {
+            Self::Secured(stream) => stream.shutdown(how),
             Self::Uring(stream) => stream.shutdown(how),
             // tokio's own ends one half only, and wants the stream to itself.
             Self::Readiness(stream) => Ok(rustix::net::shutdown(

@@ -74,7 +74,7 @@ pub fn rehearse(plan: &Plan, run: u32) -> io::Result<(Vec<Line>, Ended)> {
     let ring = EpollRing::new(RingConfig::for_sockets(seats.len() as u32))?;
     let tape = Rc::new(Tape::default());
     let over = (ring, Monotonic);
-    let shared = (Rc::clone(&tape), tls::Shared::new(plan.tls.as_ref()));
+    let shared = (Rc::clone(&tape), tls::Shared::new(plan.tls.as_ref(), seats.len()));
     let mut worker = Worker::<_, _, Witness>::over(shared, plan, over, seats, fastrand::Rng::new());
     let failures = worker.connect(&mut Patience { until: Nanos::MAX, complete_at: None })?;
     let text = TextShape::new(plan.messages.payload_bytes).expect("a plan's payload holds a tag");

@@ -54,6 +54,10 @@ pub const CONNECTION_BYTES: u64 = 512;
 /// were allocated for each (`tests/tls.rs` holds it), and a record that is not whole lies in a buffer.
 pub const TLS_BYTES: u64 = 9 << 10;
 
+/// Of a node of the embedded cluster, for each client that came in over TLS: s2n-tls has buffers for a record each
+/// way.
+const NODE_TLS_BYTES: u64 = 64 << 10;
+
 /// For each connection of a dialect whose messages do not end with frames, beside the text that may be open; a
 /// test in `engine::worker` holds it.
 pub const STREAM_END_BYTES: u64 = 40;
@@ -173,7 +177,8 @@ impl Plan {
         ];
         let tls = self.tls_sockets();
         if tls > 0 {
-            parts.push(("their TLS sessions", tls.saturating_mul(TLS_BYTES)));
+            let ends = if embedded { TLS_BYTES + NODE_TLS_BYTES } else { TLS_BYTES };
+            parts.push(("their TLS sessions", tls.saturating_mul(ends)));
         }
         if self.dialect.stream {
             let each = STREAM_END_BYTES + self.messages.payload_bytes as u64;

@@ -64,6 +64,8 @@ impl MinVersion {
 pub struct TlsOptions {
     /// A file of certificates to trust, or a directory of such files, in place of this host's.
     pub cacert: Option<PathBuf>,
+    /// The certificate of the embedded cluster in PEM, to trust it alone where nothing else is asked for.
+    pub embedded: Option<String>,
     /// Any certificate is taken.
     pub insecure: bool,
     /// Our own certificate and its key.
@@ -158,9 +160,15 @@ impl TlsClient {
 }
 
 fn verifier(options: &TlsOptions, provider: Arc<CryptoProvider>) -> Result<Named, TlsError> {
-    let roots = match &options.cacert {
-        Some(path) => named_roots(path)?,
-        None => system_roots()?,
+    let roots = match (&options.cacert, &options.embedded) {
+        (Some(path), _) => named_roots(path)?,
+        (None, Some(certificate)) => {
+            let mut roots = RootCertStore::empty();
+            let certificates = CertificateDer::pem_slice_iter(certificate.as_bytes()).flatten();
+            roots.add_parsable_certificates(certificates);
+            roots
+        }
+        (None, None) => system_roots()?,
     };
     let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
     Ok(Named::new(inner.build().expect("there are roots, and no revocation lists")))

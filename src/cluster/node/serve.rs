@@ -22,6 +22,7 @@ use crate::cluster::net;
 use crate::cluster::node::decode::{Flow, MessageDecoder};
 use crate::cluster::node::fault_injector::{FaultInjector, Party, Upgrade};
 use crate::cluster::stream::{Kernel, Listener, Stream, spawn};
+use crate::cluster::tls::Acceptor;
 
 /// What a read of an idle connection holds ready.
 const READ_BYTES_IDLE: usize = 512;
@@ -65,18 +66,19 @@ impl Node {
     pub(in crate::cluster) async fn serve(
         self,
         kernel: Kernel,
-        clients: TcpListener,
+        (clients, tls): (TcpListener, Option<Acceptor>),
         mesh: TcpListener,
         mesh_ports: Vec<u16>,
         ready: fn(Kernel) -> io::Result<()>,
     ) -> io::Result<()> {
-        let (clients, mesh) = (Listener::new(kernel, clients)?, Listener::new(kernel, mesh)?);
+        let clients = Listener::of_clients(kernel, clients, tls.as_ref())?;
+        let mesh = Listener::new(kernel, mesh)?;
         let hub = self.hub.clone();
-        spawn(net::accept_each(clients, move |stream, peer| {
+        spawn(net::accept_each(clients, tls, move |stream, peer| {
             serve_client(hub.clone(), stream, peer)
         }));
         let hub = self.hub.clone();
-        spawn(net::accept_each(mesh, move |stream, _| tell_peer(hub.clone(), stream)));
+        spawn(net::accept_each(mesh, None, move |stream, _| tell_peer(hub.clone(), stream)));
         for (peer, port) in mesh_ports.into_iter().enumerate() {
             if peer != self.index {
                 let (stream, rest) = upgrade::dial(kernel, port, self.index).await?;

@@ -166,7 +166,9 @@ impl Thread {
     fn over<R: Ring>(&self, ring: R) -> io::Result<()> {
         match &self.plan.tls {
             None => self.work::<R, Plain>(ring, ()),
-            Some(client) => self.work::<R, Tls>(ring, tls::Shared::new(Some(client))),
+            Some(client) => {
+                self.work::<R, Tls>(ring, tls::Shared::new(Some(client), self.seats.len()))
+            }
         }
     }
 

@@ -274,7 +274,11 @@ fn tls(options: &TlsOptions) -> TlsDialing {
     TlsDialing {
         min_version: options.min_version.name().into(),
         insecure: options.insecure,
-        trusted: options.cacert.as_ref().map(|path| path.display().to_string().into()),
+        trusted: match (&options.cacert, &options.embedded) {
+            (Some(path), _) => Some(path.display().to_string().into()),
+            (None, Some(_)) => Some("that of the embedded cluster".into()),
+            (None, None) => None,
+        },
         shows_certificate: options.identity.is_some(),
         resumes: options.resume,
         server_name: name.map(|name| name.as_ref().into()),

@@ -40,7 +40,8 @@ pub struct TlsDialing {
     pub min_version: UntrustedText,
     /// Certificates of nodes are not checked.
     pub insecure: bool,
-    /// The file or directory of certificates that are trusted; null where it is those of this host.
+    /// The file or directory of certificates that are trusted, or that of the embedded cluster; null where it is
+    /// those of this host.
     pub trusted: Option<UntrustedText>,
     /// Nodes that ask for a certificate are shown one.
     pub shows_certificate: bool,

@@ -37,7 +37,13 @@ const FIRST_BYTES: usize = 64;
 /// once.
 const SPARE_BUFFERS: usize = 1_024;
 
-/// Those that are kept are no larger: a burst is 64 KiB, and has records around it.
+/// Sockets for which buffers are there from the beginning.
+const READY_BUFFERS: usize = 64;
+
+/// How large they are made: a burst is 64 KiB, and has records around it.
+const SPARE_BYTES: usize = 68 << 10;
+
+/// Those that are kept are no larger than this.
 const SPARE_BYTES_MAX: usize = 128 << 10;
 
 /// A connection that is encrypted, or not: plans may mix both.
@@ -61,15 +67,20 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// For a plan with `wss://` nodes; without a client it takes `ws://` alone.
-    pub fn new(client: Option<&TlsClient>) -> Self {
+    /// For so many sockets of a plan with `wss://` nodes; without a client it takes `ws://` alone. Room for what
+    /// they do at once is made here, and not in a trial.
+    pub fn new(client: Option<&TlsClient>, sockets: usize) -> Self {
+        let ready = if client.is_some() { sockets.min(READY_BUFFERS) } else { 0 };
+        let room = if client.is_some() { SPARE_BYTES } else { 0 };
+        let sealed = || Sealed { plain: SendBuf::Owned(Vec::new()), ends: Vec::with_capacity(8) };
         Self {
             config: client.map(TlsClient::config),
             server_name: client.and_then(|client| client.options().server_name.clone()),
-            wire: Vec::new(),
-            plain: Vec::new(),
-            spare: Vec::new(),
-            idle: Vec::new(),
+            wire: Vec::with_capacity(room),
+            plain: Vec::with_capacity(room),
+            // For a record that is not whole, and for a send.
+            spare: (0..2 * ready).map(|_| Vec::with_capacity(SPARE_BYTES)).collect(),
+            idle: (0..ready).map(|_| sealed()).collect(),
         }
     }
 
@@ -78,7 +89,8 @@ impl Shared {
     }
 
     fn give_back(&mut self, mut buffer: Vec<u8>) {
-        if self.spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BYTES_MAX {
+        let is_room = (1..=SPARE_BYTES_MAX).contains(&buffer.capacity());
+        if self.spare.len() < SPARE_BUFFERS && is_room {
             buffer.clear();
             self.spare.push(buffer);
         }
