@@ -3,7 +3,7 @@
 #![no_main]
 
 use fanstorm::dialect::pattern::seq_digits;
-use fanstorm::dialect::{Dialect, Recognized, Scanner, Tag, TextShape};
+use fanstorm::dialect::{Dialect, Recognized, Scanner, Speaker, Tag, TextShape};
 use fanstorm_fuzz::{RUN, read};
 use libfuzzer_sys::fuzz_target;
 
@@ -38,10 +38,11 @@ fn speaks(dialect: &Dialect) {
         });
         assert!(messages[0].len() <= dialect.message_len(&shape));
         // A finished frame is patched where it differs from the next.
-        let places = dialect.template.places(&shape, sender);
+        let places = dialect.template.places(&shape, sender, &Speaker::default());
         let mut patched = messages[0].clone();
-        patched[places.tag..][..26].copy_from_slice(&tags[1].encode());
-        for at in &places.seq {
+        let tag = places.tag_text(tags[1]);
+        patched[places.tag..][..tag.len()].copy_from_slice(&tag);
+        for at in places.seq.iter().chain(&places.refs) {
             patched[*at..][..10].copy_from_slice(&seq_digits(tags[1].sequence));
         }
         assert_eq!(patched, messages[1]);
