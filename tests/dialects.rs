@@ -683,3 +683,85 @@ fn push_and_receive_sockets_upgrade_as_the_dialect_says_of_each() {
         assert!(out.contains(told), "{told}: {out}");
     }
 }
+
+/// Echoes, but for `/no`, which it refuses and repeats; notes what it is asked.
+fn repeating(asked: &Arc<Mutex<Vec<String>>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen = Arc::clone(asked);
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let seen = Arc::clone(&seen);
+            thread::spawn(move || {
+                use tungstenite::handshake::server::{ErrorResponse, Request, Response};
+                #[expect(clippy::result_large_err, reason = "the crate's own signature")]
+                let note =
+                    |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+                        seen.lock().unwrap().push(request.uri().to_string());
+                        match request.uri().path() {
+                            "/no" => Err(Response::builder()
+                                .status(403)
+                                .body(Some(format!("{} may not", request.uri())))
+                                .unwrap()),
+                            _ => Ok(response),
+                        }
+                    };
+                let Ok(mut socket) = tungstenite::accept_hdr(stream, note) else { return };
+                while let Ok(message) = socket.read() {
+                    let _ = socket.send(message);
+                }
+            });
+        }
+    });
+    address
+}
+
+/// Wherever a URL may come up: in errors, reports, results, in what a node repeats.
+#[test]
+fn no_output_shows_a_secret_of_a_url() {
+    const SECRET: &str = "s3cret-of-url";
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let address = repeating(&asked);
+    let folder = tempfile::tempdir().unwrap();
+    let result = folder.path().join("result.json");
+    let result = result.to_str().unwrap();
+    let url = |path: &str| format!("ws://{address}{path}?token={SECRET}&t={SECRET}");
+    let (good, refused) = (url("/"), url("/no"));
+    let nowhere = format!("ws://no-such-host.invalid/?t={SECRET}");
+    let with_user = format!("ws://me:{SECRET}@127.0.0.1:1/");
+    let discovery = format!("http://me:{SECRET}@127.0.0.1:1/list?t={SECRET}");
+    let joined = format!("--node=http://127.0.0.1:1/?t={SECRET}");
+    let bare = format!("127.0.0.1:1/?t={SECRET}");
+    let run = ["--dialect", "raw", "--fan-out", "own", "--messages", "10"];
+    let tries: [(Option<i32>, &[&str]); 11] = [
+        (None, &["--node", &good, "--json", result]),
+        (Some(4), &["--node", &refused]),
+        (Some(4), &["--node", &good, "--fan-out", "all", "--ready-timeout", "300ms"]),
+        (Some(4), &["--node", &nowhere]),
+        (Some(2), &["--node", &with_user]),
+        (Some(2), &[&joined]),
+        (Some(2), &["--node", &bare]),
+        (Some(2), &[&good]),
+        (Some(2), &["--node", "ws://127.0.0.1:1/", "--push-node", &good]),
+        (Some(4), &["--discovery", &discovery]),
+        (Some(2), &["--discovery", &good]),
+    ];
+    for (exit, words) in tries {
+        let run = if words.contains(&"--fan-out") { &run[..2] } else { &run };
+        let (code, out, err) = fanstorm(&[run, words].concat());
+        assert!(!format!("{out}{err}").contains(SECRET), "{words:?}: {out}{err}");
+        match exit {
+            Some(exit) => assert_eq!(code, Some(exit), "{words:?}: {out}{err}"),
+            None => assert!(matches!(code, Some(0 | 5)), "{code:?}: {err}"),
+        }
+    }
+    let kept = fs::read_to_string(result).unwrap();
+    assert!(!kept.contains(SECRET) && kept.contains("/?token=[hidden]&t=[hidden]"), "{kept}");
+    for words in [&["dialect", "try", "raw", "--node", &good][..], &["audit", "--node", &good]] {
+        let (_, out, err) = fanstorm(words);
+        assert!(!format!("{out}{err}").contains(SECRET), "{words:?}: {out}{err}");
+    }
+    let asked = asked.lock().unwrap();
+    assert!(asked.iter().all(|uri| uri.contains(&format!("?token={SECRET}&t={SECRET}"))));
+    assert!(asked.len() > 5, "nothing is hidden from the node");
+}

@@ -15,7 +15,7 @@ use crate::cli::dialect_args::{DialectArgs, DialectError};
 use crate::cli::embedded::Embedded;
 use crate::cli::load_args::LoadArgs;
 use crate::cli::tls_args::TlsArgs;
-use crate::cli::upgrade_args::UpgradeArgs;
+use crate::cli::upgrade_args::{UpgradeArgs, may_be_secret};
 use crate::cli::values::{EngineArg, FanOutArg, WaitArg, small_count};
 use crate::cluster::FaultSpec;
 use crate::dialect::Dialect;
@@ -215,6 +215,9 @@ impl RunArgs {
         let by_dialect = if dialect.hears_own { FanOut::All } else { FanOut::Others };
         let mut upgrade = self.upgrade.options(&dialect.upgrade, self.push_sockets)?;
         upgrade.secrets.extend(dialect.secrets.iter().map(|secret| SocketText::hidden(secret)));
+        let of_urls = self.node.iter().flat_map(NodeUrl::query);
+        let of_urls = of_urls.filter(|(name, value)| may_be_secret(name, value));
+        upgrade.secrets.extend(of_urls.map(|(_, value)| SocketText::hidden(value)));
         for column in &dialect.opening.columns {
             upgrade.secrets.push(self.upgrade.column(column, &upgrade)?);
         }

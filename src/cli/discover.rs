@@ -15,6 +15,7 @@ use crate::cli::tls_args::TlsArgs;
 use crate::population::discovery;
 use crate::population::discovery::{DiscoveryError, DiscoveryUrl};
 use crate::population::nodes::NodeUrl;
+use crate::population::shown_url::shown;
 use crate::tls::{TlsClient, TlsError};
 use crate::units::{Bytes, Nanos};
 
@@ -102,17 +103,14 @@ fn fetch(url: &str, client: Option<&TlsClient>, timeout: Nanos) -> Result<Vec<u8
     let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
     let mut answer = agent.get(url).call().map_err(failed)?;
     if answer.status() != 200 {
-        return Err(DiscoverError::Status {
-            url: url.to_owned(),
-            status: answer.status().to_string(),
-        });
+        return Err(DiscoverError::Status { url: shown(url), status: answer.status().to_string() });
     }
     let body = answer.body_mut().with_config().limit(LARGEST_ANSWER.0);
     body.read_to_vec().map_err(failed)
 }
 
 fn failure(url: &str, timeout: Nanos, error: ureq::Error) -> DiscoverError {
-    let url = url.to_owned();
+    let url = shown(url);
     let reason = match &error {
         ureq::Error::Timeout(_) => format!("none within {timeout} (--connect-timeout)"),
         ureq::Error::BodyExceedsLimit(_) => format!("larger than {LARGEST_ANSWER}"),

@@ -4,6 +4,7 @@
 //! would want (`plan`, `engine`, `report`).
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -34,6 +35,7 @@ pub mod shell_files;
 pub mod signals;
 pub mod tls_args;
 mod upgrade_args;
+mod url_words;
 mod values;
 pub mod view;
 
@@ -44,6 +46,7 @@ use self::dialect::DialectCommand;
 use self::exit::Exit;
 use self::report::ReportArgs;
 use self::shell_files::{CompletionsArgs, ManArgs};
+use self::url_words::{secret_urls, without_secrets};
 
 /// Load generator for WebSocket fan-out clusters.
 ///
@@ -108,7 +111,8 @@ pub enum Command {
 impl Cli {
     /// What this process was asked to do. Help, version and usage errors end the process here.
     pub fn from_process() -> Command {
-        Self::parse_from(values_joined(std::env::args_os())).chosen()
+        let words = values_joined(std::env::args_os());
+        Self::try_parse_from(&words).unwrap_or_else(|error| refuse(&error, &words)).chosen()
     }
 
     /// All commands and flags.
@@ -120,6 +124,19 @@ impl Cli {
     fn chosen(self) -> Command {
         self.command.unwrap_or_else(|| Command::Run(Box::new(self.run)))
     }
+}
+
+/// Prints help, version or a usage error, and ends the process. clap repeats values, and a URL may hold a secret.
+fn refuse(error: &clap::Error, words: &[OsString]) -> ! {
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let said = error.render().to_string();
+    let safe = without_secrets(&said, &secret_urls(&words));
+    if safe == said {
+        error.exit();
+    }
+    // Without its colours: nothing of it was for a pipe.
+    let _ = write!(std::io::stderr(), "{safe}");
+    std::process::exit(error.exit_code());
 }
 
 /// The arguments with a negative number behind a flag joined to it: `--rate -1` becomes `--rate=-1`. No

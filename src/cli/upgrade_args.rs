@@ -11,6 +11,7 @@ use std::{env, fs};
 
 use clap::Args;
 
+use super::url_words::{secret_urls, without_secrets};
 use crate::dialect;
 use crate::notice::Notice;
 use crate::plan::upgrade_options::{Fields, UpgradeOptions, check_values, is_cookie};
@@ -75,7 +76,7 @@ pub struct UpgradeArgs {
     cookie: Vec<String>,
 
     /// Join NAME=VALUE to the query of every node's URL, replacing a parameter of the same name; may be
-    /// repeated. A token belongs here: the URL itself is in every report
+    /// repeated. A token may be {env:NAME} here, which no list of processes shows
     #[arg(long, value_name = "PAIR", help_heading = UPGRADE)]
     query: Vec<String>,
 
@@ -316,6 +317,12 @@ fn is_telling(name: &str) -> bool {
     WORDS.iter().any(|word| name.contains(word))
 }
 
+/// Whether what a node says is searched for this value of its URL: a shorter one is a word like any other.
+pub(super) fn may_be_secret(name: &str, value: &str) -> bool {
+    const TOKEN_BYTES_MIN: usize = 12;
+    is_telling(name) || value.len() >= TOKEN_BYTES_MIN
+}
+
 fn read_header(place: &str, text: &str, is_secret: bool, options: &mut UpgradeOptions) -> Read<()> {
     let Some((name, value)) = text.split_once(':') else {
         let reason = "there is no colon in it: write 'NAME: VALUE'";
@@ -362,9 +369,11 @@ fn read_cookies(place: &str, text: &str, options: &mut UpgradeOptions) -> Read<(
 }
 
 /// What the program was called with, as a run may record it: names of headers, cookies and parameters without
-/// their values.
+/// their values, URLs as they may be shown.
 pub(super) fn recorded(words: impl IntoIterator<Item = String>) -> Vec<String> {
     const FLAGS: [(&str, char); 3] = [("--header", ':'), ("--cookie", '='), ("--query", '=')];
+    let words: Vec<String> = words.into_iter().collect();
+    let urls = secret_urls(&words);
     let mut is_value = None;
     let mut recorded = Vec::new();
     for word in words {
@@ -372,6 +381,7 @@ pub(super) fn recorded(words: impl IntoIterator<Item = String>) -> Vec<String> {
             recorded.push(without_value(&word, mark));
             continue;
         }
+        let word = without_secrets(&word, &urls);
         is_value = FLAGS.iter().find(|(flag, _)| *flag == word).map(|&(_, mark)| mark);
         let joined = FLAGS.iter().find_map(|&(flag, mark)| {
             let value = word.strip_prefix(flag)?.strip_prefix('=')?;
@@ -557,6 +567,9 @@ mod tests {
             "f",
             "--query",
             "=s3cret",
+            "--node",
+            "ws://u:s3cret@h/?t=s3cret",
+            "--push-node=ws://h/?t=s3cret&x",
             "-q",
         ];
         let recorded = recorded(words.map(str::to_owned));
@@ -574,6 +587,9 @@ mod tests {
             "f",
             "--query",
             "[hidden]",
+            "--node",
+            "ws://[hidden]@h/?t=[hidden]",
+            "--push-node=ws://h/?t=[hidden]&x",
             "-q",
         ];
         assert_eq!(recorded, expected);

@@ -10,6 +10,7 @@ use simd_json::prelude::{ValueAsArray, ValueAsScalar, ValueObjectAccess};
 use url::Url;
 
 use crate::population::nodes::{NodeUrl, Scheme, UrlError};
+use crate::population::shown_url::shown;
 
 /// Where a discovery lists its nodes: `http://HOST:8080/api/clients`, or `https://`. Without a path, that
 /// one is meant.
@@ -33,7 +34,7 @@ impl DiscoveryUrl {
 
 impl fmt::Display for DiscoveryUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.url)
+        f.write_str(&shown(&self.url))
     }
 }
 
@@ -54,13 +55,13 @@ impl FromStr for DiscoveryUrl {
     fn from_str(text: &str) -> Result<Self, DiscoveryUrlError> {
         let text = text.trim().to_owned();
         let Ok(mut url) = Url::parse(&text) else {
-            return Err(DiscoveryUrlError::Malformed(text));
+            return Err(DiscoveryUrlError::Malformed(shown(&text)));
         };
         let is_tls = match url.scheme() {
             "http" => false,
             "https" => true,
-            "ws" | "wss" => return Err(DiscoveryUrlError::Node(text)),
-            _ => return Err(DiscoveryUrlError::Malformed(text)),
+            "ws" | "wss" => return Err(DiscoveryUrlError::Node(shown(&text))),
+            _ => return Err(DiscoveryUrlError::Malformed(shown(&text))),
         };
         if url.path() == "/" && url.query().is_none() {
             url.set_path("/api/clients");

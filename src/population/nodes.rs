@@ -15,6 +15,7 @@ use url::{Host, Url};
 use super::connect_to::ConnectTo;
 pub use super::scheme::Scheme;
 use super::scheme::server_name;
+use super::shown_url::{shown, visible};
 pub use super::url_error::UrlError;
 use crate::notice::Notice;
 
@@ -53,7 +54,7 @@ pub enum TargetError {
 /// One node of the cluster under test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// The node's WebSocket URL as a person would write it; names the node in every message.
+    /// The node's WebSocket URL as a person would write it, without secrets; names the node in every message.
     pub url: String,
     /// Where to connect.
     pub addr: SocketAddr,
@@ -70,7 +71,7 @@ pub struct Node {
 /// A node's URL, read but not yet resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeUrl {
-    /// As written.
+    /// As written, without what may be a secret.
     written: String,
     host: Host<String>,
     port: u16,
@@ -149,6 +150,12 @@ impl NodeUrl {
         if self.server_name.is_some() { Scheme::Wss } else { Scheme::Ws }
     }
 
+    /// The parameters of its query, as they are written.
+    pub fn query(&self) -> impl Iterator<Item = (&str, &str)> {
+        let query = self.target.split_once('?').map_or("", |(_, query)| query);
+        query.split('&').filter_map(|pair| pair.split_once('='))
+    }
+
     /// The port, written or the default of the scheme.
     pub const fn port(&self) -> u16 {
         self.port
@@ -224,6 +231,13 @@ impl FromStr for NodeUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
+        Self::read(text).map_err(UrlError::without_secrets)
+    }
+}
+
+impl NodeUrl {
+    /// Its errors repeat it whole.
+    fn read(text: &str) -> Result<Self, UrlError> {
         let written = text.trim().to_owned();
         let Some((scheme, rest)) = written.split_once("://") else {
             return Err(UrlError::NoScheme(written));
@@ -245,7 +259,7 @@ impl FromStr for NodeUrl {
         };
         let url = Url::parse(&written)
             .map_err(|e| UrlError::Malformed { url: written.clone(), reason: e.to_string() })?;
-        refuse_parts(&url, &written)?;
+        UrlError::of_parts(&url, &written)?;
         let port = url.port_or_known_default().expect("the URL standard knows ws and wss");
         if port == 0 {
             return Err(UrlError::PortZero(written));
@@ -263,6 +277,7 @@ impl FromStr for NodeUrl {
             Scheme::Ws => None,
             Scheme::Wss => Some(server_name(&host, ip_of(&host), &written)?),
         };
+        let written = shown(&written);
         Ok(Self { written, host, port, host_header, target, server_name, connect_to: None })
     }
 }
@@ -274,23 +289,6 @@ fn ip_of(host: &Host<String>) -> Option<IpAddr> {
         Host::Ipv6(ip) => Some(ip.to_canonical()),
         Host::Domain(_) => None,
     }
-}
-
-fn refuse_parts(url: &Url, written: &str) -> Result<(), UrlError> {
-    let part = if url.fragment().is_some() {
-        "#fragment"
-    } else if !url.username().is_empty() || url.password().is_some() {
-        "user name or password"
-    } else {
-        return Ok(());
-    };
-    Err(UrlError::Part { url: written.to_owned(), part })
-}
-
-/// With escapes in place of control characters.
-fn visible(text: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
-    text.chars().map(escaped).collect()
 }
 
 /// What may be the name of a host: nothing in it ends the host of a URL. Letters of all scripts are for
@@ -504,7 +502,7 @@ mod tests {
             let node = node(text);
             let addr: SocketAddr = addr.parse().unwrap();
             assert_eq!((node.addr, node.host.as_str(), node.target.as_str()), (addr, host, target));
-            assert_eq!(node.url, text, "the node is named as it was given");
+            assert_eq!(node.url, shown(text), "the node is named as it was given");
             assert_eq!(node.name, addr.ip().to_string(), "without port and brackets");
         }
     }
@@ -590,7 +588,7 @@ mod tests {
             ("ws://[fe80::1%25eth0]:1/", "zone"),
         ] {
             let error = text.parse::<NodeUrl>().unwrap_err().to_string();
-            assert!(error.contains(hint) && error.contains(text), "{text}: {error}");
+            assert!(error.contains(hint) && error.contains(&shown(text)), "{text}: {error}");
             assert_eq!(error.lines().count(), 1, "{text}: {error}");
         }
     }

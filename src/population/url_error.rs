@@ -1,6 +1,10 @@
 //! Why a text is not the URL of a node.
 //!
-//! Belongs here: the reasons, in words that say what to write instead. Does not: finding them (`nodes`).
+//! Belongs here: the reasons, in words that say what to write instead. Does not: finding most of them (`nodes`).
+
+use url::Url;
+
+use super::shown_url::shown;
 
 /// Why a text is not the URL of a node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,4 +45,31 @@ pub enum UrlError {
         /// What the URL standard says.
         reason: String,
     },
+}
+
+impl UrlError {
+    /// What a URL has that no node's may have.
+    pub(super) fn of_parts(url: &Url, written: &str) -> Result<(), Self> {
+        let part = if url.fragment().is_some() {
+            "#fragment"
+        } else if !url.username().is_empty() || url.password().is_some() {
+            "user name or password"
+        } else {
+            return Ok(());
+        };
+        Err(Self::Part { url: written.to_owned(), part })
+    }
+
+    /// The same without what may be a secret in the URL.
+    pub(super) fn without_secrets(self) -> Self {
+        match self {
+            Self::NoScheme(url) => Self::NoScheme(shown(&url)),
+            Self::Scheme { scheme, url } => Self::Scheme { scheme, url: shown(&url) },
+            Self::Part { url, part } => Self::Part { url: shown(&url), part },
+            Self::PortZero(url) => Self::PortZero(shown(&url)),
+            Self::Address(address) => Self::Address(shown(&address)),
+            Self::Zone(url) => Self::Zone(shown(&url)),
+            Self::Malformed { url, reason } => Self::Malformed { url: shown(&url), reason },
+        }
+    }
 }
