@@ -4,8 +4,9 @@
     python3 tests/dialects.py [--binary target/release/fanstorm] [--only WORD] [--list]
 
 Belongs here: how each cluster is started, and which table is run against it. Every copy must come back,
-once. `.ci/run` installs Debian's nats-server, mosquitto, redis-server, rabbitmq-server and
-ruby-actioncable; the npm packages that tests/peers/clusters pins go into target/dialects.
+once. Where a protocol has no server to be had by name, the nodes are made here (tests/peers/clusters) and must
+first satisfy the client library of the protocol's own makers. `.ci/run` installs Debian's packages; npm and PyPI
+packages that tests/peers/clusters pins go into target/dialects.
 
 Each server listens on loopback, on a port that was free a moment before, and is ended by its pid. The
 last line is `N passed, N failed`; the exit code is 1 when one failed.
@@ -29,6 +30,9 @@ from harness import PEERS, ROOT, need, passes
 INSTALLED = ROOT / "target" / "dialects"
 RUN_TIMEOUT_S = 150
 BOOT_TIMEOUT_S = 90
+# Longer than the minute after which a silent socket is closed by the strictest.
+ALIVE_S = 100
+BROWSER = ["--header", "User-Agent: Mozilla/5.0"]
 SIZES = [10, 100, 1000, 2000]
 
 
@@ -156,6 +160,102 @@ def actioncable(host):
     return [f"ws://127.0.0.1:{port}/" for port in ports]
 
 
+def peer(script, *check):
+    """Two nodes of tests/peers/clusters with a Redis between them, which a client of `check` must be content with."""
+
+    def start(host):
+        shared = redis(host)
+        ports = [host.port(), host.port()]
+        for port in ports:
+            host.start(["node", INSTALLED / script, port, shared], listens=port)
+        if check:
+            command = ["node", INSTALLED / "check.cjs", *check, *ports]
+            done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60)
+            need(done.returncode == 0, f"its own client library is not content: {done.stderr}")
+        return [f"ws://127.0.0.1:{port}/" for port in ports]
+
+    return start
+
+
+def prosody(host):
+    """One node with a conference service, which lets anybody in."""
+    web, plain = host.port(), host.port()
+    config = host.folder / "prosody.lua"
+    config.write_text(
+        f'''daemonize = false
+run_as_root = true
+pidfile = "{host.folder}/prosody.pid"
+data_path = "{host.folder}"
+modules_enabled = {{ "saslauth", "websocket" }}
+modules_disabled = {{ "s2s", "posix", "offline" }}
+http_ports = {{ {web} }}
+http_interfaces = {{ "127.0.0.1" }}
+https_ports = {{}}
+http_default_host = "localhost"
+c2s_ports = {{ {plain} }}
+c2s_interfaces = {{ "127.0.0.1" }}
+c2s_require_encryption = false
+consider_websocket_secure = true
+log = {{ warn = "*console" }}
+VirtualHost "localhost"
+  authentication = "anonymous"
+Component "conference.localhost" "muc"
+  muc_room_locking = false
+'''
+    )
+    host.start(["prosody", "--config", config], listens=web)
+    return [f"ws://127.0.0.1:{web}/"]
+
+
+def crossbar(host):
+    """One router with one realm, which lets anybody in."""
+    port, everything = host.port(), {"call": True, "register": True, "publish": True, "subscribe": True}
+    anonymous = {"name": "anonymous", "permissions": [{"uri": "", "match": "prefix", "allow": everything}]}
+    transport = {
+        "type": "websocket",
+        "endpoint": {"type": "tcp", "port": port, "interface": "127.0.0.1"},
+        "url": f"ws://127.0.0.1:{port}/ws",
+    }
+    router = {
+        "type": "router",
+        "realms": [{"name": "realm1", "roles": [anonymous]}],
+        "transports": [transport],
+    }
+    (host.folder / "config.json").write_text(json.dumps({"version": 2, "workers": [router]}))
+    tool = venv("crossbar") / "bin" / "crossbar"
+    host.start([tool, "start", "--cbdir", host.folder, "--config", "config.json"], listens=port)
+    return [f"ws://127.0.0.1:{port}/ws"]
+
+
+def signalr(host):
+    """One hub."""
+    port = host.port()
+    host.start([venv("signalr") / "bin" / "python", INSTALLED / "signalr.py", port], listens=port)
+    return [f"ws://127.0.0.1:{port}/hub"]
+
+
+def lounge(host):
+    """One node of a protocol that somebody invented, and the dialect that the README has for it."""
+    port = host.port()
+    host.start(["node", INSTALLED / "lounge.cjs", port], listens=port)
+    readme = (ROOT / "README.md").read_text()
+    written = readme.split('```toml\n', 1)[1].split("```", 1)[0]
+    need('name = "lounge"' in written, "the README's dialect is that of the lounge")
+    need(len(written.strip().splitlines()) < 15, "it is to be short")
+    (host.folder / "lounge.toml").write_text(written)
+    return [f"ws://127.0.0.1:{port}/lounge"]
+
+
+def venv(name):
+    """An environment with what tests/peers/clusters/NAME.txt pins; one that is current is kept."""
+    pinned, folder = PEERS / "clusters" / f"{name}.txt", INSTALLED / name
+    kept = folder / "pinned.txt"
+    if not kept.exists() or kept.read_text() != pinned.read_text():
+        harness.install(pinned, folder)
+        shutil.copy(pinned, kept)
+    return folder
+
+
 def graphql(host):
     """One node: the protocol knows no cluster."""
     port = host.port()
@@ -223,13 +323,37 @@ class Case:
     # It asks now and then whether a socket lives: foreign, too, and nobody knows how many.
     asks: bool = False
     # Its process that is the last node, to be killed while messages pass.
-    last_node: int = 0
+    last_node: int | None = None
+    # A socket hears what it has pushed.
+    hears_own: bool = True
+    # So many messages at once as a browser, for which servers cut frames in another way.
+    browser: int = 0
+    # It closes who is silent: a run at 0.1 messages a second must lose nobody.
+    closes_silent: bool = False
 
 
 CASES = [
-    Case("NATS, three nodes", nats, "nats", needs=("nats-server",), asks=True, last_node=2),
-    Case("mosquitto, two bridged brokers", mosquitto, "mqtt", needs=("mosquitto",)),
-    Case("Socket.IO, two nodes over Redis", socketio, "socketio", needs=("redis-server",), asks=True, last_node=2),
+    Case(
+        "NATS, three nodes",
+        nats,
+        "nats",
+        needs=("nats-server",),
+        asks=True,
+        last_node=2,
+        browser=20_000,
+        closes_silent=True,
+    ),
+    Case("mosquitto, two bridged brokers", mosquitto, "mqtt", needs=("mosquitto",), last_node=0, browser=20_000),
+    Case("mosquitto, MQTT 5", mosquitto, "mqtt5", needs=("mosquitto",), last_node=0),
+    Case(
+        "Socket.IO, two nodes over Redis",
+        socketio,
+        "socketio",
+        needs=("redis-server",),
+        asks=True,
+        last_node=2,
+        closes_silent=True,
+    ),
     Case(
         "Action Cable, two nodes over Redis",
         actioncable,
@@ -245,8 +369,43 @@ CASES = [
         "stomp",
         needs=("/usr/lib/rabbitmq/bin/rabbitmq-server",),
         last_node=2,
+        browser=5000,
+        closes_silent=True,
     ),
+    Case("Prosody", prosody, "xmpp", needs=("prosody",)),
+    Case("Crossbar", crossbar, "wamp"),
+    Case("aiosignalr", signalr, "signalr"),
+    Case(
+        "rpc-websockets, two nodes over Redis",
+        peer("jsonrpc.cjs"),
+        "jsonrpc",
+        needs=("redis-server",),
+        answers=1,
+        last_node=2,
+    ),
+    Case(
+        "Phoenix's protocol, two nodes over Redis",
+        peer("phoenix.cjs", "phoenix"),
+        "phoenix",
+        needs=("redis-server",),
+        answers=1,
+        asks=True,
+        last_node=2,
+        closes_silent=True,
+    ),
+    Case(
+        "Centrifugo's protocol, two nodes over Redis",
+        peer("centrifugo.cjs", "centrifugo"),
+        "centrifugo",
+        needs=("redis-server",),
+        asks=True,
+        last_node=2,
+        closes_silent=True,
+    ),
+    Case("A protocol of somebody's own", lounge, "lounge.toml", asks=True),
 ]
+
+KEPT_ALIVE = "Silent sockets are kept for 100 s"
 
 
 def install():
@@ -265,18 +424,47 @@ def install():
     subprocess.run(command, cwd=INSTALLED, check=True)
 
 
-def run_case(case, binary):
+def provided(case):
     for tool in case.needs:
         need(shutil.which(tool) or shutil.which(tool, path="/usr/sbin"), f"{tool} is missing")
+
+
+def run_case(case, binary):
+    provided(case)
     with tempfile.TemporaryDirectory() as folder:
         host = Host(folder)
         try:
             nodes = case.start(host)
-            print(f"        {table(case, binary, nodes)}")
-            if case.last_node:
-                print(f"        {node_dies(case, binary, nodes, host.processes[case.last_node])}")
+            print(f"        {table(case, binary, nodes, host, SIZES)}", flush=True)
+            if case.browser:
+                print(f"        as a browser, {table(case, binary, nodes, host, [case.browser], BROWSER)}", flush=True)
+            if case.last_node is not None:
+                print(f"        {node_dies(case, binary, nodes, host)}", flush=True)
         finally:
             host.end()
+
+
+def kept_alive(binary):
+    """All clusters that close silent sockets, at once: what is waited for is time."""
+    cases = [case for case in CASES if case.closes_silent]
+    load = ["--rate", "0.1/s", "--duration", f"{ALIVE_S}s"]
+    with contextlib.ExitStack() as held:
+        runs = []
+        for case in cases:
+            provided(case)
+            host = Host(held.enter_context(tempfile.TemporaryDirectory()))
+            held.callback(host.end)
+            runs.append((case, begin(case, binary, case.start(host), host, load)))
+        for case, run in runs:
+            held.callback(run.kill)
+        for case, run in runs:
+            out, err = run.communicate(timeout=RUN_TIMEOUT_S)
+            need(run.returncode == 0, f"{case.name}: exit {run.returncode}: {err.strip()}")
+            (trial,) = json.loads(out)["trials"]
+            account = trial["delivery"]
+            need(not trial["lost_sockets"], f"{case.name}: {trial['lost_sockets']}")
+            need(account["expected"] == account["delivered"] > 0, f"{case.name}: {account}")
+            print(f"        {case.dialect}: {account['delivered']} copies, no socket lost", flush=True)
 
 
 def command_of(case, binary, nodes):
@@ -286,18 +474,41 @@ def command_of(case, binary, nodes):
     return command + list(case.options)
 
 
-def table(case, binary, nodes):
+ENVIRONMENT = {**os.environ, "PUSHER_APP_SECRET": "app-secret"}
+
+
+def begin(case, binary, nodes, host, load):
+    return subprocess.Popen(
+        command_of(case, binary, nodes) + load,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=host.folder,
+        env=ENVIRONMENT,
+    )
+
+
+def table(case, binary, nodes, host, sizes, more=()):
     """The original script's table against the cluster; what it came to, in a line."""
-    command = command_of(case, binary, nodes) + ["--messages", ",".join(map(str, SIZES))]
+    command = command_of(case, binary, nodes) + ["--messages", ",".join(map(str, sizes)), *more]
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=RUN_TIMEOUT_S
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=RUN_TIMEOUT_S,
+        cwd=host.folder,
+        env=ENVIRONMENT,
     )
     need(done.returncode == 0, f"exit {done.returncode}: {done.stderr.strip()}")
+    need("app-secret" not in done.stdout + done.stderr, "a secret is shown")
     trials = json.loads(done.stdout)["trials"]
-    need([trial["messages"] for trial in trials] == SIZES, "not every trial ran")
+    need([trial["messages"] for trial in trials] == sizes, "not every trial ran")
     for trial in trials:
         account = trial["delivery"]
-        name, copies = trial["id"], trial["messages"] * (3 + len(nodes))
+        hearers = 3 + len(nodes) - (0 if case.hears_own else 1)
+        name, copies = trial["id"], trial["messages"] * hearers
         need(account["expected"] == account["delivered"] == copies, f"{name}: {account}")
         for what in ("missing", "duplicate", "misdelivered", "corrupt"):
             need(account[what] == 0, f"{name}: {what}: {account}")
@@ -309,19 +520,12 @@ def table(case, binary, nodes):
     return f"m = {last['messages']}: {copies} of {copies} copies, p99 {p99_ms:.2f} ms, {'/'.join(sorted(trust))}"
 
 
-def node_dies(case, binary, nodes, process):
+def node_dies(case, binary, nodes, host):
     """The last node is killed between two messages: it is named, and all else is accounted for."""
-    load = ["--rate", "500/s", "--duration", "5s"]
-    run = subprocess.Popen(
-        command_of(case, binary, nodes) + load,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    run = begin(case, binary, nodes, host, ["--rate", "500/s", "--duration", "5s"])
     try:
         time.sleep(3)
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(host.processes[case.last_node].pid, signal.SIGKILL)
         out, err = run.communicate(timeout=RUN_TIMEOUT_S)
     finally:
         run.kill()
@@ -339,9 +543,12 @@ def node_dies(case, binary, nodes, process):
 
 def main():
     cases = {case.name: case for case in CASES}
-    binary, chosen = harness.arguments("dialects", __doc__, cases)
+    binary, chosen = harness.arguments("dialects", __doc__, [*cases, KEPT_ALIVE])
+    binary = binary.resolve()
     install()
-    harness.end([passes(name, lambda: run_case(cases[name], binary)) for name in chosen])
+    checks = {name: lambda name=name: run_case(cases[name], binary) for name in cases}
+    checks[KEPT_ALIVE] = lambda: kept_alive(binary)
+    harness.end([passes(name, checks[name]) for name in chosen])
 
 
 if __name__ == "__main__":

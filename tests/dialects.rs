@@ -5,32 +5,19 @@
 
 #[path = "common/engine.rs"]
 mod engine;
+#[path = "common/websocket.rs"]
+mod websocket;
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tungstenite::{Message, WebSocket};
-
-type Socket = WebSocket<TcpStream>;
-
-/// Serves every connection with `serve` until the test ends.
-fn server(serve: impl Fn(Socket) -> tungstenite::Result<()> + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, serve) = (listener.local_addr().unwrap(), Arc::new(serve));
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let serve = Arc::clone(&serve);
-            thread::spawn(move || serve(tungstenite::accept(stream).expect("an upgrade")));
-        }
-    });
-    address
-}
+use tungstenite::Message;
+use websocket::server;
 
 fn fanstorm(words: &[&str]) -> (Option<i32>, String, String) {
     let all = words.join(" ");

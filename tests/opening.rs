@@ -4,11 +4,11 @@
 
 #[path = "common/plan.rs"]
 mod common;
+#[path = "common/websocket.rs"]
+mod websocket;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
 
 use fanstorm::dialect::file::{self, Source};
 use fanstorm::dialect::{Dialect, TextShape};
@@ -21,38 +21,8 @@ use fanstorm::host::clock::{Clock, Monotonic};
 use fanstorm::load::trial::Trial;
 use fanstorm::plan::load::Spec;
 use fanstorm::units::Nanos;
-use tungstenite::handshake::derive_accept_key;
-use tungstenite::protocol::Role;
-use tungstenite::{Message, WebSocket};
-
-type Socket = WebSocket<TcpStream>;
-
-/// Serves every connection with `serve` until the test ends.
-fn server(serve: impl Fn(Socket) -> tungstenite::Result<()> + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (address, serve) = (listener.local_addr().unwrap(), Arc::new(serve));
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let serve = Arc::clone(&serve);
-            thread::spawn(move || serve(upgraded(stream)));
-        }
-    });
-    address
-}
-
-fn upgraded(mut stream: TcpStream) -> Socket {
-    let (mut request, mut byte) = (Vec::new(), [0]);
-    while !request.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).unwrap();
-        request.push(byte[0]);
-    }
-    let request = String::from_utf8(request).unwrap();
-    let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
-    let accept = derive_accept_key(key.as_bytes());
-    let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade";
-    write!(stream, "{head}\r\nSec-WebSocket-Accept: {accept}\r\n\r\n").unwrap();
-    WebSocket::from_raw_socket(stream, Role::Server, None)
-}
+use tungstenite::Message;
+use websocket::{Socket, server};
 
 /// The next text, which is never a Close before the test ends.
 fn hear(socket: &mut Socket) -> tungstenite::Result<String> {

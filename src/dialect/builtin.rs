@@ -65,6 +65,22 @@ pub const ALL: &[Builtin] = &[
         text: include_str!("builtin/signalr.toml"),
     },
     Builtin { name: "wamp", about: "WAMP 2, JSON", text: include_str!("builtin/wamp.toml") },
+    Builtin {
+        name: "centrifugo",
+        about: "Centrifugo, JSON: a channel that its subscribers may publish to",
+        text: include_str!("builtin/centrifugo.toml"),
+    },
+    Builtin {
+        name: "jsonrpc",
+        about: "JSON-RPC 2.0 with a method to subscribe and one to publish",
+        text: include_str!("builtin/jsonrpc.toml"),
+    },
+    Builtin { name: "mqtt5", about: "MQTT 5, QoS 0", text: include_str!("builtin/mqtt5.toml") },
+    Builtin {
+        name: "xmpp",
+        about: "XMPP over WebSocket: a room of many",
+        text: include_str!("builtin/xmpp.toml"),
+    },
 ];
 
 impl Dialect {

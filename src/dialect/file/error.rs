@@ -104,6 +104,8 @@ impl Text<'_> {
     pub(super) fn refused(&self, error: &toml::de::Error) -> FileError {
         let what = error.message().replace("unknown field", "unknown key");
         let what = what.replace("missing field", "missing key").replace("\n", ": ");
+        let several = "there may be several: write [[…]] as its heading, or [{ … }, …]";
+        let what = what.replace("invalid type: map, expected a sequence", several);
         self.wrong(&error.span().unwrap_or(0..0), &what)
     }
 

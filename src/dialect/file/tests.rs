@@ -36,6 +36,10 @@ const WRONG: &[(&str, &str)] = &[
         "my.toml:4:12: `\"{text}{env:\\\\u001b[31m\\\\t}\"`: `{env:\\u{1b}[31m\\t}`: the environment has no variable `\\u{1b}[31m\\t`: export it",
     ),
     (
+        "reply = { when = 'a', send = 'b' }\n[message]\ntemplate = '{text}'",
+        "my.toml:3:9: `{ when = 'a', send = 'b' }`: there may be several: write [[",
+    ),
+    (
         "[message]\ntemplate = '{text}'\ntext = 'hex'",
         "my.toml:5:8: `'hex'`: unknown variant `hex`, expected `plain` or `base64`",
     ),
