@@ -338,6 +338,30 @@ const PEERS: &[Peer] = &[
         stream: false,
         asks: None,
     },
+    Peer {
+        name: "pusher",
+        set: &["secret=7ad3773142a6692b25b8", "app=278d425bdf160c739803", "channel=private-foobar"],
+        path: "/app/278d425bdf160c739803?protocol=7&client=fanstorm&version=1",
+        subprotocol: None,
+        opening: &[
+            Server(br#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1234.1234\",\"activity_timeout\":30}"}"#),
+            // The signature is the one of the example in Pusher's documentation, of `1234.1234:private-foobar`.
+            Client(br#"{"event":"pusher:subscribe","data":{"channel":"private-foobar","auth":"278d425bdf160c739803:58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4"}}"#),
+            Server(br#"{"event":"pusher_internal:subscription_succeeded","channel":"private-foobar","data":"{}"}"#),
+        ],
+        pushed: (
+            br#"{"event":"client-message","channel":"private-foobar","data":{"text":""#,
+            br#""}}"#,
+        ),
+        delivered: (
+            br#"{"event":"client-message","channel":"private-foobar","data":{"text":""#,
+            br#""}}"#,
+        ),
+        answered: None,
+        binary: false,
+        stream: false,
+        asks: Some((br#"{"event":"pusher:ping","data":{}}"#, br#"{"event":"pusher:pong","data":{}}"#)),
+    },
 ];
 
 type Socket = WebSocket<TcpStream>;

@@ -402,6 +402,16 @@ CASES = [
         last_node=2,
         closes_silent=True,
     ),
+    Case(
+        "Pusher's protocol, two nodes over Redis",
+        peer("pusher.cjs", "pusher"),
+        "pusher",
+        options=("--set", "secret={env:PUSHER_APP_SECRET}"),
+        needs=("redis-server",),
+        asks=True,
+        last_node=2,
+        hears_own=False,
+    ),
     Case("A protocol of somebody's own", lounge, "lounge.toml", asks=True),
 ]
 

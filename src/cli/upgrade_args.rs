@@ -13,6 +13,7 @@ use clap::Args;
 
 use super::url_words::{secret_urls, without_secrets};
 use crate::dialect;
+use crate::dialect::signature::is_secret;
 use crate::notice::Notice;
 use crate::plan::upgrade_options::{Fields, UpgradeOptions, check_values, is_cookie};
 use crate::population::connect_to::ConnectTo;
@@ -369,31 +370,36 @@ fn read_cookies(place: &str, text: &str, options: &mut UpgradeOptions) -> Read<(
 }
 
 /// What the program was called with, as a run may record it: names of headers, cookies and parameters without
-/// their values, URLs as they may be shown.
+/// their values, URLs as they may be shown; of `--set` without those that are secrets by their names.
 pub(super) fn recorded(words: impl IntoIterator<Item = String>) -> Vec<String> {
-    const FLAGS: [(&str, char); 3] = [("--header", ':'), ("--cookie", '='), ("--query", '=')];
+    const FLAGS: [(&str, char); 4] =
+        [("--header", ':'), ("--cookie", '='), ("--query", '='), ("--set", '=')];
     let words: Vec<String> = words.into_iter().collect();
     let urls = secret_urls(&words);
-    let mut is_value = None;
+    let (mut is_value, mut is_set) = (None, false);
     let mut recorded = Vec::new();
     for word in words {
         if let Some(mark) = is_value.take() {
-            recorded.push(without_value(&word, mark));
+            recorded.push(without_value(&word, mark, is_set));
             continue;
         }
         let word = without_secrets(&word, &urls);
         is_value = FLAGS.iter().find(|(flag, _)| *flag == word).map(|&(_, mark)| mark);
+        is_set = word == "--set";
         let joined = FLAGS.iter().find_map(|&(flag, mark)| {
             let value = word.strip_prefix(flag)?.strip_prefix('=')?;
-            Some(format!("{flag}={}", without_value(value, mark)))
+            Some(format!("{flag}={}", without_value(value, mark, flag == "--set")))
         });
         recorded.push(joined.unwrap_or(word));
     }
     recorded
 }
 
-fn without_value(text: &str, mark: char) -> String {
+fn without_value(text: &str, mark: char, is_set: bool) -> String {
     match text.split_once(mark) {
+        Some((name, value)) if is_set && (!is_secret(name) || value.starts_with("{env:")) => {
+            text.to_owned()
+        }
         Some((name, _)) if is_token(name.trim()) => {
             let space = if mark == ':' { " " } else { "" };
             format!("{name}{mark}{space}[hidden]")
@@ -570,6 +576,12 @@ mod tests {
             "--node",
             "ws://u:s3cret@h/?t=s3cret",
             "--push-node=ws://h/?t=s3cret&x",
+            "--set",
+            "passcode=s3cret",
+            "--set=secret=s3cret",
+            "--set",
+            "room=lobby",
+            "--set=token={env:TOKEN}",
             "-q",
         ];
         let recorded = recorded(words.map(str::to_owned));
@@ -590,6 +602,12 @@ mod tests {
             "--node",
             "ws://[hidden]@h/?t=[hidden]",
             "--push-node=ws://h/?t=[hidden]&x",
+            "--set",
+            "passcode=[hidden]",
+            "--set=secret=[hidden]",
+            "--set",
+            "room=lobby",
+            "--set=token={env:TOKEN}",
             "-q",
         ];
         assert_eq!(recorded, expected);

@@ -81,6 +81,11 @@ pub const ALL: &[Builtin] = &[
         about: "XMPP over WebSocket: a room of many",
         text: include_str!("builtin/xmpp.toml"),
     },
+    Builtin {
+        name: "pusher",
+        about: "Pusher's protocol: client events on a private channel",
+        text: include_str!("builtin/pusher.toml"),
+    },
 ];
 
 impl Dialect {

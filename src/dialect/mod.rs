@@ -21,6 +21,7 @@ mod pattern_reader;
 mod payload_search;
 pub mod recognized;
 pub mod scan;
+pub mod signature;
 pub mod stencil;
 mod stream;
 pub mod tag;

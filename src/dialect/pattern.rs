@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::Write;
 
 use super::base64_text::{encode, encoded_len};
+use super::signature::{Key, SIGNATURE_LEN};
 use super::tag::Tag;
 use super::text::TextShape;
 
@@ -36,6 +37,8 @@ pub(super) enum Part {
     Counted(Width, Vec<Self>),
     /// The number of bytes of something, in decimal, and not the bytes.
     Bytecount(Vec<Self>),
+    /// The signature of something, and not the bytes.
+    Signed(Key, Vec<Self>),
 }
 
 /// How a length is written.
@@ -188,7 +191,7 @@ pub(super) fn count(parts: &[Part], place: &Place) -> usize {
     let of = |part: &Part| match part {
         Part::Value(value) => usize::from(value == place),
         Part::Counted(_, inner) => count(inner, place),
-        Part::Bytes(_) | Part::Bytecount(_) => 0,
+        Part::Bytes(_) | Part::Bytecount(_) | Part::Signed(..) => 0,
     };
     parts.iter().map(of).sum()
 }
@@ -197,7 +200,9 @@ fn names_of(parts: &[Part], names: &mut Vec<String>) {
     for part in parts {
         match part {
             Part::Value(Place::Capture(name)) => names.push(name.clone()),
-            Part::Counted(_, inner) | Part::Bytecount(inner) => names_of(inner, names),
+            Part::Counted(_, inner) | Part::Bytecount(inner) | Part::Signed(_, inner) => {
+                names_of(inner, names);
+            }
             Part::Bytes(_) | Part::Value(_) => {}
         }
     }
@@ -206,7 +211,9 @@ fn names_of(parts: &[Part], names: &mut Vec<String>) {
 fn any_of(parts: &[Part], wanted: &impl Fn(&Place) -> bool) -> bool {
     parts.iter().any(|part| match part {
         Part::Value(place) => wanted(place),
-        Part::Counted(_, inner) | Part::Bytecount(inner) => any_of(inner, wanted),
+        Part::Counted(_, inner) | Part::Bytecount(inner) | Part::Signed(_, inner) => {
+            any_of(inner, wanted)
+        }
         Part::Bytes(_) => false,
     })
 }
@@ -227,6 +234,11 @@ fn render(parts: &[Part], values: &Values<'_>, out: &mut Vec<u8>, marks: &mut Ma
                 render(inner, values, out, marks);
             }
             Part::Bytecount(inner) => write_number(len(inner, values) as u64, out),
+            Part::Signed(key, inner) => {
+                let mut signed = Vec::new();
+                render(inner, values, &mut signed, &mut Marks::default());
+                out.extend(key.sign(&signed).into_bytes());
+            }
         }
     }
 }
@@ -240,6 +252,7 @@ fn len(parts: &[Part], values: &Values<'_>) -> usize {
             len_len(*width, inner) + inner
         }
         Part::Bytecount(inner) => digits(len(inner, values) as u64),
+        Part::Signed(..) => SIGNATURE_LEN,
     };
     parts.iter().map(of).sum()
 }

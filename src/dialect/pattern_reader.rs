@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::pattern::{Part, Pattern, Place, Width, column_name, count};
+use super::signature::Key;
 
 /// Where in a file a pattern stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub(super) struct Reader<'a> {
 }
 
 /// What places of the file's own are called, and what each is, for errors and the reference.
-pub const PLACES: [(&str, &str); 15] = [
+pub const PLACES: [(&str, &str); 16] = [
     ("{text}", "the text with the tag by which a copy is known; exactly once in a message"),
     ("{len}", "bytes of the text, in decimal; in a message"),
     (
@@ -89,6 +90,10 @@ pub const PLACES: [(&str, &str); 15] = [
         "the length of the rest in two bytes, and the rest (no `{text}`); where frames are binary",
     ),
     ("{bytes:REST}", "the length of the rest in decimal, without the rest; anywhere"),
+    (
+        "{hmac_sha256:NAME:REST}",
+        "the rest signed with the parameter of that name, in hexadecimal, without the rest; in an opening",
+    ),
 ];
 
 impl Reader<'_> {
@@ -154,13 +159,20 @@ impl Reader<'_> {
         if !has_argument {
             return self.simple(name).map_err(|what| wrong(*at, what));
         }
-        if matches!(name, "mqtt" | "u16" | "bytes") {
+        let mut key = None;
+        if name == "hmac_sha256" {
+            key = Some(self.key(written, at).map_err(|what| wrong(*at, what))?);
+        }
+        if key.is_some() || matches!(name, "mqtt" | "u16" | "bytes") {
             let inner = self.parts(written, at, true)?;
             if !written[*at..].starts_with('}') {
                 return Err(wrong(*at, format!("`{{{name}:` has no closing brace")));
             }
             *at += 1;
-            return self.counted(name, inner).map_err(|what| wrong(*at, what));
+            return match key {
+                Some(key) => Ok(Part::Signed(key, inner)),
+                None => self.counted(name, inner).map_err(|what| wrong(*at, what)),
+            };
         }
         let argument = &written[*at..];
         let Some(end) = argument.find('}') else {
@@ -168,6 +180,23 @@ impl Reader<'_> {
         };
         *at += end + 1;
         self.named(name, &argument[..end]).map_err(|what| wrong(*at, what))
+    }
+
+    /// The key of a signature, behind whose name it leaves `at`.
+    fn key(&self, written: &str, at: &mut usize) -> Result<Key, String> {
+        if self.position != Position::Opening {
+            return Err("this place has a value in an [[opening]] alone".into());
+        }
+        let rest = &written[*at..];
+        let name = rest.split([':', '}']).next().unwrap_or_default();
+        let Some(value) = self.parameters.get(name).filter(|_| rest[name.len()..].starts_with(':'))
+        else {
+            return Err(format!(
+                "`{name}` is no parameter: name the one that holds the key, like {{hmac_sha256:secret:…}}"
+            ));
+        };
+        *at += name.len() + 1;
+        Ok(Key::new(value))
     }
 
     fn simple(&self, name: &str) -> Result<Part, String> {
@@ -190,6 +219,9 @@ impl Reader<'_> {
                 let value = self.parameters.get(name);
                 return match value {
                     Some(value) => Ok(Part::Bytes(value.clone().into_bytes())),
+                    None if self.captured.iter().any(|captured| captured == name) => {
+                        Err(format!("what an earlier step has captured is {{capture:{name}}}"))
+                    }
                     None => Err(self.unknown(&format!("{{{name}}}"))),
                 };
             }

@@ -26,6 +26,7 @@ use super::opening::{Capture, Opening, OpeningAnswer, OpeningStep};
 use super::pattern::{Pattern, Values};
 pub use super::pattern_reader::PLACES;
 use super::pattern_reader::{Position, Reader};
+use super::signature::is_secret;
 use super::template::Template;
 use super::upgrade::Upgrade;
 use super::{Correlation, Dialect, MessageKind};
@@ -68,6 +69,11 @@ pub fn read(source: &Source<'_>) -> Result<Dialect, FileError> {
         Some(value)
     };
     let parameters = parameters(&text, source.settings, &keys.parameters, &environment)?;
+    let signs = |name: &str| source.text.contains(&format!("{{hmac_sha256:{name}:"));
+    let named = source.settings.iter().filter(|(name, value)| {
+        !value.is_empty() && !value.contains("{env:") && (is_secret(name) || signs(name))
+    });
+    secrets.borrow_mut().extend(named.map(|(_, value)| value.clone()));
     let build = Build { text, parameters, environment: &environment, is_text, stream };
     let opening = build.opening(&keys.opening)?;
     let captured: Vec<String> = opening.captured().map(ToOwned::to_owned).collect();

@@ -28,12 +28,39 @@ fn pushed(dialect: &Dialect) -> String {
     message.iter().map(|&byte| char::from(byte)).collect()
 }
 
+#[test]
+fn a_signature_is_that_of_what_it_stands_around_and_its_key_is_a_secret() {
+    let text = format!(
+        "{HEAD}[parameters]\nsecret = 'no'\nsalt = 'no'\n[[opening]]\nsend = '{{hmac_sha256:secret:what do ya {{hex:77}}ant \
+         for nothing?}}{{hmac_sha256:salt:x}}'\n[message]\ntemplate = '{{text}}'"
+    );
+    let dialect = read_with(&text, &[("secret", "Jefe"), ("salt", "pepper")]).unwrap();
+    let sent = dialect.opening.steps[0].send.as_ref().unwrap().bytes(&Values::default());
+    // RFC 4231, section 4.3.
+    assert!(sent.starts_with(b"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"));
+    assert_eq!(sent.len(), 128);
+    assert_eq!(dialect.secrets, ["Jefe", "pepper"]);
+    assert!(!format!("{:?}", dialect.opening).contains("Jefe"));
+}
+
 /// What stands behind the head of a file, and the beginning of what is said to it.
 const WRONG: &[(&str, &str)] = &[
     // What escapes stand for must not command a terminal.
     (
         "[message]\ntemplate = \"{text}{env:\\u001b[31m\\t}\"",
         "my.toml:4:12: `\"{text}{env:\\\\u001b[31m\\\\t}\"`: `{env:\\u{1b}[31m\\t}`: the environment has no variable `\\u{1b}[31m\\t`: export it",
+    ),
+    (
+        "[[opening]]\nexpect = 'a'\ncapture.id = { after = 'a', until = 'b' }\n[[opening]]\nsend = '{id}'\n[message]\ntemplate = '{text}'",
+        "my.toml:7:9: `{id}`: what an earlier step has captured is {capture:id}",
+    ),
+    (
+        "[[opening]]\nsend = '{hmac_sha256:secret:a}'\n[message]\ntemplate = '{text}'",
+        "my.toml:4:9: `{hmac_sha256:`: `secret` is no parameter: name the one that holds the key",
+    ),
+    (
+        "[parameters]\nk = 's'\n[message]\ntemplate = '{text}{hmac_sha256:k:a}'",
+        "my.toml:6:19: `{hmac_sha256:`: this place has a value in an [[opening]] alone",
     ),
     (
         "reply = { when = 'a', send = 'b' }\n[message]\ntemplate = '{text}'",
