@@ -9,10 +9,11 @@ mod engine;
 mod websocket;
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -261,6 +262,24 @@ fn a_dialect_that_does_not_fit_is_told_where_it_ends() {
     assert!(out.contains("does `copy` match what came?"), "{out}");
     let (code, _, err) = fanstorm(&["dialect", "try", path]);
     assert_eq!((code, err.contains("--node")), (Some(2), true), "{err}");
+}
+
+#[test]
+fn a_node_that_ends_the_connection_over_the_message_is_told_so() {
+    let node = server(|mut socket| {
+        while !socket.read()?.is_text() {}
+        socket.send(Message::text("NO log in first"))?;
+        socket.close(None)?;
+        loop {
+            socket.read()?;
+        }
+    });
+    let node = format!("ws://{node}/");
+    let (code, out, err) = fanstorm(&["dialect", "try", "raw", "--node", &node]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    let last = out.lines().last().unwrap();
+    assert!(last.starts_with("The message did not come back before the connection ended"), "{out}");
+    assert!(out.contains("<- `NO log in first`"), "{out}");
 }
 
 #[test]

@@ -137,6 +137,13 @@ fn told(out: &mut impl Write, plan: &Plan, hears_own: bool, ended: Ended) -> Exi
             let _ = writeln!(io::stderr(), "error: {}", plain_lines(&reason));
             Exit::Unreachable
         }
+        Ended::Heard { missing: 0, most: 0, .. } => {
+            let _ = writeln!(
+                out,
+                "The message did not come back before the connection ended: what the node said is above"
+            );
+            Exit::Incomplete
+        }
         Ended::Heard { missing: 0, fewest, most, .. } => {
             let subscriptions = u64::from(plan.audience.subscriptions());
             if (fewest, most) == (subscriptions, subscriptions) {
@@ -148,7 +155,11 @@ fn told(out: &mut impl Write, plan: &Plan, hears_own: bool, ended: Ended) -> Exi
                 out,
                 "The message came back {came} times on a socket, and the dialect says subscriptions = \
                  {subscriptions}: a run would report the difference as {}",
-                if came < subscriptions { "missing copies" } else { "duplicates" }
+                match came < subscriptions {
+                    true => "missing copies",
+                    false =>
+                        "duplicates. Say with `copy` which messages are copies, or with `subscriptions` how many come",
+                }
             );
             Exit::Incomplete
         }
