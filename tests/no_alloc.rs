@@ -37,6 +37,7 @@ use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::series::Collector;
 use fanstorm::plan::backend::Engine;
 use fanstorm::plan::load::Spec;
+use fanstorm::plan::memory::TLS_BYTES;
 use fanstorm::plan::wait::WaitMode;
 use fanstorm::plan::{Node, Plan};
 use fanstorm::tls::{TlsClient, TlsOptions};
@@ -44,37 +45,46 @@ use fanstorm::units::{Nanos, Rate};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// What this thread has taken and not given back.
+    static LIVE_BYTES: Cell<i64> = const { Cell::new(0) };
 }
 
 struct Counting;
 
-fn count() {
+fn count(bytes: usize) {
     // After the thread's end there is nothing to count for.
     let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
+    weigh(bytes as i64);
+}
+
+fn weigh(bytes: i64) {
+    let _ = LIVE_BYTES.try_with(|live| live.set(live.get() + bytes));
 }
 
 // SAFETY: every call is passed on unchanged to the system's allocator, which keeps the contract;
 // counting touches a thread-local that needs no allocation.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: the caller's contract is the system allocator's.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: as above.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size);
+        weigh(-(layout.size() as i64));
         // SAFETY: as above.
         unsafe { System.realloc(old, layout, size) }
     }
 
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        weigh(-(layout.size() as i64));
         // SAFETY: as above.
         unsafe { System.dealloc(old, layout) }
     }
@@ -395,14 +405,32 @@ impl Transport for Counted {
     }
 }
 
+fn client_of(cluster: &Cluster) -> TlsClient {
+    let embedded = cluster.certificate().map(str::to_owned);
+    TlsClient::load(&TlsOptions { embedded, ..TlsOptions::default() }).unwrap()
+}
+
+#[test]
+fn an_open_connection_over_tls_takes_no_more_than_the_plan_says() {
+    let cluster = cluster_with(false, true);
+    let client = client_of(&cluster);
+    let plan = plan(&cluster, Dialect::dsatter(), 0);
+    let seats = &spread(plan.population(), 1)[0];
+    let over = (EpollRing::new(size(plan.sockets())).unwrap(), Monotonic);
+    let shared = tls::Shared::new(Some(&client), seats.len());
+    let rng = fastrand::Rng::with_seed(3);
+    let mut worker = Worker::<_, _, Tls>::over(shared, &plan, over, seats, rng);
+    let before = LIVE_BYTES.with(Cell::get);
+    assert_eq!(worker.connect(&mut Patient).unwrap(), []);
+    let each = (LIVE_BYTES.with(Cell::get) - before) / seats.len() as i64;
+    assert!((4_000..=TLS_BYTES as i64).contains(&each), "{each} bytes for each of {}", seats.len());
+}
+
 /// rustls makes one vector for each record, in and out; of ours there is none.
 #[test]
 fn over_tls_a_trial_allocates_once_for_each_record_and_never_else() {
     let cluster = cluster_with(false, true);
-    let pem = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(pem.path(), cluster.certificate().unwrap()).unwrap();
-    let cacert = Some(pem.path().to_owned());
-    let client = TlsClient::load(&TlsOptions { cacert, ..TlsOptions::default() }).unwrap();
+    let client = client_of(&cluster);
     let rate = Rate { micro_per_s: 20_000_000_000 };
     let paced = FixedRate { rate, arrivals: InterArrival::Constant };
     let bursts = Trial::bursts(&[MESSAGES]);

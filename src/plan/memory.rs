@@ -51,8 +51,11 @@ const WAITING_COPY_BYTES: u64 = 16;
 pub const CONNECTION_BYTES: u64 = 512;
 
 /// For each connection to a `wss://` node: the state of its session, which `rustls` keeps on the heap. 6.9 KiB
-/// were allocated for each (`tests/tls.rs` holds it), and a record that is not whole lies in a buffer.
+/// were allocated for each (`tests/no_alloc.rs` holds it), and a record that is not whole lies in a buffer.
 pub const TLS_BYTES: u64 = 9 << 10;
+
+/// Of a worker, for records that are not whole and sends that are under way: 130 buffers of 68 KiB.
+const TLS_BUFFERS_BYTES: u64 = 9 << 20;
 
 /// Of a node of the embedded cluster, for each client that came in over TLS: s2n-tls has buffers for a record each
 /// way.
@@ -179,6 +182,8 @@ impl Plan {
         if tls > 0 {
             let ends = if embedded { TLS_BYTES + NODE_TLS_BYTES } else { TLS_BYTES };
             parts.push(("their TLS sessions", tls.saturating_mul(ends)));
+            let workers = self.generator.workers() as u64;
+            parts.push(("TLS buffers", workers.saturating_mul(TLS_BUFFERS_BYTES)));
         }
         if self.dialect.stream {
             let each = STREAM_END_BYTES + self.messages.payload_bytes as u64;

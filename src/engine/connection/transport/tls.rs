@@ -30,6 +30,9 @@ use crate::tls::{RECORD_BYTES, TlsClient};
 /// The most that a record is longer than its plaintext, as `rustls` makes it: header, nonce, tag, type.
 const OVERHEAD_BYTES: usize = 5 + 8 + 16 + 1;
 
+/// Keys of TLS 1.2 are good for so many records, and cannot be changed.
+const USED_UP: &str = "the keys of this TLS 1.2 session are used up: it may send no more records";
+
 /// Bytes that are kept of what a node says first, for the error where it is no TLS.
 const FIRST_BYTES: usize = 64;
 
@@ -243,6 +246,8 @@ impl Link {
         for record in plain.chunks(RECORD_BYTES) {
             let room = record.len() + OVERHEAD_BYTES;
             if !self.write(wire, room, |traffic, out| traffic.encrypt(record, out)) {
+                // TLS 1.3 changes keys in time. The node is told, and closes.
+                self.over.get_or_insert_with(|| Over::Failed(USED_UP.to_owned()));
                 return;
             }
             sealed += record.len();
