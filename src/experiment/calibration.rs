@@ -51,7 +51,8 @@ pub fn calibrate<C: NullCluster>(
 ) -> Baseline {
     let (cpus, surroundings) = apart(plan);
     let shares_cores = surroundings.beside != Beside::Nobody;
-    let cluster = clause(plan.nodes.len(), &cpus);
+    let has_tls = plan.nodes.iter().any(|node| node.server_name.is_some());
+    let cluster = clause(plan.nodes.len(), &cpus, has_tls);
     let ran = against(plan, &surroundings, stop, || start(cpus), watch);
     let (trials, failure) = match ran {
         Ok(outcome) => {
@@ -85,10 +86,12 @@ fn apart(plan: &Plan) -> (Vec<usize>, Surroundings) {
     }
 }
 
-fn clause(nodes: usize, cpus: &[usize]) -> String {
+/// Relays speak no TLS: of a plan that does, what it costs is in no floor.
+fn clause(nodes: usize, cpus: &[usize], has_tls: bool) -> String {
     let relays = if nodes == 1 { "relay" } else { "relays" };
     let cpus: Vec<_> = cpus.iter().map(usize::to_string).collect();
-    format!("{nodes} {relays} on CPU {}", cpus.join(", "))
+    let without = if has_tls { ", over ws:// and so without the cost of TLS" } else { "" };
+    format!("{nodes} {relays} on CPU {}{without}", cpus.join(", "))
 }
 
 /// The cluster ends with this function, however it ends.
@@ -111,4 +114,16 @@ fn against<C: NullCluster>(
     let targets = Targets::new(&urls, &push_node, &addresses, &mut Vec::new())?;
     let plan = plan.against(targets, LocalPorts::read())?;
     Ok(Experiment { plan: &plan, surroundings, baseline: None, stop }.run(watch)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clause;
+
+    #[test]
+    fn a_floor_says_that_tls_is_not_in_it() {
+        assert_eq!(clause(1, &[0], false), "1 relay on CPU 0");
+        let floor = clause(3, &[0, 2], true);
+        assert_eq!(floor, "3 relays on CPU 0, 2, over ws:// and so without the cost of TLS");
+    }
 }
