@@ -1,7 +1,7 @@
 //! Asks a discovery for its nodes.
 //!
 //! Belongs here: one HTTP request, bounded in time and size. Does not: reading the answer
-//! (`population::discovery`), TLS below it ([`tls`]).
+//! (`population::discovery`), TLS below it (`tls`).
 
 mod tls;
 

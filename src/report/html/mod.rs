@@ -57,7 +57,7 @@ pub fn write(out: &mut dyn Write, story: &Story, result: &[u8]) -> io::Result<()
     out.write_all(page.as_bytes())
 }
 
-/// The result in a page that [`write`] made; `None` where these bytes are something else.
+/// The result in a page that [`write()`] made; `None` where these bytes are something else.
 pub fn result_in(page: &[u8]) -> Option<&[u8]> {
     let [before, behind] = DATA.map(str::as_bytes);
     let is_page = page.trim_ascii_start().starts_with(b"<!doctype html>");

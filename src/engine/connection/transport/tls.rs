@@ -9,7 +9,7 @@
 //! nothing else does once the buffers are there.
 //!
 //! The API of `rustls` without buffers of its own is used, whose successor in 0.24 (`TlsInputBuffer`,
-//! `next_payload`) has the shape of [`Link::pump`].
+//! `next_payload`) has the shape of `Link::pump`.
 
 use std::fmt;
 use std::ops::Range;
