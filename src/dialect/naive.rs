@@ -56,8 +56,9 @@ pub fn in_stream(shape: &TextShape, ours: u32, earlier: u32, stream: &[u8]) -> V
                     found.push(Recognized::Copy { sender, sequence, id: None });
                     at += shape.len() - lead.len();
                 }
-                // Cut off by the end: nothing can be said.
-                _ if rest.len() < shape.len() - lead.len()
+                // Cut off by the end: nothing can be said, but of a tag that is whole and wrong.
+                tag if (tag.is_ok() || rest.len() < TAG_LEN)
+                    && rest.len() < shape.len() - lead.len()
                     && at >= lead.len()
                     && stream[at - lead.len()..].starts_with(&lead)
                     && rest
@@ -87,6 +88,7 @@ pub fn in_stream(shape: &TextShape, ours: u32, earlier: u32, stream: &[u8]) -> V
             let tag = &rest[marker.len()..];
             let is_hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
             let may_be = rest.len() < shape.len()
+                && (tag.len() < TAG_LEN || Tag::decode(tag).is_ok())
                 && tag.iter().zip(b"fs").all(|(a, b)| a == b)
                 && tag.iter().take(TAG_LEN).skip(2).all(is_hex);
             if may_be && !tag.starts_with(&run_prefix(ours)) {

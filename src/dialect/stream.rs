@@ -12,7 +12,7 @@ use memchr::memchr;
 
 use super::payload_search::Texts;
 use super::recognized::Recognized;
-use super::tag::{PREFIX, RUN_PREFIX_LEN, TAG_LEN, run_prefix};
+use super::tag::{PREFIX, RUN_PREFIX_LEN, TAG_LEN, Tag, run_prefix};
 use super::text::TextShape;
 
 /// Reads the streams of one run.
@@ -86,16 +86,19 @@ impl StreamTexts {
         window.len()
     }
 
-    /// Not all of a text is there, and what is there may begin one of any run.
+    /// Not all of a text is there, and what is there may begin one of any run. A tag that is whole and wrong
+    /// begins none, whatever follows it.
     #[inline]
     fn is_open(&self, bytes: &[u8]) -> bool {
         if bytes.len() >= self.texts.len() {
             return false;
         }
         let (lead, rest) = bytes.split_at(bytes.len().min(self.lead.len()));
-        let digits = &rest[..rest.len().min(TAG_LEN - PREFIX.len())];
         self.lead.starts_with(lead)
-            && digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+            && match rest.len() < TAG_LEN - PREFIX.len() {
+                true => rest.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')),
+                false => Tag::decode(&bytes[self.lead.len() - PREFIX.len()..]).is_ok(),
+            }
     }
 }
 
@@ -105,7 +108,6 @@ mod tests {
 
     use super::*;
     use crate::dialect::naive;
-    use crate::dialect::tag::Tag;
 
     const RUN: u32 = 0x1b2c_3d4e;
 
@@ -206,6 +208,31 @@ mod tests {
         for cut in 0..=stream.len() {
             let copy = Recognized::Copy { sender: 1, sequence: first, id: None };
             assert_eq!(in_pieces(&reader, &stream, &[cut]), [copy], "{cut}");
+        }
+    }
+
+    /// The fuzzer found it: the one without its end was altered for some cuts, and for others nothing was said.
+    #[test]
+    fn a_text_with_a_wrong_tag_is_altered_with_its_end_or_without() {
+        let shape = TextShape::new(150).unwrap();
+        let reader = StreamTexts::new(&shape, RUN);
+        let begun =
+            |sequence, len| written(&shape, &[Piece::Whole(1, sequence, RUN)])[..len].to_vec();
+        for (of_ours, other) in
+            [(false, &b"fsdddddddd1b2cdddddd1b2c3d40"[..]), (true, b"fs1b2c3d4e00000000000009b800")]
+        {
+            let mut stream = shape.head(b"");
+            stream.extend(other);
+            for stream in [stream.clone(), [&stream[..], &begun(9, 100)].concat()] {
+                for cut in 0..=stream.len() {
+                    assert_eq!(
+                        in_pieces(&reader, &stream, &[cut]),
+                        [Recognized::Corrupt],
+                        "{of_ours} {cut}"
+                    );
+                }
+                assert_eq!(naive::in_stream(&shape, RUN, 0, &stream), [Recognized::Corrupt]);
+            }
         }
     }
 
