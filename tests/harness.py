@@ -4,7 +4,9 @@ Belongs here: how a check is run and told. Does not: what is checked. Nothing bu
 """
 
 import argparse
+import contextlib
 import pathlib
+import socket
 import subprocess
 import sys
 
@@ -63,3 +65,24 @@ def install(requirements, venv):
          "--disable-pip-version-check", "-r", str(requirements)],
         check=True,
     )
+
+
+def free_port():
+    """One of loopback that was free a moment before."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def ended_with_the_block(command, **options):
+    """A process that is ended by its pid, however the block is left."""
+    process = subprocess.Popen(command, **{"stdin": subprocess.DEVNULL, **options})
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -20,7 +20,7 @@ import tempfile
 import time
 
 import harness
-from harness import need, passes
+from harness import ended_with_the_block, free_port, need, passes
 
 RUN_TIMEOUT_S = 60
 BOOT_TIMEOUT_S = 15
@@ -112,25 +112,6 @@ backend n0
 backend n1
   server n1 127.0.0.1:{nodes[1]}
 """
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-@contextlib.contextmanager
-def ended_with_the_block(command, **options):
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @contextlib.contextmanager

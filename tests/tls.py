@@ -20,7 +20,7 @@ import time
 
 import harness
 import interop
-from harness import need, passes
+from harness import ended_with_the_block, free_port, need, passes
 
 RUN_TIMEOUT_S = 120
 BOOT_TIMEOUT_S = 15
@@ -86,25 +86,6 @@ backend n1
 backend d
   server d 127.0.0.1:{discovery}
 """
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-@contextlib.contextmanager
-def ended_with_the_block(command, **options):
-    process = subprocess.Popen(command, **{"stdin": subprocess.DEVNULL, **options})
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def await_port(port, process, said=lambda: ""):
