@@ -101,7 +101,11 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Saved>, Unreadable> {
     let bytes = html::result_in(bytes).unwrap_or(bytes);
     let (values, expanded) = (marks(bytes), expansion(bytes));
     if expanded > EXPANSION_MAX {
-        return Err(Unreadable::TooDense { values, bytes: expanded });
+        // A program or a log of this size is no result for a better reason than its memory.
+        return Err(match bytes.trim_ascii_start().first() {
+            Some(b'{' | b'[') => Unreadable::TooDense { values, bytes: expanded },
+            _ => Unreadable::NotJson(Stranger::of(bytes)),
+        });
     }
     let lines = lines(bytes);
     let one = document(bytes);
