@@ -98,13 +98,67 @@ struct Impatient(Stop);
 impl engine::Watch for Impatient {
     fn progress(&mut self, _: &Progress) {}
 
-    fn interval(&mut self, _: &Interval) {
+    fn interval(&mut self, _: &engine::Snapshot<'_>) {
         self.0.request();
     }
 }
 
 impl experiment::Watch for Impatient {
     fn trial(&mut self, _: &Judged) {}
+}
+
+/// What it was shown of each interval.
+#[derive(Default)]
+struct Shown {
+    copies: Vec<u64>,
+    so_far: Vec<u64>,
+    lost: Vec<Vec<u64>>,
+    spun: Vec<Vec<Nanos>>,
+}
+
+impl engine::Watch for Shown {
+    fn progress(&mut self, _: &Progress) {}
+
+    fn interval(&mut self, now: &engine::Snapshot<'_>) {
+        self.copies.push(now.interval.copies);
+        self.so_far.push(now.so_far.count());
+        self.lost.push(now.lost.clone());
+        self.spun.push(now.spun.clone());
+    }
+}
+
+impl experiment::Watch for Shown {
+    fn trial(&mut self, _: &Judged) {}
+}
+
+#[test]
+fn whoever_looks_on_is_shown_the_whole_trial_so_far_and_the_node_that_died() {
+    let _alone = alone();
+    let cluster = Cluster::start(&ClusterConfig {
+        nodes: 2,
+        faults: vec!["1:exit@300".parse().unwrap()],
+        executable: Some(env!("CARGO_BIN_EXE_fanstorm").into()),
+        clients: Some(64),
+        ..ClusterConfig::default()
+    })
+    .unwrap();
+    let rate = Rate { micro_per_s: PER_S * 1_000_000 };
+    let profile = FixedRate { rate, arrivals: InterArrival::Constant };
+    let trials = Trial::each(&[MESSAGES], profile, Nanos::ZERO);
+    let spec = Spec { push_sockets: PUSH as u32, trials, ..Spec::default() };
+    let plan = common::plan(cluster.node_urls(), spec);
+    let mut shown = Shown::default();
+    let run = run(&plan, &Stop::default(), &mut shown);
+    let rows = shown.copies.len();
+    assert!((2..=run.intervals.len()).contains(&rows), "{:?}", shown.copies);
+    for (row, so_far) in shown.so_far.iter().enumerate() {
+        let until_then: u64 = shown.copies[..=row].iter().sum();
+        assert!((until_then..=run.delivery.delivered).contains(so_far), "{row}: {so_far}");
+    }
+    // 300 messages at 500/s are over in the first second.
+    assert_eq!(shown.lost[1], [0, 1], "{:?}", run.lost);
+    let workers = plan.generator.workers();
+    assert!(shown.spun.iter().all(|spun| spun.len() == workers && spun[0] > Nanos::ZERO));
 }
 
 #[test]

@@ -154,10 +154,9 @@ fn a_file_of_small_values_is_refused_before_anything_is_laid_out_for_them() {
 /// A debug build of a program is large, and holds as many commas as a result that is too dense.
 #[test]
 fn a_large_file_that_is_no_json_is_named_for_what_it_is() {
-    for (begin, says) in [
-        ("\x7fELF\0\0", "is binary, not JSON"),
-        ("root:x:0:0\n", "is text, but not JSON"),
-    ] {
+    for (begin, says) in
+        [("\x7fELF\0\0", "is binary, not JSON"), ("root:x:0:0\n", "is text, but not JSON")]
+    {
         let fault = told(format!("{begin}{}", ",".repeat(48 << 20)).as_bytes()).unwrap_err();
         assert!(fault.contains(says), "{fault}");
     }

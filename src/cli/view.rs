@@ -9,7 +9,6 @@ use super::output::Pipe;
 use crate::engine::{self, Phase};
 use crate::experiment;
 use crate::load::trial::Trial;
-use crate::measure::outcome;
 use crate::report::document::series::Interval;
 use crate::report::document::trial::{LatencyClass, TrialResult};
 use crate::report::document::{self, Document};
@@ -136,8 +135,8 @@ impl engine::Watch for View {
         self.progress.update(&phase(progress.phase), progress.done, progress.total);
     }
 
-    fn interval(&mut self, interval: &outcome::Interval) {
-        let glance = story::glance(&Interval::of(interval));
+    fn interval(&mut self, now: &engine::Snapshot<'_>) {
+        let glance = story::glance(&Interval::of(now.interval));
         self.progress.lately(text::one_line(&glance));
     }
 }

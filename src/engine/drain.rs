@@ -39,6 +39,8 @@ pub struct TrialProgress {
     pub slowest: Nanos,
     /// The longest latency of what came twice or was an earlier trial's; 0 of none.
     pub straggler: Nanos,
+    /// Time of polls that brought nothing: CPU time that no message had need of.
+    pub spun: Nanos,
 }
 
 /// Watches one trial.

@@ -22,7 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::measure::outcome::Interval;
-use crate::units::Count;
+use crate::measure::recorder::Records;
+use crate::units::{Count, Nanos};
 
 pub mod connection;
 pub mod drain;
@@ -91,12 +92,25 @@ pub struct Progress {
     pub total: u64,
 }
 
+/// A trial that runs, as an interval of it ends.
+#[derive(Clone, Debug)]
+pub struct Snapshot<'a> {
+    /// What the interval came to.
+    pub interval: &'a Interval,
+    /// All that was recorded since the trial began, by class and node.
+    pub so_far: &'a Records,
+    /// Sockets lost in the trial, by node.
+    pub lost: Vec<u64>,
+    /// By worker: time of polls that brought nothing. A worker's CPU time beyond it was work.
+    pub spun: Vec<Nanos>,
+}
+
 /// Who looks on while the fleet is at work.
 pub trait Watch {
     /// Called several times a second.
     fn progress(&mut self, progress: &Progress);
     /// An interval of the trial that runs is over.
-    fn interval(&mut self, _: &Interval) {}
+    fn interval(&mut self, _: &Snapshot<'_>) {}
 }
 
 /// Why a plan could not be run to a report.

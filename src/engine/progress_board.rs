@@ -21,11 +21,14 @@ struct Gauge {
     lost: AtomicBool,
     slowest_ns: AtomicU64,
     straggler_ns: AtomicU64,
+    spun_ns: AtomicU64,
 }
 
 /// What coordinator and workers both see.
 pub(super) struct Board {
     gauges: Vec<Gauge>,
+    /// Sockets lost in the trial, by node.
+    lost: Vec<AtomicU64>,
     directive: AtomicU8,
 }
 
@@ -34,10 +37,11 @@ const STOP_SENDING: u8 = 1;
 const END: u8 = 2;
 
 impl Board {
-    /// For so many workers.
-    pub(super) fn new(workers: usize) -> Self {
+    /// For so many workers, whose sockets are connected to so many nodes.
+    pub(super) fn new(workers: usize, nodes: usize) -> Self {
         Self {
             gauges: (0..workers).map(|_| Gauge::default()).collect(),
+            lost: (0..nodes).map(|_| AtomicU64::new(0)).collect(),
             directive: AtomicU8::new(CONTINUE),
         }
     }
@@ -63,8 +67,20 @@ impl Board {
             gauge.lost.store(false, Ordering::Relaxed);
             gauge.slowest_ns.store(0, Ordering::Relaxed);
             gauge.straggler_ns.store(0, Ordering::Relaxed);
+            gauge.spun_ns.store(0, Ordering::Relaxed);
         }
+        self.lost.iter().for_each(|lost| lost.store(0, Ordering::Relaxed));
         self.directive.store(CONTINUE, Ordering::Relaxed);
+    }
+
+    /// What each worker spent on polls that brought nothing.
+    pub(super) fn spun(&self) -> Vec<Nanos> {
+        self.gauges.iter().map(|gauge| Nanos(gauge.spun_ns.load(Ordering::Relaxed))).collect()
+    }
+
+    /// Sockets lost in the trial, by node.
+    pub(super) fn lost(&self) -> Vec<u64> {
+        self.lost.iter().map(|lost| lost.load(Ordering::Relaxed)).collect()
     }
 
     /// How far all workers together are.
@@ -79,6 +95,7 @@ impl Board {
         TrialProgress {
             slowest: most(|gauge| &gauge.slowest_ns),
             straggler: most(|gauge| &gauge.straggler_ns),
+            spun: Nanos(sum(|gauge| &gauge.spun_ns)),
             seen: sum(|gauge| &gauge.seen),
             delivered: sum(|gauge| &gauge.delivered),
             doubtful: sum(|gauge| &gauge.doubtful),
@@ -118,6 +135,7 @@ impl<F: FnMut()> Control for WorkerHandle<'_, F> {
         gauge.lost.store(progress.lost, Ordering::Relaxed);
         gauge.slowest_ns.store(progress.slowest.0, Ordering::Relaxed);
         gauge.straggler_ns.store(progress.straggler.0, Ordering::Relaxed);
+        gauge.spun_ns.store(progress.spun.0, Ordering::Relaxed);
         if progress.complete && !self.has_woken {
             self.has_woken = true;
             (self.wake)();
@@ -128,6 +146,10 @@ impl<F: FnMut()> Control for WorkerHandle<'_, F> {
             _ => Directive::End,
         }
     }
+
+    fn lost(&mut self, node: u32) {
+        self.board.lost[node as usize].fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]
@@ -136,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_coordinator_is_woken_once_by_a_worker_that_has_all_it_can_expect() {
-        let board = Board::new(2);
+        let board = Board::new(2, 3);
         let mut woken = Vec::new();
         for (index, done) in [(0, 3), (1, 5)] {
             let mut count = 0;

@@ -7,7 +7,7 @@
 //! Every parser is a pure function over a file's text, tested on texts of real hosts.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::cgroup::Cgroups;
 pub use super::cgroup::Throttle;
@@ -254,14 +254,20 @@ fn ticks_of_line(line: &str) -> Option<CpuTicks> {
     Some(CpuTicks { steal: ticks[7], total: ticks.iter().sum() })
 }
 
+/// The workers' threads, in no order, with their numbers.
+fn worker_threads(root: &Path) -> impl Iterator<Item = (usize, PathBuf)> {
+    let threads = fs::read_dir(root.join("proc/self/task")).into_iter().flatten().flatten();
+    threads.filter_map(|thread| {
+        let name = text(&thread.path(), "comm")?;
+        let worker = name.trim().strip_prefix(WORKER_THREADS)?.parse().ok()?;
+        Some((worker, thread.path()))
+    })
+}
+
 /// The workers' alone: whoever leads them may well wait, on a CPU that it shares with the cluster.
 fn sched_time_of_workers(root: &Path) -> Option<SchedTime> {
-    let threads = fs::read_dir(root.join("proc/self/task")).ok()?;
-    let workers = threads.flatten().filter(|thread| {
-        text(&thread.path(), "comm").is_some_and(|name| name.starts_with(WORKER_THREADS))
-    });
     // A thread may end while we look: its time is missing then, as it will be later.
-    let times = workers.filter_map(|thread| text(&thread.path(), "schedstat"));
+    let times = worker_threads(root).filter_map(|(_, thread)| text(&thread, "schedstat"));
     times.filter_map(|t| sched_time(&t)).reduce(|sum, time| SchedTime {
         running: sum.running.plus(time.running),
         waiting: sum.waiting.plus(time.waiting),

@@ -141,8 +141,9 @@ impl Collector {
         self.grid.measured_from
     }
 
-    /// Takes what was handed over; the intervals that are complete with it.
-    pub fn collect(&mut self) -> &[Interval] {
+    /// Takes what was handed over; the intervals that are complete with it, and all that was recorded
+    /// until now.
+    pub fn collect(&mut self) -> (&[Interval], &Records) {
         let known = self.intervals.len();
         for worker in 0..self.links.len() {
             while let Some(part) = self.links[worker].0.take() {
@@ -154,7 +155,7 @@ impl Collector {
         if let Some(until) = self.links.iter().map(|(_, until)| *until).min() {
             self.close(until);
         }
-        &self.intervals[known..]
+        (&self.intervals[known..], &self.totals)
     }
 
     /// The trial is over: the rest of each worker's records belongs to the last interval, which ends

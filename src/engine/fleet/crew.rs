@@ -50,7 +50,7 @@ impl Crew {
         stop: &Stop,
     ) -> Result<(Self, Vec<Vec<SocketId>>), EngineError> {
         let slices = spread(plan.population(), plan.generator.workers());
-        let board = Arc::new(Board::new(slices.len()));
+        let board = Arc::new(Board::new(slices.len(), plan.nodes.len()));
         let (report, reports) = channel();
         let (commands, threads) = (Vec::new(), Vec::new());
         let mut crew = Self { plan, stop: stop.clone(), board, commands, reports, threads };

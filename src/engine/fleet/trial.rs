@@ -9,7 +9,7 @@ use super::Fleet;
 use crate::engine::drain::DrainWatch;
 use crate::engine::orders::{Command, Report};
 use crate::engine::worker::{Directive, TrialPlan};
-use crate::engine::{EngineError, Phase, Progress, Watch};
+use crate::engine::{EngineError, Phase, Progress, Snapshot, Watch};
 use crate::host::clock::{self, Clock, Monotonic};
 use crate::host::facts::HostCounters;
 use crate::load::trial::Trial;
@@ -140,8 +140,10 @@ impl Fleet {
             let progress = crew.board.progress();
             let phase = Phase::Running { messages };
             watch.progress(&Progress { phase, done: progress.delivered, total });
-            for interval in collector.collect() {
-                watch.interval(interval);
+            let (intervals, so_far) = collector.collect();
+            for interval in intervals {
+                let (lost, spun) = (crew.board.lost(), crew.board.spun());
+                watch.interval(&Snapshot { interval, so_far, lost, spun });
             }
             if warming && now >= collector.measured_from() {
                 // What happened to the host in the warm-up says nothing of what is measured.

@@ -21,4 +21,6 @@ pub enum Directive {
 pub trait Control {
     /// One turn is done.
     fn turn(&mut self, progress: TrialProgress, now: Nanos) -> Directive;
+    /// A socket to this node was lost while a trial ran.
+    fn lost(&mut self, _node: u32) {}
 }

@@ -309,7 +309,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         // A trial may be called off while it is laid out: nothing leaves then.
         trial.stopped = conductor.turn(TrialProgress::default(), now) == Directive::End;
         self.release(&mut trial, now);
-        let mut finished = None;
+        let (mut finished, mut told) = (None, 0);
         loop {
             let tick = if finished.is_some() { SOON } else { TICK };
             now = self.paced_turn(&mut trial, now, tick)?;
@@ -332,7 +332,12 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
                 lost: !self.lost.is_empty(),
                 slowest: if complete { trial.slowest() } else { Nanos::ZERO },
                 straggler: trial.recorder.straggler,
+                spun: self.counters.spun,
             };
+            while let Some(lost) = self.lost.get(told) {
+                conductor.lost(lost.seat.node);
+                told += 1;
+            }
             match conductor.turn(progress, now) {
                 Directive::Continue => {}
                 Directive::StopSending => trial.stopped = true,
