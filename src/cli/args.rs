@@ -188,6 +188,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", help_heading = REPORT)]
     hlog: Option<PathBuf>,
 
+    /// Show the run on a screen of its own while it lasts: rates, percentiles of the last second and of
+    /// the trial, missing copies, nodes, our own CPUs
+    #[cfg(feature = "live")]
+    #[arg(long, conflicts_with = "quiet", help_heading = REPORT)]
+    live: bool,
+
     /// No progress and no report: errors, warnings, --json and the exit code say it all
     #[arg(long, short, help_heading = REPORT)]
     quiet: bool,
@@ -425,6 +431,12 @@ impl RunArgs {
     /// Where the interval log goes.
     pub fn hlog(&self) -> Option<&Path> {
         self.hlog.as_deref()
+    }
+
+    /// Whether the run is shown on a screen of its own.
+    #[cfg(feature = "live")]
+    pub const fn live(&self) -> bool {
+        self.live
     }
 
     /// Where the report goes.

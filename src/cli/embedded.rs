@@ -1,11 +1,12 @@
 //! The embedded cluster that a run starts for itself, as its flags ask for it.
 //!
-//! Belongs here: what to start. Does not: the flags (`args`), starting it (`run`).
+//! Belongs here: what to start, and what is told at its end. Does not: the flags (`args`), starting it (`run`).
 
 use std::fmt;
 use std::path::Path;
 
-use crate::cluster::{ClusterConfig, FaultSpec};
+use super::output::warn;
+use crate::cluster::{Cluster, ClusterConfig, FaultSpec, fault_log};
 use crate::plan::backend::Engine;
 
 /// The embedded cluster, as asked for.
@@ -48,4 +49,17 @@ impl fmt::Display for Embedded<'_> {
         f.write_str(if self.relay { "embedded relay" } else { "embedded" })?;
         self.faults.iter().try_for_each(|fault| write!(f, ", fault {fault}"))
     }
+}
+/// Ends the embedded cluster, and tells of processes that had ended before. Returns whether the account of
+/// its faults is whole.
+pub(super) fn end(cluster: Option<Cluster>) -> bool {
+    let Some(mut cluster) = cluster else { return true };
+    let mut whole = true;
+    while let Some(death) = cluster.child_died() {
+        if death.contains(fault_log::UNWRITTEN) {
+            whole = false;
+            warn(&format!("--fault-log: {death}"));
+        }
+    }
+    whole
 }

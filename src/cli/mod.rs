@@ -23,6 +23,8 @@ pub mod exit;
 pub mod fix;
 pub mod grant;
 pub mod hgrm_files;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod load_args;
 pub mod need;
 pub mod output;

@@ -10,7 +10,7 @@ use super::args::{NodeSource, RunArgs};
 use super::calibrate::calibrate;
 use super::claims::OutputError;
 use super::discover::{self, DiscoverError};
-use super::embedded::Embedded;
+use super::embedded::{Embedded, end};
 use super::exit::{Exit, exit_code};
 use super::grant;
 use super::need;
@@ -22,7 +22,7 @@ use super::tls_args::TlsArgs;
 use super::upgrade_args::recorded;
 use super::view::View;
 use crate::audit;
-use crate::cluster::{Cluster, ClusterError, fault_log};
+use crate::cluster::{Cluster, ClusterError};
 use crate::engine::{EngineError, Stop};
 use crate::experiment::Experiment;
 use crate::host::cpus::{self, Demand, Placement};
@@ -141,6 +141,8 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
     let begun = Document::begun(&plan, &invocation);
     outputs.open_plots(args, &begun)?;
     let mut view = View::begin(&begun, args.sheet());
+    #[cfg(feature = "live")]
+    view.show_live(args.live(), &begun, outputs.signals.as_mut());
     let floor = floor(args, &plan, &stop, outputs, &mut view)?;
     outputs.entering("run");
     let (surroundings, baseline) = (&surroundings, floor.as_ref());
@@ -148,6 +150,7 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
     let outcome = experiment.run(&mut view);
     outputs.entering(view.phase());
     let outcome = outcome?;
+    view.finish();
     // Its processes are gone before the report says that all is over.
     let logged = end(cluster);
     let document = begun.clone().calibrated(floor.as_ref()).ended(&outcome);
@@ -215,20 +218,6 @@ fn floor(
         });
     }
     Ok(Some(floor))
-}
-
-/// Ends the embedded cluster, and tells of processes that had ended before. Returns whether the account of
-/// its faults is whole.
-fn end(cluster: Option<Cluster>) -> bool {
-    let Some(mut cluster) = cluster else { return true };
-    let mut whole = true;
-    while let Some(death) = cluster.child_died() {
-        if death.contains(fault_log::UNWRITTEN) {
-            whole = false;
-            warn(&format!("--fault-log: {death}"));
-        }
-    }
-    whole
 }
 
 /// Who is talked to, from which CPUs. The embedded cluster lives as long as this does.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::SigId;
+#[cfg(feature = "live")]
+use signal_hook::consts::signal::SIGCONT;
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
 
@@ -79,6 +81,20 @@ impl Signals {
         self.stop.store(false, Ordering::SeqCst);
     }
 
+    /// From now on no signal ends the program by itself: whoever has the terminal's screen does, as what
+    /// is returned says, once the screen is given back.
+    ///
+    /// # Errors
+    /// When the handlers cannot be installed.
+    #[cfg(feature = "live")]
+    pub fn watched(&mut self) -> io::Result<Watched> {
+        let (came, continued) = (Arc::<AtomicBool>::default(), Arc::default());
+        ends().try_for_each(|signal| flag::register(signal, Arc::clone(&came)).map(drop))?;
+        flag::register(SIGCONT, Arc::clone(&continued))?;
+        self.wait_for_files();
+        Ok(Watched { stop: Arc::clone(&self.stop), was_to_stop: false, came, continued })
+    }
+
     /// Whether another signal than Ctrl-C has come.
     pub fn terminated(&self) -> bool {
         self.terminated.load(Ordering::SeqCst)
@@ -98,6 +114,33 @@ impl Signals {
             // Without it the report is written to its end, or SIGKILL comes.
             let _ = self.shut_down_on(signal, Arc::new(AtomicBool::new(true)));
         }
+    }
+}
+
+/// Signals as seen by somebody who looks now and then.
+#[cfg(feature = "live")]
+#[derive(Debug)]
+pub struct Watched {
+    stop: Arc<AtomicBool>,
+    /// As the last look saw it.
+    was_to_stop: bool,
+    came: Arc<AtomicBool>,
+    continued: Arc<AtomicBool>,
+}
+
+#[cfg(feature = "live")]
+impl Watched {
+    /// Whether a signal came since the last look, and the run was to stop before it.
+    pub fn ends_the_program(&mut self) -> bool {
+        // In this order: a signal between the two reads is the first and not the second.
+        let was_to_stop =
+            std::mem::replace(&mut self.was_to_stop, self.stop.load(Ordering::SeqCst));
+        self.came.swap(false, Ordering::SeqCst) && was_to_stop
+    }
+
+    /// Whether the program was stopped (Ctrl-Z) and goes on since the last look.
+    pub fn goes_on(&self) -> bool {
+        self.continued.swap(false, Ordering::SeqCst)
     }
 }
 

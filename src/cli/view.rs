@@ -2,10 +2,14 @@
 //!
 //! Belongs here: which stream is whose, and when which is written. Does not: wording (`report`).
 
-use std::env;
 use std::io::{self, IsTerminal, Write};
+use std::{env, mem};
 
+#[cfg(feature = "live")]
+use super::live::{self, LiveView};
 use super::output::Pipe;
+#[cfg(feature = "live")]
+use super::{output::warn, signals::Signals};
 use crate::engine::{self, Phase};
 use crate::experiment;
 use crate::load::trial::Trial;
@@ -17,6 +21,10 @@ use crate::report::story::{self, Story};
 use crate::report::text::{self, Text};
 use crate::units::Count;
 use crate::verdict::Judged;
+
+/// Why there is no live view.
+#[cfg(feature = "live")]
+const NO_SCREEN: &str = "standard error is no terminal that a screen can be drawn on";
 
 /// Where the report goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +74,8 @@ pub struct View {
     class: LatencyClass,
     out: Box<dyn Write>,
     progress: Progress,
+    #[cfg(feature = "live")]
+    live: Option<LiveView>,
     /// The first failure of `out`; nothing is written after it.
     failed: Option<io::Error>,
     /// What the engine did last.
@@ -82,6 +92,8 @@ impl View {
             class: begun.plan.headline_latency(),
             out: sheet.open(),
             progress: Progress::new(sheet == Output::Quiet),
+            #[cfg(feature = "live")]
+            live: None,
             failed: None,
             phase: "connect",
         };
@@ -89,9 +101,39 @@ impl View {
         view
     }
 
-    /// Runs `print` while the progress line is out of its way.
-    pub fn aside(&self, print: impl FnOnce()) {
-        self.progress.suspend(print);
+    /// Shows what is to come on a screen of its own, in place of the progress line. Where it cannot be
+    /// shown the run is worth as much.
+    #[cfg(feature = "live")]
+    pub fn show_live(&mut self, wanted: bool, begun: &Document, signals: Option<&mut Signals>) {
+        if !wanted {
+            return;
+        }
+        let nowhere = || io::Error::other(NO_SCREEN);
+        let signals = signals.filter(|_| live::is_possible()).ok_or_else(nowhere);
+        let screen = signals.and_then(Signals::watched);
+        match screen.and_then(|signals| LiveView::open(begun, signals)) {
+            Ok(live) => {
+                self.progress = Progress::new(true);
+                self.live = Some(live);
+            }
+            Err(error) => warn(&format!("--live: {error}; the run goes on without it")),
+        }
+    }
+
+    /// Takes the progress away: what is printed from here on is to stay.
+    pub fn finish(&mut self) {
+        self.progress.finish();
+        #[cfg(feature = "live")]
+        drop(self.live.take());
+    }
+
+    /// Runs `print` while the progress is out of its way.
+    pub fn aside<R>(&self, print: impl FnOnce() -> R) -> R {
+        #[cfg(feature = "live")]
+        if let Some(live) = &self.live {
+            return live.screen.suspend(print);
+        }
+        self.progress.suspend(print)
     }
 
     /// What the engine did last, as a result file names it.
@@ -101,7 +143,7 @@ impl View {
 
     /// Looks on while the calibration runs: its rows are not the report's.
     pub const fn calibrating(&mut self) -> Calibrating<'_> {
-        Calibrating(&mut self.progress)
+        Calibrating(self)
     }
 
     /// Ends the report: what came of it.
@@ -109,17 +151,27 @@ impl View {
     /// # Errors
     /// The first of the stream, in this or in what was written before.
     pub fn end(mut self, ended: &Document) -> io::Result<()> {
-        self.progress.finish();
+        self.finish();
         let story = Story::of(ended);
         self.write(|text, _, out| text.end(out, &story));
         self.failed.map_or(Ok(()), Err)
     }
 
+    fn under_way(&mut self, phase: &str, done: u64, total: u64) {
+        #[cfg(feature = "live")]
+        if let Some(live) = &self.live {
+            live.screen.update(|live| live.progress(phase, done, total));
+        }
+        self.progress.update(phase, done, total);
+    }
+
     fn write(&mut self, piece: impl FnOnce(Text, &Story, &mut dyn Write) -> io::Result<()>) {
         if self.failed.is_none() {
-            let (text, begun, out) = (self.text, &self.begun, &mut *self.out);
-            let write = || piece(text, begun, out).and_then(|()| out.flush());
-            self.failed = self.progress.suspend(write).err();
+            let mut out = mem::replace(&mut self.out, Box::new(io::sink()));
+            let (text, begun) = (self.text, &self.begun);
+            let written = self.aside(|| piece(text, begun, &mut *out).and_then(|()| out.flush()));
+            self.failed = written.err();
+            self.out = out;
         }
     }
 }
@@ -132,10 +184,15 @@ impl engine::Watch for View {
             Phase::Preparing { .. } => "prepare",
             Phase::Running { .. } => "run",
         };
-        self.progress.update(&phase(progress.phase), progress.done, progress.total);
+        let phase = phase(progress.phase);
+        self.under_way(&phase, progress.done, progress.total);
     }
 
     fn interval(&mut self, now: &engine::Snapshot<'_>) {
+        #[cfg(feature = "live")]
+        if let Some(live) = &mut self.live {
+            live.second(now);
+        }
         let glance = story::glance(&Interval::of(now.interval));
         self.progress.lately(text::one_line(&glance));
     }
@@ -157,17 +214,21 @@ impl experiment::Watch for View {
 
     fn trial(&mut self, trial: &Judged) {
         let row = story::trial_row(&self.plan, &TrialResult::of(trial), self.class);
+        #[cfg(feature = "live")]
+        if let Some(live) = &mut self.live {
+            live.trial(&self.begun, &row);
+        }
         self.write(|text, begun, out| text.row(out, &begun.trials, &row));
     }
 }
 
 /// The progress of a calibration, and nothing else of it.
-pub struct Calibrating<'a>(&'a mut Progress);
+pub struct Calibrating<'a>(&'a mut View);
 
 impl engine::Watch for Calibrating<'_> {
     fn progress(&mut self, progress: &engine::Progress) {
         let phase = format!("calibrating: {}", phase(progress.phase));
-        self.0.update(&phase, progress.done, progress.total);
+        self.0.under_way(&phase, progress.done, progress.total);
     }
 }
 

@@ -254,6 +254,15 @@ fn ticks_of_line(line: &str) -> Option<CpuTicks> {
     Some(CpuTicks { steal: ticks[7], total: ticks.iter().sum() })
 }
 
+/// What each worker's thread has run on a CPU, by worker; as many as there are.
+pub fn cpu_times_of_workers() -> Vec<Nanos> {
+    let mut times: Vec<_> = worker_threads(Path::new("/"))
+        .filter_map(|(worker, thread)| Some((worker, sched_time(&text(&thread, "schedstat")?)?)))
+        .collect();
+    times.sort_by_key(|(worker, _)| *worker);
+    times.into_iter().map(|(_, time)| time.running).collect()
+}
+
 /// The workers' threads, in no order, with their numbers.
 fn worker_threads(root: &Path) -> impl Iterator<Item = (usize, PathBuf)> {
     let threads = fs::read_dir(root.join("proc/self/task")).into_iter().flatten().flatten();

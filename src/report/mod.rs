@@ -15,6 +15,8 @@ pub mod hgrm;
 pub mod hlog;
 pub mod html;
 pub mod json;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod progress;
 pub mod sanitize;
 pub mod saved;

@@ -38,7 +38,12 @@ const OWNED: &[Owned] = &[
         what: "starting threads",
         marks: &["std::thread"],
         except: &["std::thread::available_parallelism"],
-        owners: &["src/engine/fleet/crew.rs", "src/cluster/", "src/cli/resolve.rs"],
+        owners: &[
+            "src/engine/fleet/crew.rs",
+            "src/cluster/",
+            "src/cli/resolve.rs",
+            "src/cli/live.rs",
+        ],
         instead: "let `engine::fleet` run it, or do it on the thread at hand",
     },
     Owned {

@@ -62,6 +62,15 @@ impl Text {
         out.flush()
     }
 
+    /// The headings of the trials alone.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    #[cfg(feature = "live")]
+    pub fn headings(self, out: &mut dyn Write, trials: &Table) -> io::Result<()> {
+        self.page.headings(out, trials)
+    }
+
     /// A trial that has ended, as a trial of the table whose headings were written.
     ///
     /// # Errors
