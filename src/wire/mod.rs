@@ -16,6 +16,7 @@ mod item;
 pub mod naive;
 pub mod refusal;
 pub mod upgrade;
+mod utf8;
 
 pub use decoder::{BufferPool, Decoder, FrameCounts, Item};
 pub use frame::{CloseCode, Header, Opcode, Violation, parse_header};

@@ -85,7 +85,7 @@ pub fn decode(bytes: &[u8], max_message_bytes: usize) -> (Vec<OwnedItem>, End) {
             return (items, End::Violation(1009));
         }
         if (tail.len() - width) < len as usize {
-            return (items, End::Cut);
+            return (items, cut(parts, opcode, &tail[width..]));
         }
         let payload = &tail[width..width + len as usize];
         rest = &tail[width + len as usize..];
@@ -102,13 +102,12 @@ pub fn decode(bytes: &[u8], max_message_bytes: usize) -> (Vec<OwnedItem>, End) {
             _ => {
                 let (kind, mut bytes) = parts.take().unwrap_or((opcode, Vec::new()));
                 bytes.extend(payload);
-                if !fin {
-                    parts = Some((kind, bytes));
-                    continue;
-                }
-                match message(kind, bytes) {
-                    Ok(item) => items.push(item),
-                    Err(code) => return (items, End::Violation(code)),
+                match message(kind, &bytes) {
+                    Err(code) if fin || is_hopeless(kind, &bytes) => {
+                        return (items, End::Violation(code));
+                    }
+                    Ok(item) if fin => items.push(item),
+                    _ => parts = Some((kind, bytes)),
                 }
             }
         }
@@ -117,11 +116,26 @@ pub fn decode(bytes: &[u8], max_message_bytes: usize) -> (Vec<OwnedItem>, End) {
     (items, end)
 }
 
-fn message(opcode: u8, payload: Vec<u8>) -> Result<OwnedItem, u16> {
+/// How a stream ends within a frame's payload.
+fn cut(parts: Option<(u8, Vec<u8>)>, opcode: u8, payload: &[u8]) -> End {
+    let (kind, before) = match parts {
+        Some(parts) if opcode == 0 => parts,
+        _ => (opcode, Vec::new()),
+    };
+    let so_far = [&before, payload].concat();
+    if is_hopeless(kind, &so_far) { End::Violation(1007) } else { End::Cut }
+}
+
+/// Whether a message that begins so is text and no UTF-8, whatever follows.
+fn is_hopeless(opcode: u8, begun: &[u8]) -> bool {
+    opcode == 1 && std::str::from_utf8(begun).is_err_and(|error| error.error_len().is_some())
+}
+
+fn message(opcode: u8, payload: &[u8]) -> Result<OwnedItem, u16> {
     if opcode == 2 {
-        return Ok(OwnedItem::Binary(payload));
+        return Ok(OwnedItem::Binary(payload.to_vec()));
     }
-    String::from_utf8(payload).map(OwnedItem::Text).map_err(|_| 1007)
+    String::from_utf8(payload.to_vec()).map(OwnedItem::Text).map_err(|_| 1007)
 }
 
 fn length_width(len7: u8) -> usize {
