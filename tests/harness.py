@@ -23,10 +23,10 @@ def need(condition, text):
         raise Failed(text)
 
 
-def arguments(tool, doc, names):
+def arguments(tool, doc, names, binary=ROOT / "target/release/fanstorm"):
     """The binary and the names of the cases that are asked for; --list ends here."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
-    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/fanstorm")
+    parser.add_argument("--binary", type=pathlib.Path, default=binary)
     parser.add_argument("--only", default="", help="run the cases whose name holds this")
     parser.add_argument("--list", action="store_true", help="print the cases and end")
     args = parser.parse_args()
@@ -35,7 +35,7 @@ def arguments(tool, doc, names):
         print("\n".join(chosen))
         sys.exit(0)
     if not args.binary.exists():
-        sys.exit(f"{tool}: {args.binary} is missing: cargo build --release")
+        sys.exit(f"{tool}: {args.binary} is missing: build it with cargo")
     return args.binary, chosen
 
 

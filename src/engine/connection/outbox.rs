@@ -64,6 +64,17 @@ impl Outbox {
         self.queue.push_back((slot, frame));
     }
 
+    /// Queues finished frames behind others of their socket, however long they are.
+    #[cold]
+    pub(in crate::engine) fn frames(&mut self, slot: Slot, frames: &[u8], owed: &mut bool) {
+        let waiting = self.queue.iter_mut().rfind(|(owner, _)| *owed && *owner == slot);
+        match waiting {
+            Some((_, waiting)) => waiting.extend_from_slice(frames),
+            None => self.queue.push_back((slot, frames.to_vec())),
+        }
+        *owed = true;
+    }
+
     /// The owner of what waits at a place of the queue.
     pub(in crate::engine) fn owner(&self, place: usize) -> Option<Slot> {
         self.queue.get(place).map(|(owner, _)| *owner)

@@ -116,7 +116,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         Ok(())
     }
 
-    fn start(&mut self, slot: Slot, now: Nanos) -> io::Result<()> {
+    pub(super) fn start(&mut self, slot: Slot, now: Nanos) -> io::Result<()> {
         let connection = &mut self.connections[slot as usize];
         connection.since = now;
         connection.advance(Event::Connect);

@@ -12,6 +12,7 @@ mod connect;
 mod connect_pacing;
 mod control;
 mod ear;
+mod echo;
 mod errno;
 mod goodbyes;
 mod handshake;
@@ -35,6 +36,7 @@ use self::connect_pacing::ConnectTurn;
 pub use self::connect_pacing::{WorkerShard, under_way_max};
 pub use self::control::{Control, Directive, TrialProgress};
 use self::ear::{Closed, Replies, Tools, feed_wire};
+pub use self::echo::Echoed;
 use self::errno::{Received, describe, receive_outcome};
 use self::goodbyes::Goodbyes;
 use self::heard::Heard;
@@ -351,6 +353,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
     fn closed_by_node<S: Script>(&mut self, script: &mut S, slot: Slot, by: Closed, now: Nanos) {
         // The closing handshake (RFC 6455, section 5.5.1): the same code goes back.
         let payload = by.code.map(u16::to_be_bytes);
+        self.last_words(script, slot);
         self.farewell(slot, payload.as_ref().map_or(&[][..], |code| code));
         let code = by.code.map_or_else(|| "without a code".into(), |code| code.to_string());
         let loss = Loss {
@@ -362,6 +365,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
     }
 
     fn violated<S: Script>(&mut self, script: &mut S, slot: Slot, by: Violation, now: Nanos) {
+        self.last_words(script, slot);
         self.farewell(slot, &by.code.0.to_be_bytes());
         let loss = Loss {
             reason: format!("the node broke the protocol: {} (closed with {})", by.what, by.code),
@@ -401,6 +405,12 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
     fn farewell(&mut self, slot: Slot, payload: &[u8]) {
         let owed = &mut self.connections[slot as usize].owed;
         self.outbox.frame(slot, Opcode::Close, payload, owed);
+    }
+
+    /// Queues what a phase has to say before that.
+    fn last_words<S: Script>(&mut self, script: &mut S, slot: Slot) {
+        let Some(frames) = script.last_words(slot) else { return };
+        self.outbox.frames(slot, &frames, &mut self.connections[slot as usize].owed);
     }
 
     /// Gives a socket up after its last control frame.

@@ -46,6 +46,11 @@ pub(super) trait Script {
     }
     /// The next bytes for an open socket with nothing in flight.
     fn next_send(&mut self, slot: Slot, now: Nanos) -> Option<(SendBuf, Range<usize>)>;
+    /// Whole frames that are to leave before our Close frame, since the connection ends now.
+    fn last_words(&mut self, slot: Slot) -> Option<Vec<u8>> {
+        let _ = slot;
+        None
+    }
     /// All of them were taken by the kernel.
     fn on_sent(&mut self, slot: Slot, buf: SendBuf, now: Nanos);
     /// A socket is gone, while the kernel had taken so many bytes of its send of messages, and not all.
