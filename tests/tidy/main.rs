@@ -4,6 +4,7 @@
 //! (the modules beside this file, each with tests that plant a violation and see it caught).
 //! Plain `std`, no build of the crate: `cargo test --test tidy` is the fastest answer there is.
 
+mod citations;
 mod modules;
 mod owners;
 mod size;
@@ -121,6 +122,11 @@ fn files_and_functions_stay_short() {
 #[test]
 fn nothing_banned_stands_in_the_tree() {
     none(tree().iter().flat_map(text::banned).collect());
+}
+
+#[test]
+fn every_section_of_an_rfc_that_is_cited_exists() {
+    none(tree().iter().flat_map(citations::faults).collect());
 }
 
 #[test]
