@@ -1,13 +1,14 @@
 //! What a conformance suite's server tests: an echo client of our wire, or of our whole worker.
 //!
 //! ```text
-//! testee AGENT HOST:PORT wire|io_uring|timed|several|epoll READ_BYTES
+//! testee AGENT HOST:PORT wire|io_uring|timed|several|epoll[+deflate|+deflate-each] READ_BYTES
 //! ```
 //!
 //! It speaks Autobahn's protocol for clients: `/getCaseCount` says how many cases there are, `/runCase` runs one.
 //! `tests/conformance.py` starts the server and it. `wire` is the decoder and the upgrade over an ordinary socket;
 //! the others are the worker of a run, from connect to close, on that ring. With 1 as `READ_BYTES` every read of
-//! more is handed over byte by byte.
+//! more is handed over byte by byte. With `+deflate` compression is offered, both ways;
+//! with `+deflate-each` each message by itself.
 
 #[path = "../tests/common/plan.rs"]
 mod plan;
@@ -18,6 +19,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use fanstorm::dialect::Dialect;
+use fanstorm::engine::connection::transport::Plain;
+use fanstorm::engine::connection::transport::deflated::{self, Deflated};
+use fanstorm::engine::connection::transport::tls::{self, Tls};
 use fanstorm::engine::ring::epoll::EpollRing;
 use fanstorm::engine::ring::several::SeveralRings;
 use fanstorm::engine::ring::uring::UringRing;
@@ -27,21 +31,32 @@ use fanstorm::engine::ring::{
 use fanstorm::engine::worker::Worker;
 use fanstorm::host::clock::Monotonic;
 use fanstorm::plan::load::Spec;
+use fanstorm::plan::upgrade_options::UpgradeOptions;
 use fanstorm::population::sockets::SocketId;
 use fanstorm::units::Nanos;
 use fanstorm::wire::decoder::{BufferPool, Decoder, FrameCounts, Item};
+use fanstorm::wire::deflate::DeflateOffer;
 use fanstorm::wire::frame::{CloseCode, Opcode};
 use fanstorm::wire::{encode, upgrade};
 
 /// Autobahn's largest message is 16 MiB.
 const MESSAGE_BYTES_MAX: usize = 32 << 20;
 const SILENCE: Duration = Duration::from_secs(20);
+/// Autobahn asks for less where it wants that.
+const OFFER: DeflateOffer = DeflateOffer {
+    server_bits: None,
+    client_bits: None,
+    server_no_takeover: false,
+    client_no_takeover: false,
+    sends: true,
+};
 const MASK: [u8; 4] = [1, 2, 3, 4];
 
 struct Testee {
     server: String,
     agent: String,
     way: String,
+    offer: Option<DeflateOffer>,
     read_bytes: usize,
 }
 
@@ -65,12 +80,20 @@ impl Testee {
             push_sockets: 1,
             max_message_bytes: MESSAGE_BYTES_MAX as u64,
             connect_timeout: Nanos::from_secs(SILENCE.as_secs()),
+            upgrade: UpgradeOptions { deflate: self.offer, ..UpgradeOptions::default() },
             ..Spec::default()
         };
         let plan = plan::plan(&[format!("ws://{}{target}", self.server)], spec);
         let ring = Pieces { ring, timed, bytes: self.read_bytes, part: None };
         let seat = SocketId { socket: 0, node: 0 };
-        let mut worker = Worker::new(&plan, ring, Monotonic, &[seat], fastrand::Rng::new());
+        let (ring, rng) = ((ring, Monotonic), fastrand::Rng::new());
+        if let Some(offer) = &self.offer {
+            let inner = tls::Shared::new(None, 1);
+            let shared = deflated::Shared::new(inner, offer, MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX);
+            let mut worker = Worker::<_, _, Deflated<Tls>>::over(shared, &plan, ring, &[seat], rng);
+            return Ok(worker.echo()?.last);
+        }
+        let mut worker = Worker::<_, _, Plain>::over((), &plan, ring, &[seat], rng);
         Ok(worker.echo()?.last)
     }
 
@@ -248,11 +271,19 @@ impl<R: Ring> Ring for Pieces<R> {
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [agent, server, way, read_bytes] = &words[..] else {
-        panic!("testee AGENT HOST:PORT wire|io_uring|timed|several|epoll READ_BYTES")
+        panic!(
+            "testee AGENT HOST:PORT wire|io_uring|timed|several|epoll[+deflate|+deflate-each] READ_BYTES"
+        )
     };
     let read_bytes = read_bytes.parse().expect("READ_BYTES is a number");
-    let (agent, server, way) = (agent.clone(), server.clone(), way.clone());
-    let testee = Testee { server, agent, way, read_bytes };
+    let each = DeflateOffer { server_no_takeover: true, client_no_takeover: true, ..OFFER };
+    let (way, offer) = match way.split_once('+') {
+        Some((way, "deflate")) => (way.to_owned(), Some(OFFER)),
+        Some((way, "deflate-each")) => (way.to_owned(), Some(each)),
+        _ => (way.clone(), None),
+    };
+    let (agent, server) = (agent.clone(), server.clone());
+    let testee = Testee { server, agent, way, offer, read_bytes };
     let session = |target: &str| testee.session(target).expect("a ring and a socket");
     let count = session("/getCaseCount").expect("the server says how many cases there are");
     let count: u32 =

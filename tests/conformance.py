@@ -34,9 +34,15 @@ AT_ONCE = 5
 GROUPS = {
     "1": "framing", "2": "Pings and Pongs", "3": "reserved bits", "4": "opcodes", "5": "fragmentation",
     "6": "UTF-8", "7": "closing", "9": "limits", "10": "fragments of 1,300 bytes",
+    "12": "compression", "13": "its parameters",
 }
 ORDINARY = ["[1-7].*", "10.*"]
 LARGE = ["9.*"]
+# Of compression those with messages of up to 8 KiB: all would take many minutes.
+SIZES = [1, 2, 3, 4, 5, 6, 11]
+DEFLATE = [f"12.{data}.{size}" for data in range(1, 6) for size in SIZES]
+PARAMETERS = [f"13.{asked}.{size}" for asked in (1, 3, 4, 7) for size in SIZES]
+EACH = [f"13.{asked}.{size}" for asked in range(1, 7) for size in SIZES]
 # Name of the column, the testee's way, bytes of a read, cases.
 WAYS = [
     ("wire", "wire", 65536, ORDINARY + LARGE),
@@ -49,6 +55,8 @@ WAYS = [
     ("several, 1 byte", "several", 1, ORDINARY),
     ("epoll", "epoll", 65536, ORDINARY + LARGE),
     ("epoll, 1 byte", "epoll", 1, ORDINARY),
+    ("io_uring + deflate", "io_uring+deflate", 65536, DEFLATE + PARAMETERS),
+    ("epoll + deflate, each", "epoll+deflate-each", 65536, DEFLATE + EACH),
 ]
 
 # What Autobahn leaves open, and what the client does there.
@@ -69,6 +77,9 @@ conformance` does; with `FANSTORM_BLESS=1` it writes the page.
   (`examples/testee.rs`): `io_uring` with a multishot receive; `timed` with the `recvmsg` that notes when bytes came,
   and a buffer for each read; `several` over two rings with sockets in their own tables; `epoll` where a host refuses
   io_uring.
+- `+ deflate` offers permessage-deflate (RFC 7692) and sends compressed messages, as with `--deflate --deflate-send`; `each`
+  adds `--deflate-no-takeover both`, without which Autobahn does not ask for the client's part of it. Of groups 12 and
+  13 the cases with messages of up to 8 KiB are run, 1,000 messages in each.
 - Reads hold up to 64 KiB. In columns with *1 byte* the bytes of each read are handed over one by one.
 
 Each cell says how many of the group's cases are OK; *n/i* are informational: Autobahn has no verdict for them.

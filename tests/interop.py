@@ -47,10 +47,16 @@ class Case:
     ordered: bool = True
     # The server pings, and the result must tell so.
     pings: bool = False
+    # What comes is compressed (`in`), and what is sent, too (`both`).
+    deflates: str = ""
 
 
 def node(mode):
     return ["node", str(INSTALLED / "ws-server.mjs"), mode]
+
+
+def deflating(**options):
+    return ["env", "DEFLATE=" + json.dumps({"threshold": 0, **options}), *node("broadcast")]
 
 
 def websockets(mode):
@@ -84,6 +90,38 @@ CASES = [
         node("broadcast"),
         BROADCAST + messages(60) + ["--payload-bytes", "70000"],
         5,
+    ),
+    Case("npm ws, compressed", deflating(), BROADCAST + messages(10, 2000) + ["--deflate"], 5, deflates="in"),
+    Case(
+        "npm ws, compressed both ways",
+        deflating(),
+        BROADCAST + messages(10, 2000) + ["--deflate", "--deflate-send"],
+        5,
+        deflates="both",
+    ),
+    Case(
+        "npm ws, compressed both ways, each message by itself, in small windows",
+        deflating(),
+        BROADCAST + messages(10, 1000) + ["--deflate", "--deflate-send", "--deflate-no-takeover", "both",
+                                          "--deflate-window-bits", "10", "--deflate-send-window-bits", "9"],
+        5,
+        deflates="both",
+    ),
+    Case(
+        "npm ws, compressed messages of 70,000 bytes",
+        deflating(),
+        BROADCAST + messages(60) + ["--payload-bytes", "70000", "--deflate", "--deflate-send"],
+        5,
+        deflates="both",
+    ),
+    Case("npm ws takes no compression", node("broadcast"), BROADCAST + messages(100) + ["--deflate"], 5),
+    Case(
+        "PyPI websockets, compressed both ways, keepalive",
+        websockets("broadcast"),
+        BROADCAST + messages(300) + ["--deflate", "--deflate-send"],
+        5,
+        pings=True,
+        deflates="both",
     ),
     # 3 sockets with 300 messages each at 10 ms: three seconds, fifteen Pings on every socket.
     Case("PyPI websockets, echo, keepalive", websockets("echo"), ECHO + messages(900), 1, pings=True),
@@ -219,11 +257,23 @@ def check_row(case, row, count):
         need(not case.ordered or account["out_of_order"] == 0, f"m={count}: {account}")
         need(not case.pings or row["opcodes"]["ping"] > 0, f"m={count}: no Ping: {row['opcodes']}")
         need(row["verdict"]["trust"] != "void", f"m={count}: {row['verdict']}")
+    check_deflate(case, row)
     service = row["latency_us"]["service"]
     need(service["count"] == account["delivered"], f"m={count}: {service['count']} latencies")
     # A percentile with fewer than ten samples beyond it is null.
     given = [service[key] for key in ("min", "p50", "max") if service[key] is not None]
     need(given == sorted(given), f"m={count}: {service}")
+
+
+def check_deflate(case, row):
+    deflate = row.get("deflate")
+    if not case.deflates:
+        return need(deflate is None, f"nothing is compressed: {deflate}")
+    need(deflate["received_messages"] == row["opcodes"]["text"] + row["opcodes"]["binary"], f"{deflate}")
+    need(deflate["inflated_bytes"] > deflate["received_bytes"] > 0, f"{deflate}")
+    sent = row["messages"] if case.deflates == "both" else 0
+    need(deflate["sent_messages"] == sent, f"{deflate}")
+    return need((deflate["plain_bytes"] > deflate["sent_bytes"]) == (sent > 0), f"{deflate}")
 
 
 def main():

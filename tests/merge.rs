@@ -196,6 +196,7 @@ impl Case {
             core: CoreUse::default(),
             lost: Vec::new(),
             opcodes: Opcodes::default(),
+            deflate: fanstorm::wire::deflate::DeflateCounts::default(),
             sent: 0,
             sent_each: Vec::new(),
             lag: None,

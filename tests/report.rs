@@ -81,6 +81,7 @@ fn trial(plan: &Plan, trial: &Trial, fates: Fates, seed: u64) -> Judged {
             core: CoreUse { cpu: worker, copies: recorder.seen(), ..CoreUse::default() },
             lost: Vec::new(),
             opcodes: Opcodes { text: recorder.seen(), ..Opcodes::default() },
+            deflate: fanstorm::wire::deflate::DeflateCounts::default(),
             lag: None,
             stamps: None,
             clock_was_set: false,

@@ -11,6 +11,7 @@ use super::output::JsonTarget;
 use super::view::Output;
 use crate::cli::conflicts::FlagConflict;
 use crate::cli::connect_args::DialArgs;
+use crate::cli::deflate_args::DeflateArgs;
 use crate::cli::dialect_args::{DialectArgs, DialectError};
 use crate::cli::embedded::Embedded;
 use crate::cli::load_args::LoadArgs;
@@ -150,6 +151,9 @@ pub struct RunArgs {
     upgrade: UpgradeArgs,
 
     #[command(flatten)]
+    deflate: DeflateArgs,
+
+    #[command(flatten)]
     dial: DialArgs,
 
     #[command(flatten)]
@@ -220,6 +224,7 @@ impl RunArgs {
         let mut dialect = self.dialect()?;
         let by_dialect = if dialect.hears_own { FanOut::All } else { FanOut::Others };
         let mut upgrade = self.upgrade.options(&dialect.upgrade, self.push_sockets)?;
+        upgrade.offer_deflate(self.deflate.offer());
         upgrade.secrets.extend(dialect.secrets.iter().map(|secret| SocketText::hidden(secret)));
         let of_urls = self.node.iter().flat_map(NodeUrl::query);
         let of_urls = of_urls.filter(|(name, value)| may_be_secret(name, value));

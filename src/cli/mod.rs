@@ -15,6 +15,7 @@ pub mod claims;
 pub mod cluster;
 pub mod conflicts;
 pub mod connect_args;
+pub mod deflate_args;
 pub mod dialect;
 pub mod dialect_args;
 pub mod discover;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::extensions::{Extensions, ExtensionsBy};
 use super::latencies::Latencies;
 use super::reached::{Reached, ReachedBy};
 use super::sessions::{Sessions, SessionsBy};
@@ -45,6 +46,8 @@ pub struct ConnectRecord {
     pub handshake: Latencies,
     /// What those came to.
     pub sessions: SessionsBy,
+    /// How nodes compress, where that is offered.
+    pub extensions: ExtensionsBy,
     /// From the request to the whole answer, of those that were accepted.
     pub upgrade: Latencies,
     /// When the last socket was ready or given up.
@@ -72,6 +75,8 @@ pub struct Connecting {
     pub handshake: Latencies,
     /// See [`ConnectRecord::sessions`].
     pub sessions: Vec<Sessions>,
+    /// See [`ConnectRecord::extensions`].
+    pub extensions: Vec<Extensions>,
     /// See [`ConnectRecord::upgrade`].
     pub upgrade: Latencies,
     /// See [`ConnectRecord::ports_passed_over`].
@@ -108,6 +113,7 @@ impl Connecting {
                 *all.cookies.entry(name.clone()).or_default() += sockets;
             }
         }
+        all.extensions = ExtensionsBy::merged(shares.iter().map(|share| &share.extensions));
         all.sessions = SessionsBy::merged(shares.iter().map(|share| &share.sessions));
         all.reached = ReachedBy::merged(shares.iter().map(|share| &share.reached), population);
         all.lose(population, failures);

@@ -4,6 +4,7 @@
 //! sockets (`engine`), formats (`report`). In the order that data moves:
 //!
 //! - [`connecting`]: how the sockets came to be there
+//! - [`extensions`]: how they compress, where that was offered
 //! - [`sessions`]: what they settled on with their nodes, where TLS lies between
 //! - [`sent`]: when each message was handed over
 //! - [`ledger`], [`correlate`]: which copies came
@@ -22,6 +23,7 @@ pub mod bands;
 pub mod connecting;
 pub mod correlate;
 pub mod credits;
+pub mod extensions;
 pub mod interval;
 pub mod late;
 pub mod latencies;

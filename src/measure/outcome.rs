@@ -9,6 +9,7 @@ use crate::load::trial::TrialId;
 #[cfg(test)]
 use crate::load::{profile::Burst, trial::Trial};
 use crate::units::Nanos;
+use crate::wire::deflate::DeflateCounts;
 
 /// Where missing and foreign may be the same: copies came by an id in place of the text, and every copy
 /// that had the text was lost.
@@ -339,6 +340,8 @@ pub struct TrialOutcome {
     pub reconnected: u64,
     /// Frames by opcode.
     pub opcodes: Opcodes,
+    /// Messages that were compressed.
+    pub deflate: DeflateCounts,
     /// Cores, in plan order.
     pub cores: Vec<CoreUse>,
     /// How it ended.
@@ -433,6 +436,7 @@ impl TrialOutcome {
             lost: Vec::new(),
             reconnected: 0,
             opcodes: Opcodes::default(),
+            deflate: DeflateCounts::default(),
             cores: Vec::new(),
             ending: Ending::Complete,
         }

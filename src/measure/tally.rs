@@ -23,6 +23,7 @@ use crate::load::trial::Trial;
 use crate::plan::Plan;
 use crate::population::audience::Audience;
 use crate::units::Nanos;
+use crate::wire::deflate::DeflateCounts;
 
 /// Streams with missing copies that a report names; the rest is counted.
 const GAPS_MAX: usize = 10_000;
@@ -42,6 +43,8 @@ pub struct Tally {
     pub lost: Vec<LostSocket>,
     /// Frames received.
     pub opcodes: Opcodes,
+    /// Messages that were compressed.
+    pub deflate: DeflateCounts,
     /// Messages that the kernel took whole.
     pub sent: u64,
     /// The same by push socket, of those that this worker has.
@@ -116,8 +119,7 @@ impl TrialMerge<'_> {
     ) -> (TrialOutcome, Vec<Recorder>) {
         past.credit_all(tallies.iter().map(|t| (&t.recorder.seats[..], &t.late)));
         attribute_leftovers(&mut tallies, past);
-        let audience = self.audience(&tallies);
-        let delivery = self.delivery(&tallies, &audience);
+        let (audience, delivery) = self.account(&tallies);
         let [start, last_send, last_copy] = span(&tallies);
         let sent: u64 = tallies.iter().map(|t| t.sent).sum();
         let (begun, measured_from) = (collector.start(), collector.measured_from());
@@ -163,6 +165,7 @@ impl TrialMerge<'_> {
             gaps,
             gaps_total,
             opcodes: tallies.iter().fold(Opcodes::default(), |sum, t| sum.plus(&t.opcodes)),
+            deflate: tallies.iter().fold(DeflateCounts::default(), |sum, t| sum.plus(&t.deflate)),
             reconnected: context.reconnected,
             lost: tallies.iter().flat_map(|t| t.lost.iter().cloned()).collect(),
             cores: by_cpu(tallies.iter().map(|t| &t.core)),
@@ -187,6 +190,13 @@ impl TrialMerge<'_> {
             each[usize::from(socket)] = sent.into();
         }
         each
+    }
+
+    /// Of whom copies are expected, and what came of them.
+    fn account(&self, tallies: &[Tally]) -> (Audience, Delivery) {
+        let audience = self.audience(tallies);
+        let delivery = self.delivery(tallies, &audience);
+        (audience, delivery)
     }
 
     /// The audience without the sockets that some worker left out.

@@ -57,6 +57,15 @@ pub const TLS_BYTES: u64 = 9 << 10;
 /// Of a worker, for records that are not whole and sends that are under way: 130 buffers of 68 KiB.
 const TLS_BUFFERS_BYTES: u64 = 9 << 20;
 
+/// For each connection whose node goes on with one window from message to message, to inflate. `zlib-rs` allocates 47 704
+/// bytes for it.
+pub const INFLATE_BYTES: u64 = 48 << 10;
+/// For each connection that sends messages compressed in one window: 380 KB.
+pub const DEFLATE_BYTES: u64 = 384 << 10;
+
+/// Of a worker: what it inflates into, and buffers of sends.
+const DEFLATE_SHARED_BYTES: u64 = 5 << 20;
+
 /// Of a node of the embedded cluster, for each client that came in over TLS: s2n-tls has buffers for a record each
 /// way.
 const NODE_TLS_BYTES: u64 = 64 << 10;
@@ -184,6 +193,17 @@ impl Plan {
             parts.push(("their TLS sessions", tls.saturating_mul(ends)));
             let workers = self.generator.workers() as u64;
             parts.push(("TLS buffers", workers.saturating_mul(TLS_BUFFERS_BYTES)));
+        }
+        if let Some(offer) = &self.upgrade.deflate {
+            // What a node agrees to is not known yet: as if it took all that it may.
+            let inflate = if offer.server_no_takeover { 0 } else { INFLATE_BYTES };
+            let packs = offer.sends && !offer.client_no_takeover;
+            let deflate = if packs { DEFLATE_BYTES } else { 0 };
+            let push = u64::from(self.audience.population().push_sockets());
+            let windows = sockets.saturating_mul(inflate);
+            parts.push(("their windows of compression", windows.saturating_add(push * deflate)));
+            let workers = self.generator.workers() as u64;
+            parts.push(("buffers of compression", workers.saturating_mul(DEFLATE_SHARED_BYTES)));
         }
         if self.dialect.stream {
             let each = STREAM_END_BYTES + self.messages.payload_bytes as u64;

@@ -11,7 +11,9 @@ use crate::dialect;
 use crate::population::data::DataTable;
 use crate::population::nodes::Node;
 use crate::population::socket_text::{Environment, SocketText, SocketTextError};
+use crate::wire::deflate::DeflateOffer;
 use crate::wire::header::{FieldError, check_name, is_value, query_part};
+use crate::wire::upgrade::EXTENSIONS;
 
 /// Names and the values that they have.
 pub type Fields = Vec<(String, SocketText)>;
@@ -39,6 +41,8 @@ pub struct UpgradeOptions {
     pub data: Arc<DataTable>,
     /// Further texts that nobody may read, such as the password in an encoded header.
     pub secrets: Vec<SocketText>,
+    /// Compression that is offered.
+    pub deflate: Option<DeflateOffer>,
     /// Where receive sockets ask for something else.
     pub receivers: Option<Receivers>,
 }
@@ -101,6 +105,14 @@ impl UpgradeOptions {
         Ok(Self { receivers, ..self.over_one(wishes, env)? })
     }
 
+    /// All sockets offer this compression.
+    pub fn offer_deflate(&mut self, offer: Option<DeflateOffer>) {
+        self.deflate = offer;
+        if let Some(receivers) = &mut self.receivers {
+            receivers.options.deflate = offer;
+        }
+    }
+
     /// What this socket asks for.
     pub fn of(&self, socket: u32) -> &Self {
         match &self.receivers {
@@ -157,6 +169,9 @@ impl UpgradeOptions {
             self.headers.iter().map(|(name, text)| (name.clone(), render(text))).collect();
         if !self.subprotocols.is_empty() {
             headers.push(("Sec-WebSocket-Protocol".to_owned(), self.subprotocols.join(", ")));
+        }
+        if let Some(offer) = &self.deflate {
+            headers.push((EXTENSIONS.to_owned(), offer.value()));
         }
         // What a node has set goes before what it was shown first.
         let is_given = |name: &String| !kept.iter().any(|(other, _)| other == name);

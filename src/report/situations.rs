@@ -398,6 +398,7 @@ fn every_host_and_connection(look: Look<'_>) {
     ];
     look("connections", &edited(&clean(), &edits), None);
     tls(look, &latency);
+    deflate(look, &latency);
     let edits = [
         ("/plan/drain_s", json!(0.5)),
         ("/plan/fan_out", json!("own")),
@@ -440,6 +441,29 @@ fn tls(look: Look<'_>, latency: &Value) {
         "resumes": true, "server_name": "a\u{1b}[31m.example", "record_bytes": 16_384});
     let edits = [("/dialing", dialing(unchecked)), ("/connecting", connecting(unlike))];
     look("tls_insecure", &edited(&clean(), &edits), None);
+}
+
+/// One node compresses and goes on with its window, one forgets, one takes none; we send compressed.
+fn deflate(look: Look<'_>, latency: &Value) {
+    let agreed = |node: u64, parameters: Value, inflate: u64, deflate: u64| {
+        json!({"node": node, "parameters": parameters, "sockets": 4 - node, "inflate_bytes": inflate,
+            "deflate_bytes": deflate})
+    };
+    let all = json!([
+        agreed(0, json!("permessage-deflate"), 48 << 10, 384 << 10),
+        agreed(1, json!("permessage-deflate; server_no_context_takeover\u{7}"), 0, 0),
+        agreed(2, json!(null), 0, 0),
+    ]);
+    let connecting = json!({"sockets": 9, "connected": 9, "failed": 0, "wall_s": 0.25, "rate_per_s": 36.0,
+        "connect_us": latency, "handshake_us": null, "deflate": all, "upgrade_us": latency,
+        "ports_passed_over": 0, "failures": []});
+    let both = json!({"received_messages": 9_000, "received_bytes": 198_000, "inflated_bytes": 1_350_000,
+        "sent_messages": 1_000, "sent_bytes": 47_000, "plain_bytes": 150_000});
+    let came = json!({"received_messages": 1, "received_bytes": 30, "inflated_bytes": 128,
+        "sent_messages": 0, "sent_bytes": 0, "plain_bytes": 0});
+    let edits =
+        [("/connecting", connecting), ("/trials/0/deflate", both), ("/trials/1/deflate", came)];
+    look("deflate", &edited(&clean(), &edits), None);
 }
 
 fn every_floor(look: Look<'_>) {

@@ -52,7 +52,7 @@ pub struct Violation {
 }
 
 impl Violation {
-    pub(super) const fn protocol(what: &'static str) -> Self {
+    pub(in crate::wire) const fn protocol(what: &'static str) -> Self {
         Self { code: CloseCode::PROTOCOL_ERROR, what }
     }
 

@@ -26,10 +26,7 @@ pub enum FieldError {
 const OWN: [(&str, &str); 10] = [
     ("Host", "give --host NAME"),
     ("Sec-WebSocket-Protocol", "give --subprotocol NAME"),
-    (
-        "Sec-WebSocket-Extensions",
-        "no extension is offered, since copies are compared as they were sent",
-    ),
+    ("Sec-WebSocket-Extensions", "give --deflate"),
     ("Sec-WebSocket-Key", "it is drawn anew for every socket"),
     ("Sec-WebSocket-Version", "it is always 13"),
     ("Sec-WebSocket-Accept", "it belongs to the answer"),

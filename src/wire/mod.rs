@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod cut_off;
 pub mod decoder;
+pub mod deflate;
 pub mod encode;
 pub mod excerpt;
 pub mod frame;

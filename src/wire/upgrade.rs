@@ -5,6 +5,8 @@
 
 use tungstenite::handshake::derive_accept_key;
 
+use super::deflate::DeflateOffer;
+
 /// Largest response head that is waited for. Real ones are 130 to 500 bytes; a server that sends
 /// more without ending its head is not answering an upgrade.
 pub const RESPONSE_BYTES_MAX: usize = 16 * 1024;
@@ -58,6 +60,14 @@ pub enum UpgradeError {
     /// An extension that we did not offer.
     #[error("turned on the extension `{0}`, which was not offered")]
     UnexpectedExtension(String),
+    /// permessage-deflate otherwise than it was offered.
+    #[error("turned on the extension `{found}` {reason} (--deflate)")]
+    WrongDeflate {
+        /// What the server sent.
+        found: String,
+        /// A clause.
+        reason: String,
+    },
     /// A subprotocol that we did not offer.
     #[error("chose the subprotocol `{0}`, which was not offered")]
     UnexpectedSubprotocol(String),
@@ -91,11 +101,14 @@ pub struct Expected<'a> {
     pub subprotocols: &'a [String],
     /// One of them must be chosen.
     pub requires_subprotocol: bool,
+    /// The only extension that may be turned on.
+    pub deflate: Option<&'a DeflateOffer>,
 }
 
+/// The field in which extensions are offered and turned on.
+pub const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
+
 /// The upgrade request. `target` is path and query; `extra` headers follow the fixed ones.
-///
-/// No extension is offered: a deflated copy would cost more to read than the cluster to relay.
 pub fn request(host: &str, target: &str, key: &str, extra: &[(&str, &str)]) -> Vec<u8> {
     let mut text = format!(
         "GET {target} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -188,10 +201,22 @@ fn check_headers(
         let (expected, found) = (expected.accept.to_owned(), told(&found));
         return Err(UpgradeError::WrongAccept { expected, found });
     }
-    if let Some(extension) = values(headers, "Sec-WebSocket-Extensions").next() {
-        return Err(UpgradeError::UnexpectedExtension(told(&extension)));
-    }
+    check_extensions(headers, expected)?;
     check_subprotocol(values(headers, "Sec-WebSocket-Protocol").next(), expected)
+}
+
+fn check_extensions(
+    headers: &[httparse::Header<'_>],
+    expected: Expected<'_>,
+) -> Result<(), UpgradeError> {
+    let Some(first) = values(headers, EXTENSIONS).next() else { return Ok(()) };
+    let Some(offer) = expected.deflate else {
+        return Err(UpgradeError::UnexpectedExtension(told(&first)));
+    };
+    match offer.agreed(values(headers, EXTENSIONS)) {
+        Ok(_) => Ok(()),
+        Err(reason) => Err(UpgradeError::WrongDeflate { found: told(&first), reason }),
+    }
 }
 
 fn check_subprotocol(chosen: Option<String>, expected: Expected<'_>) -> Result<(), UpgradeError> {
@@ -264,7 +289,7 @@ mod tests {
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
     const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
     const EXPECTED: Expected<'_> =
-        Expected { accept: ACCEPT, subprotocols: &[], requires_subprotocol: false };
+        Expected { accept: ACCEPT, subprotocols: &[], requires_subprotocol: false, deflate: None };
 
     fn response(lines: &[&str]) -> Vec<u8> {
         format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes()
@@ -492,8 +517,12 @@ mod tests {
             head.truncate(head.len() - 2);
             head.extend_from_slice(chosen.as_bytes());
             head.extend_from_slice(b"\r\n");
-            let expected =
-                Expected { accept: ACCEPT, subprotocols: &offered, requires_subprotocol };
+            let expected = Expected {
+                accept: ACCEPT,
+                subprotocols: &offered,
+                requires_subprotocol,
+                deflate: None,
+            };
             parse_response(&head, expected).map(|_| ()).map_err(|error| error.to_string())
         };
         for requires in [false, true] {

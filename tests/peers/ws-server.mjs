@@ -1,6 +1,6 @@
 // A server on npm `ws`: `node ws-server.mjs echo|broadcast [CERTIFICATE KEY]`, with these two over TLS.
 //
-// It prints `listening PORT` once it takes connections and ends on SIGTERM.
+// DEFLATE in the environment holds options of its permessage-deflate, as JSON. It prints `listening PORT` once it takes connections and ends on SIGTERM.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { WebSocketServer, WebSocket } from "ws";
@@ -13,7 +13,8 @@ if (mode !== "echo" && mode !== "broadcast") {
 
 const where = { host: "127.0.0.1", port: 0 };
 const secure = certificate && createServer({ cert: readFileSync(certificate), key: readFileSync(key) }).listen(where);
-const server = new WebSocketServer(secure ? { server: secure } : where);
+const perMessageDeflate = process.env.DEFLATE ? JSON.parse(process.env.DEFLATE) : false;
+const server = new WebSocketServer({ ...(secure ? { server: secure } : where), perMessageDeflate });
 const listener = secure ?? server;
 listener.on("listening", () => console.log(`listening ${listener.address().port}`));
 server.on("connection", (socket) => {

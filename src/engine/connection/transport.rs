@@ -7,6 +7,7 @@
 //! it was, a send as its buffer, and every question has a constant for its answer. Where a node of a plan
 //! wants a cipher it is [`tls::Tls`], which passes through what goes to the others.
 
+pub mod deflated;
 pub mod tls;
 
 use std::ops::Range;
@@ -14,6 +15,8 @@ use std::ops::Range;
 use crate::engine::ring::SendBuf;
 use crate::measure::sessions::Session;
 use crate::population::nodes::Node;
+use crate::wire::deflate::{Agreed, DeflateCounts};
+use crate::wire::frame::Violation;
 
 /// Why a transport cannot go on: a clause to be read after the node's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,29 @@ pub trait Transport: Sized {
     /// Takes bytes from the wire; gives the plaintext that they complete. What comes behind an error is
     /// dropped, and [`Transport::over`] says why.
     fn open<'b>(&'b mut self, wire: &'b [u8], shared: &'b mut Self::Shared) -> &'b [u8];
+
+    /// The upgrade is answered, and frames follow; the answer agrees to compression in this way, or not at all.
+    fn upgraded(&mut self, _: Option<Agreed>, _: &mut Self::Shared) {}
+
+    /// Frames for the decoder of plaintext that came behind the upgrade's answer and in one read with it.
+    #[inline]
+    fn behind_answer<'b>(&'b mut self, plain: &'b [u8], _: &'b mut Self::Shared) -> &'b [u8] {
+        plain
+    }
+
+    /// What the server did against the rules of an extension, behind all that was given.
+    #[inline(always)]
+    fn violation(&self) -> Option<Violation> {
+        None
+    }
+
+    /// What was compressed on all connections so far.
+    fn deflated(_: &Self::Shared) -> DeflateCounts {
+        DeflateCounts::default()
+    }
+
+    /// The connection has ended: what it holds of the memory that all share is free.
+    fn release(&mut self, _: &mut Self::Shared) {}
 
     /// Why no plaintext can come any more: the peer cannot be understood, or is not trusted. All plaintext
     /// before that was given.

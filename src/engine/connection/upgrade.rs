@@ -6,8 +6,9 @@
 use crate::plan::upgrade_options::{UpgradeOptions, UpgradeRequest};
 use crate::units::Nanos;
 use crate::wire::answer::{fields, last_answer};
+use crate::wire::deflate::Agreed;
 use crate::wire::excerpt::excerpt;
-use crate::wire::upgrade::Expected;
+use crate::wire::upgrade::{EXTENSIONS, Expected};
 use crate::wire::{refusal, upgrade};
 
 /// A request that is not answered yet.
@@ -88,9 +89,19 @@ impl Upgrade {
         answer.into_iter().flat_map(move |(head, _)| fields(head, name))
     }
 
+    /// The compression that an answer which is `consumed` bytes long agrees to.
+    pub(in crate::engine) fn agreed(
+        &self,
+        consumed: usize,
+        options: &UpgradeOptions,
+    ) -> Option<Agreed> {
+        let values = self.answered(consumed, EXTENSIONS);
+        options.deflate.as_ref()?.agreed(values).expect("a right answer was checked")
+    }
+
     fn expected<'a>(&'a self, options: &'a UpgradeOptions) -> Expected<'a> {
-        let UpgradeOptions { subprotocols, requires_subprotocol, .. } = options;
-        let requires_subprotocol = *requires_subprotocol;
-        Expected { accept: &self.accept, subprotocols, requires_subprotocol }
+        let UpgradeOptions { subprotocols, requires_subprotocol, deflate, .. } = options;
+        let (requires_subprotocol, deflate) = (*requires_subprotocol, deflate.as_ref());
+        Expected { accept: &self.accept, subprotocols, requires_subprotocol, deflate }
     }
 }

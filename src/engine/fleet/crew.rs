@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel}
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::engine::connection::transport::deflated::{self, Deflated};
 use crate::engine::connection::transport::tls::{self, Tls};
 use crate::engine::connection::transport::{Plain, Transport};
 use crate::engine::orders::{Command, Probed, Report};
@@ -162,12 +163,19 @@ impl Thread {
         }
     }
 
-    /// A plan without TLS has a worker that knows nothing of it.
+    /// A plan without TLS has a worker that knows nothing of it, and so of compression.
     fn over<R: Ring>(&self, ring: R) -> io::Result<()> {
-        match &self.plan.tls {
-            None => self.work::<R, Plain>(ring, ()),
-            Some(client) => {
-                self.work::<R, Tls>(ring, tls::Shared::new(Some(client), self.seats.len()))
+        let secured = |client| tls::Shared::new(client, self.seats.len());
+        match (&self.plan.tls, &self.plan.upgrade.deflate) {
+            (None, None) => self.work::<R, Plain>(ring, ()),
+            (Some(client), None) => self.work::<R, Tls>(ring, secured(Some(client))),
+            // One for plans with and without TLS, which passes `ws://` through.
+            (client, Some(offer)) => {
+                let (max, partial) =
+                    (self.plan.messages.max_bytes, self.plan.partial_memory_each());
+                let inner = secured(client.as_ref());
+                let shared = deflated::Shared::new(inner, offer, max, partial);
+                self.work::<R, Deflated<Tls>>(ring, shared)
             }
         }
     }

@@ -219,7 +219,15 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             Answer::Accepted { consumed } => {
                 self.dial.dialled.upgrade.record(now.since(upgrade.since));
                 self.note_answer(slot, upgrade, consumed);
-                self.upgraded(script, slot, upgrade.rest(consumed), now);
+                let agreed = upgrade.agreed(consumed, options);
+                let connection = &mut self.connections[slot as usize];
+                if options.deflate.is_some() {
+                    self.dial.dialled.extensions.note(connection.seat.node, agreed);
+                }
+                connection.transport.upgraded(agreed, &mut self.shared);
+                let rest = upgrade.rest(consumed);
+                let rest = connection.transport.behind_answer(rest, &mut self.shared).to_vec();
+                self.upgraded(script, slot, &rest, now);
             }
             Answer::Refused(reason) => self.lose(script, slot, Loss::plain(reason), now),
         }

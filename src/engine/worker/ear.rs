@@ -134,7 +134,10 @@ pub(super) fn feed_wire<S: Script, T: Transport>(
     let answerer = Answerer { outbox, owed, goodbyes, voices };
     let mut ear = Ear { script, slot, now, answerer, replies, streams, closed: None };
     decoder.feed(plain, pool, opcodes, &mut ear)?;
-    Ok(ear.closed)
+    match (ear.closed, transport.violation()) {
+        (None, Some(violation)) => Err(violation),
+        (closed, _) => Ok(closed),
+    }
 }
 
 /// Feeds plaintext to a connection's decoder.
@@ -145,11 +148,14 @@ pub(super) fn feed<S: Script, T: Transport>(
     script: &mut S,
     now: Nanos,
 ) -> Result<Option<Closed>, Violation> {
-    let Connection { decoder, owed, .. } = connection;
+    let Connection { transport, decoder, owed, .. } = connection;
     let answerer = Answerer { outbox, owed, goodbyes, voices };
     let mut ear = Ear { script, slot, now, answerer, replies, streams, closed: None };
     decoder.feed(bytes, pool, opcodes, &mut ear)?;
-    Ok(ear.closed)
+    match (ear.closed, transport.violation()) {
+        (None, Some(violation)) => Err(violation),
+        (closed, _) => Ok(closed),
+    }
 }
 
 /// What hears one socket during one read.

@@ -433,6 +433,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
     fn note_loss<S: Script>(&mut self, script: &mut S, slot: Slot, loss: Loss, now: Nanos) {
         let connection = &mut self.connections[slot as usize];
         connection.decoder.release(&mut self.pool);
+        connection.transport.release(&mut self.shared);
         if connection.state().is_under_way() {
             self.dial.settle(now);
         }

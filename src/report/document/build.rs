@@ -8,7 +8,7 @@ use super::connecting::{
 };
 use super::missing::{gap, lost_socket};
 use super::times::{latency, micros, rounded};
-use super::{histogram, series};
+use super::{deflate, histogram, series};
 use crate::experiment::{Outcome, Skipped};
 use crate::host::facts::HostFacts;
 use crate::load::trial::Trial;
@@ -194,6 +194,7 @@ impl trial::TrialResult {
             reconnected_sockets: run.reconnected,
             lost_sockets: run.lost.iter().map(lost_socket).collect(),
             opcodes: opcodes(&run.opcodes),
+            deflate: deflate::deflate(&run.deflate),
             generator: generator(run),
             verdict: trial::Verdict {
                 trust: trust(run.trust()),
@@ -317,6 +318,7 @@ fn connecting(connecting: &measured::Connecting) -> Connecting {
         connect_us: latency(&connecting.connect),
         handshake_us: (!connecting.sessions.is_empty()).then(|| latency(&connecting.handshake)),
         sessions: connecting.sessions.iter().map(session).collect(),
+        deflate: deflate::agreed(&connecting.extensions),
         upgrade_us: latency(&connecting.upgrade),
         ports_passed_over: connecting.ports_passed_over,
         failures: connecting.failures.iter().map(failure).collect(),

@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::report::document::deflate::AgreedDeflate;
 use crate::report::document::trial::Latency;
 use crate::report::sanitize::UntrustedText;
 
@@ -87,6 +88,9 @@ pub struct Connecting {
     /// What they came to.
     #[serde(default)]
     pub sessions: Vec<TlsSessions>,
+    /// Compression that was offered (`--deflate`) and what nodes agreed to; absent where none was offered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deflate: Vec<AgreedDeflate>,
     /// From the upgrade's request to the whole answer, of those that were accepted.
     pub upgrade_us: Latency,
     /// Local ports that somebody else held, and that were passed over.

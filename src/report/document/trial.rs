@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::report::document::deflate::Deflate;
 use crate::report::document::series::{Interval, Reordering};
 use crate::report::sanitize::UntrustedText;
 
@@ -69,6 +70,9 @@ pub struct TrialResult {
     pub reconnected_sockets: u64,
     /// Frames received by opcode.
     pub opcodes: Opcodes,
+    /// Messages that were compressed; absent where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deflate: Option<Deflate>,
     /// What measuring cost.
     pub generator: Generator,
     /// How far to trust the trial.

@@ -6,9 +6,10 @@ use super::phrase::{Phrase, Value, counted, phrase};
 use crate::report::document::connecting::{
     ConnectFailure, Connecting, ReachedNode, SetCookie, TlsSessions,
 };
+use crate::report::document::deflate::AgreedDeflate;
 use crate::report::document::trial::Latency;
 use crate::report::document::{Document, Plan};
-use crate::units::Count;
+use crate::units::{Bytes, Count};
 
 /// Reasons that a person reads; the result file has all.
 const REASONS_MAX: usize = 8;
@@ -40,6 +41,7 @@ pub(super) fn section(document: &Document) -> Option<Section> {
         blocks.push(phrase!["and ", Count(more), " more reasons (--json has them)"].into());
     }
     blocks.push(Block::List(sessions(document, &connecting.sessions)));
+    blocks.push(Block::List(compression(document, &connecting.deflate)));
     let reached = &connecting.reached;
     let told = reached.iter().take(REACHED_MAX).map(|reached| taken(&document.plan, reached));
     blocks.push(Block::List(told.collect()));
@@ -98,6 +100,29 @@ fn sessions(document: &Document, all: &[TlsSessions]) -> Vec<Phrase> {
         let node = names::node(&document.plan, sessions.node);
         let came = came(sessions, sessions.handshakes, sessions.resumed);
         phrase![sockets, " to ", node, ": ", came]
+    };
+    let mut told: Vec<_> = all.iter().take(SESSIONS_MAX).map(one).collect();
+    let more = all.len().saturating_sub(SESSIONS_MAX) as u64;
+    if more > 0 {
+        told.push(phrase!["and ", Count(more), " more (--json has them)"]);
+    }
+    told
+}
+
+/// What was agreed on compression, with what it takes in memory.
+fn compression(document: &Document, all: &[AgreedDeflate]) -> Vec<Phrase> {
+    let one = |agreed: &AgreedDeflate| {
+        let sockets = counted(agreed.sockets, "socket", "sockets");
+        let node = names::node(&document.plan, agreed.node);
+        let Some(parameters) = &agreed.parameters else {
+            return phrase![sockets, " to ", node, " without compression: the node took none"];
+        };
+        let takes = |bytes: u64, what: &'static str| {
+            (bytes > 0).then(|| phrase!["; ", Bytes(bytes), " each ", what])
+        };
+        let inflate = takes(agreed.inflate_bytes, "to inflate");
+        let deflate = takes(agreed.deflate_bytes, "to compress what it sends");
+        phrase![sockets, " to ", node, " with ", parameters, inflate, deflate]
     };
     let mut told: Vec<_> = all.iter().take(SESSIONS_MAX).map(one).collect();
     let more = all.len().saturating_sub(SESSIONS_MAX) as u64;

@@ -8,7 +8,7 @@ use super::phrase::{Phrase, Value, counted, phrase};
 use crate::report::document::Plan;
 use crate::report::document::figures::seconds;
 use crate::report::document::trial::{Core, Latency, TrialResult};
-use crate::units::{Count, Nanos};
+use crate::units::{Bytes, Count, Nanos};
 
 /// The section of a trial. Polling is shown beside work: it takes the same CPU.
 pub(super) fn section(plan: &Plan, run: &TrialResult) -> Section {
@@ -25,7 +25,8 @@ pub(super) fn section(plan: &Plan, run: &TrialResult) -> Section {
     ];
     let rows = run.generator.cores.iter().map(row).collect();
     let mut blocks = vec![Block::Table(Table { key: "cores", caption: None, columns, rows })];
-    blocks.extend([process(run), lag(run), stamps(run)].into_iter().flatten().map(Block::from));
+    let told = [process(run), lag(run), stamps(run), compression(run)];
+    blocks.extend(told.into_iter().flatten().map(Block::from));
     Section { key: "cost", heading: Some(phrase!["Our own cost, ", trial(plan, run)]), blocks }
 }
 
@@ -82,6 +83,31 @@ fn stamps(run: &TrialResult) -> Option<Phrase> {
         Count(late.count),
         " sampled reads"
     ])
+}
+
+/// What compression came to: its work is in the CPU above, the nodes' in every latency.
+fn compression(run: &TrialResult) -> Option<Phrase> {
+    let deflate = run.deflate.as_ref()?;
+    let told = |messages: u64, verb: &'static str, wire: u64, plain: u64| {
+        (messages > 0).then(|| {
+            let ratio = (wire > 0).then(|| plain as f64 / wire as f64);
+            let messages = counted(messages, "compressed message", "compressed messages");
+            phrase![
+                messages,
+                verb,
+                Bytes(wire),
+                " on the wire for ",
+                Bytes(plain),
+                " (",
+                ratio.map_or(Value::Unknown, Value::Average),
+                " times as much)"
+            ]
+        })
+    };
+    let came =
+        told(deflate.received_messages, " came: ", deflate.received_bytes, deflate.inflated_bytes);
+    let sent = told(deflate.sent_messages, " were sent: ", deflate.sent_bytes, deflate.plain_bytes);
+    Some(Phrase::joined([came, sent].into_iter().flatten(), "; "))
 }
 
 /// Those of which there are samples enough.

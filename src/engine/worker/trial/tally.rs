@@ -12,6 +12,7 @@ use crate::measure::outcome::{CoreUse, Opcodes};
 use crate::measure::tally::Tally;
 use crate::units::Nanos;
 use crate::wire::decoder::FrameCounts;
+use crate::wire::deflate::DeflateCounts;
 
 /// What a worker had used when its trial was complete. What it does after that, while the line must stay
 /// quiet, is neither work nor polling of the trial.
@@ -29,6 +30,7 @@ pub(super) struct Before {
     cpu: Nanos,
     counters: Counters,
     ring: RingCounters,
+    deflate: DeflateCounts,
 }
 
 impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
@@ -46,6 +48,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             cpu: thread_cpu_time(),
             counters: self.counters,
             ring: self.ring.counters(),
+            deflate: T::deflated(&self.shared),
         }
     }
 
@@ -81,6 +84,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             late: trial.late,
             lost: self.take_losses(start),
             opcodes: since(&self.opcodes, opcodes),
+            deflate: T::deflated(&self.shared).since(&before.deflate),
             sent: trial.sent,
             sent_each: trial
                 .senders
