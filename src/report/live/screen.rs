@@ -234,7 +234,7 @@ mod tests {
         terminal.draw(|frame| draw(frame, live, Nanos::from_secs(3_725), true)).unwrap();
         let buffer = terminal.backend().buffer();
         let line = |row| (0..width).map(|column| buffer[(column, row)].symbol()).collect();
-        (0..height).map(|row| line(row)).collect::<Vec<String>>()
+        (0..height).map(line).collect::<Vec<String>>()
     }
 
     fn second(copies_per_s: f64, missing: u64) -> Second {
