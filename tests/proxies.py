@@ -8,10 +8,12 @@ of it. Each listens on loopback, on a port that was free a moment before, and is
 line is `N passed, N failed`; the exit code is 1 when one failed.
 """
 
+import collections
 import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -115,9 +117,10 @@ backend n1
 
 
 @contextlib.contextmanager
-def two_nodes(binary):
+def two_nodes(binary, *faults):
     """Their ports."""
-    with ended_with_the_block([binary, "cluster", "--nodes", "2"], stdout=subprocess.PIPE, text=True) as cluster:
+    command = [binary, "cluster", "--nodes", "2", *faults]
+    with ended_with_the_block(command, stdout=subprocess.PIPE, text=True) as cluster:
         ports = []
         while len(ports) < 2:
             line = cluster.stdout.readline()
@@ -151,10 +154,10 @@ def proxy(name, folder, nodes):
 
 
 class Runs:
-    """fanstorm against one proxy."""
+    """fanstorm against one proxy, and what the nodes behind it did to copies."""
 
-    def __init__(self, binary, port):
-        self.binary, self.port = binary, port
+    def __init__(self, binary, port, fault_log=None):
+        self.binary, self.port, self.fault_log = binary, port, fault_log
 
     def url(self, path):
         return f"ws://127.0.0.1:{self.port}{path}"
@@ -199,6 +202,26 @@ def behind_one_address(runs):
     need({who["name"] for who in reached} == {"n0", "n1"}, reached)
     need(sum(who["sockets"] for who in reached) == 12, reached)
     need(sum(who["push_sockets"] for who in reached) == 3, reached)
+
+
+def one_of_two_is_lossy(runs):
+    """What n1 withholds is missing in its row and in no other, copy by copy as the node's own log has it."""
+    words = ["--node", runs.url("/"), "--receivers-per-node", "9", "--node-header", "X-Served-By"]
+    done = runs.run(*words, messages=500)
+    need(done.returncode == 1, f"exit {done.returncode}: {done.stderr.strip()[-600:]}")
+    trial = json.loads(done.stdout)["trials"][0]
+    cells = {cell["reached"]["name"]: cell for cell in trial["matrix"]}
+    need(set(cells) == {"n0", "n1"} and len(trial["matrix"]) == 2, trial["matrix"])
+    for cell in cells.values():
+        need(cell["to"] == 0 and cell["expected"] == 500 * cell["reached"]["sockets"], cell)
+    withheld = [json.loads(line) for line in runs.fault_log.read_text().splitlines()]
+    runs_of = collections.Counter(re.search("fs([0-9a-f]{8})", event["text"])[1] for event in withheld)
+    # The probes are other runs, of a message or two each.
+    in_trial = runs_of.most_common(1)[0][1]
+    need(all(event["node"] == 1 for event in withheld) and in_trial > 20, runs_of)
+    need((cells["n0"]["missing"], cells["n1"]["missing"]) == (0, in_trial), f"{cells} {runs_of}")
+    need(trial["gaps"] and all(gap["reached"] == "n1" for gap in trial["gaps"]), trial["gaps"])
+    need(f"node 0 {runs.url('/')} (n1)" in done.stderr, done.stderr)
 
 
 def by_host(runs):
@@ -271,8 +294,11 @@ def full(runs):
 
 
 BOTH = [behind_one_address, by_host, one_host_for_another_address, redirects, who_is_asked_for, origin, dead_nodes, pinned_by_a_cookie, idle]
+LOSSY = ["--fault", "1:drop=5%"]
 CASES = {f"nginx, {case.__name__.replace('_', ' ')}": ("nginx", case) for case in BOTH}
 CASES |= {f"HAProxy, {case.__name__.replace('_', ' ')}": ("haproxy", case) for case in BOTH + [early_hints, full]}
+LOSSY_CASES = {f"{name}, one of two is lossy": (name, one_of_two_is_lossy) for name in ("nginx", "HAProxy")}
+CASES |= {case: (name.lower(), check) for case, (name, check) in LOSSY_CASES.items()}
 
 
 def main():
@@ -282,12 +308,25 @@ def main():
             sys.exit(f"proxies: {tool} is missing: apt-get install {tool}")
     outcomes = []
     with two_nodes(binary) as nodes:
-        for name in ("nginx", "haproxy"):
-            with tempfile.TemporaryDirectory() as folder, proxy(name, folder, nodes) as port:
-                runs = Runs(binary, port)
-                cases = [case for case in chosen if CASES[case][0] == name]
-                outcomes += [passes(case, lambda case=case: CASES[case][1](runs)) for case in cases]
+        outcomes += before(binary, nodes, [case for case in chosen if case not in LOSSY_CASES])
+    for case in [case for case in chosen if case in LOSSY_CASES]:
+        with tempfile.TemporaryDirectory() as folder:
+            log = pathlib.Path(folder) / "faults.jsonl"
+            with two_nodes(binary, *LOSSY, "--fault-log", log) as nodes:
+                outcomes += before(binary, nodes, [case], log)
     harness.end(outcomes)
+
+
+def before(binary, nodes, chosen, log=None):
+    """Each case before these nodes."""
+    outcomes = []
+    for name in ("nginx", "haproxy"):
+        cases = [case for case in chosen if CASES[case][0] == name]
+        if cases:
+            with tempfile.TemporaryDirectory() as folder, proxy(name, folder, nodes) as port:
+                runs = Runs(binary, port, log)
+                outcomes += [passes(case, lambda case=case: CASES[case][1](runs)) for case in cases]
+    return outcomes
 
 
 if __name__ == "__main__":

@@ -148,6 +148,7 @@ fn ruined(plan: &Plan) -> Judged {
         LostSocket {
             socket: 1,
             node: 0,
+            reached: None,
             at: Nanos::from_millis(12),
             idle: Some(Nanos::from_millis(7)),
             close_code: Some(1001),
@@ -157,6 +158,7 @@ fn ruined(plan: &Plan) -> Judged {
         LostSocket {
             socket: 2,
             node: 0,
+            reached: None,
             at: Nanos::from_millis(13),
             idle: None,
             close_code: None,

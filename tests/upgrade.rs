@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -68,11 +69,17 @@ fn serve(
     }
     // Whoever has no cookie yet is cut off soon.
     let is_cut = head.starts_with("GET /sticky") && field(&head, "Cookie").is_none();
-    let mut left = if is_cut { 5 } else { u32::MAX };
-    while answer.contains("HTTP/1.1 101") && left > 0 {
-        left -= 1;
+    let left = if is_cut { 5 } else { u32::MAX };
+    let is_slow = answer.contains("X-Slow: true");
+    for number in 0.. {
+        if !answer.contains("HTTP/1.1 101") || number == left {
+            break;
+        }
         let message = socket.read().ok()?;
-        if message.is_text() || message.is_binary() {
+        let is_lost = is_slow && number % 5 == 4;
+        if (message.is_text() || message.is_binary()) && !is_lost {
+            // What is sent in a burst is answered as late as it is.
+            thread::sleep(Duration::from_millis(if is_slow { 20 } else { 0 }));
             socket.send(message).ok()?;
         }
     }
@@ -230,6 +237,79 @@ fn the_nodes_behind_one_address_are_counted_by_the_name_in_their_answers() {
     assert_eq!(result["connecting"]["reached"], serde_json::Value::from(expected.to_vec()));
     let told = said(&output);
     assert!(told.contains("were taken by n1, 2 of them push"), "{told}");
+}
+
+/// A run against one address, behind which `n1` answers late and not every time; `n0` answers all at once.
+#[test]
+fn only_the_node_behind_an_address_that_loses_and_delays_has_that_in_its_row() {
+    let name = |head: &str| match field(head, "X-Number").unwrap().as_str() {
+        "0" | "2" => "n0",
+        _ => "n1",
+    };
+    let server = Server::start(move |head| {
+        accepted(
+            head,
+            &format!("X-Served-By: {}\r\nX-Slow: {}\r\n", name(head), name(head) == "n1"),
+        )
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (node, hlog) = (format!("ws://{}/", server.address), folder.path().join("r.hlog"));
+    let words = [
+        ["--node", &node],
+        ["--header", "X-Number: {socket}"],
+        ["--push-sockets", "4"],
+        ["--messages", "200"],
+        ["--drain", "1s"],
+        ["--node-header", "X-Served-By"],
+        ["--hlog", hlog.to_str().unwrap()],
+        ["--json", "-"],
+    ];
+    let output = run(words.as_flattened());
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let run = &result["trials"][0];
+    assert_eq!(run["messages"], 200);
+    let cell = |at: usize| &run["matrix"][at];
+    assert_eq!(run["matrix"].as_array().unwrap().len(), 2, "{}", said(&output));
+    for (at, name) in ["n0", "n1"].into_iter().enumerate() {
+        let reached = serde_json::json!({"node": 0, "name": name, "sockets": 2, "push_sockets": 2});
+        assert_eq!((&cell(at)["reached"], &cell(at)["to"]), (&reached, &0.into()));
+        assert_eq!(cell(at)["expected"], 100);
+    }
+    // Every fifth of the 50 messages of each socket is not answered, the others after 20 ms.
+    let missing = [cell(0), cell(1)].map(|cell| cell["missing"].as_u64().unwrap());
+    assert_eq!(missing, [0, 20]);
+    assert!(cell(1)["p50_us"].as_f64().unwrap() >= 20_000.0, "{}", cell(1));
+    assert!(cell(0)["p50_us"].as_f64() < cell(1)["p50_us"].as_f64(), "{run}");
+    let gaps = run["gaps"].as_array().unwrap();
+    assert_eq!(gaps.iter().map(|gap| &gap["socket"]).collect::<Vec<_>>(), [1, 3]);
+    assert!(gaps.iter().all(|gap| gap["reached"] == "n1" && gap["node"] == 0), "{gaps:?}");
+    let told = said(&output);
+    assert!(told.contains(&format!("node 0 {node} (n1)")), "{told}");
+    assert!(told.contains("(node 0, n1) from push socket"), "{told}");
+    let log = std::fs::read_to_string(hlog).unwrap();
+    assert!(log.contains("Tag=e2e-st.0-0.n0,") && log.contains("Tag=e2e-st.0-0.n1,"), "{log}");
+}
+
+#[test]
+fn a_socket_that_another_node_takes_when_it_is_connected_again_counts_there() {
+    // Whoever has no cookie yet is cut off soon.
+    let server = Server::start(|head| {
+        let name = if field(head, "Cookie").is_some() { "n1" } else { "n0" };
+        accepted(head, &format!("Set-Cookie: srv=1; Path=/\r\nX-Served-By: {name}\r\n"))
+    });
+    let node = format!("ws://{}/sticky", server.address);
+    let header = ["--node-header", "X-Served-By", "--messages", "20", "--json", "-"];
+    let output = run(&[&["--node", &node, "--push-sockets", "1"], &header[..]].concat());
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told = |trial: usize| {
+        let run = &result["trials"][trial];
+        let cell = &run["matrix"][0];
+        assert_eq!(run["matrix"].as_array().unwrap().len(), 1);
+        (cell["reached"]["name"].clone(), cell["missing"].as_u64() == Some(0))
+    };
+    assert_eq!([told(0), told(1)], [("n0".into(), false), ("n1".into(), true)], "{result}");
+    assert_eq!(result["trials"][0]["lost_sockets"][0]["reached"], "n0");
+    assert!(said(&output).contains(&format!("node 0 {node} (n0): ")), "{}", said(&output));
 }
 
 #[test]

@@ -86,7 +86,7 @@ pub struct UpgradeArgs {
     data: Option<PathBuf>,
 
     /// The field of the answer that names the node behind an address which took the socket, like X-Served-By:
-    /// the report counts sockets by it
+    /// the report has a row for each node so named
     #[arg(long, value_name = "NAME", help_heading = UPGRADE)]
     node_header: Option<String>,
 

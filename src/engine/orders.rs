@@ -3,11 +3,13 @@
 //! Belongs here: the words. Does not: who says what when (`fleet`), what is told while a phase runs (`progress_board`).
 
 use std::io;
+use std::sync::Arc;
 
 use super::worker::{HeardInstead, Reconnected, TrialPlan};
 use crate::dialect::text::TextShape;
 use crate::measure::connecting::{ConnectRecord, Failure};
 use crate::measure::interval::IntervalSink;
+use crate::measure::reached::Places;
 use crate::measure::tally::Tally;
 use crate::population::sockets::SocketId;
 use crate::units::Nanos;
@@ -15,9 +17,13 @@ use crate::units::Nanos;
 /// What a worker is told.
 pub(super) enum Command {
     Connect,
-    Probe { text: TextShape, run: u32 },
+    Probe {
+        text: TextShape,
+        run: u32,
+    },
     Reconnect,
-    Prepare(TrialPlan, IntervalSink),
+    /// Where a header names who took the sockets, with these places.
+    Prepare(TrialPlan, IntervalSink, Option<Arc<Places>>),
     Go(Nanos),
     Goodbye,
 }

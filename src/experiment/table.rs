@@ -203,6 +203,7 @@ mod tests {
         let lost = |socket| LostSocket {
             socket,
             node: 0,
+            reached: None,
             at: Nanos::ZERO,
             idle: None,
             close_code: None,

@@ -24,6 +24,7 @@ pub mod connecting;
 pub mod correlate;
 pub mod credits;
 pub mod extensions;
+mod gaps;
 pub mod interval;
 pub mod late;
 pub mod latencies;

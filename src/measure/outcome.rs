@@ -4,6 +4,7 @@
 
 use super::late::Late;
 use super::latencies::Latencies;
+use super::reached::Reached;
 use super::reordering::Reordering;
 use crate::load::trial::TrialId;
 #[cfg(test)]
@@ -85,6 +86,8 @@ pub struct StreamGap {
     pub socket: u32,
     /// Index of the socket's node.
     pub node: usize,
+    /// Who took the socket behind that node's address, where a header named it.
+    pub reached: Option<String>,
     /// How many are missing.
     pub missing: u64,
     /// Inclusive ranges of sequence numbers within the sender's stream (message `i` of the trial is
@@ -101,6 +104,8 @@ pub struct LostSocket {
     pub socket: u32,
     /// Index of its node.
     pub node: usize,
+    /// Who took it behind that node's address, where a header named it.
+    pub reached: Option<String>,
     /// Time since the start of the trial.
     pub at: Nanos,
     /// How long nothing had come or left on it; none where it had not been open.
@@ -137,6 +142,8 @@ pub struct MatrixCell {
     pub from: usize,
     /// Index of the receiving node.
     pub to: usize,
+    /// Which of the sockets to it, where a header names who took them: a node has a cell for each name.
+    pub reached: Option<Reached>,
     /// Copies expected over the node's sockets.
     pub expected: u64,
     /// Copies delivered over the node's sockets.
@@ -249,7 +256,7 @@ impl Interval {
 pub struct Track {
     /// What it times.
     pub class: Class,
-    /// The receiving node, where it is one node's.
+    /// Its place in the matrix, where it is one node's.
     pub to: Option<usize>,
     /// Nanoseconds, in the V2 encoding of `HdrHistogram`.
     pub v2: Box<[u8]>,

@@ -66,7 +66,7 @@ pub struct Counts {
 /// Latency of the copies of some messages.
 #[derive(Clone, Debug)]
 pub struct Copies {
-    /// Of the headline class by node: response where there is a timetable, else service.
+    /// Of the headline class by node (of the plan, or of `reached::Places`): response where there is a timetable, else service.
     pub headline: Vec<Latencies>,
     /// From sent to copy, where that is not the headline.
     pub service: Option<Latencies>,
@@ -165,7 +165,7 @@ pub struct OnSchedule {
 /// One worker's record of one trial.
 #[derive(Debug)]
 pub struct Recorder {
-    /// This worker's sockets, by local index.
+    /// This worker's sockets, by local index; their nodes are those of `reached::Places`, where there are such.
     pub seats: Vec<SocketId>,
     /// Copies that each of them expects.
     pub expected: Vec<u64>,

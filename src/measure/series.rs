@@ -86,6 +86,17 @@ impl Collector {
         Self::with_intervals(INTERVAL, plan, trial, schedule, workers)
     }
 
+    /// The same where more nodes are told apart than the plan has.
+    pub fn with_places(
+        places: usize,
+        plan: &Plan,
+        trial: &Trial,
+        schedule: Option<Arc<Schedule>>,
+        workers: usize,
+    ) -> (Self, Vec<IntervalSink>) {
+        Self::laid_out((INTERVAL, places), plan, trial, schedule, workers)
+    }
+
     /// The same with intervals of another length.
     pub fn with_intervals(
         length: Nanos,
@@ -94,9 +105,19 @@ impl Collector {
         schedule: Option<Arc<Schedule>>,
         workers: usize,
     ) -> (Self, Vec<IntervalSink>) {
+        Self::laid_out((length, plan.nodes.len()), plan, trial, schedule, workers)
+    }
+
+    fn laid_out(
+        (length, places): (Nanos, usize),
+        plan: &Plan,
+        trial: &Trial,
+        schedule: Option<Arc<Schedule>>,
+        workers: usize,
+    ) -> (Self, Vec<IntervalSink>) {
         let on_schedule = schedule.is_some();
         let warmup = if on_schedule { trial.warmup } else { Nanos::ZERO };
-        let empty = || Records::new(plan.nodes.len(), on_schedule, warmup > Nanos::ZERO);
+        let empty = || Records::new(places, on_schedule, warmup > Nanos::ZERO);
         let (ports, links): (Vec<_>, Vec<_>) = (0..workers).map(|_| link(length, empty())).unzip();
         let collector = Self {
             grid: Grid { length, ..Grid::default() },

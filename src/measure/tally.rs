@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::correlate::Key;
+use super::gaps::gaps;
 use super::interval::Rest;
 use super::late::{Late, LateLog, Past};
 use super::latencies::Latencies;
@@ -14,6 +15,7 @@ use super::outcome::{
     Class, CoreUse, Delivery, Ending, Interval, LostSocket, MatrixCell, Opcodes, StreamGap,
     TrialOutcome, Untaught, WarmUp,
 };
+use super::reached::{Places, who_took};
 use super::recorder::{Copies, Recorder};
 use super::reordering::Reordering;
 use super::sent::SentTimes;
@@ -24,11 +26,6 @@ use crate::plan::Plan;
 use crate::population::audience::Audience;
 use crate::units::Nanos;
 use crate::wire::deflate::DeflateCounts;
-
-/// Streams with missing copies that a report names; the rest is counted.
-const GAPS_MAX: usize = 10_000;
-/// Missing ranges that a report names for each stream.
-const RANGES_MAX: usize = 100;
 
 /// One worker's share of a trial.
 #[derive(Debug)]
@@ -79,7 +76,7 @@ pub struct TrialMerge<'a> {
 }
 
 /// What no worker knows of a trial.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TrialContext {
     /// Wall-clock start, milliseconds since 1970.
     pub started_unix_ms: u64,
@@ -87,6 +84,8 @@ pub struct TrialContext {
     pub process_cpu: Option<Nanos>,
     /// Sockets that had been lost and were connected again before it.
     pub reconnected: u64,
+    /// Present where a header names the nodes that took the sockets: recorders are by them.
+    pub places: Option<Arc<Places>>,
 }
 
 impl TrialMerge<'_> {
@@ -133,7 +132,7 @@ impl TrialMerge<'_> {
         let (of_measured, of_warmup) = messages.latencies();
         let classes = classes(&totals.measured, of_measured);
         let warmup = totals.warmup.map(|heard| self.warmup(&tallies, &audience, &heard, of_warmup));
-        let (gaps, gaps_total) = gaps(&tallies);
+        let (gaps, gaps_total) = self.gaps(&tallies, context.places.as_deref());
         let outcome = TrialOutcome {
             id: self.trial.id.clone(),
             messages: self.trial.messages,
@@ -152,7 +151,7 @@ impl TrialMerge<'_> {
             delivery,
             unattributable: tallies.iter().map(|t| t.recorder.counts.unattributable).sum(),
             saturated: classes.iter().map(|(_, latencies)| latencies.saturated()).sum(),
-            matrix: self.matrix(&tallies, totals.measured.headline),
+            matrix: self.matrix(&tallies, context.places.as_deref(), totals.measured.headline),
             latency_ns: classes,
             warmup,
             intervals,
@@ -167,7 +166,7 @@ impl TrialMerge<'_> {
             opcodes: tallies.iter().fold(Opcodes::default(), |sum, t| sum.plus(&t.opcodes)),
             deflate: tallies.iter().fold(DeflateCounts::default(), |sum, t| sum.plus(&t.deflate)),
             reconnected: context.reconnected,
-            lost: tallies.iter().flat_map(|t| t.lost.iter().cloned()).collect(),
+            lost: lost(&tallies, context.places.as_deref()),
             cores: by_cpu(tallies.iter().map(|t| &t.core)),
             ending: self.ending,
         };
@@ -286,25 +285,36 @@ impl TrialMerge<'_> {
         }
     }
 
-    fn matrix(&self, tallies: &[Tally], by_node: Vec<Latencies>) -> Vec<MatrixCell> {
-        let cell = |(to, latencies): (usize, Latencies)| {
-            let mut cell = MatrixCell {
+    fn gaps(&self, tallies: &[Tally], places: Option<&Places>) -> (Vec<StreamGap>, u64) {
+        gaps(tallies.iter().map(|t| &t.recorder), self.plan.population(), places)
+    }
+
+    fn matrix(
+        &self,
+        tallies: &[Tally],
+        places: Option<&Places>,
+        by_node: Vec<Latencies>,
+    ) -> Vec<MatrixCell> {
+        let cell = |(at, latencies): (usize, Latencies)| {
+            let reached = places.map(|places| places.all()[at].clone());
+            MatrixCell {
                 from: self.plan.push_node(),
-                to,
+                to: reached.as_ref().map_or(at, |reached| reached.node),
+                reached,
                 expected: 0,
                 delivered: 0,
                 latency_ns: latencies,
-            };
-            for recorder in tallies.iter().map(|t| &t.recorder) {
-                let here = |local: &usize| recorder.seats[*local].node as usize == to;
-                for local in (0..recorder.seats.len()).filter(here) {
-                    cell.expected += recorder.expected[local];
-                    cell.delivered += recorder.delivered[local];
-                }
             }
-            cell
         };
-        by_node.into_iter().enumerate().map(cell).collect()
+        let mut cells: Vec<_> = by_node.into_iter().enumerate().map(cell).collect();
+        for recorder in tallies.iter().map(|t| &t.recorder) {
+            for (local, seat) in recorder.seats.iter().enumerate() {
+                let cell = &mut cells[seat.node as usize];
+                cell.expected += recorder.expected[local];
+                cell.delivered += recorder.delivered[local];
+            }
+        }
+        cells
     }
 }
 
@@ -399,51 +409,10 @@ fn span(tallies: &[Tally]) -> [Nanos; 3] {
     [start, last_send, last_copy]
 }
 
-/// Streams with missing copies, largest first, and how many there are.
-fn gaps(tallies: &[Tally]) -> (Vec<StreamGap>, u64) {
-    let mut gaps = Vec::new();
-    for recorder in tallies.iter().map(|t| &t.recorder) {
-        for (local, seat) in recorder.seats.iter().enumerate() {
-            for sender in recorder.ledger.heard(local) {
-                let missing = recorder.ledger.missing_copies(local, sender);
-                if missing > 0 {
-                    let ranges = ranges(recorder.ledger.missing(local, sender));
-                    gaps.push(StreamGap {
-                        sender: sender as u32,
-                        socket: seat.socket,
-                        node: seat.node as usize,
-                        missing,
-                        truncated: ranges.len() > RANGES_MAX,
-                        ranges: ranges.into_iter().take(RANGES_MAX).collect(),
-                    });
-                }
-            }
-        }
-    }
-    let total = gaps.len() as u64;
-    gaps.sort_by_key(|gap| (std::cmp::Reverse(gap.missing), gap.socket, gap.sender));
-    gaps.truncate(GAPS_MAX);
-    (gaps, total)
-}
-
-/// Ascending numbers as inclusive ranges, one more than a report names.
-fn ranges(numbers: impl Iterator<Item = u32>) -> Vec<(u64, u64)> {
-    let mut ranges: Vec<(u64, u64)> = Vec::new();
-    let mut previous = None;
-    for number in numbers.map(u64::from) {
-        let follows = previous.is_some_and(|previous| previous + 1 == number);
-        previous = Some(number);
-        let named = ranges.len();
-        match ranges.last_mut() {
-            Some(range) if follows && range.1 + 1 == number => range.1 = number,
-            // Inside a range that is not named any more.
-            Some(_) if follows => {}
-            // One more than a report names, so that it can say that there are more.
-            _ if named <= RANGES_MAX => ranges.push((number, number)),
-            _ => {}
-        }
-    }
-    ranges
+fn lost(tallies: &[Tally], places: Option<&Places>) -> Vec<LostSocket> {
+    let named =
+        |lost: &LostSocket| LostSocket { reached: who_took(places, lost.socket), ..lost.clone() };
+    tallies.iter().flat_map(|t| t.lost.iter().map(named)).collect()
 }
 
 /// What the workers of each CPU did together: one that carries several is as busy as all of them.

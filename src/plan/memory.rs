@@ -23,6 +23,10 @@ const HISTOGRAM_BYTES: u64 = 8 * (2_048 + 31 * 1_024);
 const KEPT_VALUE_BYTES: u64 = 6;
 const KEPT_HISTOGRAM_BYTES: u64 = 3 * HISTOGRAM_BYTES / 8;
 
+/// Nodes that are told apart behind the addresses of a plan, beside one for each address: the histograms of
+/// each are laid out before the clock.
+pub const FURTHER_PLACES_MAX: usize = 32;
+
 /// The most that one send carries, and so the window of frames that are patched in place.
 const WINDOW_BYTES: u64 = 64 << 10;
 
@@ -131,11 +135,17 @@ impl MemoryNeed {
 }
 
 impl Plan {
+    /// Nodes whose latency is kept apart, at most.
+    pub fn places_max(&self) -> usize {
+        let further = if self.upgrade.node_header.is_some() { FURTHER_PLACES_MAX } else { 0 };
+        self.nodes.len() + further
+    }
+
     /// What a trial takes at most. Saturates instead of wrapping.
     pub fn memory(&self, trial: &Trial) -> MemoryNeed {
         let &Trial { ref profile, messages, warmup, .. } = trial;
         let law = profile.due_times();
-        let (nodes, cores) = (self.nodes.len() as u64, self.generator.workers() as u64);
+        let (nodes, cores) = (self.places_max() as u64, self.generator.workers() as u64);
         // An open loop has one more in each set (service), another on each core (lag), and three
         // more classes; a warm-up has everything a second time.
         let open_loop = u64::from(law.is_some());

@@ -75,6 +75,11 @@ impl Population {
         Self { push_node: push_node as u32, ..self }
     }
 
+    /// How many nodes there are.
+    pub const fn nodes(&self) -> u32 {
+        self.nodes
+    }
+
     /// The push sockets: they are the sockets from 0 on. At least 1.
     pub const fn push_sockets(&self) -> u32 {
         self.push_sockets

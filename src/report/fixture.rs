@@ -52,7 +52,7 @@ fn ramp(count: u64, step_ns: u64) -> Latencies {
 }
 
 pub(super) fn cell(to: usize, expected: u64, delivered: u64) -> MatrixCell {
-    MatrixCell { from: 0, to, expected, delivered, latency_ns: ramp(delivered, 200) }
+    MatrixCell { from: 0, to, reached: None, expected, delivered, latency_ns: ramp(delivered, 200) }
 }
 
 /// With nothing to say against it.

@@ -6,7 +6,8 @@
 //!
 //! Values are nanoseconds, and the third column is in milliseconds, as everywhere in that format.
 //! Timestamps are seconds since `BaseTime`. Tags: `e2e-rt.<from>-<to>` response and
-//! `e2e-st.<from>-<to>` service time of copies by node (`e2e-st` of all nodes, where response leads),
+//! `e2e-st.<from>-<to>` service time of copies by node (`e2e-st` of all nodes, where response leads), with a
+//! third part `.<name>` where a header names the nodes behind an address,
 //! `send-wt` wait, `done-rt` completion (`done-st` where it starts at the send), `spread`; in front of
 //! those of the warm-up stands `warmup.`. Before all trials stand `connect`, with TLS `handshake`, and
 //! `upgrade`, of the sockets that came to be, over the whole time that connecting took.
@@ -111,7 +112,7 @@ fn rows(
     after: Duration,
 ) -> io::Result<()> {
     for track in &interval.tracks {
-        let name = tag(track, interval.warmup, plan.push_node(), run.lag_ns.is_some());
+        let name = tag(track, interval.warmup, plan.push_node(), run);
         let ns: Histogram<u64> =
             Deserializer::new().deserialize(&mut &*track.v2).map_err(io::Error::other)?;
         let start = after + Duration::from(interval.start);
@@ -121,8 +122,8 @@ fn rows(
     Ok(())
 }
 
-fn tag(track: &Track, warmup: bool, from: usize, open_loop: bool) -> String {
-    let class = match (track.class, open_loop) {
+fn tag(track: &Track, warmup: bool, from: usize, run: &TrialOutcome) -> String {
+    let class = match (track.class, run.lag_ns.is_some()) {
         (Class::Response, _) => "e2e-rt",
         (Class::Service, _) => "e2e-st",
         (Class::Wait, _) => "send-wt",
@@ -131,9 +132,14 @@ fn tag(track: &Track, warmup: bool, from: usize, open_loop: bool) -> String {
         (Class::Spread, _) => "spread",
     };
     let phase = if warmup { "warmup." } else { "" };
-    match track.to {
-        Some(to) => format!("{phase}{class}.{from}-{to}"),
-        None => format!("{phase}{class}"),
+    let Some(at) = track.to else { return format!("{phase}{class}") };
+    match run.matrix.get(at).map(|cell| (cell.to, &cell.reached)) {
+        Some((to, Some(reached))) => {
+            let name = reached.name.as_deref().unwrap_or("unnamed");
+            let name = name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_");
+            format!("{phase}{class}.{from}-{to}.{name}")
+        }
+        _ => format!("{phase}{class}.{from}-{at}"),
     }
 }
 
@@ -162,7 +168,9 @@ mod tests {
     use super::super::document::histogram::decode;
     use super::super::fixture;
     use super::*;
-    use crate::measure::latencies::histogram;
+    use crate::measure::latencies::{Latencies, histogram};
+    use crate::measure::outcome::MatrixCell;
+    use crate::measure::reached::Reached;
     use crate::measure::series::track;
     use crate::units::Nanos;
 
@@ -240,12 +248,27 @@ mod tests {
             (Class::Completion, None, "done-rt"),
             (Class::Spread, None, "spread"),
         ];
+        let open_loop = TrialOutcome { lag_ns: Some(Latencies::new()), ..TrialOutcome::nothing() };
         for (class, to, name) in classes {
             let track = track(class, to, &ns(&[1]));
-            assert_eq!(tag(&track, false, 0, true), name);
-            assert_eq!(tag(&track, true, 0, true), format!("warmup.{name}"));
+            assert_eq!(tag(&track, false, 0, &open_loop), name);
+            assert_eq!(tag(&track, true, 0, &open_loop), format!("warmup.{name}"));
         }
-        assert_eq!(tag(&track(Class::Completion, None, &ns(&[1])), false, 0, false), "done-st");
+        let free = TrialOutcome::nothing();
+        assert_eq!(tag(&track(Class::Completion, None, &ns(&[1])), false, 0, &free), "done-st");
+        let name = |name: Option<&str>| {
+            let reached =
+                Reached { node: 0, name: name.map(Into::into), sockets: 1, push_sockets: 0 };
+            MatrixCell { reached: Some(reached), ..fixture::cell(0, 1, 1) }
+        };
+        let matrix = vec![name(None), name(Some("eu, b\n2")), name(Some("b-3"))];
+        let behind = TrialOutcome { matrix, ..TrialOutcome::nothing() };
+        let tags =
+            (0..3).map(|at| tag(&track(Class::Service, Some(at), &ns(&[1])), false, 0, &behind));
+        assert_eq!(
+            tags.collect::<Vec<_>>(),
+            ["e2e-st.0-0.unnamed", "e2e-st.0-0.eu__b_2", "e2e-st.0-0.b-3"]
+        );
     }
 
     #[test]

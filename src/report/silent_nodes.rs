@@ -4,7 +4,9 @@
 //! Belongs here: deciding it from the shape of what is missing. Does not: the words for it (`story`).
 
 use crate::population::turns::Turns;
-use crate::report::document::trial::{Ending, Gap, TrialResult};
+use crate::report::document::figures::Place;
+use crate::report::document::reached::ReachedNode;
+use crate::report::document::trial::{Ending, Gap, MatrixCell, TrialResult};
 use crate::report::document::{FanOut, Plan};
 
 /// A shorter end of a stream may be missing by chance.
@@ -12,22 +14,22 @@ const TAIL_MIN: u64 = 10;
 
 /// Something that missing copies have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MissingPattern {
+pub(super) enum MissingPattern<'a> {
     /// A node is silent.
-    Silent(SilentNode),
+    Silent(SilentNode<'a>),
     /// Every node is silent but the one that takes the pushes.
     PushNodeAlone,
     /// Every node is silent, and there are several.
     All,
     /// A node misses the same messages on all of its sockets.
-    SameOnAll(SameOnAll),
+    SameOnAll(SameOnAll<'a>),
 }
 
 /// A node from which nothing came any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SilentNode {
-    /// Index of the node.
-    pub(super) node: u64,
+pub(super) struct SilentNode<'a> {
+    /// Which node.
+    pub(super) place: Place<'a>,
     /// Copies delivered over its sockets before.
     pub(super) delivered: u64,
     /// Copies expected over its sockets.
@@ -38,9 +40,9 @@ pub(super) struct SilentNode {
 
 /// Messages that came over none of a node's sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SameOnAll {
-    /// Index of the node.
-    pub(super) node: u64,
+pub(super) struct SameOnAll<'a> {
+    /// Which node.
+    pub(super) place: Place<'a>,
     /// Its sockets that should have heard them, at least two.
     pub(super) sockets: u64,
     /// How many messages.
@@ -53,21 +55,22 @@ pub(super) struct SameOnAll {
 
 /// What a trial's missing copies have in common: silent nodes in plan order, what they have in common
 /// themselves, and the nodes that miss the same messages everywhere.
-pub(super) fn missing_patterns(plan: &Plan, run: &TrialResult) -> Vec<MissingPattern> {
+pub(super) fn missing_patterns<'a>(plan: &Plan, run: &'a TrialResult) -> Vec<MissingPattern<'a>> {
     let Some(sent) = sent_each(plan, run) else { return Vec::new() };
     let trial = SentTrial { plan, run, sent };
-    let silent: Vec<SilentNode> = trial.silent_nodes();
-    let is_silent = |node: u64| silent.iter().any(|silence| silence.node == node);
+    let silent = trial.silent_nodes();
+    let is_silent = |cell: &MatrixCell| silent.iter().any(|s| s.place == cell.place());
     let of_others = run.matrix.iter().filter(|cell| cell.to != plan.push_node && cell.expected > 0);
     let (others, silent_others) = of_others
-        .fold((0, 0), |(all, silent), cell| (all + 1, silent + u64::from(is_silent(cell.to))));
+        .fold((0, 0), |(all, silent), cell| (all + 1, silent + u64::from(is_silent(cell))));
+    let mut at_push_node = run.matrix.iter().filter(|cell| cell.to == plan.push_node);
     let together =
-        (others > 0 && silent_others == others).then(|| match is_silent(plan.push_node) {
+        (others > 0 && silent_others == others).then(|| match at_push_node.all(is_silent) {
             true => MissingPattern::All,
             false => MissingPattern::PushNodeAlone,
         });
-    let same = run.matrix.iter().filter(|cell| cell.missing > 0 && !is_silent(cell.to));
-    let same = same.filter_map(|cell| trial.same_on_all(cell.to)).map(MissingPattern::SameOnAll);
+    let same = run.matrix.iter().filter(|cell| cell.missing > 0 && !is_silent(cell));
+    let same = same.filter_map(|cell| trial.same_on_all(cell)).map(MissingPattern::SameOnAll);
     let silent = silent.iter().copied().map(MissingPattern::Silent);
     silent.chain(together).chain(same).collect()
 }
@@ -109,14 +112,14 @@ fn messages_in(ranges: &[[u64; 2]]) -> u64 {
 }
 
 /// A trial, and what was sent in it.
-struct SentTrial<'a> {
-    plan: &'a Plan,
+struct SentTrial<'p, 'a> {
+    plan: &'p Plan,
     run: &'a TrialResult,
     sent: Vec<u64>,
 }
 
-impl SentTrial<'_> {
-    fn silent_nodes(&self) -> Vec<SilentNode> {
+impl<'a> SentTrial<'_, 'a> {
+    fn silent_nodes(&self) -> Vec<SilentNode<'a>> {
         let Self { run, .. } = self;
         // Nothing may have come because hardly anything was sent.
         let has_begun = run.delivery.delivered > 0 || run.sent == run.messages;
@@ -127,10 +130,10 @@ impl SentTrial<'_> {
             .filter_map(|cell| {
                 let from_message = match cell.copies {
                     0 => begun.then_some(0)?,
-                    _ => self.silent_from(cell.to)?,
+                    _ => self.silent_from(cell)?,
                 };
                 Some(SilentNode {
-                    node: cell.to,
+                    place: cell.place(),
                     delivered: cell.copies,
                     expected: cell.expected,
                     from_message,
@@ -139,13 +142,13 @@ impl SentTrial<'_> {
             .collect()
     }
 
-    /// The message from which on everything that was sent is missing on every socket of `node`.
-    fn silent_from(&self, node: u64) -> Option<u64> {
-        let gaps = self.gaps(node);
+    /// The message from which on everything that was sent is missing on every socket of a node.
+    fn silent_from(&self, cell: &MatrixCell) -> Option<u64> {
+        let gaps = self.gaps(cell);
         let mut from = 0;
         for sender in 0..self.senders() {
             let streams: Vec<_> = gaps.iter().filter(|gap| gap.sender == sender).collect();
-            let heard = self.sockets_hearing(node, sender);
+            let heard = self.sockets_hearing(cell, sender);
             if (streams.len() as u64) < heard {
                 // One of its sockets has them all, as far as the account goes.
                 self.is_whole().then_some(())?;
@@ -158,7 +161,7 @@ impl SentTrial<'_> {
         let of_sender = |sender: u64| {
             let before = from.saturating_sub(sender).div_ceil(self.senders());
             let late = self.sent_by(sender).saturating_sub(before);
-            late.saturating_mul(self.sockets_hearing(node, sender))
+            late.saturating_mul(self.sockets_hearing(cell, sender))
         };
         let at_the_end = (0..self.senders()).map(of_sender).fold(0, u64::saturating_add);
         let missing = gaps.iter().fold(0, |sum: u64, gap| sum.saturating_add(gap.missing));
@@ -191,10 +194,11 @@ impl SentTrial<'_> {
         last.map_or(0, |last| last.saturating_add(sender).saturating_add(1))
     }
 
-    fn same_on_all(&self, node: u64) -> Option<SameOnAll> {
-        let gaps = self.gaps(node);
+    fn same_on_all(&self, cell: &'a MatrixCell) -> Option<SameOnAll<'a>> {
+        let gaps = self.gaps(cell);
         self.is_whole().then_some(())?;
-        let mut same = SameOnAll { node, sockets: 0, messages: 0, first: u64::MAX, last: 0 };
+        let place = cell.place();
+        let mut same = SameOnAll { place, sockets: 0, messages: 0, first: u64::MAX, last: 0 };
         for sender in 0..self.senders() {
             let mut streams = gaps.iter().filter(|gap| gap.sender == sender);
             let Some(one) = streams.next() else { continue };
@@ -202,7 +206,7 @@ impl SentTrial<'_> {
                 !gap.truncated && gap.ranges == one.ranges && gap.missing == one.missing
             };
             let others = streams.try_fold(1, |count: u64, gap| alike(&gap).then_some(count + 1))?;
-            let sockets = self.sockets_hearing(node, sender);
+            let sockets = self.sockets_hearing(cell, sender);
             (others == sockets && sockets > 1 && !one.truncated).then_some(())?;
             (self.in_part(one)? == 0).then_some(())?;
             let numbered =
@@ -216,8 +220,8 @@ impl SentTrial<'_> {
     }
 
     /// What is missing of what was sent on the sockets of a node.
-    fn gaps(&self, node: u64) -> Vec<Gap> {
-        let of_node = self.run.gaps.iter().filter(|gap| gap.node == node);
+    fn gaps(&self, cell: &MatrixCell) -> Vec<Gap> {
+        let of_node = self.run.gaps.iter().filter(|gap| gap.place() == cell.place());
         of_node.filter_map(|gap| of_sent(gap, &self.sent, self.plan.subscriptions)).collect()
     }
 
@@ -235,9 +239,19 @@ impl SentTrial<'_> {
     }
 
     /// Sockets of a node to which a push socket's messages must come.
-    fn sockets_hearing(&self, node: u64, sender: u64) -> u64 {
+    fn sockets_hearing(&self, cell: &MatrixCell, sender: u64) -> u64 {
         let Plan { fan_out, push_node, receivers_per_node, .. } = *self.plan;
-        let is_pushing = u64::from(node == push_node && sender < self.senders());
+        if let Some(ReachedNode { sockets, push_sockets, .. }) = cell.reached {
+            // Whether this sender is one of those that push here is known where all are, or none; else it is
+            // one more than there may be, and no node is called silent for it.
+            let is_here = u64::from(push_sockets == self.senders());
+            return match fan_out {
+                FanOut::All => sockets,
+                FanOut::Others => sockets.saturating_sub(is_here),
+                FanOut::Own => push_sockets.min(1),
+            };
+        }
+        let is_pushing = u64::from(cell.to == push_node && sender < self.senders());
         match fan_out {
             FanOut::All => receivers_per_node.saturating_add(is_pushing * self.senders()),
             FanOut::Others => receivers_per_node.saturating_add(is_pushing * (self.senders() - 1)),
@@ -253,6 +267,8 @@ mod tests {
     use crate::report::fixture::{begun, cell, trusted, whole};
     use crate::report::silent_nodes::*;
     use proptest::prelude::*;
+
+    const NODE_2: Place<'static> = Place { node: 2, reached: None };
 
     /// A trial in which node 2's one socket missed the messages that `missed` names.
     fn missing(messages: u64, missed: impl Fn(u64) -> bool) -> TrialOutcome {
@@ -271,6 +287,7 @@ mod tests {
                     sender: sender as u32,
                     socket: 5,
                     node: 2,
+                    reached: None,
                     missing,
                     ranges,
                     truncated: false,
@@ -287,7 +304,7 @@ mod tests {
         TrialResult::of(&trusted(missing(messages, missed)))
     }
 
-    fn silent_nodes(plan: &Plan, run: &TrialResult) -> Vec<SilentNode> {
+    fn silent_nodes<'a>(plan: &Plan, run: &'a TrialResult) -> Vec<SilentNode<'a>> {
         let silence = |finding| match finding {
             MissingPattern::Silent(silence) => Some(silence),
             _ => None,
@@ -317,21 +334,22 @@ mod tests {
             prop_assume!(messages - cut >= 3 * TAIL_MIN);
             let silent = silent_nodes(&plan(messages), &run);
             prop_assert_eq!(silent.len(), 1);
-            prop_assert_eq!((silent[0].node, silent[0].from_message), (2, last_that_came + 1));
+            prop_assert_eq!((silent[0].place, silent[0].from_message), (NODE_2, last_that_came + 1));
         }
 
         #[test]
         fn a_lossy_node_is_not_silent(messages in 100_u64..2_000, seed: u64) {
             let mut rng = fastrand::Rng::with_seed(seed);
             let lost: Vec<bool> = (0..messages).map(|_| rng.u64(0..100) < 20).collect();
-            prop_assert_eq!(silent_nodes(&plan(messages), &trial(messages, |i| lost[i as usize])), []);
+            let run = trial(messages, |i| lost[i as usize]);
+            prop_assert_eq!(silent_nodes(&plan(messages), &run), []);
         }
     }
 
     #[test]
     fn a_node_that_delivered_nothing_is_silent_from_the_start() {
         let run = trial(5, |_| true);
-        let silence = SilentNode { node: 2, delivered: 0, expected: 5, from_message: 0 };
+        let silence = SilentNode { place: NODE_2, delivered: 0, expected: 5, from_message: 0 };
         assert_eq!(silent_nodes(&plan(5), &run), [silence]);
     }
 
@@ -355,13 +373,16 @@ mod tests {
         run.sent = 334 + 30 + 333;
         run.sent_by_push_socket = vec![334, 30, 333];
         let silent = silent_nodes(&plan(1_000), &run);
-        assert_eq!(silent.iter().map(|s| (s.node, s.from_message)).collect::<Vec<_>>(), [(2, 300)]);
+        assert_eq!(
+            silent.iter().map(|s| (s.place, s.from_message)).collect::<Vec<_>>(),
+            [(NODE_2, 300)]
+        );
         run.ending = Ending::Interrupted;
         assert_eq!(silent_nodes(&plan(1_000), &run), [], "what was under way had no time to come");
     }
 
     /// All nodes of `missed` miss what the trial says of node 2.
-    fn missing_at(nodes: &[u64]) -> Vec<MissingPattern> {
+    fn missing_at(nodes: &[u64]) -> TrialResult {
         let mut run = trial(100, |_| true);
         let (gaps, cell) = (std::mem::take(&mut run.gaps), run.matrix[2].clone());
         for &node in nodes {
@@ -376,21 +397,23 @@ mod tests {
                 MatrixCell { to: node, copies: 100, missing: 0, ..cell.clone() };
         }
         run.gaps_total = run.gaps.len() as u64;
-        missing_patterns(&plan(100), &run)
+        run
     }
 
     #[test]
     fn where_every_other_node_is_silent_the_push_node_is_named() {
         let together = |nodes: &[u64]| {
-            let found = missing_at(nodes);
-            let silent = |finding: &&MissingPattern| matches!(finding, MissingPattern::Silent(_));
+            let (plan, run) = (plan(100), missing_at(nodes));
+            let found = missing_patterns(&plan, &run);
+            let silent = |f: &&MissingPattern<'_>| matches!(f, MissingPattern::Silent(_));
             assert_eq!(found.iter().filter(silent).count(), nodes.len());
-            found.into_iter().find(|finding| !matches!(finding, MissingPattern::Silent(_)))
+            let other = found.iter().find(|finding| !silent(finding));
+            (other == Some(&MissingPattern::All), other == Some(&MissingPattern::PushNodeAlone))
         };
-        assert_eq!(together(&[1, 2]), Some(MissingPattern::PushNodeAlone));
-        assert_eq!(together(&[0, 1, 2]), Some(MissingPattern::All));
-        assert_eq!(together(&[2]), None);
-        assert_eq!(together(&[0, 1]), None);
+        assert_eq!(together(&[1, 2]), (false, true));
+        assert_eq!(together(&[0, 1, 2]), (true, false));
+        assert_eq!(together(&[2]), (false, false));
+        assert_eq!(together(&[0, 1]), (false, false));
     }
 
     proptest! {
@@ -419,7 +442,7 @@ mod tests {
             let silent = silent_nodes(&plan, &run);
             prop_assume!(silent.is_empty());
             let expected = SameOnAll {
-                node: 2,
+                place: NODE_2,
                 sockets,
                 messages: lost.len() as u64,
                 first: *lost.first().unwrap(),

@@ -61,6 +61,7 @@ pub(super) fn cut_link() -> TrialOutcome {
         sender,
         socket,
         node,
+        reached: None,
         missing,
         ranges,
         truncated: false,
@@ -119,6 +120,7 @@ pub(super) fn interrupted() -> Outcome {
         sender,
         socket,
         node: 0,
+        reached: None,
         missing: 834,
         ranges: (0..6).map(|i| (i * 100, i * 100 + 9)).collect(),
         truncated: true,
@@ -129,6 +131,7 @@ pub(super) fn interrupted() -> Outcome {
     run.lost = vec![LostSocket {
         socket: 3,
         node: 0,
+        reached: None,
         at: Nanos::from_millis(31),
         idle: Some(Nanos::from_millis(1_500)),
         close_code: Some(1001),
@@ -296,6 +299,7 @@ fn everything_that_can_go_wrong(look: Look<'_>) {
     let own = [("/plan/fan_out", json!("own")), ("/trials/1/delivery/misdelivered", json!(1))];
     look("misdelivered_to_others", &edited(&clean(), &own), None);
     look("silent_nodes", &silent_nodes(), None);
+    look("behind_one_address", &behind_one_address(), None);
     look(
         "silent_without_sent",
         &edited(&silent_nodes(), &[("/trials/0/sent", json!(2_999))]),
@@ -331,6 +335,33 @@ fn nothing_sent(look: Look<'_>) {
         ),
         None,
     );
+}
+
+/// The trial of `cut_link`, whose nodes are all behind one address.
+fn behind_one_address() -> Document {
+    let document = ended(&[3_000], outcome(vec![cut_link()]));
+    let names = [json!(null), json!("b-1"), json!("b\u{1b}[31m-2")];
+    let reached = |node: usize| {
+        let (sockets, push_sockets) = if node == 0 { (4, 3) } else { (1, 0) };
+        json!({"node": 0, "name": names[node], "sockets": sockets, "push_sockets": push_sockets})
+    };
+    let mut edits = vec![
+        ("/plan/nodes".to_owned(), json!([{"url": "ws://127.0.0.1:7100/"}])),
+        ("/plan/receivers_per_node".to_owned(), json!(3)),
+    ];
+    let lost = json!({"socket": 4, "node": 0, "reached": names[1], "at_s": 0.5, "idle_s": null,
+        "close_code": 1012, "our_close_code": null, "reason": "closed by the node: 1012"});
+    edits.push(("/trials/0/lost_sockets".to_owned(), json!([lost])));
+    for node in 0..3 {
+        edits.push((format!("/trials/0/matrix/{node}/to"), json!(0)));
+        edits.push((format!("/trials/0/matrix/{node}/reached"), reached(node)));
+    }
+    for (gap, node) in [2, 2, 2, 1].into_iter().enumerate() {
+        edits.push((format!("/trials/0/gaps/{gap}/node"), json!(0)));
+        edits.push((format!("/trials/0/gaps/{gap}/reached"), names[node].clone()));
+    }
+    let edits: Vec<_> = edits.iter().map(|(at, new)| (at.as_str(), new.clone())).collect();
+    edited(&document, &edits)
 }
 
 /// Every node is silent, many of them, and sockets are lost.

@@ -215,8 +215,9 @@ impl Thread {
                     let reconnected = worker.reconnect(&mut remote)?;
                     self.tell(Report::Reconnected(Box::new(reconnected)));
                 }
-                Command::Prepare(trial, port) => {
+                Command::Prepare(trial, port, places) => {
                     worker.hand_over_to(port);
+                    worker.tell_apart(places);
                     let tally = worker.trial(&trial, || self.barrier(), &mut remote)?;
                     self.tell(Report::Done(Box::new(tally)));
                 }

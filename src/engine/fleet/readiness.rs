@@ -4,6 +4,8 @@
 //! Belongs here: waiting for both, and for sockets that are connected again. Does not: a worker's part of
 //! it (`worker`), what it means where one is missing (`min_connected`).
 
+use std::sync::Arc;
+
 use super::crew::Crew;
 use crate::dialect::text::TextShape;
 use crate::engine::drain::DrainWatch;
@@ -13,6 +15,7 @@ use crate::engine::{EngineError, Phase, Progress, Watch, min_connected};
 use crate::host::clock::{Clock, Monotonic};
 use crate::measure::connecting::{Connecting, Failure};
 use crate::measure::outcome::LostSocket;
+use crate::measure::reached::{Places, Takers};
 use crate::plan::connect_options::MinConnected;
 use crate::population::sockets::SocketId;
 use crate::units::Nanos;
@@ -31,6 +34,8 @@ pub(super) struct Attendance {
     pub(super) connecting: Connecting,
     /// Sockets of each worker that hear the text of every message.
     hearing: Vec<usize>,
+    /// Who has them, where a header names it.
+    takers: Option<Takers>,
 }
 
 impl Attendance {
@@ -59,7 +64,12 @@ impl Attendance {
         let hears = |seats: &Vec<SocketId>| seats.iter().filter(at_push_node).count();
         let hearing = slices.iter().map(hears).collect();
         let connecting = Connecting::merge(crew.plan.population(), start, &dialled, &[]);
-        let mut attendance = Self { connecting, hearing };
+        let mut takers =
+            crew.plan.upgrade.node_header.is_some().then(|| Takers::new(crew.plan.population()));
+        if let Some(takers) = &mut takers {
+            dialled.iter().for_each(|share| takers.note(&share.reached));
+        }
+        let mut attendance = Self { connecting, hearing, takers };
         attendance.lose(crew, &failures);
         attendance.enough(crew)?;
         Ok(attendance)
@@ -68,6 +78,12 @@ impl Attendance {
     /// Whether the sockets that are there are as many as there must be.
     pub(super) fn enough(&self, crew: &Crew) -> Result<(), EngineError> {
         min_connected::reached(&crew.plan, &self.connecting, &self.hearing)
+    }
+
+    /// The nodes that have the sockets now, where a header names them.
+    pub(super) fn places(&self, crew: &Crew) -> Option<Arc<Places>> {
+        let takers = self.takers.as_ref()?;
+        Some(Arc::new(takers.places(crew.plan.population(), &self.connecting.left_out)))
     }
 
     /// Further sockets are not there; `failures` by worker.
@@ -130,10 +146,17 @@ impl Attendance {
         })?;
         crew.interrupted()?;
         let mut all = Reconnected { lost_since: Vec::new(), again: 0 };
-        let mut failures = Vec::new();
+        let (mut failures, places) = (Vec::new(), self.places(crew));
         for answer in answers {
             all.again += answer.again;
-            all.lost_since.extend(answer.lost_since);
+            let named = |lost: LostSocket| LostSocket {
+                reached: places.as_ref().and_then(|at| at.name(lost.socket)).map(str::to_owned),
+                ..lost
+            };
+            all.lost_since.extend(answer.lost_since.into_iter().map(named));
+            if let Some(takers) = &mut self.takers {
+                takers.note(&answer.reached);
+            }
             failures.push(answer.failures);
         }
         self.lose(crew, &failures);

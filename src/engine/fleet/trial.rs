@@ -13,7 +13,9 @@ use crate::engine::{EngineError, Phase, Progress, Snapshot, Watch};
 use crate::host::clock::{self, Clock, Monotonic};
 use crate::host::facts::HostCounters;
 use crate::load::trial::Trial;
+use crate::measure::interval::IntervalSink;
 use crate::measure::outcome::{Ending, TrialOutcome};
+use crate::measure::reached::Places;
 use crate::measure::sent::SentTimes;
 use crate::measure::series::Collector;
 use crate::measure::tally::{Tally, TrialContext, TrialMerge};
@@ -63,7 +65,10 @@ impl Fleet {
         let sent = Arc::new(SentTimes::new(&counts));
         let schedule = trial.schedule();
         let workers = self.crew.commands.len();
-        let (collector, ports) = Collector::new(&plan, trial, schedule.clone(), workers);
+        let places = self.attendance.places(&self.crew);
+        let rows = places.as_ref().map_or(plan.nodes.len(), |places| places.all().len());
+        let (collector, ports) =
+            Collector::with_places(rows, &plan, trial, schedule.clone(), workers);
         let mut collector = collector.of(self.attendance.connecting.there(&plan.audience));
         let trial_plan = TrialPlan {
             trial: trial.clone(),
@@ -75,16 +80,7 @@ impl Fleet {
             schedule: schedule.clone(),
         };
         self.crew.board.reset();
-        for (worker, port) in self.crew.commands.iter().zip(ports) {
-            // As in `tell`.
-            let _ = worker.send(Command::Prepare(trial_plan.clone(), port));
-        }
-        let preparing = |_| {
-            let phase = Phase::Preparing { messages };
-            watch.progress(&Progress { phase, done: 0, total: 0 });
-            None
-        };
-        self.crew.await_all(preparing, |report| matches!(report, Report::Ready).then_some(()))?;
+        self.prepare(&trial_plan, ports, places.as_ref(), watch)?;
         if self.crew.stop.requested() {
             return self.called_off();
         }
@@ -104,6 +100,7 @@ impl Fleet {
             started_unix_ms,
             process_cpu: process_cpu.map(|(before, after)| after.since(before)),
             reconnected: std::mem::take(&mut self.reconnected),
+            places,
         };
         let merge = TrialMerge { plan: &plan, trial, sent: &sent, ending };
         let (outcome, recorders) = merge.merge_with(tallies, collector, context, &mut self.past);
@@ -111,6 +108,27 @@ impl Fleet {
             self.past.keep(nonce, ended, recorders);
         }
         Ok(Measurement { outcome, host_before, host_after, nonce })
+    }
+
+    /// Lays a trial out on all workers.
+    fn prepare(
+        &self,
+        plan: &TrialPlan,
+        ports: Vec<IntervalSink>,
+        places: Option<&Arc<Places>>,
+        watch: &mut dyn Watch,
+    ) -> Result<(), EngineError> {
+        for (worker, port) in self.crew.commands.iter().zip(ports) {
+            // As in `tell`.
+            let _ = worker.send(Command::Prepare(plan.clone(), port, places.cloned()));
+        }
+        let preparing = |_| {
+            let phase = Phase::Preparing { messages: plan.trial.messages };
+            watch.progress(&Progress { phase, done: 0, total: 0 });
+            None
+        };
+        self.crew.await_all(preparing, |report| matches!(report, Report::Ready).then_some(()))?;
+        Ok(())
     }
 
     /// Ends a trial that is laid out and has not begun: nothing of it leaves.

@@ -28,6 +28,7 @@ impl Lost {
         LostSocket {
             socket: self.seat.socket,
             node: self.seat.node as usize,
+            reached: None,
             at: self.at.since(start),
             idle: self.idle,
             close_code: self.loss.close_code,

@@ -31,6 +31,7 @@ mod trial;
 mod voices;
 
 use std::io;
+use std::sync::Arc;
 
 use self::connect_pacing::ConnectTurn;
 pub use self::connect_pacing::{WorkerShard, under_way_max};
@@ -60,6 +61,7 @@ use crate::dialect::Reading;
 use crate::host::clock::Clock;
 use crate::measure::interval::IntervalSink;
 use crate::measure::outcome::LostSocket;
+use crate::measure::reached::Places;
 use crate::plan::Plan;
 use crate::population::sockets::SocketId;
 use crate::units::Nanos;
@@ -134,6 +136,8 @@ pub struct Worker<'a, R, C, T: Transport = Plain> {
     rng: fastrand::Rng,
     /// Where the intervals of the next trial go.
     port: Option<IntervalSink>,
+    /// By which nodes the next trial is recorded, where a header names them.
+    places: Option<Arc<Places>>,
     reading: Reading,
 }
 
@@ -189,6 +193,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
             trial_began: Nanos::ZERO,
             rng,
             port: None,
+            places: None,
             reading: Reading::default(),
         }
     }
@@ -201,6 +206,11 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
     /// In the next trial, what was recorded leaves through `port` as each interval ends.
     pub fn hand_over_to(&mut self, port: IntervalSink) {
         self.port = Some(port);
+    }
+
+    /// The next trial is recorded by these nodes in place of those of the plan.
+    pub fn tell_apart(&mut self, places: Option<Arc<Places>>) {
+        self.places = places;
     }
 
     /// The UUID that a socket has in its opening.

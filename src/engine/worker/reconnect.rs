@@ -13,6 +13,7 @@ use crate::engine::ring::{Ring, Slot, Wait};
 use crate::host::clock::Clock;
 use crate::measure::connecting::Failure;
 use crate::measure::outcome::LostSocket;
+use crate::measure::reached::ReachedBy;
 use crate::units::Nanos;
 
 /// For the kernel to let go of what lost sockets had in flight, their Close frames included.
@@ -25,6 +26,8 @@ pub struct Reconnected {
     pub lost_since: Vec<LostSocket>,
     /// Sockets that are there again.
     pub again: u64,
+    /// Who took them, where the plan asks for that.
+    pub reached: ReachedBy,
     /// Those that are not: nothing is expected of them any more.
     pub failures: Vec<Failure>,
 }
@@ -53,10 +56,10 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             self.connections[slot as usize].reset(transport, self.plan.messages.max_bytes);
         }
         self.dial_all(free.len(), |place| free[place as usize], conductor)?;
-        self.take_dialled();
+        let reached = self.take_dialled().reached;
         let opened = |slot: &&Slot| self.connections[**slot as usize].state().is_open();
         let again = free.iter().filter(opened).count() as u64;
-        Ok(Reconnected { lost_since, again, failures: self.take_failures() })
+        Ok(Reconnected { lost_since, again, reached, failures: self.take_failures() })
     }
 
     /// Nothing of a socket is left, here and in the kernel.

@@ -3,10 +3,10 @@
 
 use super as doc;
 use super::connecting::{
-    ConnectFailure, Connecting, Dialing, ReachedNode, SetCookie, SourceAddresses, TlsDialing,
-    TlsSessions,
+    ConnectFailure, Connecting, Dialing, SetCookie, SourceAddresses, TlsDialing, TlsSessions,
 };
 use super::missing::{gap, lost_socket};
+use super::reached::ReachedNode;
 use super::times::{latency, micros, rounded};
 use super::{deflate, histogram, series};
 use crate::experiment::{Outcome, Skipped};
@@ -294,12 +294,6 @@ fn connecting(connecting: &measured::Connecting) -> Connecting {
         reason: failed.reason.as_str().into(),
         sockets: failed.sockets,
     };
-    let reached = |reached: &Reached| ReachedNode {
-        node: reached.node as u64,
-        name: reached.name.as_deref().map(Into::into),
-        sockets: reached.sockets,
-        push_sockets: reached.push_sockets,
-    };
     let session = |sessions: &Sessions| TlsSessions {
         node: sessions.node as u64,
         version: sessions.version.into(),
@@ -322,7 +316,7 @@ fn connecting(connecting: &measured::Connecting) -> Connecting {
         upgrade_us: latency(&connecting.upgrade),
         ports_passed_over: connecting.ports_passed_over,
         failures: connecting.failures.iter().map(failure).collect(),
-        reached: connecting.reached.iter().map(reached).collect(),
+        reached: connecting.reached.iter().map(reached_node).collect(),
         cookies: connecting.cookies.iter().map(cookie).collect(),
     }
 }
@@ -435,11 +429,22 @@ fn reordering(reordering: &Reordering) -> series::Reordering {
     }
 }
 
+fn reached_node(reached: &Reached) -> ReachedNode {
+    let Reached { node, name, sockets, push_sockets } = reached;
+    ReachedNode {
+        node: *node as u64,
+        name: name.as_deref().map(Into::into),
+        sockets: *sockets,
+        push_sockets: *push_sockets,
+    }
+}
+
 fn matrix_cell(cell: &MatrixCell) -> trial::MatrixCell {
-    let MatrixCell { from, to, expected, delivered, latency_ns } = cell;
+    let MatrixCell { from, to, reached, expected, delivered, latency_ns } = cell;
     trial::MatrixCell {
         from: *from as u64,
         to: *to as u64,
+        reached: reached.as_ref().map(reached_node),
         expected: *expected,
         copies: *delivered,
         missing: expected.saturating_sub(*delivered),

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::report::document::deflate::AgreedDeflate;
+use crate::report::document::reached::ReachedNode;
 use crate::report::document::trial::Latency;
 use crate::report::sanitize::UntrustedText;
 
@@ -128,19 +129,6 @@ pub struct SetCookie {
     pub name: UntrustedText,
     /// Sockets that it was set for.
     pub sockets: u64,
-}
-
-/// Sockets to one node of the plan that one node behind it took.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ReachedNode {
-    /// Index of the node of the plan.
-    pub node: u64,
-    /// Who took them; null where the answer did not say.
-    pub name: Option<UntrustedText>,
-    /// How many.
-    pub sockets: u64,
-    /// Those of them that push.
-    pub push_sockets: u64,
 }
 
 /// Sockets to one node that failed in one way.

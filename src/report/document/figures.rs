@@ -8,9 +8,10 @@ use super::histogram::{self, NoHistogram};
 use super::{Document, FanOut, Load, Plan, PlannedTrial};
 use crate::population::fan_out;
 use crate::report::document::trial::{
-    Core, Delivery, HistogramByClass, Late, Latency, LatencyByClass, LatencyClass, MatrixCell,
-    TrialResult, Trust,
+    Core, Delivery, Gap, HistogramByClass, Late, Latency, LatencyByClass, LatencyClass, LostSocket,
+    MatrixCell, TrialResult, Trust,
 };
+use crate::report::sanitize::UntrustedText;
 use crate::units::Nanos;
 
 /// A duration that a document gives in seconds. What is no duration is none.
@@ -137,7 +138,15 @@ impl TrialResult {
             return to(cell);
         }
         let others = self.matrix.iter().filter(|cell| cell.to != plan.push_node).map(to);
-        self.unsent_copies().saturating_sub(others.fold(0, u64::saturating_add)).min(cell.missing)
+        let rest = self.unsent_copies().saturating_sub(others.fold(0, u64::saturating_add));
+        // Those behind its address, each by its share: up to it, and up to the one before it.
+        let at_push_node = || self.matrix.iter().filter(|cell| cell.to == plan.push_node);
+        let all = at_push_node().fold(0, |sum: u64, cell| sum.saturating_add(cell.expected));
+        let before = at_push_node().take_while(|other| other.place() != cell.place());
+        let before = before.fold(0, |sum: u64, cell| sum.saturating_add(cell.expected));
+        let up_to = |part: u64| u128::from(rest) * u128::from(part) / u128::from(all.max(1));
+        let share = up_to(before.saturating_add(cell.expected)) - up_to(before);
+        (share as u64).min(cell.missing)
     }
 
     /// Working time for each copy over all cores, in nanoseconds; `None` without copies.
@@ -204,7 +213,35 @@ impl HistogramByClass {
     }
 }
 
+/// A node of the plan, or who took sockets behind its address, as far as a header named them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// Index of the node.
+    pub node: u64,
+    /// The name.
+    pub reached: Option<&'a UntrustedText>,
+}
+
+impl Gap {
+    /// Where its socket is.
+    pub fn place(&self) -> Place<'_> {
+        Place { node: self.node, reached: self.reached.as_ref() }
+    }
+}
+
+impl LostSocket {
+    /// Where it was.
+    pub fn place(&self) -> Place<'_> {
+        Place { node: self.node, reached: self.reached.as_ref() }
+    }
+}
+
 impl MatrixCell {
+    /// Whose cell it is.
+    pub fn place(&self) -> Place<'_> {
+        Place { node: self.to, reached: self.reached.as_ref().and_then(|node| node.name.as_ref()) }
+    }
+
     /// 99th percentile of the headline class, with enough samples.
     pub fn p99(&self) -> Option<Nanos> {
         self.p99_us.map(micros)

@@ -16,6 +16,7 @@ pub mod figures;
 pub mod histogram;
 pub mod load;
 mod missing;
+pub mod reached;
 pub mod series;
 mod summary;
 mod times;

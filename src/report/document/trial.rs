@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::report::document::deflate::Deflate;
+use crate::report::document::reached::ReachedNode;
 use crate::report::document::series::{Interval, Reordering};
 use crate::report::sanitize::UntrustedText;
 
@@ -278,8 +279,12 @@ pub struct Latency {
 pub struct MatrixCell {
     /// Index of the push node.
     pub from: u64,
-    /// Index of the receiving node.
+    /// Index of the receiving node. Where a header names the nodes behind its address (`--node-header`), there
+    /// is a cell for each of those.
     pub to: u64,
+    /// Who took the sockets of this cell, those that were there in this trial; absent without `--node-header`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<ReachedNode>,
     /// Copies expected over the node's sockets.
     pub expected: u64,
     /// Copies delivered over them.
@@ -303,6 +308,9 @@ pub struct Gap {
     pub socket: u64,
     /// Index of its node.
     pub node: u64,
+    /// Who took it behind that node's address; absent without `--node-header`, and where the answer did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<UntrustedText>,
     /// Copies missing.
     pub missing: u64,
     /// Inclusive ranges of numbers within the push socket's own messages: message `i` of the trial is
@@ -319,6 +327,10 @@ pub struct LostSocket {
     pub socket: u64,
     /// Index of its node.
     pub node: u64,
+    /// Who had taken it behind that node's address; absent without `--node-header`, and where the answer did not
+    /// say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<UntrustedText>,
     /// Since the start of the trial.
     pub at_s: f64,
     /// How long nothing had come or left on it; null where it had not been open.

@@ -3,10 +3,9 @@
 use super::content::{Block, Emphasis, Section, Sentence};
 use super::names;
 use super::phrase::{Phrase, Value, counted, phrase};
-use crate::report::document::connecting::{
-    ConnectFailure, Connecting, ReachedNode, SetCookie, TlsSessions,
-};
+use crate::report::document::connecting::{ConnectFailure, Connecting, SetCookie, TlsSessions};
 use crate::report::document::deflate::AgreedDeflate;
+use crate::report::document::reached::ReachedNode;
 use crate::report::document::trial::Latency;
 use crate::report::document::{Document, Plan};
 use crate::units::{Bytes, Count};

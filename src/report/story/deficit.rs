@@ -2,7 +2,7 @@
 //! which sockets were lost.
 
 use super::content::{Block, Emphasis, Section, Sentence};
-use super::names::{node, socket, trial};
+use super::names::{node, place, socket, trial};
 use super::nodes;
 use super::phrase::{Phrase, Value, counted, phrase};
 use super::pictures;
@@ -43,7 +43,7 @@ pub(super) fn section(plan: &Plan, class: LatencyClass, run: &TrialResult) -> Op
 }
 
 /// What missing copies have in common, in words.
-fn tell(plan: &Plan, finding: &MissingPattern, run: &TrialResult) -> Sentence {
+fn tell(plan: &Plan, finding: &MissingPattern<'_>, run: &TrialResult) -> Sentence {
     let push_node = node(plan, plan.push_node);
     let (lead, rest) = match finding {
         MissingPattern::Silent(silence) => return silent(plan, silence, run),
@@ -60,13 +60,13 @@ fn tell(plan: &Plan, finding: &MissingPattern, run: &TrialResult) -> Sentence {
             ],
         ),
         MissingPattern::SameOnAll(same) => {
-            (phrase![node(plan, same.node), " misses whole messages:"], same_on_all(same))
+            (phrase![place(plan, same.place), " misses whole messages:"], same_on_all(same))
         }
     };
     Sentence::about(lead, Emphasis::Bad, rest)
 }
 
-fn same_on_all(same: &SameOnAll) -> Phrase {
+fn same_on_all(same: &SameOnAll<'_>) -> Phrase {
     let SameOnAll { sockets, messages, first, last, .. } = *same;
     let none = phrase![" came to none of its ", Count(sockets), " sockets"];
     match messages {
@@ -84,7 +84,7 @@ fn same_on_all(same: &SameOnAll) -> Phrase {
     }
 }
 
-fn silent(plan: &Plan, silence: &SilentNode, run: &TrialResult) -> Sentence {
+fn silent(plan: &Plan, silence: &SilentNode<'_>, run: &TrialResult) -> Sentence {
     let whole = silence.delivered == 0;
     let what = if whole { " was silent:" } else { " fell silent:" };
     let (delivered, expected) = (Count(silence.delivered), Count(silence.expected));
@@ -92,10 +92,10 @@ fn silent(plan: &Plan, silence: &SilentNode, run: &TrialResult) -> Sentence {
     if !whole {
         text.push(phrase![", and nothing from message ", Count(silence.from_message), " on"]);
     }
-    if run.lost_sockets.iter().any(|lost| lost.node == silence.node) {
+    if run.lost_sockets.iter().any(|lost| lost.place() == silence.place) {
         text.push(" (a socket to it was lost, see below)");
     }
-    Sentence::about(phrase![node(plan, silence.node), what], Emphasis::Bad, text)
+    Sentence::about(phrase![place(plan, silence.place), what], Emphasis::Bad, text)
 }
 
 fn how_it_ended(plan: &Plan, run: &TrialResult) -> Phrase {
@@ -141,7 +141,7 @@ fn lost_sockets(plan: &Plan, lost: &[LostSocket]) -> Vec<Block> {
 fn lost_socket(plan: &Plan, lost: &LostSocket) -> Sentence {
     let (name, at) = (socket(plan, lost.socket), Value::seconds(Some(lost.at_s)));
     let lead = phrase!["lost ", name, " after ", at, ":"];
-    let mut text = phrase![" ", node(plan, lost.node), ": ", &lost.reason];
+    let mut text = phrase![" ", place(plan, lost.place()), ": ", &lost.reason];
     if let Some(code) = lost.our_close_code {
         text.push(phrase![", we closed with ", Value::Number(code.into())]);
     }
@@ -151,14 +151,14 @@ fn lost_socket(plan: &Plan, lost: &LostSocket) -> Sentence {
     Sentence::about(lead, Emphasis::Bad, text)
 }
 
-fn missing_messages(plan: &Plan, run: &TrialResult, found: &[MissingPattern]) -> Vec<Block> {
+fn missing_messages(plan: &Plan, run: &TrialResult, found: &[MissingPattern<'_>]) -> Vec<Block> {
     // Where it is not known what was sent, numbers that are missing say nothing about the cluster.
     let Some(sent) = sent_each(plan, run) else { return Vec::new() };
     // Of a silent node a sentence has said everything.
     let silent = |gap: &Gap| {
         found
             .iter()
-            .any(|f| matches!(f, MissingPattern::Silent(silence) if silence.node == gap.node))
+            .any(|f| matches!(f, MissingPattern::Silent(silence) if silence.place == gap.place()))
     };
     let gaps = run
         .gaps
@@ -185,6 +185,7 @@ fn stream(plan: &Plan, gap: &Gap) -> Phrase {
         socket(plan, gap.socket),
         " (node ",
         Value::Number(gap.node),
+        gap.reached.as_ref().map(|name| phrase![", ", name]),
         ") from push socket ",
         Value::Number(gap.sender),
         ": ",

@@ -5,6 +5,7 @@
 use super::content::{Cell, Column, Emphasis};
 use super::phrase::{Phrase, Value, phrase};
 use crate::report::document::Plan;
+use crate::report::document::figures::Place;
 use crate::report::document::trial::{Latency, LatencyClass, TrialResult, Trust};
 use crate::report::sanitize::UntrustedText;
 use crate::units::Count;
@@ -13,6 +14,12 @@ use crate::units::Count;
 pub(super) fn node(plan: &Plan, index: u64) -> Phrase {
     let node = usize::try_from(index).ok().and_then(|at| plan.nodes.get(at));
     phrase!["node ", Value::Number(index), " ", node.map(|node| Phrase::from(&node.url))]
+}
+
+/// `node 2 ws://…`, and `node 2 ws://… (b-1)` of those behind its address that `b-1` took.
+pub(super) fn place(plan: &Plan, place: Place<'_>) -> Phrase {
+    let name = place.reached.map(|name| phrase![" (", name, ")"]);
+    phrase![node(plan, place.node), name]
 }
 
 /// `push socket 0`, `receive socket 3`: numbers run on over both.

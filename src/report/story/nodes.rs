@@ -48,7 +48,7 @@ pub(super) fn blocks(plan: &Plan, class: LatencyClass, run: &TrialResult) -> Vec
 
 fn row(plan: &Plan, cell: &MatrixCell, unsent: Option<u64>) -> Row {
     let mut cells = vec![
-        names::node(plan, cell.to).into(),
+        names::place(plan, cell.place()).into(),
         Count(cell.copies).into(),
         Cell::fault(cell.missing.saturating_sub(unsent.unwrap_or(0))),
         Value::micros(cell.p50_us).into(),

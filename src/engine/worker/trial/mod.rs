@@ -28,6 +28,7 @@ use crate::measure::recorder::Recorder;
 use crate::measure::sent::SentTimes;
 use crate::measure::tally::Tally;
 use crate::plan::wait::WaitMode;
+use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 use crate::wire::decoder::Message;
 use crate::wire::frame::Violation;
@@ -411,9 +412,10 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         let senders = self.senders(plan, &shape);
         let absent = self.absent.iter().map(|&slot| seats[slot as usize].socket);
         let audience = self.plan.audience.without(absent);
+        let (seats, rows) = self.rows(seats);
         let mut recorder = Recorder::new(
             seats,
-            self.plan.nodes.len(),
+            rows,
             &plan.counts,
             &audience,
             dialect.correlates(),
@@ -450,6 +452,13 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             }
         }
         trial
+    }
+
+    /// Sockets by the rows of the matrix that they count in, and how many rows there are.
+    fn rows(&self, mut seats: Vec<SocketId>) -> (Vec<SocketId>, usize) {
+        let Some(places) = &self.places else { return (seats, self.plan.nodes.len()) };
+        seats.iter_mut().for_each(|seat| seat.node = places.of(seat.socket) as u32);
+        (seats, places.all().len())
     }
 
     fn senders(&mut self, plan: &TrialPlan, shape: &FrameShape) -> Senders {
