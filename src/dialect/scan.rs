@@ -14,7 +14,7 @@ use super::correlation::CorrelationId;
 use super::layout::{Layout, LayoutMarks};
 use super::matching::Wanted;
 use super::pattern::Values;
-use super::stencil::{Bodies, NO_BODIES, Reading, Stencil, Taken};
+use super::stencil::{Bodies, Class, NO_BODIES, Reading, Stencil, Taken};
 use super::stream::StreamTexts;
 use super::text::TextShape;
 use crate::dialect::json_objects::{Element, JsonObjects};
@@ -105,7 +105,7 @@ impl Scanner {
         self
     }
 
-    /// Takes whole text frames from the front of `bytes`, header and all, as long as each is built like
+    /// Takes whole frames from the front of `bytes`, header and all, as long as each is built like
     /// one before it; what they say is visited. A copy comes with the number of copies that it stands for:
     /// itself, and those after it in its sender's stream. What is not taken may be anything.
     #[inline]
@@ -153,7 +153,7 @@ impl Scanner {
         if self.layouts[which].has_outline() && self.stencils[which].misses(message.len()) {
             let outline =
                 |outline: &mut _| self.layouts[which].outline(message, &self.texts, outline);
-            self.stencils[which].cut(message, outline);
+            self.stencils[which].cut((message, false), outline);
         }
         Some(sighting)
     }
@@ -167,6 +167,27 @@ impl Scanner {
     pub fn stream(&self, window: &[u8], from: usize, visit: &mut impl FnMut(Recognized)) -> usize {
         let stream = self.stream.as_deref().expect("a dialect with stream = true");
         stream.judge(window, from, visit)
+    }
+
+    /// A frame of a stream whose payload was heard by [`Self::stream`] alone, with nothing open before it and
+    /// nothing behind: [`Self::run`] takes frames like it, if they say a copy each and leave nothing open.
+    #[inline]
+    pub fn note_frame(&mut self, payload: &[u8], is_binary: bool) {
+        if self.stencils[0].misses(payload.len()) {
+            self.cut_in_stream(payload, is_binary);
+        }
+    }
+
+    #[cold]
+    fn cut_in_stream(&mut self, payload: &[u8], is_binary: bool) {
+        let Some(stream) = &self.stream else { return };
+        let Some(text) = stream.only_text(payload) else { return };
+        let tag_offset = self.texts.tag_offset();
+        self.stencils[0].cut((payload, is_binary), |outline| {
+            outline.add(Class::Literal, text.start);
+            outline.add_text(tag_offset, text.len());
+            outline.add(Class::Literal, payload.len() - text.end);
+        });
     }
 
     /// Visits what `message` says, and remembers how it is built.
@@ -276,6 +297,7 @@ mod tests {
     use crate::dialect::Correlation;
     use crate::dialect::naive;
     use crate::dialect::tag::Tag;
+    use crate::wire::frame::plain_header;
 
     const RUN: u32 = 0x1b2c_3d4e;
 
@@ -298,6 +320,100 @@ mod tests {
 
     fn id(text: &str) -> CorrelationId {
         CorrelationId::from_bytes(text.as_bytes())
+    }
+
+    /// What a stream says whose frames have these payloads, as a worker hears it; how many were taken whole.
+    fn in_frames(scanner: &mut Scanner, payloads: &[Vec<u8>]) -> (Vec<Recognized>, u64) {
+        let framed = |payload: &Vec<u8>| {
+            let (header, len) = plain_header(true, payload.len()).unwrap();
+            [&header[..len], payload].concat()
+        };
+        let frames: Vec<Vec<u8>> = payloads.iter().map(framed).collect();
+        let (mut found, mut whole, mut open, mut at) = (Vec::new(), 0, Vec::new(), 0);
+        while at < frames.len() {
+            if open.is_empty() {
+                let taken = scanner.run(&frames[at..].concat(), &mut |sighting, many| {
+                    let Recognized::Copy { sender, sequence, id } = sighting else { panic!() };
+                    let each = sequence..sequence + u64::from(many);
+                    found.extend(each.map(|sequence| Recognized::Copy { sender, sequence, id }));
+                });
+                let bytes: usize =
+                    frames[at..].iter().take(taken.frames as usize).map(Vec::len).sum();
+                assert_eq!(taken.bytes, bytes);
+                whole += taken.frames;
+                at += taken.frames as usize;
+            }
+            let Some(payload) = payloads.get(at) else { break };
+            let was_closed = open.is_empty();
+            open.extend_from_slice(payload);
+            let up_to = scanner.stream(&open, 0, &mut |sighting| found.push(sighting));
+            open.drain(..up_to);
+            if was_closed && open.is_empty() {
+                scanner.note_frame(payload, true);
+            }
+            at += 1;
+        }
+        found.sort();
+        (found, whole)
+    }
+
+    fn stream_scanner(shape: &TextShape) -> Scanner {
+        Scanner::new(&Dialect { stream: true, ..Dialect::raw() }, shape, RUN)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+        #[test]
+        fn frames_of_a_stream_that_are_taken_whole_say_what_the_stream_says(
+            kinds in vec((0_usize..12, any::<u16>(), 0_u64..1 << 40), 0..60),
+            payload_bytes in prop_oneof![26_usize..60, Just(150)],
+            glued in vec(any::<bool>(), 60),
+        ) {
+            let shape = shape(payload_bytes);
+            let piece = |&(kind, sender, number): &(usize, u16, u64)| {
+                let text = text(&shape, RUN, sender, number);
+                match kind {
+                    0 => format!("{text}\r\n"),
+                    1 => text,
+                    2 => "PING\r\n".to_owned(),
+                    3 => text[..payload_bytes / 2].to_owned(),
+                    4 => text[payload_bytes / 2..].to_owned(),
+                    5 => "f".to_owned(),
+                    6 => format!("{}a{}", &text[..20], &text[21..]),
+                    _ => format!("MSG room.1 1 {payload_bytes}\r\n{text}\r\n"),
+                }
+                .into_bytes()
+            };
+            let pieces: Vec<Vec<u8>> = kinds.iter().map(piece).collect();
+            let expected = {
+                let mut all = naive::in_stream(&shape, RUN, 0, &pieces.concat());
+                all.sort();
+                all
+            };
+            let mut payloads: Vec<Vec<u8>> = Vec::new();
+            for (piece, glued) in pieces.iter().zip(glued) {
+                match payloads.last_mut() {
+                    Some(last) if glued && last.len() < 300 && piece.len() < 40 => last.extend(piece),
+                    _ => payloads.push(piece.clone()),
+                }
+            }
+            prop_assert_eq!(in_frames(&mut stream_scanner(&shape), &payloads).0, expected);
+        }
+    }
+
+    #[test]
+    fn frames_of_one_message_each_are_taken_whole_where_more_than_the_tag_ends_them() {
+        let frames = |payload_bytes: usize, behind: &str| -> u64 {
+            let shape = shape(payload_bytes);
+            let said =
+                |number| format!("MSG room.1 1 150\r\n{}{behind}", text(&shape, RUN, 3, number));
+            let payloads: Vec<_> = (0..200).map(|number| said(number).into_bytes()).collect();
+            let (found, whole) = in_frames(&mut stream_scanner(&shape), &payloads);
+            assert_eq!(found.len(), 200);
+            whole
+        };
+        assert_eq!((frames(150, "\r\n"), frames(150, ""), frames(26, "\r\n")), (199, 199, 199));
+        assert_eq!(frames(43, ""), 0, "its last digits may begin another text");
     }
 
     /// What a node sends to the clients of the node that took the push.

@@ -8,6 +8,8 @@
 //! a tag without a tag. So each piece can be judged when its bytes have come, and a stream that is cut in
 //! another way says the same.
 
+use std::ops::Range;
+
 use memchr::memchr;
 
 use super::payload_search::Texts;
@@ -57,6 +59,36 @@ impl StreamTexts {
         let open = self.open_end(window, done);
         self.texts.judge_gap(window, done..open.max(done), visit);
         open
+    }
+
+    /// Where the one text of `piece` is, if that says its copy and leaves nothing open, and so does every piece
+    /// that differs from it in the digits of a right tag alone. Of a piece that ends with its tag that is not
+    /// known: the last digits may begin another text.
+    pub(super) fn only_text(&self, piece: &[u8]) -> Option<Range<usize>> {
+        let (mut copies, mut others) = (0, 0);
+        let open = self.judge(piece, 0, &mut |sighting| match sighting {
+            Recognized::Copy { .. } => copies += 1,
+            _ => others += 1,
+        });
+        if (copies, others, open) != (1, 0, piece.len()) {
+            return None;
+        }
+        let text = self.texts.find(piece)?;
+        let tag_at = text.start + self.texts.tag_offset();
+        let behind = *piece.get(tag_at + TAG_LEN)?;
+        // The last digits of the tag and what is behind it.
+        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let digits = self.lead.iter().take_while(|byte| is_digit(byte)).count();
+        let may_begin_in_digits = (1..=digits).any(|known| self.lead[known] == behind);
+        // The words before the digits, from any of them on, and the digits.
+        let words = &piece[text.start..tag_at + RUN_PREFIX_LEN];
+        let may_begin_before = (1..words.len()).any(|at| {
+            let len = self.lead.len().min(words.len() - at);
+            // Behind these words comes a digit.
+            let goes_on = self.lead.get(len).is_none_or(is_digit);
+            words[at..at + len] == self.lead[..len] && goes_on
+        });
+        (!may_begin_in_digits && !may_begin_before).then_some(text)
     }
 
     /// Where what may become a text begins, at or behind `done`; the end where nothing may.
@@ -194,6 +226,37 @@ mod tests {
             // Byte by byte: cut everywhere.
             let everywhere: Vec<_> = (0..stream.len()).collect();
             prop_assert_eq!(&in_pieces(&reader, &stream, &everywhere), &expected);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        /// Frames are taken by it without being judged.
+        #[test]
+        fn pieces_that_differ_in_the_digits_of_a_tag_alone_say_their_copies_alone(
+            before in "([a-fs]{0,4}|MSG room.1 1 [0-9]{2}\r\n|fanstorm )",
+            behind in "([a-fs]{0,4}|\r\n|anstorm m|nstorm|s1b2c3d4e)",
+            payload_bytes in prop_oneof![26_usize..60, Just(150)],
+            tags in prop::collection::vec((any::<u16>(), 0_u64..1 << 40), 2..20),
+        ) {
+            let shape = TextShape::new(payload_bytes).unwrap();
+            let mut reader = StreamTexts::new(&shape, RUN);
+            reader.after(RUN - 3);
+            let piece = |&(sender, number): &(u16, u64)| {
+                let text = written(&shape, &[Piece::Whole(sender, number, RUN)]);
+                [before.as_bytes(), &text, behind.as_bytes()].concat()
+            };
+            let known = reader.only_text(&piece(&tags[0]));
+            for tag in tags.iter().filter(|_| known.is_some()) {
+                let mut found = Vec::new();
+                let piece = piece(tag);
+                let open = reader.judge(&piece, 0, &mut |sighting| found.push(sighting));
+                let copy = Recognized::Copy { sender: tag.0, sequence: tag.1, id: None };
+                prop_assert_eq!((&found[..], open), (&[copy][..], piece.len()));
+                prop_assert_eq!(&known, &reader.only_text(&piece));
+            }
+            let usual = before.starts_with("MSG") && behind == "\r\n";
+            prop_assert!(known.is_some() || !usual);
         }
     }
 

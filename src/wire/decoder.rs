@@ -9,7 +9,7 @@
 //! pool, and only until it is whole. An idle socket owns no memory.
 
 use super::cut_off::CutOff;
-use super::frame::{Header, Opcode, Violation, parse_close, parse_header, plain_text};
+use super::frame::{Header, Opcode, Violation, is_binary, parse_close, parse_header, plain_text};
 use super::item::message;
 pub use super::item::{Hearer, Item, Message};
 use super::utf8::OpenCharacter;
@@ -225,7 +225,10 @@ impl Decoder {
             if self.fragmented.is_none()
                 && let (known @ 1.., len) = visit.frames(rest)
             {
-                frames.text += known;
+                match is_binary(rest) {
+                    true => frames.binary += known,
+                    false => frames.text += known,
+                }
                 rest = &rest[len..];
                 continue;
             }

@@ -119,12 +119,15 @@ pub struct Header {
     pub header_len: u8,
 }
 
+/// First bytes of whole messages.
+const TEXT: u8 = FIN | 1;
+const BINARY: u8 = FIN | 2;
+
 /// The payload of the frame at the front of `bytes`, and what follows it, where that frame is what a
 /// server sends nearly always: a whole text message of less than 64 KiB, all of it here. `None` says
 /// nothing: [`parse_header`] tells.
 #[inline]
 pub fn plain_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    const TEXT: u8 = FIN | 1;
     match *bytes {
         [TEXT, len @ ..=125, ref rest @ ..] => rest.split_at_checked(usize::from(len)),
         [TEXT, 126, high, low, ref rest @ ..] => {
@@ -136,15 +139,20 @@ pub fn plain_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// The header of the frame that [`plain_text`] reads, of a message of so many bytes: the first bytes, and
-/// how many of them. `None` of 64 KiB and more.
-pub const fn plain_text_header(payload_len: usize) -> Option<([u8; 4], usize)> {
-    const TEXT: u8 = FIN | 1;
+/// The header of the frame that [`plain_text`] reads, of a message of so many bytes, or of a binary one: the
+/// first bytes, and how many of them. `None` of 64 KiB and more.
+pub const fn plain_header(is_binary: bool, payload_len: usize) -> Option<([u8; 4], usize)> {
+    let first = if is_binary { BINARY } else { TEXT };
     match payload_len {
-        0..=125 => Some(([TEXT, payload_len as u8, 0, 0], 2)),
-        126..=0xffff => Some(([TEXT, 126, (payload_len >> 8) as u8, payload_len as u8], 4)),
+        0..=125 => Some(([first, payload_len as u8, 0, 0], 2)),
+        126..=0xffff => Some(([first, 126, (payload_len >> 8) as u8, payload_len as u8], 4)),
         _ => None,
     }
+}
+
+/// Whether a whole binary message begins here.
+pub const fn is_binary(bytes: &[u8]) -> bool {
+    matches!(bytes, [BINARY, ..])
 }
 
 /// Reads the header at the front of `bytes`; `None` when more bytes are needed to tell.

@@ -20,7 +20,7 @@ mod template;
 use self::template::{BATCH, FRAME_MAX, Template};
 pub(super) use self::template::{Bodies, Class, NO_BODIES, Outline};
 use crate::dialect::recognized::Recognized;
-use crate::wire::frame::plain_text_header;
+use crate::wire::frame::plain_header;
 
 /// Frames that a stencil must take to have been worth cutting.
 const PAYS: u64 = 16;
@@ -111,12 +111,16 @@ impl Stencil {
         true
     }
 
-    /// Remembers frames like that of `message`, of which `outline` tells what its bytes are.
+    /// Remembers frames like that of `message`, which is binary or text; `outline` tells what its bytes are.
     #[cold]
-    pub(super) fn cut(&mut self, message: &[u8], outline: impl FnOnce(&mut Outline)) {
+    pub(super) fn cut(
+        &mut self,
+        (message, is_binary): (&[u8], bool),
+        outline: impl FnOnce(&mut Outline),
+    ) {
         (self.hits, self.strays) = (0, 0);
         (self.template.len, self.template.header_len) = (0, 0);
-        let Some((header, header_len)) = plain_text_header(message.len()) else { return };
+        let Some((header, header_len)) = plain_header(is_binary, message.len()) else { return };
         self.outline.begin(header_len);
         outline(&mut self.outline);
         debug_assert_eq!(self.outline.classes.len(), header_len + message.len());

@@ -30,7 +30,22 @@ pub(super) struct Closed {
 pub(super) struct Replies {
     opcode: Opcode,
     all: Vec<(Wanted, Meaning)>,
+    /// What is in a message of a stream is in all that differ from it in the digits of a tag, and nothing else.
+    ignores_tags: bool,
 }
+
+/// Whether these bytes are in others whatever the digits of a tag there are: the digits would have to be at
+/// their front, at their end, or all of them between.
+fn ignores_tags(needle: &[u8]) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let at_the_ends = [needle.first(), needle.last()].into_iter().flatten().any(is_digit);
+    !needle.is_empty()
+        && !at_the_ends
+        && !needle.windows(BODY_LEN).any(|all| all.iter().all(is_digit))
+}
+
+/// Digits of a tag that differ from message to message.
+const BODY_LEN: usize = 16;
 
 /// What a message of the protocol means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +61,10 @@ impl Replies {
         let with = |matching: &Matching| matching.with(&Values::default());
         let reply = |reply: &Reply| (with(&reply.when), Meaning::Asks(reply.send.clone()));
         let goodbyes = dialect.goodbyes.iter().map(|said| (with(said), Meaning::Goodbye));
-        let all = dialect.replies.iter().map(reply).chain(goodbyes).collect();
-        Self { opcode: opcode(dialect.kind), all }
+        let all: Vec<(Wanted, Meaning)> =
+            dialect.replies.iter().map(reply).chain(goodbyes).collect();
+        let ignores_tags = all.iter().all(|(when, _)| ignores_tags(when.needle()));
+        Self { opcode: opcode(dialect.kind), all, ignores_tags }
     }
 
     /// Tells what of the protocol is in `window` from `from` on, and says up to where that was read: what follows
@@ -173,7 +190,7 @@ impl<S: Script> Ear<'_, S> {
     /// Heeds a message of the protocol; false of any other.
     #[inline]
     fn heeds(&mut self, message: &[u8]) -> bool {
-        let Replies { opcode, all } = self.replies;
+        let Replies { opcode, all, .. } = self.replies;
         let mut is_protocol = false;
         for (_, meaning) in all.iter().filter(|(when, _)| when.is_in(message)) {
             self.answerer.heed(self.slot, *opcode, meaning, message);
@@ -183,11 +200,12 @@ impl<S: Script> Ear<'_, S> {
     }
 
     /// Reads more of a stream: first for what is of the protocol, since the script must know of that.
-    fn hear_stream(&mut self, bytes: &[u8]) {
+    #[inline]
+    fn hear_stream(&mut self, bytes: &[u8], is_binary: bool) {
         let Self { script, slot, now, answerer, replies, streams, .. } = self;
         let Some(streams) = streams else { return };
+        let (was_closed, mut is_protocol) = (streams.is_closed(*slot), false);
         streams.feed(*slot, bytes, |window, from| {
-            let mut is_protocol = false;
             let open = replies.in_stream(window, from.replies, |meaning, said| {
                 is_protocol = true;
                 answerer.heed(*slot, replies.opcode, meaning, said);
@@ -199,6 +217,9 @@ impl<S: Script> Ear<'_, S> {
             };
             Places { script, replies: open }
         });
+        if was_closed && streams.is_closed(*slot) && !is_protocol && replies.ignores_tags {
+            script.note_frame(bytes, is_binary);
+        }
     }
 }
 
@@ -207,7 +228,8 @@ impl<S: Script> Hearer for Ear<'_, S> {
     fn item(&mut self, item: Item<'_>) -> Result<(), Violation> {
         match item {
             Item::Message(message) if self.streams.is_some() => {
-                self.hear_stream(message.checked()?);
+                let is_binary = message.is_binary();
+                self.hear_stream(message.checked()?, is_binary);
             }
             Item::Message(message) => {
                 if !self.replies.all.is_empty() && self.heeds(message.unchecked()) {
@@ -232,6 +254,9 @@ impl<S: Script> Hearer for Ear<'_, S> {
 
     #[inline(always)]
     fn frames(&mut self, bytes: &[u8]) -> (u64, usize) {
+        if self.streams.as_ref().is_some_and(|streams| !streams.is_closed(self.slot)) {
+            return (0, 0);
+        }
         self.script.hear_frames(self.slot, bytes, self.now)
     }
 }
@@ -255,6 +280,23 @@ mod tests {
     }
 
     proptest! {
+        /// Frames that differ in these digits alone are taken without a look at what they ask.
+        #[test]
+        fn what_ignores_tags_is_found_whatever_their_digits_are(
+            needle in "([-P0-9a-fI]{1,6}|[0-9a-f]{14,18}|-[0-9a-f]{14,18}-)",
+            around in prop::array::uniform2("[-P0-9a-fI]{0,6}"),
+            digits in prop::array::uniform2("[0-9a-f]{16}"),
+        ) {
+            let needle = needle.as_bytes();
+            prop_assume!(ignores_tags(needle));
+            let [one, other] = digits.map(|digits| {
+                let message = [&around[0], &digits[..], &around[1]].concat().into_bytes();
+                let begun = (1..needle.len()).filter(|&len| message.ends_with(&needle[..len]));
+                (memchr::memmem::find_iter(&message, needle).collect::<Vec<_>>(), begun.collect::<Vec<_>>())
+            });
+            prop_assert_eq!(one, other);
+        }
+
         /// The script keeps some bytes, too, as it likes: neither reader may miss anything or see it twice.
         #[test]
         fn what_a_stream_asks_is_answered_once_however_it_is_cut(

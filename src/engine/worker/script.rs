@@ -37,12 +37,18 @@ pub(super) trait Script {
     fn on_protocol_stream(&mut self, slot: Slot, window: &[u8], from: usize, at: Nanos) -> usize {
         self.on_stream(slot, window, from, at)
     }
-    /// Takes whole text messages off the front of `bytes`, each in one frame, that it knows by their bytes:
+    /// Takes whole messages off the front of `bytes`, each in one frame, that it knows by their bytes:
     /// how many, and how many bytes they are.
     #[inline(always)]
     fn hear_frames(&mut self, slot: Slot, bytes: &[u8], at: Nanos) -> (u64, usize) {
         let _ = (slot, bytes, at);
         (0, 0)
+    }
+    /// In a stream a frame with this payload was heard with nothing open before it and nothing behind, and it
+    /// holds nothing of the protocol: frames like it may be taken by [`Self::hear_frames`].
+    #[inline]
+    fn note_frame(&mut self, payload: &[u8], is_binary: bool) {
+        let _ = (payload, is_binary);
     }
     /// The next bytes for an open socket with nothing in flight.
     fn next_send(&mut self, slot: Slot, now: Nanos) -> Option<(SendBuf, Range<usize>)>;

@@ -51,6 +51,12 @@ impl Streams {
         end.at = Places::default();
     }
 
+    /// Nothing of a socket's stream is open.
+    #[inline]
+    pub(super) fn is_closed(&self, slot: Slot) -> bool {
+        self.ends[slot as usize].bytes.is_empty()
+    }
+
     /// More of a socket's stream has come: `read` sees what was open and that, says how far both readers came, and
     /// what follows is kept.
     #[inline]

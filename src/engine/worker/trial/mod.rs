@@ -62,6 +62,8 @@ struct Running<C> {
     late: LateLog,
     /// Whether copies come in text and in binary messages; in neither where they come in a stream.
     hears: [bool; 2],
+    /// Whether frames may be taken whole.
+    takes_frames: bool,
     recorder: Recorder,
     senders: Senders,
     pace: Pace,
@@ -213,10 +215,15 @@ impl<C: Clock> Script for Running<C> {
         open
     }
 
+    #[inline]
+    fn note_frame(&mut self, payload: &[u8], is_binary: bool) {
+        self.scanner.note_frame(payload, is_binary);
+    }
+
     #[inline(always)]
     fn hear_frames(&mut self, slot: Slot, bytes: &[u8], at: Nanos) -> (u64, usize) {
-        let Self { recorder, scanner, hears, intervals, .. } = self;
-        if !hears[0] {
+        let Self { recorder, scanner, takes_frames, intervals, .. } = self;
+        if !*takes_frames {
             return (0, 0);
         }
         let taken = scanner.run(bytes, &mut |sighting, many| {
@@ -427,6 +434,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             late: self.hark.take_log(),
             hears: [MessageKind::Text, MessageKind::Binary]
                 .map(|kind| !dialect.stream && dialect.hears(kind)),
+            takes_frames: dialect.stream || dialect.hears(MessageKind::Text),
             expected: recorder.expected.iter().sum(),
             recorder,
             senders,
