@@ -8,7 +8,9 @@ mod engine;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use fanstorm::dialect::builtin;
 use serde_json::Value;
@@ -32,7 +34,8 @@ struct Peer {
     path: &'static str,
     subprotocol: Option<&'static str>,
     opening: &'static [Line],
-    /// A pushed message of 128 bytes before and behind its text; `?` is any digit, `~` any hexadecimal one.
+    /// A pushed message of 128 bytes before and behind its text; `?` is any digit, `~` any hexadecimal one,
+    /// `*` any byte.
     pushed: (&'static [u8], &'static [u8]),
     /// A delivered one.
     delivered: (&'static [u8], &'static [u8]),
@@ -362,7 +365,48 @@ const PEERS: &[Peer] = &[
         stream: false,
         asks: Some((br#"{"event":"pusher:ping","data":{}}"#, br#"{"event":"pusher:pong","data":{}}"#)),
     },
+    Peer {
+        name: "mqtt-qos1",
+        set: &[],
+        path: "/mqtt",
+        subprotocol: Some("mqtt"),
+        opening: &[
+            Client(b"\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0"),
+            Server(b"\x20\x02\0\0"),
+            Client(b"\x82\x0b\0\x01\0\x06room/1\x01"),
+            Server(b"\x90\x03\0\x01\x01"),
+        ],
+        pushed: (b"\x32\x8a\x01\0\x06room/1**", b""),
+        // Delivered again, as far as the server knows, and with the acknowledgement of another message.
+        delivered: (b"\x40\x02\0\x09\x3a\x8a\x01\0\x06room/1\0\x07", b""),
+        answered: None,
+        binary: true,
+        stream: true,
+        asks: None,
+    },
+    Peer {
+        name: "mqtt5-qos1",
+        set: &[],
+        path: "/mqtt",
+        subprotocol: Some("mqtt"),
+        opening: &[
+            Client(b"\x10\x3a\0\x04MQTT\x05\x02\0\0\0\0\x2dfanstorm-~~~~~~~~-~~~~-4~~~-~~~~-~~~~~~~~~~~~"),
+            Server(b"\x20\x09\0\0\x06\x22\0\x0a\x21\0\x14"),
+            Client(b"\x82\x0c\0\x01\0\0\x06room/1\x01"),
+            Server(b"\x90\x04\0\x01\0\x01"),
+        ],
+        pushed: (b"\x32\x8b\x01\0\x06room/1**\0", b""),
+        delivered: (b"\x40\x02\0\x09\x32\x8b\x01\0\x06room/1\0\x07\0", b""),
+        answered: None,
+        binary: true,
+        stream: true,
+        asks: None,
+    },
 ];
+
+/// What a client of MQTT says for a message that was delivered with QoS 1, and how many are owed.
+const PUBACK: &[u8] = b"\x40\x02\0\x07";
+static UNACKNOWLEDGED: AtomicI64 = AtomicI64::new(0);
 
 type Socket = WebSocket<TcpStream>;
 
@@ -370,6 +414,7 @@ type Socket = WebSocket<TcpStream>;
 fn fits(have: &[u8], want: &[u8]) -> bool {
     let is_wanted = |(have, want): (&u8, &u8)| match want {
         b'?' => have.is_ascii_digit(),
+        b'*' => true,
         b'~' => matches!(have, b'0'..=b'9' | b'a'..=b'f'),
         want => have == want,
     };
@@ -377,6 +422,21 @@ fn fits(have: &[u8], want: &[u8]) -> bool {
 }
 
 impl Peer {
+    /// Each message that it delivers is acknowledged.
+    fn acknowledges(&self) -> bool {
+        self.name.ends_with("-qos1")
+    }
+
+    /// Counts what these bytes acknowledge, if they are nothing else.
+    fn is_acknowledged(&self, heard: &[u8]) -> bool {
+        let (acknowledged, rest) = heard.as_chunks::<4>();
+        let all = rest.is_empty() && acknowledged.iter().all(|bytes| bytes == PUBACK);
+        if self.acknowledges() && all {
+            UNACKNOWLEDGED.fetch_sub(acknowledged.len() as i64, Ordering::Relaxed);
+        }
+        self.acknowledges() && all
+    }
+
     fn message(&self, bytes: Vec<u8>) -> Message {
         match self.binary {
             true => Message::binary(bytes),
@@ -440,6 +500,9 @@ impl Peer {
         let (mut pending, mut asked) = (Vec::new(), 0);
         loop {
             let heard = self.hear(&mut socket)?;
+            if self.is_acknowledged(&heard) {
+                continue;
+            }
             if self.asks.is_some_and(|(_, answer)| heard == answer) {
                 asked -= 1;
                 continue;
@@ -462,6 +525,7 @@ impl Peer {
                 asked += 1;
             }
             out.push([self.delivered.0, text, self.delivered.1].concat());
+            UNACKNOWLEDGED.fetch_add(self.acknowledges().into(), Ordering::Relaxed);
             if !self.stream {
                 for message in out {
                     socket.send(self.message(message))?;
@@ -514,5 +578,12 @@ fn every_built_in_dialect_says_what_its_server_was_heard_to_take_and_knows_its_c
             let counts = counts.map(|key| delivery[key].as_u64().unwrap());
             assert_eq!(counts, [messages, messages, 0, 0, 0], "{}: {delivery}", peer.name);
         }
+        // What the client said last may not have been read.
+        let all_came = || UNACKNOWLEDGED.load(Ordering::Relaxed) == 0;
+        let mut looks = 0..500;
+        while !all_came() && looks.next().is_some() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(all_came(), "{}: {UNACKNOWLEDGED:?} are not acknowledged", peer.name);
     }
 }

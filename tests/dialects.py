@@ -110,16 +110,16 @@ def nats(host):
     return [f"ws://127.0.0.1:{web}/" for _, web, _ in ports]
 
 
-def mosquitto(host):
+def mosquitto(host, qos=0, inflight=0):
     """Two brokers, one of which bridges all topics to the other and back."""
     (plain, bridged), (far, near) = (host.port(), host.port()), (host.port(), host.port())
-    common = "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\n"
+    common = f"allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages {inflight}\n"
     (host.folder / "far.conf").write_text(
         f"listener {bridged} 127.0.0.1\nlistener {far} 127.0.0.1\nprotocol websockets\n{common}"
     )
     (host.folder / "near.conf").write_text(
         f"listener {plain} 127.0.0.1\nlistener {near} 127.0.0.1\nprotocol websockets\n{common}"
-        f"connection far\naddress 127.0.0.1:{bridged}\ntopic # both 0\n"
+        f"connection far\naddress 127.0.0.1:{bridged}\ntopic # both {qos}\n"
         "bridge_protocol_version mqttv311\n"
     )
     host.start(["mosquitto", "-c", host.folder / "far.conf"], listens=far)
@@ -345,6 +345,23 @@ CASES = [
     ),
     Case("mosquitto, two bridged brokers", mosquitto, "mqtt", needs=("mosquitto",), last_node=0, browser=20_000),
     Case("mosquitto, MQTT 5", mosquitto, "mqtt5", needs=("mosquitto",), last_node=0),
+    # A broker has 20 messages of QoS 1 under way to a client, and waits for acknowledgements.
+    Case(
+        "mosquitto, QoS 1, two bridged brokers",
+        lambda host: mosquitto(host, qos=1, inflight=20),
+        "mqtt-qos1",
+        needs=("mosquitto",),
+        last_node=0,
+        browser=10_000,
+    ),
+    Case(
+        "mosquitto, MQTT 5, QoS 1",
+        lambda host: mosquitto(host, qos=1, inflight=20),
+        "mqtt5-qos1",
+        needs=("mosquitto",),
+        last_node=0,
+        browser=10_000,
+    ),
     Case(
         "Socket.IO, two nodes over Redis",
         socketio,

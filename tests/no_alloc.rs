@@ -17,8 +17,9 @@ use std::thread;
 use std::time::Duration;
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
+use fanstorm::dialect::file::{self, Source};
 use fanstorm::dialect::text::TextShape;
-use fanstorm::dialect::{Dialect, Heartbeat};
+use fanstorm::dialect::{Dialect, Heartbeat, Opening, Upgrade, builtin};
 use fanstorm::engine::connection::transport::deflated::{self, Deflated};
 use fanstorm::engine::connection::transport::tls::{self, Tls};
 use fanstorm::engine::connection::transport::{Plain, Transport, TransportError};
@@ -317,6 +318,16 @@ fn a_stream_and_signs_of_life_allocate_nothing_either() {
     let mut plan = plan(&cluster, dialect, u64::MAX);
     plan.connect.ping = Some(Nanos::from_millis(1));
     assert_eq!(row_as_granted(&plan).allocations, 0);
+}
+
+#[test]
+fn acknowledging_messages_allocates_nothing_either() {
+    let cluster = cluster(true);
+    let file = builtin::ALL.iter().find(|file| file.name == "mqtt-qos1").unwrap();
+    let source = Source { file: file.name, text: file.text, settings: &[], environment: &|_| None };
+    let (opening, upgrade) = (Opening::default(), Upgrade::default());
+    let dialect = Dialect { opening, upgrade, ..file::read(&source).unwrap() };
+    assert_eq!(row_as_granted(&plan(&cluster, dialect, u64::MAX)).allocations, 0);
 }
 
 /// Records that passed a connection's wire, both ways.

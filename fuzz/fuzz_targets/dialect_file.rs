@@ -2,6 +2,7 @@
 //! the rest of the program takes them for.
 #![no_main]
 
+use fanstorm::dialect::mqtt::identifier;
 use fanstorm::dialect::pattern::seq_digits;
 use fanstorm::dialect::{Dialect, Recognized, Scanner, Speaker, Tag, TextShape};
 use fanstorm_fuzz::{RUN, read};
@@ -44,6 +45,9 @@ fn speaks(dialect: &Dialect) {
         patched[places.tag..][..tag.len()].copy_from_slice(&tag);
         for at in places.seq.iter().chain(&places.refs) {
             patched[*at..][..10].copy_from_slice(&seq_digits(tags[1].sequence));
+        }
+        for at in &places.packets {
+            patched[*at..][..2].copy_from_slice(&identifier(tags[1].sequence));
         }
         assert_eq!(patched, messages[1]);
         // What is pushed is found where a node passes it on as it is.

@@ -86,6 +86,16 @@ pub const ALL: &[Builtin] = &[
         about: "Pusher's protocol: client events on a private channel",
         text: include_str!("builtin/pusher.toml"),
     },
+    Builtin {
+        name: "mqtt-qos1",
+        about: "MQTT 3.1.1, QoS 1: messages are acknowledged",
+        text: include_str!("builtin/mqtt-qos1.toml"),
+    },
+    Builtin {
+        name: "mqtt5-qos1",
+        about: "MQTT 5, QoS 1: messages are acknowledged",
+        text: include_str!("builtin/mqtt5-qos1.toml"),
+    },
 ];
 
 impl Dialect {

@@ -13,6 +13,7 @@ mod json_objects;
 pub mod keepalive;
 mod layout;
 pub mod matching;
+pub mod mqtt;
 #[cfg(any(test, fuzzing))]
 pub mod naive;
 pub mod opening;
@@ -73,6 +74,8 @@ pub struct Dialect {
     pub subscriptions: NonZeroU16,
     /// Messages do not end with frames: copies are in the connection's bytes.
     pub stream: bool,
+    /// Messages are acknowledged one by one, in a stream of bytes.
+    pub acknowledges: Option<Acknowledges>,
     /// What is answered, at any time from the upgrade on.
     pub replies: Vec<Reply>,
     /// What is said on an open socket without being asked.
@@ -83,6 +86,13 @@ pub struct Dialect {
     pub ping: Option<Nanos>,
     /// What its file took from the environment: it is shown to nobody.
     pub secrets: Vec<String>,
+}
+
+/// How messages are acknowledged that come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledges {
+    /// Each PUBLISH of QoS 1 by its PUBACK.
+    Mqtt,
 }
 
 /// The type of data frame that messages travel in.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::Write;
 
 use super::base64_text::{encode, encoded_len};
+use super::mqtt::identifier;
 use super::signature::{Key, SIGNATURE_LEN};
 use super::tag::Tag;
 use super::text::TextShape;
@@ -57,6 +58,7 @@ pub(super) enum Place {
     Len,
     Seq,
     Ref,
+    PacketId,
     Socket,
     User,
     Node,
@@ -92,6 +94,8 @@ pub struct Marks {
     pub seq: Vec<usize>,
     /// Its number among all messages of the connection, too.
     pub refs: Vec<usize>,
+    /// Its packet identifier is here, in two bytes.
+    pub packets: Vec<usize>,
 }
 
 /// The digits of `{seq}`.
@@ -268,6 +272,7 @@ fn place_len(place: &Place, values: &Values<'_>) -> usize {
         Place::Node => digits(values.node.into()),
         Place::Uuid => UUID_LEN,
         Place::Capture(name) => values.captured(name).map_or(0, <[u8]>::len),
+        Place::PacketId => 2,
         Place::Text | Place::Len | Place::Seq => {
             let (shape, _) = values.message.expect("the reader lets these into messages alone");
             match place {
@@ -322,7 +327,7 @@ fn render_place(place: &Place, values: &Values<'_>, out: &mut Vec<u8>, marks: &m
         Place::Node => write_number(values.node.into(), out),
         Place::Uuid => out.extend(uuid(values.uuid).into_bytes()),
         Place::Capture(name) => out.extend_from_slice(values.captured(name).unwrap_or_default()),
-        Place::Text | Place::Len | Place::Seq => {
+        Place::Text | Place::Len | Place::Seq | Place::PacketId => {
             let (shape, tag) = values.message.expect("the reader lets these into messages alone");
             match place {
                 Place::Text => {
@@ -334,6 +339,10 @@ fn render_place(place: &Place, values: &Values<'_>, out: &mut Vec<u8>, marks: &m
                     } else {
                         shape.render(tag, out);
                     }
+                }
+                Place::PacketId => {
+                    marks.packets.push(out.len());
+                    out.extend(identifier(values.reference + tag.sequence));
                 }
                 Place::Seq => {
                     marks.seq.push(out.len());

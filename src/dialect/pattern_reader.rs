@@ -50,7 +50,7 @@ pub(super) struct Reader<'a> {
 }
 
 /// What places of the file's own are called, and what each is, for errors and the reference.
-pub const PLACES: [(&str, &str); 16] = [
+pub const PLACES: [(&str, &str); 17] = [
     ("{text}", "the text with the tag by which a copy is known; exactly once in a message"),
     ("{len}", "bytes of the text, in decimal; in a message"),
     (
@@ -63,7 +63,15 @@ pub const PLACES: [(&str, &str); 16] = [
          counts from 1, and an opening may await the one that it sent last; in a message ten digits, from \
          1000000000",
     ),
-    ("{socket}", "number of the socket in the run, from 0; in all that is sent, headers and query"),
+    (
+        "{packet_id}",
+        "number of the message among all of its connection, as the two bytes of MQTT's packet identifier: from 1 \
+         to 65535 and again from 1; in a message, where frames are binary",
+    ),
+    (
+        "{socket}",
+        "number of the socket in the run,, from 0; in all that is sent, headers and query",
+    ),
     (
         "{user}",
         "the socket's value in the column `user` of `--data`, without one `user` and its number; in all that \
@@ -209,6 +217,10 @@ impl Reader<'_> {
             }
             "socket" => Place::Socket,
             "ref" => Place::Ref,
+            "packet_id" if self.is_text => {
+                return Err("its bytes are no text: say frames = \"binary\"".into());
+            }
+            "packet_id" => Place::PacketId,
             "user" if self.position == Position::Upgrade => {
                 return Ok(Part::Bytes(b"{user}".to_vec()));
             }
@@ -234,7 +246,7 @@ impl Reader<'_> {
         let is_sent =
             matches!(self.position, Position::Opening | Position::Message | Position::Said);
         let (may, belongs) = match place {
-            Place::Text | Place::Len | Place::Seq => {
+            Place::Text | Place::Len | Place::Seq | Place::PacketId => {
                 (self.position == Position::Message, "the [message]")
             }
             Place::Ref | Place::Node | Place::Uuid | Place::Capture(_) => (is_sent, sent),

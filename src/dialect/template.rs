@@ -45,6 +45,8 @@ pub struct Places {
     pub seq: Vec<usize>,
     /// Numbers among all messages of the connection begin here.
     pub refs: Vec<usize>,
+    /// Packet identifiers of two bytes begin here.
+    pub packets: Vec<usize>,
 }
 
 impl Places {
@@ -112,13 +114,13 @@ impl Template {
     /// of fixed width.
     pub fn places(&self, shape: &TextShape, sender: u16, speaker: &Speaker<'_>) -> Places {
         let mut message = Vec::new();
-        let Marks { text, seq, refs } =
+        let Marks { text, seq, refs, packets } =
             self.render(shape, Tag { run: 0, sender, sequence: 0 }, speaker, &mut message);
         let text = text.expect("a template has a text");
         let in_base64 = self.in_base64.then(|| TagInBase64::of(shape));
         let tag_at = in_base64.as_ref().map_or_else(|| shape.tag_offset(), |(_, at)| *at);
         let in_base64 = in_base64.map(|(tag, _)| tag);
-        Places { len: message.len(), tag: text + tag_at, in_base64, seq, refs }
+        Places { len: message.len(), tag: text + tag_at, in_base64, seq, refs, packets }
     }
 
     /// Bytes of a message of any sender at most: `{socket}` has more digits for some.
@@ -188,15 +190,15 @@ mod tests {
         /// rendered anew.
         #[test]
         fn messages_of_a_sender_differ_in_tag_and_numbers_alone(
-            pieces in prop::collection::vec(0_usize..10, 0..8),
+            pieces in prop::collection::vec(0_usize..11, 0..8),
             sender: u16,
             sequences in prop::array::uniform2(0_u64..u32::MAX.into()),
             payload_bytes in 26_usize..300,
             (node, uuid, said, user) in (any::<u32>(), any::<u128>(), 0_u64..1 << 32, prop::option::of("[a-z]{0,9}")),
             in_base64: bool,
         ) {
-            const PIECES: [&str; 10] = ["{seq}", "{socket}", "{len}", "{\"a\":1}", "{bytes:{seq}{text}}", "é",
-                "{ref}", "{user}", "{bytes:{ref}{user}{node}}", "{node}{uuid}"];
+            const PIECES: [&str; 11] = ["{seq}", "{socket}", "{len}", "{\"a\":1}", "{bytes:{seq}{text}}", "é",
+                "{ref}", "{user}", "{bytes:{ref}{user}{node}}", "{node}{uuid}", "{packet_id}"];
             let before: String = pieces.iter().map(|&piece| PIECES[piece]).collect();
             let mut template = template(&format!("{before}{{mqtt:{before}{{text}}}}{before}")).unwrap();
             template.in_base64 = in_base64;
@@ -218,6 +220,10 @@ mod tests {
             }
             for at in places.refs {
                 first[at..at + 10].copy_from_slice(&seq_digits(said + tags[1].sequence));
+            }
+            for at in places.packets {
+                let number = (said + tags[1].sequence) % 65_535 + 1;
+                first[at..at + 2].copy_from_slice(&(number as u16).to_be_bytes());
             }
             prop_assert!(template.message_len(&shape) >= first.len());
             prop_assert_eq!(first.len(), places.len);

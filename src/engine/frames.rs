@@ -14,6 +14,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::ring::SendBuf;
+use crate::dialect::mqtt::identifier;
 use crate::dialect::pattern::seq_digits;
 use crate::dialect::{Dialect, MessageKind, Places, Speaker, Tag, TextShape};
 use crate::wire::encode;
@@ -191,6 +192,9 @@ impl SenderFrames {
             encode::patch(frame, self.places.tag, &self.places.tag_text(tag));
             for &at in &self.places.seq {
                 encode::patch(frame, at, &seq_digits(sequence.into()));
+            }
+            for &at in &self.places.packets {
+                encode::patch(frame, at, &identifier(self.said + u64::from(sequence)));
             }
             for &at in &self.places.refs {
                 encode::patch(frame, at, &seq_digits(self.said + u64::from(sequence)));

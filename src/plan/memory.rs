@@ -78,6 +78,11 @@ const NODE_TLS_BYTES: u64 = 64 << 10;
 /// test in `engine::worker` holds it.
 pub const STREAM_END_BYTES: u64 = 40;
 
+/// For each connection whose messages are acknowledged: where its packets are.
+const PACKET_READER_BYTES: u64 = 16;
+/// On each worker for acknowledgements that wait.
+const ACKNOWLEDGING_BYTES: u64 = 16 << 20;
+
 /// For each connection and each thing that is said again and again.
 const HEARTBEAT_BYTES: u64 = 17;
 
@@ -218,6 +223,11 @@ impl Plan {
         if self.dialect.stream {
             let each = STREAM_END_BYTES + self.messages.payload_bytes as u64;
             parts.push(("open ends of streams", sockets.saturating_mul(each)));
+        }
+        if self.dialect.acknowledges.is_some() {
+            let queued = (self.generator.workers() as u64).saturating_mul(ACKNOWLEDGING_BYTES);
+            let each = sockets.saturating_mul(PACKET_READER_BYTES);
+            parts.push(("acknowledgements", queued.saturating_add(each)));
         }
         if self.dialect.keeps_values() {
             parts.push(("what openings have captured", sockets.saturating_mul(KNOWN_BYTES)));

@@ -34,6 +34,9 @@ pub(super) struct Keys {
     /// both kinds, one or many in a frame, cut anywhere. What is matched is matched anywhere in these bytes.
     #[serde(default)]
     pub(super) stream: bool,
+    /// How messages are acknowledged that come, each by itself; with `stream` and binary frames.
+    #[schemars(with = "Option<Acknowledge>")]
+    pub(super) acknowledge: Option<Spanned<Acknowledge>>,
     /// How often a WebSocket Ping is sent on every open socket, like `20s`: the default of `--ping`.
     #[schemars(with = "Option<String>")]
     pub(super) ping: Option<Spanned<String>>,
@@ -82,6 +85,14 @@ pub(super) enum Frames {
     Binary,
     /// Text is sent, and copies are either.
     Any,
+}
+
+/// How messages are acknowledged that come.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Acknowledge {
+    /// Each PUBLISH of QoS 1 by a PUBACK, in MQTT 3.1.1 as in 5.
+    Mqtt,
 }
 
 /// What is asked of the HTTP upgrade.

@@ -17,8 +17,8 @@ use toml::Spanned;
 pub use self::error::FileError;
 use self::error::Text;
 use self::keys::{
-    Frames, HeartbeatKeys, Keys, MatchKeys, MessageKeys, OneOrMore, ReplyKeys, SCHEMA, StepKeys,
-    TextIn, UpgradeKeys, UpgradeOfKeys,
+    Acknowledge, Frames, HeartbeatKeys, Keys, MatchKeys, MessageKeys, OneOrMore, ReplyKeys, SCHEMA,
+    StepKeys, TextIn, UpgradeKeys, UpgradeOfKeys,
 };
 use super::keepalive::{Heartbeat, Reply};
 use super::matching::{How, Matching};
@@ -29,7 +29,7 @@ use super::pattern_reader::{Position, Reader};
 use super::signature::is_secret;
 use super::template::Template;
 use super::upgrade::Upgrade;
-use super::{Correlation, Dialect, MessageKind};
+use super::{Acknowledges, Correlation, Dialect, MessageKind};
 use crate::units::{Nanos, ScanError};
 
 /// A file, and what it is read with.
@@ -93,12 +93,25 @@ pub fn read(source: &Source<'_>) -> Result<Dialect, FileError> {
         subscriptions: subscriptions(&text, &keys.subscriptions)?,
         ping: keys.ping.as_ref().map(|ping| build.period(ping)).transpose()?,
         stream,
+        acknowledges: acknowledges(&text, &keys)?,
         replies: keys.reply.iter().map(reply).collect::<Result<_, _>>()?,
         heartbeats: keys.heartbeat.iter().map(heartbeat).collect::<Result<_, _>>()?,
         goodbyes: build.goodbyes(keys.goodbye.as_ref())?,
     };
     dialect.gather_columns();
     Ok(Dialect { secrets: secrets.take(), ..dialect })
+}
+
+fn acknowledges(text: &Text<'_>, keys: &Keys) -> Result<Option<Acknowledges>, FileError> {
+    let Some(acknowledge) = &keys.acknowledge else { return Ok(None) };
+    if !keys.stream || !matches!(keys.frames, Frames::Binary) {
+        let what =
+            "packets are found in a stream of bytes: say stream = true and frames = \"binary\"";
+        return Err(text.wrong(&acknowledge.span(), what));
+    }
+    match acknowledge.get_ref() {
+        Acknowledge::Mqtt => Ok(Some(Acknowledges::Mqtt)),
+    }
 }
 
 fn subscriptions(text: &Text<'_>, written: &Spanned<i64>) -> Result<NonZeroU16, FileError> {

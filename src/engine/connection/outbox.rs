@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use crate::dialect::Dialect;
 use crate::engine::ring::Slot;
 use crate::wire::encode;
 use crate::wire::frame::Opcode;
@@ -19,6 +20,11 @@ pub(in crate::engine) struct Outbox {
     queue: VecDeque<(Slot, Vec<u8>)>,
     spare: Vec<Vec<u8>>,
     rng: fastrand::Rng,
+    /// Frames that are laid out, and bytes of each.
+    frames: usize,
+    room: usize,
+    /// The most that waits for one socket.
+    most: usize,
 }
 
 impl Outbox {
@@ -33,11 +39,38 @@ impl Outbox {
     /// allows.
     const WAITING_BYTES: usize = 64 << 10;
 
+    /// Sockets that acknowledge in one turn for which there is room; more allocate.
+    const ACKNOWLEDGING_MAX: usize = 4096;
+    /// Room for what they say: 64 KiB for each, which is 6 500 messages in a frame each, and less of it where they
+    /// are many.
+    const ACKNOWLEDGEMENTS_BYTES: usize = 16 << 20;
+    /// More than a node can wait for: there are 65 535 identifiers, and a frame is 10 bytes.
+    const UNACKNOWLEDGED_BYTES: usize = 1 << 20;
+
     pub(in crate::engine) fn new(rng: fastrand::Rng) -> Self {
         // Twice: a Pong may be joined by another one, or by the Close.
-        let room = || Vec::with_capacity(2 * Self::FRAME_BYTES);
-        let spare = (0..Self::FRAMES).map(|_| room()).collect();
-        Self { queue: VecDeque::with_capacity(Self::FRAMES), spare, rng }
+        Self::laid_out(rng, Self::FRAMES, 2 * Self::FRAME_BYTES, Self::WAITING_BYTES)
+    }
+
+    /// As a dialect needs it.
+    pub(in crate::engine) fn of(dialect: &Dialect, rng: fastrand::Rng, sockets: usize) -> Self {
+        match dialect.acknowledges {
+            None => Self::new(rng),
+            Some(_) => Self::of_acknowledgements(rng, sockets),
+        }
+    }
+
+    /// Where messages are acknowledged each socket may have something to say in each turn, and nothing of that
+    /// may be dropped: a node waits for it.
+    fn of_acknowledgements(rng: fastrand::Rng, sockets: usize) -> Self {
+        let frames = sockets.clamp(Self::FRAMES, Self::ACKNOWLEDGING_MAX);
+        let room = Self::ACKNOWLEDGEMENTS_BYTES / frames;
+        Self::laid_out(rng, frames, room, Self::UNACKNOWLEDGED_BYTES)
+    }
+
+    fn laid_out(rng: fastrand::Rng, frames: usize, room: usize, most: usize) -> Self {
+        let spare = (0..frames).map(|_| Vec::with_capacity(room)).collect();
+        Self { queue: VecDeque::with_capacity(frames), spare, rng, frames, room, most }
     }
 
     /// Queues a frame, behind others of its socket; `owed` is the connection's flag.
@@ -52,7 +85,7 @@ impl Outbox {
         if *owed
             && let Some((_, waiting)) = self.queue.iter_mut().rfind(|(owner, _)| *owner == slot)
         {
-            if waiting.len() + payload.len() + Self::HEADER_BYTES > Self::WAITING_BYTES {
+            if waiting.len() + payload.len() + Self::HEADER_BYTES > self.most {
                 waiting.clear();
             }
             return encode::write_frame(waiting, opcode, payload, mask);
@@ -101,7 +134,7 @@ impl Outbox {
     /// Takes a sent frame's memory back.
     pub(in crate::engine) fn give_back(&mut self, frame: Vec<u8>) {
         // What a flood has blown up is not kept.
-        if self.spare.len() < Self::FRAMES && frame.capacity() <= 4 * Self::FRAME_BYTES {
+        if self.spare.len() < self.frames && frame.capacity() <= 2 * self.room {
             self.spare.push(frame);
         }
     }

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::heard::Heard;
 use super::{SOON, Script, Worker};
@@ -11,6 +12,8 @@ use crate::engine::connection::transport::Transport;
 use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
 use crate::engine::worker::late_arrivals::Hark;
 use crate::host::clock::Clock;
+use crate::measure::interval::IntervalSink;
+use crate::measure::reached::Places;
 use crate::units::Nanos;
 use crate::wire::decoder::Message;
 use crate::wire::frame::Violation;
@@ -55,6 +58,16 @@ impl Script for ListenOnly {
 }
 
 impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
+    /// In the next trial, what was recorded leaves through `port` as each interval ends.
+    pub fn hand_over_to(&mut self, port: IntervalSink) {
+        self.port = Some(port);
+    }
+
+    /// The next trial is recorded by these nodes in place of those of the plan.
+    pub fn tell_apart(&mut self, places: Option<Arc<Places>>) {
+        self.places = places;
+    }
+
     /// Serves Pings and losses while there is nothing to do.
     ///
     /// # Errors

@@ -63,7 +63,9 @@ impl Replies {
         let goodbyes = dialect.goodbyes.iter().map(|said| (with(said), Meaning::Goodbye));
         let all: Vec<(Wanted, Meaning)> =
             dialect.replies.iter().map(reply).chain(goodbyes).collect();
-        let ignores_tags = all.iter().all(|(when, _)| ignores_tags(when.needle()));
+        // Who acknowledges messages sees each of them.
+        let ignores_tags = dialect.acknowledges.is_none()
+            && all.iter().all(|(when, _)| ignores_tags(when.needle()));
         Self { opcode: opcode(dialect.kind), all, ignores_tags }
     }
 
@@ -204,7 +206,11 @@ impl<S: Script> Ear<'_, S> {
     fn hear_stream(&mut self, bytes: &[u8], is_binary: bool) {
         let Self { script, slot, now, answerer, replies, streams, .. } = self;
         let Some(streams) = streams else { return };
-        let (was_closed, mut is_protocol) = (streams.is_closed(*slot), false);
+        let was_closed = streams.is_closed(*slot);
+        let mut is_protocol = streams.acknowledge(*slot, bytes, |acknowledgements| {
+            let Answerer { outbox, owed, .. } = &mut *answerer;
+            outbox.frame(*slot, replies.opcode, acknowledgements, owed);
+        });
         streams.feed(*slot, bytes, |window, from| {
             let open = replies.in_stream(window, from.replies, |meaning, said| {
                 is_protocol = true;

@@ -169,7 +169,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
             shared,
             pool: BufferPool::new(seats.len().min(POOL_BUFFERS) * 2, buffer_bytes)
                 .within(plan.partial_memory_each()),
-            outbox: Outbox::new(rng.fork()),
+            outbox: Outbox::of(&plan.dialect, rng.fork(), seats.len()),
             opcodes: FrameCounts::default(),
             lost: Vec::with_capacity(seats.len()),
             absent: Vec::new(),
@@ -185,7 +185,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
             streams: plan
                 .dialect
                 .stream
-                .then(|| Streams::new(seats.len(), plan.messages.payload_bytes)),
+                .then(|| Streams::of(&plan.dialect, seats.len(), plan.messages.payload_bytes)),
             hark: Hark::default(),
             heard: Heard::default(),
             cookies: Cookies::default(),
@@ -201,16 +201,6 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
     /// Compares frames in this way: a dial for tests, since all ways must come to the same.
     pub fn read_by(&mut self, reading: Reading) {
         self.reading = reading;
-    }
-
-    /// In the next trial, what was recorded leaves through `port` as each interval ends.
-    pub fn hand_over_to(&mut self, port: IntervalSink) {
-        self.port = Some(port);
-    }
-
-    /// The next trial is recorded by these nodes in place of those of the plan.
-    pub fn tell_apart(&mut self, places: Option<Arc<Places>>) {
-        self.places = places;
     }
 
     /// The UUID that a socket has in its opening.

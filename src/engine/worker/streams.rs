@@ -3,6 +3,8 @@
 //! Belongs here: keeping the last bytes of each socket's stream until more has come. Does not: which of them
 //! are open (`dialect::scan`, `ear`).
 
+use crate::dialect::Dialect;
+use crate::dialect::mqtt::{PUBACK_LEN, PacketReader, puback};
 use crate::engine::ring::Slot;
 
 /// Memory that is laid out for open ends before the clock; more allocate.
@@ -15,7 +17,20 @@ const WINDOW_BYTES: usize = 256 << 10;
 pub(super) struct Streams {
     ends: Vec<End>,
     window: Vec<u8>,
+    /// Where messages are acknowledged.
+    packets: Option<Packets>,
 }
+
+/// The packets of each socket's stream.
+#[derive(Debug)]
+struct Packets {
+    readers: Vec<PacketReader>,
+    /// Acknowledgements of what a frame held.
+    answer: Vec<u8>,
+}
+
+/// Acknowledgements of a frame that are laid out before the clock; more allocate.
+const ANSWERS: usize = 4096;
 
 /// What is open of a stream, by either of its readers.
 #[derive(Debug, Default)]
@@ -41,7 +56,19 @@ impl Streams {
             at: Places::default(),
         };
         let ends = (0..sockets).map(|_| end()).collect();
-        Self { ends, window: Vec::with_capacity(WINDOW_BYTES) }
+        Self { ends, window: Vec::with_capacity(WINDOW_BYTES), packets: None }
+    }
+
+    /// The streams of a dialect.
+    pub(super) fn of(dialect: &Dialect, sockets: usize, text_bytes: usize) -> Self {
+        let streams = Self::new(sockets, text_bytes);
+        if dialect.acknowledges.is_some() { streams.acknowledging() } else { streams }
+    }
+
+    fn acknowledging(mut self) -> Self {
+        let readers = vec![PacketReader::default(); self.ends.len()];
+        self.packets = Some(Packets { readers, answer: Vec::with_capacity(ANSWERS * PUBACK_LEN) });
+        self
     }
 
     /// A socket was connected anew.
@@ -49,6 +76,28 @@ impl Streams {
         let end = &mut self.ends[slot as usize];
         end.bytes.clear();
         end.at = Places::default();
+        if let Some(packets) = &mut self.packets {
+            packets.readers[slot as usize] = PacketReader::default();
+        }
+    }
+
+    /// Answers the messages that are whole with these bytes of a socket's stream, where they are acknowledged;
+    /// says whether any bytes are of other packets than messages.
+    #[inline]
+    pub(super) fn acknowledge(
+        &mut self,
+        slot: Slot,
+        bytes: &[u8],
+        answer: impl FnOnce(&[u8]),
+    ) -> bool {
+        let Some(Packets { readers, answer: all }) = &mut self.packets else { return false };
+        all.clear();
+        let others = readers[slot as usize]
+            .read(bytes, |identifier| all.extend_from_slice(&puback(identifier)));
+        if !all.is_empty() {
+            answer(all);
+        }
+        others
     }
 
     /// Nothing of a socket's stream is open.
@@ -66,7 +115,7 @@ impl Streams {
         bytes: &[u8],
         read: impl FnOnce(&[u8], Places) -> Places,
     ) {
-        let Self { ends, window } = self;
+        let Self { ends, window, .. } = self;
         let end = &mut ends[slot as usize];
         if end.bytes.is_empty() {
             let came = read(bytes, Places::default());

@@ -19,7 +19,6 @@ use crate::measure::outcome::{
     Class, CoreUse, Delivery, Ending, Interval, MatrixCell, Opcodes, TrialOutcome, WarmUp,
 };
 use crate::measure::percentile::Percentile;
-use crate::measure::reached::Reached;
 use crate::measure::reordering::Reordering;
 use crate::measure::sessions::Sessions;
 use crate::plan::Plan;
@@ -316,7 +315,7 @@ fn connecting(connecting: &measured::Connecting) -> Connecting {
         upgrade_us: latency(&connecting.upgrade),
         ports_passed_over: connecting.ports_passed_over,
         failures: connecting.failures.iter().map(failure).collect(),
-        reached: connecting.reached.iter().map(reached_node).collect(),
+        reached: connecting.reached.iter().map(ReachedNode::from).collect(),
         cookies: connecting.cookies.iter().map(cookie).collect(),
     }
 }
@@ -429,22 +428,12 @@ fn reordering(reordering: &Reordering) -> series::Reordering {
     }
 }
 
-fn reached_node(reached: &Reached) -> ReachedNode {
-    let Reached { node, name, sockets, push_sockets } = reached;
-    ReachedNode {
-        node: *node as u64,
-        name: name.as_deref().map(Into::into),
-        sockets: *sockets,
-        push_sockets: *push_sockets,
-    }
-}
-
 fn matrix_cell(cell: &MatrixCell) -> trial::MatrixCell {
     let MatrixCell { from, to, reached, expected, delivered, latency_ns } = cell;
     trial::MatrixCell {
         from: *from as u64,
         to: *to as u64,
-        reached: reached.as_ref().map(reached_node),
+        reached: reached.as_ref().map(ReachedNode::from),
         expected: *expected,
         copies: *delivered,
         missing: expected.saturating_sub(*delivered),

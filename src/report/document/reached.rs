@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::measure::reached::Reached;
 use crate::report::sanitize::UntrustedText;
 
 /// Sockets to one node of the plan that one node behind it took.
@@ -18,4 +19,16 @@ pub struct ReachedNode {
     pub sockets: u64,
     /// Those of them that push.
     pub push_sockets: u64,
+}
+
+impl From<&Reached> for ReachedNode {
+    fn from(reached: &Reached) -> Self {
+        let Reached { node, name, sockets, push_sockets } = reached;
+        Self {
+            node: *node as u64,
+            name: name.as_deref().map(Into::into),
+            sockets: *sockets,
+            push_sockets: *push_sockets,
+        }
+    }
 }
