@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use fanstorm::cli::exit::Exit;
 use fanstorm::cli::{
-    Cli, Command, audit, cluster, dialect, grant, report, run, shell_files, signals,
+    Cli, Command, audit, cluster, compare, dialect, grant, report, run, shell_files, signals,
 };
 
 fn main() -> ExitCode {
@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args).into(),
         Command::Audit(args) => audit::run(&args).into(),
         Command::Report(args) => report::run(&args).into(),
+        Command::Compare(args) => compare::run(&args).into(),
         Command::Dialect(command) => dialect::run(&command).into(),
         Command::Cluster(args) => cluster::run(&args).unwrap_or_else(|error| {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");

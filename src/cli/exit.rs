@@ -22,6 +22,8 @@ pub enum Exit {
     Unreachable = 4,
     /// Every copy came, but the numbers describe the generator, not the cluster.
     Void = 5,
+    /// Side B of a comparison is slower than `--fail-if-slower` lets it be.
+    Slower = 6,
     /// Ctrl-C, SIGTERM or SIGHUP; what was measured was reported.
     Interrupted = 130,
 }
@@ -36,6 +38,7 @@ impl Exit {
         "       was asked for could not be written\n",
         "  4    the target cannot be reached, refuses, or never becomes ready\n",
         "  5    complete, but the verdict is void: the generator was the bottleneck\n",
+        "  6    `fanstorm compare --fail-if-slower`: side B is slower than that\n",
         "  130  interrupted; what was measured is reported",
     );
 
@@ -176,6 +179,7 @@ mod tests {
             Exit::Host,
             Exit::Unreachable,
             Exit::Void,
+            Exit::Slower,
             Exit::Interrupted,
         ] {
             let code = exit.code().to_string();

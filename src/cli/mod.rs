@@ -13,6 +13,8 @@ pub mod audit;
 pub mod calibrate;
 pub mod claims;
 pub mod cluster;
+pub mod compare;
+mod compare_runs;
 pub mod conflicts;
 pub mod connect_args;
 pub mod deflate_args;
@@ -45,6 +47,7 @@ pub mod view;
 use self::args::RunArgs;
 use self::audit::AuditArgs;
 use self::cluster::ClusterArgs;
+use self::compare::CompareArgs;
 use self::dialect::DialectCommand;
 use self::exit::Exit;
 use self::report::ReportArgs;
@@ -88,6 +91,9 @@ pub enum Command {
     /// Presents a saved result again: as text, as a page with pictures, as a distribution to plot, as JSON.
     #[command(max_term_width = 100)]
     Report(ReportArgs),
+    /// Compares several results with several others, and says what differs and how sure that is.
+    #[command(max_term_width = 100)]
+    Compare(CompareArgs),
     /// Lists, shows, checks and tries dialects: what a cluster speaks inside frames.
     #[command(after_long_help = dialect::EXAMPLES, max_term_width = 100)]
     Dialect(DialectCommand),

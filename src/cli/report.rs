@@ -6,7 +6,7 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -134,8 +134,7 @@ impl ReportArgs {
     fn present(&self) -> Result<(), ReportError> {
         self.consistent()?;
         let name = self.name();
-        let unreadable = |fault| ReportError::Unreadable { name: self.name(), fault };
-        let documents = saved::read(&self.bytes()?).map_err(unreadable)?;
+        let documents = results(&self.file)?;
         if let Some(made) = self.format.of_one()
             && documents.len() > 1
         {
@@ -164,27 +163,7 @@ impl ReportArgs {
     }
 
     fn name(&self) -> Name {
-        Name((self.file.as_os_str() != "-").then(|| self.file.clone()))
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>, ReportError> {
-        let name = self.name();
-        let read = match &name.0 {
-            Some(path) => fs::File::open(path).and_then(within_bounds),
-            None => within_bounds(io::stdin().lock()),
-        };
-        let bytes = read.map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                ReportError::Absent { name: self.name() }
-            }
-            io::ErrorKind::IsADirectory => ReportError::Directory { name: self.name() },
-            io::ErrorKind::PermissionDenied => ReportError::Forbidden { name: self.name() },
-            _ => ReportError::Read { name: self.name(), source },
-        })?;
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(ReportError::TooLarge { name });
-        }
-        Ok(bytes)
+        Name::of(&self.file)
     }
 
     /// What a failed run wrote: it has no trials to choose from.
@@ -228,6 +207,35 @@ impl ReportArgs {
     }
 }
 
+/// The results in a file; `-` is standard input.
+///
+/// # Errors
+/// When it cannot be read, or holds something else.
+pub(super) fn results(file: &Path) -> Result<Vec<Saved>, ReportError> {
+    let name = Name::of(file);
+    saved::read(&bytes(&name)?).map_err(|fault| ReportError::Unreadable { name, fault })
+}
+
+fn bytes(name: &Name) -> Result<Vec<u8>, ReportError> {
+    let read = match &name.0 {
+        Some(path) => fs::File::open(path).and_then(within_bounds),
+        None => within_bounds(io::stdin().lock()),
+    };
+    let name = name.clone();
+    let bytes = read.map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            ReportError::Absent { name: name.clone() }
+        }
+        io::ErrorKind::IsADirectory => ReportError::Directory { name: name.clone() },
+        io::ErrorKind::PermissionDenied => ReportError::Forbidden { name: name.clone() },
+        _ => ReportError::Read { name: name.clone(), source },
+    })?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(ReportError::TooLarge { name });
+    }
+    Ok(bytes)
+}
+
 fn within_bounds(from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map(|_| bytes)
@@ -235,7 +243,13 @@ fn within_bounds(from: impl Read) -> io::Result<Vec<u8>> {
 
 /// What a message calls the file.
 #[derive(Clone, Debug)]
-struct Name(Option<PathBuf>);
+pub(super) struct Name(Option<PathBuf>);
+
+impl Name {
+    fn of(file: &Path) -> Self {
+        Self((file.as_os_str() != "-").then(|| file.to_owned()))
+    }
+}
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -246,8 +260,9 @@ impl fmt::Display for Name {
     }
 }
 
+/// Why a result cannot be presented.
 #[derive(Debug, thiserror::Error)]
-enum ReportError {
+pub(super) enum ReportError {
     #[error(
         "{name}: there is no such file; a run writes one with --json: fanstorm --json {name}, or \
          with the flags of your cluster"
@@ -279,7 +294,7 @@ enum ReportError {
 }
 
 impl ReportError {
-    const fn exit(&self) -> Exit {
+    pub(super) const fn exit(&self) -> Exit {
         match self {
             Self::Output(_) => Exit::Host,
             _ => Exit::Usage,

@@ -214,6 +214,7 @@ pub(super) fn value(value: &Value) -> String {
         Value::Rate(rate) => rate.to_string(),
         Value::PerSecond(rate) => Count(rate.round() as u64).to_string(),
         Value::Share(share) => format!("{:.1} %", share * 100.0),
+        Value::Change(change) => format!("{:+.1} %", change * 100.0),
         Value::Average(average) => format!("{average:.1}"),
         Value::Unknown => "n/a".to_owned(),
     }

@@ -8,6 +8,7 @@
 
 pub mod audit;
 mod columns;
+pub mod compare;
 pub mod document;
 #[cfg(test)]
 mod fixture;

@@ -54,7 +54,7 @@ const OWNED: &[Owned] = &[
             "std::os::unix::process::CommandExt",
         ],
         except: &[],
-        owners: &["src/cluster/", "src/cli/grant.rs"],
+        owners: &["src/cluster/", "src/cli/grant.rs", "src/cli/compare_runs.rs"],
         instead: "ask `cluster` to start and end it",
     },
     Owned {

@@ -16,6 +16,7 @@ mod percentiles;
 mod picture;
 mod rates;
 mod scale;
+mod spans;
 mod strips;
 mod svg;
 mod table;

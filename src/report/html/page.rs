@@ -6,13 +6,15 @@ use serde::Serialize;
 
 use super::picture::Picture;
 use super::table::{Table, class, phrase};
-use super::{heatmap, percentiles, rates, strips};
+use super::{heatmap, percentiles, rates, spans, strips};
 use crate::report::story::{Block, Caveat, Fact, Section, Story};
 use crate::report::{VERSION, story};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Page {
     title: String,
+    /// It tells a result, which `fanstorm report` reads again.
+    is_result: bool,
     version: &'static str,
     verdict: Sentence,
     facts: Vec<(&'static str, Vec<String>)>,
@@ -64,6 +66,7 @@ impl Page {
         let verdict = &story.verdict;
         Self {
             title: phrase(&story.title),
+            is_result: story.trials.key == "trials",
             version: VERSION,
             verdict: Sentence {
                 lead: phrase(&verdict.words),
@@ -101,6 +104,7 @@ fn pieces(block: &Block) -> Vec<Piece> {
         Block::Distribution(distribution) => Vec::from_iter(percentiles::picture(distribution)),
         Block::Heatmap(heatmap) => Vec::from_iter(heatmap::picture(heatmap)),
         Block::Strips(strips) => Vec::from_iter(strips::picture(strips)),
+        Block::Spans { spans, tolerance } => Vec::from_iter(spans::picture(spans, *tolerance)),
     };
     pictures.into_iter().map(Piece::Picture).collect()
 }

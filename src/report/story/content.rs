@@ -45,6 +45,13 @@ pub enum Block {
     Heatmap(Heatmap),
     /// Which messages are missing, by stream.
     Strips(Vec<Strip>),
+    /// Figures of two sides: runs, and the interval of the change. Its figures are in the table before it.
+    Spans {
+        /// One for each figure.
+        spans: Vec<Span>,
+        /// A change up to this part is none.
+        tolerance: f64,
+    },
     /// What follows from figures, or explains them.
     Sentence(Sentence),
     /// Things of one kind.
@@ -117,6 +124,23 @@ pub struct Strip {
     pub missing: u64,
     /// Inclusive ranges of missing ones.
     pub ranges: Vec<[u64; 2]>,
+}
+
+/// A figure of two sides, as ratios to the median of the first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Span {
+    /// Its name.
+    pub name: &'static str,
+    /// What can be said of it.
+    pub says: Phrase,
+    /// How to take that.
+    pub emphasis: Emphasis,
+    /// The second side over the first.
+    pub change: f64,
+    /// The interval of that.
+    pub interval: Option<[f64; 2]>,
+    /// The runs of both sides.
+    pub runs: [Vec<f64>; 2],
 }
 
 /// Columns of figures.

@@ -9,6 +9,7 @@
 
 mod baseline;
 mod caveats;
+mod comparison;
 mod connecting;
 mod content;
 mod cost;
@@ -28,7 +29,7 @@ mod verdict;
 
 pub use self::content::{
     Block, Caption, Caveat, Cell, Column, Curve, Distribution, Emphasis, Fact, Heatmap, Kind, Row,
-    Section, Sentence, Series, Stretch, Strip, Table, Verdict,
+    Section, Sentence, Series, Span, Stretch, Strip, Table, Verdict,
 };
 pub use self::phrase::{Phrase, Value};
 pub use self::series::glance;
@@ -70,6 +71,25 @@ impl Story {
             verdict: verdict::verdict(document),
         }
     }
+}
+
+/// A result in half a line, for a list of several: `m8000: p50 1.20 ms, p99 3.40 ms, 48 000 copies/s; ok`.
+pub fn in_short(document: &Document) -> Phrase {
+    let summary = &document.summary;
+    let Some(trial) = &summary.trial else { return "nothing was measured".into() };
+    let duration = |ms: Option<f64>| Value::micros(ms.map(|ms| ms * 1e3));
+    let rate = summary.copies_per_s.map_or(Value::Unknown, Value::PerSecond);
+    phrase![
+        trial,
+        ": p50 ",
+        duration(summary.p50_ms),
+        ", p99 ",
+        duration(summary.p99_ms),
+        ", ",
+        rate,
+        " copies/s; ",
+        verdict::verdict(document).words
+    ]
 }
 
 /// All that there is to say of a run that failed before it measured anything.

@@ -32,6 +32,8 @@ pub enum Value {
     PerSecond(f64),
     /// A part of 1.
     Share(f64),
+    /// By which part of it something is more or less: 0.1 for a tenth more.
+    Change(f64),
     /// A mean of counts.
     Average(f64),
     /// Not measured, or of too few samples to say.

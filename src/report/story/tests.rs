@@ -31,9 +31,10 @@ mod markdown {
             Value::Duration(duration) | Value::Limit(duration) => format!("{} ns", duration.0),
             Value::Bytes(bytes) => format!("{} B", bytes.0),
             Value::Rate(rate) => format!("{} a second", rate.as_f64()),
-            Value::PerSecond(figure) | Value::Share(figure) | Value::Average(figure) => {
-                figure.to_string()
-            }
+            Value::PerSecond(figure)
+            | Value::Share(figure)
+            | Value::Change(figure)
+            | Value::Average(figure) => figure.to_string(),
             Value::Unknown => "unknown".to_owned(),
         }
     }
@@ -90,6 +91,11 @@ mod markdown {
                     writeln!(out, "{}: {ranges:?}", phrase(name)).unwrap();
                 }
             }
+            Block::Spans { spans, .. } => {
+                for Span { name, change, .. } in spans {
+                    writeln!(out, "{name}: {change}").unwrap();
+                }
+            }
             Block::Sentence(Sentence { lead, emphasis, text }) => {
                 let lead = strong(&phrase(lead), *emphasis);
                 writeln!(out, "{lead}{}", phrase(text)).unwrap();
@@ -135,7 +141,7 @@ fn values(story: &Story) -> Vec<&Value> {
                 Block::Table(table) => tables.push(table),
                 Block::Series(series) => points.extend(series.points.iter().flatten()),
                 // Their figures are in tables and series, too.
-                Block::Distribution(_) | Block::Heatmap(_) => {}
+                Block::Distribution(_) | Block::Heatmap(_) | Block::Spans { .. } => {}
                 Block::Strips(strips) => phrases.extend(strips.iter().map(|strip| &strip.name)),
                 Block::Sentence(sentence) => phrases.extend([&sentence.lead, &sentence.text]),
                 Block::List(items) => phrases.extend(items),

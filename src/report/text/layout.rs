@@ -15,7 +15,16 @@ pub(super) fn columns(table: &Table) -> Vec<columns::Column> {
         let least = least_width(table, column).max(widest);
         columns::Column { heading: column.heading, lean, width: least.max(width(column.heading)) }
     };
-    table.columns.iter().map(column).collect()
+    let mut columns: Vec<_> = table.columns.iter().map(column).collect();
+    // Of a comparison all rows are there before the first is written.
+    if table.key == "compared" {
+        for (at, column) in columns.iter_mut().enumerate() {
+            let cells = table.rows.iter().filter_map(|row| row.get(at));
+            let widest = cells.map(|cell| width(&phrase(&cell.text))).max();
+            column.width = column.width.max(widest.unwrap_or(0));
+        }
+    }
+    columns
 }
 
 pub(super) fn cell(cell: &Cell) -> columns::Cell {
@@ -53,6 +62,7 @@ fn least_width(table: &Table, column: &Column) -> usize {
             }
         }
         ("nodes", "receiving node") => 36,
+        ("compared" | "accounts" | "each-run" | "other-trials", _) => 0,
         (_, "copies") => 10,
         (_, "missing" | "not sent" | "sent" | "samples") => 9,
         (_, "polling" | "verdict") => 8,

@@ -64,9 +64,11 @@ impl Page {
                 table(out, self.paint, columns(whole), &rows)
             }
             // Lines have no pictures.
-            Block::Series(_) | Block::Distribution(_) | Block::Heatmap(_) | Block::Strips(_) => {
-                Ok(())
-            }
+            Block::Series(_)
+            | Block::Distribution(_)
+            | Block::Heatmap(_)
+            | Block::Strips(_)
+            | Block::Spans { .. } => Ok(()),
             Block::Sentence(sentence) => self.sentence(out, sentence),
             Block::List(items) => {
                 items.iter().try_for_each(|item| wrapped(out, "    ", 6, &phrase(item)))
