@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
 use super::exit::Exit;
 use super::output::Pipe;
@@ -16,6 +17,7 @@ use super::view::Output;
 use crate::report::document::Document;
 use crate::report::document::failed::FailedDocument;
 use crate::report::document::trial::LatencyClass;
+use crate::report::export::{csv, junit, k6, vegeta};
 use crate::report::sanitize::plain;
 use crate::report::saved::{self, Saved, Unreadable};
 use crate::report::selection::{self, NotThere};
@@ -78,6 +80,14 @@ enum Format {
     Html,
     /// The result itself, one line each
     Json,
+    /// The course of all trials as a table: a row for each second
+    Csv,
+    /// What must hold of each trial as a test, for continuous integration: delivery, and times that count
+    Junit,
+    /// The trial that heads the result, in the form of k6's --summary-export
+    K6,
+    /// The same in the form of vegeta report -type=json
+    Vegeta,
 }
 
 impl Format {
@@ -86,6 +96,10 @@ impl Format {
         match self {
             Self::Hgrm => Some("hgrm is a distribution"),
             Self::Html => Some("html is a page"),
+            Self::Csv => Some("csv is a table"),
+            Self::Junit => Some("junit is a report"),
+            Self::K6 => Some("k6 is a summary"),
+            Self::Vegeta => Some("vegeta is a report"),
             Self::Text | Self::Json => None,
         }
     }
@@ -158,6 +172,9 @@ impl ReportArgs {
     fn consistent(&self) -> Result<(), ReportError> {
         match (self.format, self.class) {
             (Format::Json, Some(_)) => Err(ReportError::ClassOfJson),
+            (Format::Csv | Format::Junit | Format::K6 | Format::Vegeta, Some(_)) => {
+                Err(ReportError::ClassOfExport)
+            }
             _ => Ok(()),
         }
     }
@@ -173,9 +190,7 @@ impl ReportArgs {
         }
         let written = match self.format {
             Format::Json => json::to_bytes(document).map(|bytes| out.extend(bytes)),
-            Format::Text | Format::Hgrm | Format::Html => {
-                Text::failure(out, &story::failure(document))
-            }
+            _ => Text::failure(out, &story::failure(document)),
         };
         written.expect("memory takes what is written");
         Ok(())
@@ -201,10 +216,18 @@ impl ReportArgs {
                 hgrm::write(out, &ns, &what)
             }
             Format::Json => json::to_bytes(&document).map(|bytes| out.extend(bytes)),
+            Format::Csv => csv::write(out, &document),
+            Format::Junit => junit::write(out, &document),
+            Format::K6 => put(out, &k6::of(&document).ok_or(NotThere::NoTrials)?),
+            Format::Vegeta => put(out, &vegeta::of(&document).ok_or(NotThere::NoTrials)?),
         };
         written.expect("memory takes what is written");
         Ok(())
     }
+}
+
+fn put(out: &mut Vec<u8>, made: &impl Serialize) -> io::Result<()> {
+    json::to_bytes(made).map(|bytes| out.extend(bytes))
 }
 
 /// The results in a file; `-` is standard input.
@@ -289,6 +312,8 @@ pub(super) enum ReportError {
     Several { name: Name, made: &'static str, results: usize },
     #[error("--class and --format json: the JSON holds all classes")]
     ClassOfJson,
+    #[error("--class: this format has the classes that it has; text, html and hgrm take one")]
+    ClassOfExport,
     #[error("standard output: {0}")]
     Output(io::Error),
 }

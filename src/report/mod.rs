@@ -10,6 +10,7 @@ pub mod audit;
 mod columns;
 pub mod compare;
 pub mod document;
+pub mod export;
 #[cfg(test)]
 mod fixture;
 pub mod hgrm;
