@@ -165,6 +165,7 @@ fn what_cannot_be_compared_is_told_in_one_line() {
         (&[], &a, &vec![no], "there is no such file"),
         (&[], &a, &twice, "hold the same result"),
         (&["--trial", "m7"], &a, &b, "there is m400"),
+        (&[], &a, &vec!["--quiet".to_owned()], "write flags before the files"),
     ] {
         let output = compared(flags, a, b);
         assert_eq!(output.status.code(), Some(2), "{says}: {}", said(&output));

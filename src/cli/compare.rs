@@ -34,7 +34,7 @@ Examples:
       results of one version of a cluster, and of another: at least 4 a side, 5 or more are better
   fanstorm compare --run 5 --against '--node ws://10.0.0.7/' -- '--node ws://10.0.0.8/'
       makes them, in turns: A B A B A B A B A B
-  fanstorm compare main-*.json -- branch-*.json --fail-if-slower 'p99 by 10%'
+  fanstorm compare --fail-if-slower 'p99 by 10%' main-*.json -- branch-*.json
       the exit code is 6 where the branch is slower than that
 
 Each run is one sample. A figure is different where the interval of its change is on one side of no change
@@ -109,7 +109,8 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// Flags that only one of all runs could have, or that `compare` sets itself.
-const NOT_OF_A_SIDE: [&str; 6] = ["--json", "--html", "--hlog", "--hgrm", "--quiet", "-q"];
+const NOT_OF_A_SIDE: [&str; 7] =
+    ["--json", "--html", "--hlog", "--hgrm", "--live", "--quiet", "-q"];
 
 #[derive(Debug, thiserror::Error)]
 enum CompareError {
@@ -121,6 +122,8 @@ enum CompareError {
         "--run makes runs of flags: write fanstorm compare --run {0} --against 'FLAGS' -- 'FLAGS'"
     )]
     NoFlags(u8),
+    #[error("{0} stands among the files of side B: write flags before the files of A")]
+    FlagBehind(String),
     #[error("--against {0}: a quote is not closed")]
     Quote(String),
     #[error(
@@ -197,6 +200,11 @@ impl CompareArgs {
             let all: Result<Vec<_>, ReportError> = files.iter().map(of).collect();
             Ok(all?.into_iter().flatten().collect())
         };
+        if let Some(flag) =
+            files[1].iter().find(|file| file.as_os_str().as_encoded_bytes().starts_with(b"--"))
+        {
+            return Err(CompareError::FlagBehind(flag.display().to_string()));
+        }
         let all = [read(&files[0])?, read(&files[1])?];
         distinct(&all)?;
         let [a, b] = all.map(sorted);

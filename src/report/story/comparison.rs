@@ -428,7 +428,7 @@ fn verdict(comparison: &Comparison) -> Verdict {
         parts.push(phrase!["the same: ", listed(&same)]);
     }
     if !undecided.is_empty() {
-        parts.push(phrase!["undecided: ", listed(&undecided)]);
+        parts.push(phrase!["more runs would have to tell: ", listed(&undecided)]);
     }
     if few {
         let least = Value::Number(RUNS_MIN as u64);
