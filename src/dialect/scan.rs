@@ -16,13 +16,14 @@ use super::matching::Wanted;
 use super::pattern::Values;
 use super::stencil::{Bodies, Class, NO_BODIES, Reading, Stencil, Taken};
 use super::stream::StreamTexts;
+use super::tag::RUN_PREFIX_LEN;
 use super::text::TextShape;
 use crate::dialect::json_objects::{Element, JsonObjects};
 use crate::dialect::payload_search::{Seen, Texts};
 use crate::dialect::recognized::Recognized;
 
-/// Fewer bytes are nothing of a text: not even a lead-in.
-const DECODED_MIN: usize = 12;
+/// Fewer bytes are nothing of a text, not even the beginning of its tag that names the run.
+const DECODED_MIN: usize = RUN_PREFIX_LEN;
 
 /// Reads messages for one run; built before the clock, allocates nothing after.
 #[derive(Debug)]
@@ -296,7 +297,7 @@ mod tests {
     use super::*;
     use crate::dialect::Correlation;
     use crate::dialect::naive;
-    use crate::dialect::tag::Tag;
+    use crate::dialect::tag::{Tag, run_prefix};
     use crate::wire::frame::plain_header;
 
     const RUN: u32 = 0x1b2c_3d4e;
@@ -1257,5 +1258,18 @@ mod tests {
                 texts.iter().map(|text| format!("{before}{}\"}}", encoded(text))).collect();
             prop_assert_eq!(collect(&mut coded, message.as_bytes()), expected, "{}", message);
         }
+    }
+
+    /// With 12 bytes as the least that is decoded the text in base64 was a stranger's.
+    #[test]
+    fn the_first_ten_bytes_of_a_tag_alone_are_an_altered_text_in_base64_too() {
+        use base64::Engine;
+        use base64::engine::general_purpose::STANDARD_NO_PAD;
+        let (shape, text) = (shape(150), run_prefix(RUN));
+        let mut plain = Scanner::new(&Dialect::raw(), &shape, RUN);
+        let mut coded = Scanner::new(&in_base64(), &shape, RUN);
+        let message = format!("{{\"text\":\"{}\"}}", STANDARD_NO_PAD.encode(text));
+        assert_eq!(collect(&mut plain, &text), [Recognized::Corrupt]);
+        assert_eq!(collect(&mut coded, message.as_bytes()), [Recognized::Corrupt]);
     }
 }
