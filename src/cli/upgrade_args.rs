@@ -417,6 +417,7 @@ mod tests {
 
     use super::*;
     use crate::population::nodes::{PushNode, Targets};
+    use crate::population::socket_text::Asker;
 
     #[derive(Parser)]
     struct Alone {
@@ -441,7 +442,7 @@ mod tests {
         let url = ["ws://127.0.0.1:1/chat".parse().unwrap()];
         let none = |_: &str, _: u16| unreachable!("no names here");
         let targets = Targets::new(&url, &PushNode::First, &none, &mut Vec::new()).unwrap();
-        let request = options.request(&targets.nodes[0], socket, &[]);
+        let request = options.request(&targets.nodes[0], Asker { socket, ..Asker::default() }, &[]);
         let lines = request.headers.iter().map(|(name, value)| format!("{name}: {value}"));
         (request.host.clone(), request.target.clone(), lines.collect())
     }

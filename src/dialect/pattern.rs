@@ -355,7 +355,7 @@ fn render_place(place: &Place, values: &Values<'_>, out: &mut Vec<u8>, marks: &m
 }
 
 /// A random UUID (RFC 9562, version 4) of these bits.
-fn uuid(bits: u128) -> String {
+pub(crate) fn uuid(bits: u128) -> String {
     let hex = format!("{:032x}", bits & !(0xf << 76 | 0xc << 60) | 4 << 76 | 8 << 60);
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }

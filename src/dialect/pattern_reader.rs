@@ -70,19 +70,25 @@ pub const PLACES: [(&str, &str); 17] = [
     ),
     (
         "{socket}",
-        "number of the socket in the run,, from 0; in all that is sent, headers and query",
+        "number of the socket in the run, from 0; in all that is sent, headers, path and query",
     ),
     (
         "{user}",
         "the socket's value in the column `user` of `--data`, without one `user` and its number; in all that \
-         is sent, headers and query",
+         is sent, headers, path and query",
     ),
     (
         "{data:COLUMN}",
-        "the socket's value in the file of `--data`; in all that is sent, headers, query and origin",
+        "the socket's value in the file of `--data`; in all that is sent, headers, path, query and origin",
     ),
-    ("{node}", "place of its node in the list, from 0; in all that is sent"),
-    ("{uuid}", "a random UUID, always the same for a socket; in all that is sent"),
+    (
+        "{node}",
+        "place of its node in the list, from 0; in all that is sent, headers, path and query",
+    ),
+    (
+        "{uuid}",
+        "a random UUID, always the same for a socket; in all that is sent, headers, path and query",
+    ),
     (
         "{capture:NAME}",
         "what an earlier step has captured; in all that is sent from then on, in a message up to 4096 bytes",
@@ -212,8 +218,8 @@ impl Reader<'_> {
             "text" => Place::Text,
             "len" => Place::Len,
             "seq" => Place::Seq,
-            "socket" if self.position == Position::Upgrade => {
-                return Ok(Part::Bytes(b"{socket}".to_vec()));
+            "socket" | "user" | "node" | "uuid" if self.position == Position::Upgrade => {
+                return Ok(Part::Bytes(format!("{{{name}}}").into_bytes()));
             }
             "socket" => Place::Socket,
             "ref" => Place::Ref,
@@ -221,9 +227,6 @@ impl Reader<'_> {
                 return Err("its bytes are no text: say frames = \"binary\"".into());
             }
             "packet_id" => Place::PacketId,
-            "user" if self.position == Position::Upgrade => {
-                return Ok(Part::Bytes(b"{user}".to_vec()));
-            }
             "user" => Place::User,
             "node" => Place::Node,
             "uuid" => Place::Uuid,
@@ -249,8 +252,10 @@ impl Reader<'_> {
             Place::Text | Place::Len | Place::Seq | Place::PacketId => {
                 (self.position == Position::Message, "the [message]")
             }
-            Place::Ref | Place::Node | Place::Uuid | Place::Capture(_) => (is_sent, sent),
-            Place::Socket | Place::User => (is_sent, "what is sent, headers or the query"),
+            Place::Ref | Place::Capture(_) => (is_sent, sent),
+            Place::Socket | Place::User | Place::Node | Place::Uuid => {
+                (is_sent, "what is sent, headers, the path or the query")
+            }
         };
         match may {
             true => Ok(Part::Value(place)),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::dialect;
 use crate::population::data::DataTable;
 use crate::population::nodes::Node;
-use crate::population::socket_text::{Environment, SocketText, SocketTextError};
+use crate::population::socket_text::{Asker, Environment, SocketText, SocketTextError};
 use crate::wire::deflate::DeflateOffer;
 use crate::wire::header::{FieldError, check_name, is_value, query_part};
 use crate::wire::upgrade::EXTENSIONS;
@@ -24,7 +24,7 @@ pub struct UpgradeOptions {
     /// The `Host` header, where it is not that of the node's URL.
     pub host: Option<String>,
     /// Path for nodes whose URL has none of its own.
-    pub path: String,
+    pub path: SocketText,
     /// Joined to the query of the node's URL.
     pub query: Fields,
     /// Subprotocols to offer, the preferred one first.
@@ -126,7 +126,7 @@ impl UpgradeOptions {
         wishes: &dialect::Upgrade,
         env: &Environment<'_>,
     ) -> Result<Self, WishError> {
-        self.path.clone_from(&wishes.path);
+        self.path = SocketText::parse(&wishes.path, &self.data, env)?;
         if self.subprotocols.is_empty() {
             self.subprotocols.clone_from(&wishes.subprotocols);
             self.requires_subprotocol = wishes.require_subprotocol;
@@ -158,13 +158,13 @@ impl UpgradeOptions {
     }
 
     /// What a socket asks of a node, with cookies that were set for it before.
-    pub fn request(&self, node: &Node, socket: u32, kept: &[(String, String)]) -> UpgradeRequest {
-        self.of(socket).request_of(node, socket, kept)
+    pub fn request(&self, node: &Node, asker: Asker, kept: &[(String, String)]) -> UpgradeRequest {
+        self.of(asker.socket).request_of(node, asker, kept)
     }
 
-    fn request_of(&self, node: &Node, socket: u32, kept: &[(String, String)]) -> UpgradeRequest {
+    fn request_of(&self, node: &Node, asker: Asker, kept: &[(String, String)]) -> UpgradeRequest {
         let host = self.host.as_ref().unwrap_or(&node.host).clone();
-        let render = |text: &SocketText| text.render(socket, &self.data);
+        let render = |text: &SocketText| text.render(asker, &self.data);
         let mut headers: Vec<_> =
             self.headers.iter().map(|(name, text)| (name.clone(), render(text))).collect();
         if !self.subprotocols.is_empty() {
@@ -182,13 +182,14 @@ impl UpgradeOptions {
         if !pairs.is_empty() {
             headers.push(("Cookie".to_owned(), pairs.join("; ")));
         }
-        UpgradeRequest { host, target: self.target(&node.target, socket), headers }
+        UpgradeRequest { host, target: self.target(&node.target, asker), headers }
     }
 
     /// The node's own path goes before the dialect's, what was asked for before the node's own query.
-    fn target(&self, own: &str, socket: u32) -> String {
+    fn target(&self, own: &str, asker: Asker) -> String {
         let (path, query) = own.split_once('?').unwrap_or((own, ""));
-        let path = if path == "/" && !self.path.is_empty() { &self.path } else { path };
+        let wished = self.path.render_with(asker, &self.data, &path_segment);
+        let path = if path == "/" && !self.path.is_empty() { &wished } else { path };
         let asked = |pair: &&str| {
             let key = pair.split('=').next().unwrap_or_default();
             self.query.iter().any(|(other, _)| query_part(other) == key)
@@ -196,7 +197,7 @@ impl UpgradeOptions {
         let own = query.split('&').filter(|pair| !pair.is_empty() && !asked(pair));
         let mut pairs: Vec<String> = own.map(str::to_owned).collect();
         pairs.extend(self.query.iter().map(|(key, text)| {
-            format!("{}={}", query_part(key), query_part(&text.render(socket, &self.data)))
+            format!("{}={}", query_part(key), query_part(&text.render(asker, &self.data)))
         }));
         let slash = if path.starts_with('/') { "" } else { "/" };
         let mark = if pairs.is_empty() { "" } else { "?" };
@@ -227,7 +228,7 @@ impl UpgradeOptions {
     fn secrets_of(&self, socket: u32) -> Vec<String> {
         let asked = self.of(socket);
         let fields = asked.headers.iter().chain(&asked.cookies).chain(&asked.query);
-        let texts = fields.map(|(_, text)| text).chain(&self.secrets);
+        let texts = fields.map(|(_, text)| text).chain([&asked.path]).chain(&self.secrets);
         let mut secrets = Vec::new();
         for secret in texts.flat_map(|text| text.secrets(socket, &self.data)) {
             if secret.len() >= SECRET_BYTES_MIN {
@@ -254,12 +255,18 @@ fn without_cut_off(said: String, secret: &str, cut: &str) -> String {
     }
 }
 
+/// A value within one segment of a path.
+fn path_segment(value: &str) -> String {
+    query_part(value).replace('/', "%2F").replace('?', "%3F")
+}
+
 /// Whether a value can be sent, whichever socket says it.
 ///
 /// # Errors
 /// The name of the header; never the value.
 pub fn check_values(name: &str, text: &SocketText, data: &DataTable) -> Result<(), FieldError> {
-    let is_sent = (0..text.variants(data)).all(|socket| is_value(&text.render(socket, data)));
+    let said = |socket| text.render(Asker { socket, ..Asker::default() }, data);
+    let is_sent = (0..text.variants(data)).all(|socket| is_value(&said(socket)));
     if is_sent { Ok(()) } else { Err(FieldError::Value(name.to_owned())) }
 }
 
@@ -280,6 +287,10 @@ mod tests {
 
     fn no_variables(_: &str) -> Option<String> {
         None
+    }
+
+    fn asker(socket: u32) -> Asker {
+        Asker { socket, node: 4, uuid: 5 }
     }
 
     fn text(text: &str) -> SocketText {
@@ -310,10 +321,27 @@ mod tests {
     #[test]
     fn nothing_asked_for_changes_nothing_of_the_nodes_url() {
         for target in ["/", "/a?b", "/a?b=1&c=%20&d"] {
-            let request = UpgradeOptions::default().request(&node(target), 3, &[]);
+            let request = UpgradeOptions::default().request(&node(target), asker(3), &[]);
             assert_eq!((request.target.as_str(), request.host.as_str()), (target, "127.0.0.1:1"));
             assert_eq!(request.headers, []);
         }
+    }
+
+    #[test]
+    fn a_path_names_the_socket_in_segments_of_its_own() {
+        let wishes = dialect::Upgrade {
+            path: "/{node}/{socket}/{uuid}/{data:token}".into(),
+            query: "of={node}".into(),
+            ..dialect::Upgrade::default()
+        };
+        let data = Arc::new(DataTable::parse("token\na/b ?c\n").unwrap());
+        let flags = UpgradeOptions { data, ..UpgradeOptions::default() };
+        let asked = flags.over(&wishes, 1, &no_variables).unwrap();
+        let target = asked.request(&node("/"), asker(3), &[]).target;
+        let uuid = "00000000-0000-4000-8000-000000000005";
+        assert_eq!(target, format!("/4/3/{uuid}/a%2Fb%20%3Fc?of=4"));
+        // What a node repeats of it is hidden as it is said and as it was given.
+        assert_eq!(asked.hide(3, "no a/b ?c here".into()), "no [hidden] here");
     }
 
     #[test]
@@ -336,7 +364,7 @@ mod tests {
             ..UpgradeOptions::default()
         };
         let asked = flags.over(&wishes, 1, &no_variables).unwrap();
-        let request = asked.request(&node("/?room=url&x=1"), 1, &[]);
+        let request = asked.request(&node("/?room=url&x=1"), asker(1), &[]);
         assert_eq!(request.target, "/socket.io/?x=1&EIO=4&room=a%20b&of=1");
         assert_eq!(request.host, "chat.test");
         let headers: Vec<_> =
@@ -351,7 +379,10 @@ mod tests {
                 ("Cookie", "s=1; t=2"),
             ]
         );
-        assert_eq!(asked.request(&node("/own"), 0, &[]).target, "/own?EIO=4&room=a%20b&of=0");
+        assert_eq!(
+            asked.request(&node("/own"), asker(0), &[]).target,
+            "/own?EIO=4&room=a%20b&of=0"
+        );
     }
 
     #[test]
@@ -372,7 +403,7 @@ mod tests {
         for (socket, target, key) in
             [(0, "/push", "pushkey"), (1, "/push", "pushkey"), (3, "/listen", "t0ken-of-1")]
         {
-            let request = asked.request(&node("/"), socket, &[]);
+            let request = asked.request(&node("/"), asker(socket), &[]);
             let headers: Vec<_> = request
                 .headers
                 .iter()
@@ -391,9 +422,9 @@ mod tests {
             ..UpgradeOptions::default()
         };
         let set = [("srv".to_owned(), "n1".to_owned()), ("u".to_owned(), "3".to_owned())];
-        let request = flags.request(&node("/"), 0, &set);
+        let request = flags.request(&node("/"), asker(0), &set);
         assert_eq!(request.headers, [("Cookie".to_owned(), "t=2; srv=n1; u=3".to_owned())]);
-        let request = UpgradeOptions::default().request(&node("/"), 0, &set);
+        let request = UpgradeOptions::default().request(&node("/"), asker(0), &set);
         assert_eq!(request.headers, [("Cookie".to_owned(), "srv=n1; u=3".to_owned())]);
     }
 

@@ -1,14 +1,26 @@
 //! A text with places for what differs from socket to socket.
 //!
-//! Belongs here: `{data:COLUMN}`, `{user}`, `{socket}` and `{env:NAME}` in it. Does not: where the text goes
+//! Belongs here: `{data:COLUMN}`, `{user}`, `{socket}`, `{node}`, `{uuid}` and `{env:NAME}` in it. Does not: where the text goes
 //! (`plan::upgrade_options`), the rows (`data`).
 
 use std::fmt;
 
 use super::data::DataTable;
+use crate::dialect::pattern::uuid;
 
 /// A variable of the environment, by name.
 pub type Environment<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// Who says a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asker {
+    /// Number of the socket.
+    pub socket: u32,
+    /// Place of its node in the list.
+    pub node: u32,
+    /// The bits of its UUID.
+    pub uuid: u128,
+}
 
 /// Why a text cannot be rendered; it holds names alone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,13 +47,15 @@ enum Part {
     /// The same, and nobody may read it.
     Hidden(String),
     Socket,
+    Node,
+    Uuid,
     /// The column `user`, or `user` and the socket's number.
     User(Option<usize>),
     Column(usize),
 }
 
 /// As a socket says it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct SocketText {
     parts: Vec<Part>,
 }
@@ -73,6 +87,8 @@ impl SocketText {
             let inside = from[1..].split_once('}').map(|(inside, _)| inside);
             let part = match inside.map(|inside| inside.split_once(':').unwrap_or((inside, ""))) {
                 Some(("socket", "")) => Part::Socket,
+                Some(("node", "")) => Part::Node,
+                Some(("uuid", "")) => Part::Uuid,
                 Some(("user", "")) => Part::User(data.column("user")),
                 Some(("data", column)) => Part::Column(place_of(column, data)?),
                 Some(("env", name)) => {
@@ -111,15 +127,32 @@ impl SocketText {
         self
     }
 
+    /// Nothing is said.
+    pub const fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     /// As this socket says it.
-    pub fn render(&self, socket: u32, data: &DataTable) -> String {
+    pub fn render(&self, asker: Asker, data: &DataTable) -> String {
+        self.render_with(asker, data, &str::to_owned)
+    }
+
+    /// The same with each value encoded, and the words around them as they are.
+    pub fn render_with(
+        &self,
+        asker: Asker,
+        data: &DataTable,
+        encode: &dyn Fn(&str) -> String,
+    ) -> String {
+        let socket = asker.socket;
         let part = |part: &Part| match part {
-            Part::Literal(text) | Part::Hidden(text) => text.clone(),
+            Part::Literal(text) => text.clone(),
+            Part::Hidden(text) => encode(text),
             Part::Socket => socket.to_string(),
+            Part::Node => asker.node.to_string(),
+            Part::Uuid => uuid(asker.uuid),
             Part::User(None) => format!("user{socket}"),
-            Part::User(Some(column)) | Part::Column(column) => {
-                data.value(socket, *column).to_owned()
-            }
+            Part::User(Some(column)) | Part::Column(column) => encode(data.value(socket, *column)),
         };
         self.parts.iter().map(part).collect()
     }
@@ -129,7 +162,7 @@ impl SocketText {
         let secret = |part: &Part| match part {
             Part::Hidden(text) => Some(text.clone()),
             Part::Column(column) => Some(data.value(socket, *column).to_owned()),
-            Part::Literal(_) | Part::Socket | Part::User(_) => None,
+            Part::Literal(_) | Part::Socket | Part::Node | Part::Uuid | Part::User(_) => None,
         };
         let mut secrets: Vec<String> = self.parts.iter().filter_map(secret).collect();
         if secrets.is_empty() {
@@ -138,7 +171,7 @@ impl SocketText {
         let words: Vec<String> =
             secrets.iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect();
         secrets.extend(words);
-        secrets.push(self.render(socket, data));
+        secrets.push(self.render(Asker { socket, ..Asker::default() }, data));
         secrets.retain(|text| !SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(text)));
         secrets
     }
@@ -180,6 +213,7 @@ mod tests {
             ("Bearer {data:token}", "Bearer b2"),
             ("{data:user}-{socket}{data:token}", "bert-1b2"),
             ("{user}", "bert"),
+            ("{node}/{uuid}", "7/00000000-0000-4000-8000-000000000000"),
             ("{\"a\":{\"b\":{socket}}}", "{\"a\":{\"b\":1}}"),
             ("{", "{"),
             ("{}", "{}"),
@@ -189,7 +223,8 @@ mod tests {
             // What a variable holds is taken as it is.
             ("{env:KEY}", "{data:none}"),
         ] {
-            assert_eq!(parse(text).unwrap().render(1, &table()), second, "{text}");
+            let asker = Asker { socket: 1, node: 7, uuid: 0 };
+            assert_eq!(parse(text).unwrap().render(asker, &table()), second, "{text}");
         }
     }
 
@@ -203,7 +238,7 @@ mod tests {
         }
         let none = DataTable::default();
         let user = SocketText::parse("as {user}", &none, &|_| None).unwrap();
-        assert_eq!(user.render(7, &none), "as user7");
+        assert_eq!(user.render(Asker { socket: 7, ..Asker::default() }, &none), "as user7");
         let error = SocketText::parse("{data:x}", &none, &|_| None).unwrap_err();
         assert!(error.to_string().contains("{data:x} without --data"), "{error}");
     }

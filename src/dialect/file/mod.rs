@@ -281,7 +281,7 @@ impl Build<'_> {
             String::from_utf8(bytes).map_err(|_| self.text.wrong(&written.span(), "not UTF-8"))
         };
         if let Some(path) = path {
-            upgrade.path = self.plain(path)?;
+            upgrade.path = asked(path)?;
         }
         if let Some(names) = subprotocols {
             let names = names.iter().map(|name| self.plain(name));

@@ -143,11 +143,11 @@ const WRONG: &[(&str, &str)] = &[
     ("[message]\ntemplate = \"\\u00e9\\n{x}{text} {x}\"", "my.toml:4:21: `{x}`: {x} is no place"),
     (
         "goodbye = ['a', '{uuid}']\n[message]\ntemplate = '{text}'",
-        "my.toml:3:18: `{uuid}`: this place has a value in an [[opening]], the [message], a [[heartbeat]]",
+        "my.toml:3:18: `{uuid}`: this place has a value in what is sent, headers, the path or the query",
     ),
     (
-        "[upgrade]\nquery = 'a={node}'\n[message]\ntemplate = '{text}'",
-        "my.toml:4:12: `{node}`: this place has a value in an [[opening]], the [message], a [[heartbeat]]",
+        "[upgrade]\nquery = 'a={ref}'\n[message]\ntemplate = '{text}'",
+        "my.toml:4:12: `{ref}`: this place has a value in an [[opening]], the [message], a [[heartbeat]]",
     ),
     (
         "[message]\ntemplate = '{text}{capture:sid}'",
@@ -221,7 +221,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[[reply]]\nwhen = 'x{socket}'\nsend = 'x'\n[message]\ntemplate = '{text}'",
-        "my.toml:4:10: `{socket}`: this place has a value in what is sent, headers or the query alone",
+        "my.toml:4:10: `{socket}`: this place has a value in what is sent, headers, the path or the query alone",
     ),
     (
         "[message]\ntemplate = 'a",
@@ -339,13 +339,13 @@ fn secrets_of_the_environment_are_sent_and_never_shown() {
 #[test]
 fn what_a_file_asks_of_the_upgrade_arrives() {
     let upgrade = read(
-        "[parameters]\nv = '4'\n[upgrade]\npath = '/socket.io/'\nquery = 'EIO={v}&as={data:user}{socket}'\nsubprotocols = ['mqtt', 'mqttv3.1']\n\
+        "[parameters]\nv = '4'\n[upgrade]\npath = '/socket.io/{node}/{uuid}'\nquery = 'EIO={v}&as={data:user}{socket}'\nsubprotocols = ['mqtt', 'mqttv3.1']\n\
          require_subprotocol = true\norigin = 'http://a'\n[message]\ntemplate = '{text}'",
     )
     .unwrap()
     .upgrade;
     let expected = Upgrade {
-        path: "/socket.io/".into(),
+        path: "/socket.io/{node}/{uuid}".into(),
         query: "EIO=4&as={data:user}{socket}".into(),
         subprotocols: vec!["mqtt".into(), "mqttv3.1".into()],
         require_subprotocol: true,

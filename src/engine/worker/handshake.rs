@@ -11,6 +11,7 @@ use crate::engine::connection::transport::Transport;
 use crate::engine::connection::upgrade::Upgrade;
 use crate::engine::ring::{Filled, Ring, SendBuf, Slot};
 use crate::host::clock::Clock;
+use crate::population::socket_text::Asker;
 use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 use crate::wire::excerpt::excerpt;
@@ -93,9 +94,10 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         }
         connection.advance(Event::Secured);
         let SocketId { socket, node } = connection.seat;
+        let asker = Asker { socket, node, uuid: self.voices.uuid_of(socket) };
         let request = self.plan.upgrade.request(
             &self.plan.nodes[node as usize],
-            socket,
+            asker,
             self.cookies.of(slot),
         );
         let (upgrade, request) = Upgrade::ask(&request, &mut self.rng, now);
