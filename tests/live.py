@@ -71,6 +71,8 @@ class Terminal:
     def is_as_found(self, before):
         self.until("the screen that was there before", lambda: self.modes() == "0 1")
         need(self.stty("after") == before, "stty -a: other modes than before")
+        text = self.screen(400)
+        need("░" not in text and "█" not in text, f"a part of the picture stays:\n{text}")
 
 
 @contextlib.contextmanager

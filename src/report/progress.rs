@@ -73,7 +73,8 @@ impl Progress {
 
     /// Runs `print` while the line is out of the way.
     pub fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
-        self.bar.suspend(print)
+        // The bar would draw itself behind what is printed, also where there was no line yet.
+        if self.phase.is_empty() { print() } else { self.bar.suspend(print) }
     }
 
     /// Takes the line away. A later update brings it back.
@@ -211,6 +212,19 @@ mod tests {
         progress.update("connecting", 3, 6);
         let seen = progress.suspend(|| screen.line());
         assert_eq!(seen.trim(), "");
+    }
+
+    #[test]
+    fn where_there_was_no_line_none_stands_behind_what_is_printed() {
+        let screen = Screen::default();
+        let mut progress = screen.progress();
+        progress.suspend(|| ());
+        assert_eq!(screen.history(), [""; 0], "before the first phase");
+        progress.update("connecting", 3, 6);
+        progress.finish();
+        let drawn = screen.history();
+        progress.suspend(|| ());
+        assert_eq!(screen.history(), drawn, "after the last");
     }
 
     #[test]
