@@ -81,7 +81,9 @@ impl Screen {
                 core_affinity::set_for_current(core_affinity::CoreId { id });
             }
             let mut painter = Painter::new(shown, signals);
-            while gone.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) && painter.look() {}
+            while gone.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                painter.look();
+            }
         };
         let thread = thread::Builder::new().name("live".into()).spawn(draws);
         if thread.is_err() {
@@ -188,8 +190,8 @@ impl Painter {
         Self { live, signals, terminal: None, size: Rect::ZERO, looks: 0, colour, began }
     }
 
-    /// Draws when it is time for it. Returns whether the screen is still ours.
-    fn look(&mut self) -> bool {
+    /// Looks for signals, and draws when it is time for it.
+    fn look(&mut self) {
         if self.signals.ends_the_program() {
             leave();
             process::exit(Exit::Interrupted.code().into());
@@ -204,7 +206,10 @@ impl Painter {
         }
         let is_due = self.looks.is_multiple_of(LOOKS_A_PICTURE);
         self.looks += 1;
-        !is_due || self.paint().is_ok()
+        if is_due {
+            // Where the terminal is gone there is nobody to show it to, but signals still come.
+            let _ = self.paint();
+        }
     }
 
     fn fresh(&self) -> Option<Terminal<TermionBackend<BufWriter<Stderr>>>> {
@@ -218,7 +223,7 @@ impl Painter {
         let live = lock(&self.live);
         if lock(&FOUND).is_none() {
             // A panic gave it back.
-            return Err(io::ErrorKind::BrokenPipe.into());
+            return Ok(());
         }
         if self.looks == 1 {
             stderr().write_all(b"\x1b[2J")?;
