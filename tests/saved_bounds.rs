@@ -162,6 +162,30 @@ fn a_large_file_that_is_no_json_is_named_for_what_it_is() {
     }
 }
 
+/// As long as a file may be and longer, a file with nothing on the disk behind its beginning.
+#[test]
+fn a_file_without_end_is_named_for_what_it_begins_as() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("endless");
+    for (begin, says) in [
+        ("\x7fELF\0\0", "is binary, not JSON; give it what a run has written"),
+        ("BZh", "is compressed: unpack it, `bzip2 -dc"),
+        ("{\"schema\"", "is larger than 256 MiB, which no result is; give it"),
+    ] {
+        std::fs::write(&path, begin).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(5 << 30).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_fanstorm"))
+            .arg("report")
+            .arg(&path)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(&format!("endless {says}")), "{error}");
+    }
+}
+
 /// What is counted before is what is taken.
 #[test]
 fn a_file_that_is_taken_apart_takes_no_more_than_its_bytes_and_values_say() {

@@ -24,7 +24,6 @@ use crate::report::selection::{self, NotThere};
 use crate::report::story::{self, Story};
 use crate::report::text::Text;
 use crate::report::{hgrm, html, json};
-use crate::units::Bytes;
 
 /// Flags of `report`.
 #[derive(Args, Clone, Debug)]
@@ -47,10 +46,6 @@ pub struct ReportArgs {
     #[arg(long, value_name = "ID")]
     trial: Option<String>,
 }
-
-/// Some hundred thousand trials, or a device that never ends. What the file may expand to is bounded by what
-/// is in it (`report::saved`).
-const FILE_BYTES_MAX: u64 = 256 << 20;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -245,23 +240,20 @@ fn bytes(name: &Name) -> Result<Vec<u8>, ReportError> {
         None => within_bounds(io::stdin().lock()),
     };
     let name = name.clone();
-    let bytes = read.map_err(|source| match source.kind() {
+    read.map_err(|source| match source.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             ReportError::Absent { name: name.clone() }
         }
         io::ErrorKind::IsADirectory => ReportError::Directory { name: name.clone() },
         io::ErrorKind::PermissionDenied => ReportError::Forbidden { name: name.clone() },
         _ => ReportError::Read { name: name.clone(), source },
-    })?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(ReportError::TooLarge { name });
-    }
-    Ok(bytes)
+    })
 }
 
+/// A device may never end. One byte more than is read tells the reader that there is more.
 fn within_bounds(from: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    from.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map(|_| bytes)
+    from.take(saved::FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map(|_| bytes)
 }
 
 /// What a message calls the file.
@@ -298,8 +290,6 @@ pub(super) enum ReportError {
          this as its owner"
     )]
     Forbidden { name: Name },
-    #[error("{name} is larger than {}, which no result is", Bytes(FILE_BYTES_MAX))]
-    TooLarge { name: Name },
     #[error("{name}: {source}")]
     Read { name: Name, source: io::Error },
     #[error("{name} {fault}")]

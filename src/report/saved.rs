@@ -14,6 +14,9 @@ use crate::report::document::validate;
 use crate::report::sniff::{GIVE, Stranger};
 use crate::units::{Bytes, Count};
 
+/// The longest file that is read: some hundred thousand trials.
+pub const FILE_BYTES_MAX: u64 = 256 << 20;
+
 /// The most memory that reading may take. A trial that names as many gaps as a report does takes a quarter.
 const EXPANSION_MAX: u64 = 1 << 30;
 
@@ -27,6 +30,9 @@ pub enum Unreadable {
     /// Nothing.
     #[error("is empty: no result was written to it; {GIVE}")]
     Empty,
+    /// More than [`FILE_BYTES_MAX`].
+    #[error("is larger than {}, which no result is; {GIVE}", Bytes(FILE_BYTES_MAX))]
+    TooLarge,
     /// Small values without end. The parser has a place for each, many times as large.
     #[error(
         "holds {} values and would take {} of memory to read, more than {}, which no result does; {GIVE}",
@@ -99,11 +105,10 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Saved>, Unreadable> {
     // Some editors put a byte order mark first; readers may ignore it (RFC 8259, section 8.1).
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let bytes = html::result_in(bytes).unwrap_or(bytes);
-    let (values, expanded) = (marks(bytes), expansion(bytes));
-    if expanded > EXPANSION_MAX {
-        // A program or a log of this size is no result for a better reason than its memory.
+    if let Some(excess) = excess(bytes) {
+        // A program or a log of this size is no result for a better reason than its size.
         return Err(match bytes.trim_ascii_start().first() {
-            Some(b'{' | b'[') => Unreadable::TooDense { values, bytes: expanded },
+            Some(b'{' | b'[') => excess,
             _ => Unreadable::NotJson(Stranger::of(bytes)),
         });
     }
@@ -120,6 +125,15 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Saved>, Unreadable> {
             lines.iter().map(of).collect()
         }
         one => one.map(|document| vec![document]),
+    }
+}
+
+/// Why `bytes` are more than is read, where they are.
+fn excess(bytes: &[u8]) -> Option<Unreadable> {
+    let (values, expanded) = (marks(bytes), expansion(bytes));
+    match bytes.len() as u64 {
+        len if len > FILE_BYTES_MAX => Some(Unreadable::TooLarge),
+        _ => (expanded > EXPANSION_MAX).then_some(Unreadable::TooDense { values, bytes: expanded }),
     }
 }
 

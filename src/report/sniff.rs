@@ -50,9 +50,17 @@ impl Stranger {
             return Self::Compressed { command };
         }
         let text = match std::str::from_utf8(bytes) {
-            Ok(text) if !text.contains('\0') => text.trim_start(),
-            _ => return Self::Binary,
+            Ok(text) => text,
+            // Of a long file only the beginning is here, and a letter may be cut at its end.
+            Err(end) if end.error_len().is_none() => {
+                std::str::from_utf8(&bytes[..end.valid_up_to()]).unwrap_or_default()
+            }
+            Err(_) => return Self::Binary,
         };
+        if text.contains('\0') {
+            return Self::Binary;
+        }
+        let text = text.trim_start();
         let first = text.lines().next().unwrap_or_default();
         match first {
             _ if first.starts_with('{') => Self::Damaged,
@@ -74,6 +82,7 @@ mod tests {
         for (bytes, stranger) in [
             (&b"root:x:0:0:root:/root:/bin/sh\n"[..], Stranger::Text),
             ("caf\u{e9}".as_bytes(), Stranger::Text),
+            (b"caf\xc3", Stranger::Text),
             (latin_1, Stranger::Binary),
             (b"\x7fELF\x02\x01\x01\0", Stranger::Binary),
             (b"\xff\xfe{\0}\0", Stranger::Binary),
