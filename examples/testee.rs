@@ -89,7 +89,8 @@ impl Testee {
         let (ring, rng) = ((ring, Monotonic), fastrand::Rng::new());
         if let Some(offer) = &self.offer {
             let inner = tls::Shared::new(None, 1);
-            let shared = deflated::Shared::new(inner, offer, MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX);
+            let shared =
+                deflated::Shared::new(inner, offer, plan.messages.of_one(), MESSAGE_BYTES_MAX);
             let mut worker = Worker::<_, _, Deflated<Tls>>::over(shared, &plan, ring, &[seat], rng);
             return Ok(worker.echo()?.last);
         }

@@ -627,3 +627,80 @@ fn a_server_that_answers_the_sender_asks_for_another_fan_out() {
         assert!(run.err.contains(advice), "{}", run.err);
     }
 }
+
+/// A text in so many fragments, all but the first and the last one empty.
+fn in_fragments(text: &[u8], fragments: usize) -> Vec<u8> {
+    let mut first = text_frame(text);
+    first[0] = 0x01;
+    [first, [0x00, 0x00].repeat(fragments - 2), vec![0x80, 0x00]].concat()
+}
+
+#[test]
+fn what_a_node_sends_beyond_a_bound_is_refused_by_the_name_of_its_flag() {
+    // A message in nine fragments, half a KiB of headers, a body of 3 000 bytes.
+    let fragments = server(|_, mut stream| {
+        let answer = answer(&mut stream);
+        stream.write_all(&answer).unwrap();
+        let mut socket =
+            WebSocket::from_raw_socket(stream.try_clone().unwrap(), Role::Server, None);
+        while let Ok(message) = socket.read() {
+            let back = in_fragments(&message.into_data(), 9);
+            if stream.write_all(&back).is_err() {
+                return;
+            }
+        }
+    });
+    let header = server(|_, mut stream| {
+        let mut answer = answer(&mut stream);
+        let end = answer.len() - 2;
+        answer.splice(end..end, format!("X-Long: {}\r\n", "a".repeat(500)).into_bytes());
+        stream.write_all(&answer).unwrap();
+        echo(WebSocket::from_raw_socket(stream, Role::Server, None), Some);
+    });
+    let refusal = server(|_, mut stream| {
+        answer(&mut stream);
+        let body = format!("{}END", "x".repeat(2_997));
+        let head = format!("HTTP/1.1 403 No\r\nContent-Length: {}\r\n\r\n", body.len());
+        let _ = stream.write_all((head + &body).as_bytes());
+    });
+    for (node, flags) in [(fragments, "--max-fragments 9"), (header, "--max-header-bytes 16KiB")] {
+        let ran = run(node, &format!("--messages 2 {flags}"));
+        assert!(ran.is_complete(0), "{flags}: {ran:?}");
+    }
+    let plan = run(fragments, "--messages 1").result["plan"].clone();
+    for (key, default) in
+        [("max_fragments", 65_536), ("max_header_bytes", 16_384), ("max_body_bytes", 512)]
+    {
+        assert_eq!(plan[key], default, "{key}");
+    }
+    for (node, flags, told) in [
+        (fragments, "--max-fragments 8", "in more fragments than --max-fragments takes"),
+        (
+            larger(),
+            "--payload-bytes 140B --max-message-bytes 140B",
+            "larger than --max-message-bytes",
+        ),
+        (header, "--max-header-bytes 256B", "of headers (--max-header-bytes)"),
+    ] {
+        let ran = run(node, &format!("--messages 2 {flags}"));
+        assert_eq!(ran.code, Some(4), "{flags}: {ran:?}");
+        assert!(ran.err.contains(told) && ran.err.contains(&node.to_string()), "{flags}: {ran:?}");
+    }
+    for (flags, shown) in [
+        ("--max-body-bytes 512B", format!("`{}...`", "x".repeat(512))),
+        ("--max-body-bytes 3000B", format!("`{}END`", "x".repeat(2_997))),
+    ] {
+        let ran = run(refusal, flags);
+        assert!(ran.err.contains(&shown), "{flags}: {}", ran.err);
+    }
+    let ran = run(refusal, "--max-body-bytes 0B");
+    assert!(ran.err.contains("403 No") && !ran.err.contains('x'), "{}", ran.err);
+}
+
+/// A node that answers every message with one that is a byte longer.
+fn larger() -> SocketAddr {
+    server(|_, stream| {
+        let longer = |message: Message| Message::text(format!("{} ", message.into_text().unwrap()));
+        echo(upgraded(stream), |message| Some(longer(message)));
+    })
+}

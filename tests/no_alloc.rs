@@ -483,7 +483,7 @@ fn compression_allocates_nothing_for_each_message() {
         let (server_bits, client_bits) = (15, 15);
         let (server_no_takeover, client_no_takeover) = (forgets, forgets);
         let agreed = Agreed { server_no_takeover, client_no_takeover, server_bits, client_bits };
-        let mut shared = deflated::Shared::new((), &offer, 1 << 20, 1 << 20);
+        let mut shared = deflated::Shared::new((), &offer, (1 << 20, 1), 1 << 20);
         let mut transport = Deflated::<Plain>::new(&shared);
         transport.upgraded(Some(agreed), &mut shared);
         let mut frame = Vec::new();

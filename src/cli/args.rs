@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::output::JsonTarget;
 use super::view::Output;
+use crate::cli::bounds_args::BoundsArgs;
 use crate::cli::conflicts::FlagConflict;
 use crate::cli::connect_args::DialArgs;
 use crate::cli::deflate_args::DeflateArgs;
@@ -138,14 +139,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "SIZE", default_value = "512MiB", help_heading = GENERATOR)]
     frame_memory: Bytes,
 
-    /// Close a socket on which a larger message comes
-    #[arg(long, value_name = "SIZE", default_value = "16MiB", help_heading = GENERATOR)]
-    max_message_bytes: Bytes,
-
-    /// Close a socket whose message has begun and not ended, where all such messages take more memory than
-    /// this; each worker has its part [default: twice --max-message-bytes for each worker]
-    #[arg(long, value_name = "SIZE", help_heading = GENERATOR)]
-    partial_memory: Option<Bytes>,
+    #[command(flatten)]
+    bounds: BoundsArgs,
 
     #[command(flatten)]
     upgrade: UpgradeArgs,
@@ -225,6 +220,7 @@ impl RunArgs {
         let by_dialect = if dialect.hears_own { FanOut::All } else { FanOut::Others };
         let mut upgrade = self.upgrade.options(&dialect.upgrade, self.push_sockets)?;
         upgrade.offer_deflate(self.deflate.offer());
+        upgrade.bound_answers(self.bounds.answer());
         upgrade.secrets.extend(dialect.secrets.iter().map(|secret| SocketText::hidden(secret)));
         let of_urls = self.node.iter().flat_map(NodeUrl::query);
         let of_urls = of_urls.filter(|(name, value)| may_be_secret(name, value));
@@ -245,9 +241,10 @@ impl RunArgs {
             drain: self.drain,
             connect_timeout: self.connect_timeout,
             ready_timeout: self.ready_timeout,
-            max_message_bytes: self.max_message_bytes.0,
+            max_message_bytes: self.bounds.message_bytes(),
+            max_fragments: self.bounds.fragments(),
             frame_memory_bytes: self.frame_memory.0,
-            partial_memory_bytes: self.partial_memory.map(|bytes| bytes.0),
+            partial_memory_bytes: self.bounds.partial_memory(),
             seed: self.seed(),
             replay: self.seed.is_some(),
             dialing: self.dial.dialing(),
@@ -276,6 +273,11 @@ impl RunArgs {
     /// How nodes are spoken to over TLS.
     pub const fn tls(&self) -> &TlsArgs {
         &self.tls
+    }
+
+    /// What is taken of a discovery's answer.
+    pub const fn discovery_bytes(&self) -> Bytes {
+        self.bounds.discovery()
     }
 
     /// What is asked of nodes in the upgrade.
@@ -467,6 +469,7 @@ mod tests {
     use crate::plan::upgrade_options::UpgradeOptions;
     use crate::plan::wait::WaitMode;
     use crate::units::Rate;
+    use crate::wire::bounds::AnswerBounds;
 
     #[derive(Parser)]
     struct Alone {
@@ -495,7 +498,7 @@ mod tests {
             "--dialect raw --fan-out others --push-sockets 1k --receivers-per-node 2 \
              --messages 10,1.5k,2M --payload-bytes 4KiB --drain 1m30s --connect-timeout 250ms \
              --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --partial-memory 8MiB --seed 7 --wait spin \
-             --hlog run.hlog",
+             --hlog run.hlog --max-fragments 9 --max-header-bytes 1KiB --max-body-bytes 0B",
         )
         .spec()
         .unwrap();
@@ -512,12 +515,16 @@ mod tests {
             connect_timeout: Nanos::from_millis(250),
             ready_timeout: Nanos::from_secs(3),
             max_message_bytes: 1 << 20,
+            max_fragments: 9,
             frame_memory_bytes: 2 << 30,
             partial_memory_bytes: Some(8 << 20),
             seed: 7,
             replay: true,
             dialing: ConnectOptions::default(),
-            upgrade: UpgradeOptions::default(),
+            upgrade: UpgradeOptions {
+                bounds: AnswerBounds { head_bytes: 1_024, body_bytes: 0 },
+                ..UpgradeOptions::default()
+            },
             test_turn_delay: Nanos::ZERO,
         };
         assert_eq!(format!("{spec:?}"), format!("{expected:?}"));
@@ -555,6 +562,9 @@ mod tests {
             ("--rate 5/fortnight", "/s"),
             ("--arrivals bursty", "poisson"),
             ("--duration 5", "needs a unit"),
+            ("--max-fragments 0", "1..=65536"),
+            ("--max-header-bytes 100B", "no right answer would fit"),
+            ("--max-body-bytes 1GiB", "at most 16"),
         ] {
             let error = parse(words).map(|_| ()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{words}");

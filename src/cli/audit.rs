@@ -148,7 +148,8 @@ fn plan(args: &RunArgs, source: NodeSource<'_>, load: Load) -> Result<Plan, RunE
     let (urls, embedded) = match source {
         NodeSource::Embedded(embedded) => (stand_ins(&embedded), true),
         NodeSource::Discovery(url) => {
-            let listed = discover::nodes(url, args.tls(), args.connect_timeout())?;
+            let listed =
+                discover::nodes(url, args.tls(), args.connect_timeout(), args.discovery_bytes())?;
             (distinct(listed, &mut notices), false)
         }
         NodeSource::Nodes(urls) => (urls.to_vec(), false),

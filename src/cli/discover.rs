@@ -19,9 +19,6 @@ use crate::population::shown_url::shown;
 use crate::tls::{TlsClient, TlsError};
 use crate::units::{Bytes, Nanos};
 
-/// A hundred thousand nodes fit; something else's download does not.
-const LARGEST_ANSWER: Bytes = Bytes::from_mib(16);
-
 /// A discovery that has moved may say where to, but not for ever.
 const REDIRECTS: u32 = 3;
 
@@ -76,19 +73,25 @@ pub enum DiscoverError {
 /// The nodes that a discovery lists, sorted.
 ///
 /// # Errors
-/// When it cannot be reached within `timeout`, or does not answer with a list of nodes.
+/// When it cannot be reached within `timeout`, or does not answer with a list of nodes, of `most` at most.
 pub fn nodes(
     url: &DiscoveryUrl,
     tls: &TlsArgs,
     timeout: Nanos,
+    most: Bytes,
 ) -> Result<Vec<NodeUrl>, DiscoverError> {
     let client = url.is_tls().then(|| TlsClient::load(&tls.options())).transpose()?;
-    let mut body = fetch(url.as_str(), client.as_ref(), timeout)?;
+    let mut body = fetch(url.as_str(), client.as_ref(), timeout, most)?;
     discovery::parse(&mut body, tls.scheme_of_nodes(url))
         .map_err(|source| DiscoverError::List { url: url.to_string(), source })
 }
 
-fn fetch(url: &str, client: Option<&TlsClient>, timeout: Nanos) -> Result<Vec<u8>, DiscoverError> {
+fn fetch(
+    url: &str,
+    client: Option<&TlsClient>,
+    timeout: Nanos,
+    most: Bytes,
+) -> Result<Vec<u8>, DiscoverError> {
     let config = ureq::Agent::config_builder()
         .timeout_global(Some(timeout.into()))
         .http_status_as_error(false)
@@ -98,22 +101,22 @@ fn fetch(url: &str, client: Option<&TlsClient>, timeout: Nanos) -> Result<Vec<u8
         .max_redirects(REDIRECTS)
         .user_agent(concat!("fanstorm/", env!("CARGO_PKG_VERSION")))
         .build();
-    let failed = |error| failure(url, timeout, error);
+    let failed = |error| failure(url, (timeout, most), error);
     let connector = ().chain(TcpConnector::default()).chain(TlsConnector::new(client));
     let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
     let mut answer = agent.get(url).call().map_err(failed)?;
     if answer.status() != 200 {
         return Err(DiscoverError::Status { url: shown(url), status: answer.status().to_string() });
     }
-    let body = answer.body_mut().with_config().limit(LARGEST_ANSWER.0);
+    let body = answer.body_mut().with_config().limit(most.0);
     body.read_to_vec().map_err(failed)
 }
 
-fn failure(url: &str, timeout: Nanos, error: ureq::Error) -> DiscoverError {
+fn failure(url: &str, (timeout, most): (Nanos, Bytes), error: ureq::Error) -> DiscoverError {
     let url = shown(url);
     let reason = match &error {
         ureq::Error::Timeout(_) => format!("none within {timeout} (--connect-timeout)"),
-        ureq::Error::BodyExceedsLimit(_) => format!("larger than {LARGEST_ANSWER}"),
+        ureq::Error::BodyExceedsLimit(_) => format!("larger than {most} (--max-discovery-bytes)"),
         error => error.to_string(),
     };
     match error {

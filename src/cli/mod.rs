@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub mod args;
 pub mod audit;
+pub mod bounds_args;
 pub mod calibrate;
 pub mod claims;
 pub mod cluster;

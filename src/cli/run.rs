@@ -241,7 +241,8 @@ fn stage(
         NodeSource::Embedded(embedded) => on_embedded(args, &embedded, load, engine),
         NodeSource::Discovery(url) => {
             let mut notices = Vec::new();
-            let listed = discover::nodes(url, args.tls(), args.connect_timeout())?;
+            let listed =
+                discover::nodes(url, args.tls(), args.connect_timeout(), args.discovery_bytes())?;
             let urls = distinct(listed, &mut notices);
             on_others(args, &urls, format!("discovery {url}"), load, notices)
         }
@@ -261,7 +262,7 @@ fn on_embedded(
     let cluster = Cluster::start(&embedded.config(&placement.cluster, sockets, engine))?;
     let url = cluster.discovery_url().parse().expect("the cluster makes a URL");
     let tls = args.tls().beside(cluster.certificate());
-    let mut urls = discover::nodes(&url, &tls, args.connect_timeout())?;
+    let mut urls = discover::nodes(&url, &tls, args.connect_timeout(), args.discovery_bytes())?;
     urls.sort_by_key(|url| place_of(url, cluster.node_urls()));
     let targets = targets(args, &urls, Ask::Only, &mut notices)?;
     let cluster_is = format!("{embedded}, discovery {url}");

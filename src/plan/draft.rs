@@ -158,6 +158,7 @@ impl Addressed {
             messages: MessageSizes {
                 payload_bytes: size(spec.payload_bytes),
                 max_bytes: size(spec.max_message_bytes),
+                max_fragments: spec.max_fragments,
                 frame_memory_bytes: size(spec.frame_memory_bytes),
                 partial_memory_bytes: spec.partial_memory_bytes.map(size),
             },

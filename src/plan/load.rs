@@ -13,6 +13,7 @@ use crate::load::trial::Trial;
 use crate::plan::connect_options::ConnectOptions;
 use crate::plan::upgrade_options::UpgradeOptions;
 use crate::population::fan_out::FanOut;
+use crate::wire::bounds::FRAGMENTS_MAX;
 
 /// The tag's sender has 16 bits, of which the last value is reserved.
 pub const MAX_PUSH_SOCKETS: u32 = 65_534;
@@ -47,6 +48,8 @@ pub struct Spec {
     pub ready_timeout: Nanos,
     /// Largest message that is taken from a node.
     pub max_message_bytes: u64,
+    /// The most fragments that one comes in.
+    pub max_fragments: u32,
     /// Frames that need more are patched in place.
     pub frame_memory_bytes: u64,
     /// Messages that have begun and not ended take no more, over all workers.
@@ -297,6 +300,7 @@ impl Default for Spec {
             connect_timeout: Nanos::from_secs(5),
             ready_timeout: Nanos::from_secs(10),
             max_message_bytes: Bytes::from_mib(16).0,
+            max_fragments: FRAGMENTS_MAX,
             frame_memory_bytes: Bytes::from_mib(512).0,
             partial_memory_bytes: None,
             seed: 42,

@@ -93,11 +93,20 @@ pub struct MessageSizes {
     pub payload_bytes: usize,
     /// Largest message that is taken from a node; a larger one closes the socket with 1009.
     pub max_bytes: usize,
+    /// The most fragments of one; more close the socket with 1009.
+    pub max_fragments: u32,
     /// Frames that need more than this are patched in place instead of being laid out in full.
     pub frame_memory_bytes: usize,
     /// What messages that have begun and not ended take at most, over all workers: as asked. See
     /// [`Plan::partial_memory_each`].
     pub partial_memory_bytes: Option<usize>,
+}
+
+impl MessageSizes {
+    /// The most bytes and the most fragments of one message.
+    pub const fn of_one(&self) -> (usize, u32) {
+        (self.max_bytes, self.max_fragments)
+    }
 }
 
 /// How long is waited.

@@ -11,6 +11,7 @@ use crate::dialect;
 use crate::population::data::DataTable;
 use crate::population::nodes::Node;
 use crate::population::socket_text::{Asker, Environment, SocketText, SocketTextError};
+use crate::wire::bounds::AnswerBounds;
 use crate::wire::deflate::DeflateOffer;
 use crate::wire::header::{FieldError, check_name, is_value, query_part};
 use crate::wire::upgrade::EXTENSIONS;
@@ -43,6 +44,8 @@ pub struct UpgradeOptions {
     pub secrets: Vec<SocketText>,
     /// Compression that is offered.
     pub deflate: Option<DeflateOffer>,
+    /// How much of an answer is taken.
+    pub bounds: AnswerBounds,
     /// Where receive sockets ask for something else.
     pub receivers: Option<Receivers>,
 }
@@ -110,6 +113,14 @@ impl UpgradeOptions {
         self.deflate = offer;
         if let Some(receivers) = &mut self.receivers {
             receivers.options.deflate = offer;
+        }
+    }
+
+    /// No socket takes more of an answer.
+    pub fn bound_answers(&mut self, bounds: AnswerBounds) {
+        self.bounds = bounds;
+        if let Some(receivers) = &mut self.receivers {
+            receivers.options.bounds = bounds;
         }
     }
 

@@ -8,6 +8,7 @@
 //! a copy. Only a frame that the end of a read cuts is copied, into a buffer lent by the worker's
 //! pool, and only until it is whole. An idle socket owns no memory.
 
+use super::bounds::FRAGMENTS_MAX;
 use super::cut_off::CutOff;
 use super::frame::{Header, Opcode, Violation, is_binary, parse_close, parse_header, plain_text};
 use super::item::message;
@@ -55,6 +56,8 @@ pub struct BufferPool {
     /// Bytes of all buffers, lent ones included.
     held: usize,
     most: usize,
+    /// Of one message.
+    fragments_max: u32,
 }
 
 impl BufferPool {
@@ -65,13 +68,20 @@ impl BufferPool {
     /// Allocates `count` buffers of `bytes_each` now, so that the run does not.
     pub fn new(count: usize, bytes_each: usize) -> Self {
         let free = (0..count).map(|_| Vec::with_capacity(bytes_each)).collect();
-        Self { free, count, bytes_each, grown: 0, held: count * bytes_each, most: usize::MAX }
+        let (held, most) = (count * bytes_each, usize::MAX);
+        Self { free, count, bytes_each, grown: 0, held, most, fragments_max: FRAGMENTS_MAX }
     }
 
     /// So that messages which have begun and not ended take no more than `bytes` beyond what the pool
     /// began with.
     pub fn within(mut self, bytes: usize) -> Self {
         self.most = self.held.saturating_add(bytes);
+        self
+    }
+
+    /// So that no message comes in more than `most` fragments, [`FRAGMENTS_MAX`] at most.
+    pub fn of_fragments(mut self, most: u32) -> Self {
+        self.fragments_max = most.min(FRAGMENTS_MAX);
         self
     }
 
@@ -151,6 +161,8 @@ pub struct Decoder {
     message: Vec<u8>,
     /// Opcode of the message under way; `None` between messages.
     fragmented: Option<Opcode>,
+    /// Its fragments after the first one.
+    continued: u16,
     /// After a Close or a violation nothing more is read.
     ended: bool,
     /// Of a text that is not whole yet: what its part so far leaves open.
@@ -158,7 +170,8 @@ pub struct Decoder {
     max_message_bytes: usize,
 }
 
-const _: () = assert!(size_of::<Decoder>() <= 96, "thousands of them lie idle");
+const _: () = assert!(size_of::<Decoder>() <= 64, "thousands of them lie idle");
+const _: () = assert!(FRAGMENTS_MAX <= u16::MAX as u32 + 1, "the first of them is not counted");
 
 impl Decoder {
     /// A decoder at the first byte after the upgrade's response.
@@ -167,6 +180,7 @@ impl Decoder {
             carry: Vec::new(),
             message: Vec::new(),
             fragmented: None,
+            continued: 0,
             ended: false,
             open: OpenCharacter::NONE,
             max_message_bytes,
@@ -374,6 +388,12 @@ impl Decoder {
         visit: &mut impl Hearer,
     ) -> Result<(), Violation> {
         let opcode = *self.fragmented.get_or_insert(header.opcode);
+        if header.opcode == Opcode::Continuation {
+            if u32::from(self.continued) + 2 > pool.fragments_max {
+                return Err(Violation::TOO_MANY_FRAGMENTS);
+            }
+            self.continued += 1;
+        }
         if self.message.capacity() == 0 {
             self.message = pool.take()?;
         }
@@ -382,7 +402,7 @@ impl Decoder {
             return Ok(());
         }
         let whole = std::mem::take(&mut self.message);
-        self.fragmented = None;
+        (self.fragmented, self.continued) = (None, 0);
         let visited = visit.item(message(&whole, opcode == Opcode::Binary));
         pool.put(whole);
         visited
@@ -397,6 +417,8 @@ fn frame_len(header: &Header) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -404,6 +426,7 @@ mod tests {
     use crate::wire::naive::{End, OwnedItem, decode as decode_naively};
 
     const LIMIT: usize = 70_000;
+    const FRAGMENTS: u32 = 4;
 
     /// A server's frame, as the RFC draws it.
     fn frame(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
@@ -475,7 +498,7 @@ mod tests {
 
     /// Feeds `bytes` in pieces as long as `pieces` says, over and over.
     fn decode_in_pieces(bytes: &[u8], pieces: &[usize]) -> Run {
-        let mut pool = BufferPool::new(2, 4096);
+        let mut pool = BufferPool::new(2, 4096).of_fragments(FRAGMENTS);
         let mut decoder = Decoder::new(LIMIT);
         let mut frames = FrameCounts::default();
         let mut items = Vec::new();
@@ -506,7 +529,7 @@ mod tests {
 
     fn assert_agrees_with_naive(bytes: &[u8], pieces: &[usize]) {
         let run = decode_in_pieces(bytes, pieces);
-        let (items, end) = decode_naively(bytes, LIMIT);
+        let (items, end) = decode_naively(bytes, LIMIT, FRAGMENTS as usize);
         assert_eq!(run.items, items);
         assert_eq!(run.end, end);
         assert!(run.pool_is_whole, "a buffer was lost");
@@ -527,8 +550,8 @@ mod tests {
     }
 
     /// One message in one or more frames, control frames between them.
-    fn message() -> impl Strategy<Value = Vec<u8>> {
-        let parts = vec((payload(), proptest::option::of(control())), 1..4);
+    fn message(fragments: Range<usize>) -> impl Strategy<Value = Vec<u8>> {
+        let parts = vec((payload(), proptest::option::of(control())), fragments);
         (prop_oneof![3 => Just(1u8), 1 => Just(2)], parts).prop_map(|(opcode, parts)| {
             let last = parts.len() - 1;
             let mut bytes = Vec::new();
@@ -552,7 +575,10 @@ mod tests {
     }
 
     fn stream() -> impl Strategy<Value = Vec<u8>> {
-        let frames = vec(prop_oneof![8 => message(), 3 => control(), 1 => close()], 0..8);
+        let frames = vec(
+            prop_oneof![8 => message(1..4), 1 => message(4..7), 3 => control(), 1 => close()],
+            0..8,
+        );
         frames.prop_map(|frames| frames.concat())
     }
 
@@ -606,7 +632,7 @@ mod tests {
 
         #[test]
         fn tungstenite_reads_the_same_messages(
-            messages in vec(prop_oneof![4 => message(), 1 => control()], 0..6),
+            messages in vec(prop_oneof![4 => message(1..4), 1 => control()], 0..6),
             pieces in pieces(),
         ) {
             let bytes = messages.concat();
@@ -734,6 +760,37 @@ mod tests {
         assert_eq!(decode_in_pieces(&whole, &[9000]).end, End::Clean);
         let over = [frame(false, 2, &half), frame(false, 0, &half), frame(true, 0, b"a")].concat();
         assert_eq!(decode_in_pieces(&over, &[9000]).end, End::Violation(1009));
+    }
+
+    #[test]
+    fn a_message_may_have_as_many_fragments_as_the_flag_says_and_the_next_one_begins_anew() {
+        let more = |count| frame(false, 0, b"").repeat(count);
+        let message =
+            |count| [frame(false, 1, b"a"), more(count - 2), frame(true, 0, b"b")].concat();
+        let most = FRAGMENTS as usize;
+        let two = message(most).repeat(2);
+        assert_eq!(decode_in_pieces(&two, &[1]).end, End::Clean);
+        assert_eq!(decode_in_pieces(&message(most + 1), &[1]).end, End::Violation(1009));
+        let fed = |most, fragments| {
+            let (mut pool, mut frames) =
+                (BufferPool::new(1, 8).of_fragments(most), FrameCounts::default());
+            let mut decoder = Decoder::new(LIMIT);
+            decoder.feed(&message(fragments), &mut pool, &mut frames, &mut |_: Item<'_>| Ok(()))
+        };
+        // No state is large enough to count more, and the bound of one fragment is none at all.
+        assert_eq!(fed(u32::MAX, FRAGMENTS_MAX as usize), Ok(()));
+        let over = fed(u32::MAX, FRAGMENTS_MAX as usize + 1).unwrap_err();
+        assert!(over.what.contains("--max-fragments"), "{over}");
+        assert!(fed(1, 2).is_err());
+        let mut whole = BufferPool::new(1, 8).of_fragments(1);
+        let frames = &mut FrameCounts::default();
+        let fed = Decoder::new(LIMIT).feed(
+            &frame(true, 1, b"a"),
+            &mut whole,
+            frames,
+            &mut |_: Item<'_>| Ok(()),
+        );
+        assert_eq!(fed, Ok(()));
     }
 
     #[test]

@@ -61,7 +61,13 @@ impl Violation {
     }
 
     pub(super) const TOO_BIG: Self =
-        Self { code: CloseCode::TOO_BIG, what: "sent a message over the size limit" };
+        Self { code: CloseCode::TOO_BIG, what: "sent a message larger than --max-message-bytes" };
+
+    /// No single fragment is too large, and together they may be nothing.
+    pub(super) const TOO_MANY_FRAGMENTS: Self = Self {
+        code: CloseCode::TOO_BIG,
+        what: "sent a message in more fragments than --max-fragments takes",
+    };
 
     /// No single message is too large.
     pub(super) const NO_ROOM: Self = Self {

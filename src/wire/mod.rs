@@ -5,6 +5,7 @@
 //! (`host::clock`), what a given cluster says inside its messages (`dialect`).
 
 pub mod answer;
+pub mod bounds;
 pub mod cut_off;
 pub mod decoder;
 pub mod deflate;

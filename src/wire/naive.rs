@@ -54,18 +54,21 @@ pub enum End {
 }
 
 /// Everything that `bytes` say, and how they end.
-pub fn decode(bytes: &[u8], max_message_bytes: usize) -> (Vec<OwnedItem>, End) {
+pub fn decode(
+    bytes: &[u8],
+    max_message_bytes: usize,
+    max_fragments: usize,
+) -> (Vec<OwnedItem>, End) {
     let mut items = Vec::new();
     let mut parts: Option<(u8, Vec<u8>)> = None;
+    let mut fragments = 0;
     let mut rest = bytes;
     while let [first, second, tail @ ..] = rest {
         let (fin, opcode, len7) = (first >> 7 == 1, first & 15, second & 127);
         let control = opcode >= 8;
         let known = matches!(opcode, 0 | 1 | 2 | 8 | 9 | 10);
-        if first & 0b0111_0000 != 0 || second >> 7 == 1 || !known {
-            return (items, End::Violation(1002));
-        }
-        if control && (!fin || len7 > 125) {
+        let is_odd = control && (!fin || len7 > 125);
+        if first & 0b0111_0000 != 0 || second >> 7 == 1 || !known || is_odd {
             return (items, End::Violation(1002));
         }
         let width = length_width(len7);
@@ -102,18 +105,27 @@ pub fn decode(bytes: &[u8], max_message_bytes: usize) -> (Vec<OwnedItem>, End) {
             _ => {
                 let (kind, mut bytes) = parts.take().unwrap_or((opcode, Vec::new()));
                 bytes.extend(payload);
-                match message(kind, &bytes) {
-                    Err(code) if fin || is_hopeless(kind, &bytes) => {
-                        return (items, End::Violation(code));
-                    }
-                    Ok(item) if fin => items.push(item),
-                    _ => parts = Some((kind, bytes)),
+                fragments = if opcode == 0 { fragments + 1 } else { 1 };
+                match part(kind, &bytes, fragments <= max_fragments, fin) {
+                    Err(code) => return (items, End::Violation(code)),
+                    Ok(Some(item)) => items.push(item),
+                    Ok(None) => parts = Some((kind, bytes)),
                 }
             }
         }
     }
     let end = if rest.is_empty() && parts.is_none() { End::Clean } else { End::Cut };
     (items, end)
+}
+
+/// What a message of these bytes is, where they are all of it.
+fn part(kind: u8, bytes: &[u8], may_be_so_many: bool, fin: bool) -> Result<Option<OwnedItem>, u16> {
+    match message(kind, bytes) {
+        Err(_) if is_hopeless(kind, bytes) => Err(1007),
+        _ if !may_be_so_many => Err(1009),
+        whole if fin => whole.map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// How a stream ends within a frame's payload.

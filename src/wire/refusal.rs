@@ -3,27 +3,25 @@
 //! Belongs here: which part of the answer explains it. Does not: what makes an answer right (`upgrade`).
 
 use super::answer::{fields, last_answer};
+use super::bounds::AnswerBounds;
 use super::excerpt::{excerpt, excerpt_within, is_tls};
 use super::upgrade::UpgradeError;
-
-/// Bytes of a body that are waited for: more are not looked at. A page of HTML says what it has to say within.
-const BODY_WANTED: usize = 512;
 
 /// Bytes of a redirect's target, or of a challenge, that are shown.
 const FIELD_BYTES_MAX: usize = 400;
 
 /// The reason in words, as far as it came.
-pub fn words(error: &UpgradeError, response: &[u8]) -> String {
+pub fn words(error: &UpgradeError, response: &[u8], bounds: AnswerBounds) -> String {
     match error {
         _ if is_tls(response) => "the port speaks TLS: name the node as wss://".to_owned(),
         UpgradeError::NotHttp(_) => format!("{error}: it said {}", excerpt(response)),
-        UpgradeError::Refused { status, reason } => refused(*status, reason, response),
+        UpgradeError::Refused { status, reason } => refused(*status, reason, response, bounds),
         _ => error.to_string(),
     }
 }
 
 /// With the fields that say what to do, and the beginning of the body.
-fn refused(status: u16, reason: &str, response: &[u8]) -> String {
+fn refused(status: u16, reason: &str, response: &[u8], bounds: AnswerBounds) -> String {
     let status_line = format!("{status} {reason}");
     let status_line = status_line.trim_end();
     let Some((head, body)) = last_answer(response) else {
@@ -38,9 +36,11 @@ fn refused(status: u16, reason: &str, response: &[u8]) -> String {
             words += &format!(", {name} {}", excerpt_within(value.as_bytes(), FIELD_BYTES_MAX));
         }
     }
-    let text = readable(head, body);
-    if !text.is_empty() {
-        words += &format!(": {}", excerpt(&text));
+    // A little more, so that no character is cut in two and a cut is seen.
+    let most = bounds.body_bytes;
+    let text = readable(head, &body[..body.len().min(most.saturating_add(4))]);
+    if !text.is_empty() && most > 0 {
+        words += &format!(": {}", excerpt_within(&text, most.max(4)));
     }
     // nginx, Apache and Go say so, in words of their own.
     if status == 400
@@ -75,9 +75,9 @@ fn redirected(status_line: &str, target: &str) -> String {
 }
 
 /// Whether the server has said that more of its reason is under way.
-pub fn is_unfinished(error: &UpgradeError, response: &[u8]) -> bool {
+pub fn is_unfinished(error: &UpgradeError, response: &[u8], bounds: AnswerBounds) -> bool {
     let is_refusal = matches!(error, UpgradeError::Refused { .. });
-    let announced = content_length(response).unwrap_or(0).min(BODY_WANTED);
+    let announced = content_length(response).unwrap_or(0).min(bounds.body_bytes);
     is_refusal && last_answer(response).is_some_and(|(_, body)| body.len() < announced)
 }
 
@@ -93,7 +93,6 @@ fn content_length(response: &[u8]) -> Option<usize> {
 
 /// What a person would read of the body: without the sizes of its chunks, without tags, with single spaces.
 fn readable(head: &[u8], body: &[u8]) -> Vec<u8> {
-    let body = &body[..body.len().min(BODY_WANTED)];
     let coding = field(head, "Transfer-Encoding").unwrap_or_default();
     let body =
         if coding.eq_ignore_ascii_case("chunked") { without_sizes(body) } else { body.to_vec() };
@@ -136,7 +135,8 @@ mod tests {
 
     fn told(response: &[u8]) -> (String, bool) {
         let error = parse_response(response, Expected::default()).unwrap_err();
-        (words(&error, response), is_unfinished(&error, response))
+        let bounds = AnswerBounds::default();
+        (words(&error, response, bounds), is_unfinished(&error, response, bounds))
     }
 
     #[test]
@@ -162,10 +162,7 @@ mod tests {
 
     #[test]
     fn a_huge_body_and_one_of_unknown_length_keep_nobody_waiting() {
-        let huge = format!(
-            "HTTP/1.1 503 x\r\nContent-Length: 99999999\r\n\r\n{}",
-            "a".repeat(BODY_WANTED)
-        );
+        let huge = format!("HTTP/1.1 503 x\r\nContent-Length: 99999999\r\n\r\n{}", "a".repeat(512));
         assert!(!told(huge.as_bytes()).1);
         assert!(!told(b"HTTP/1.1 503 x\r\nTransfer-Encoding: chunked\r\n\r\n").1);
     }

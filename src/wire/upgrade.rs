@@ -5,18 +5,15 @@
 
 use tungstenite::handshake::derive_accept_key;
 
+use super::bounds::AnswerBounds;
 use super::deflate::DeflateOffer;
-
-/// Largest response head that is waited for. Real ones are 130 to 500 bytes; a server that sends
-/// more without ending its head is not answering an upgrade.
-pub const RESPONSE_BYTES_MAX: usize = 16 * 1024;
+use crate::units::Bytes;
 
 /// Header fields that are read without memory of their own: an ordinary answer has fewer.
 const HEADERS_USUAL: usize = 64;
 
-/// What [`RESPONSE_BYTES_MAX`] can hold: the bytes bound a head, not the number of its fields. The
-/// shortest one is a letter, a colon and a line feed.
-const HEADERS_MAX: usize = RESPONSE_BYTES_MAX / 3;
+/// The shortest field is a letter, a colon and a line feed: the bytes bound a head, not the number of its fields.
+const FIELD_BYTES_MIN: usize = 3;
 
 /// Interim answers (RFC 9110, section 15.2) that may come before the one that counts.
 const INTERIM_MAX: usize = 8;
@@ -77,9 +74,12 @@ pub enum UpgradeError {
     /// One interim answer after the other.
     #[error("answered the upgrade with more than {INTERIM_MAX} interim responses (1xx)")]
     Interim,
-    /// No end of the head within [`RESPONSE_BYTES_MAX`].
-    #[error("answered the upgrade with more than 16 KiB of headers")]
-    TooLarge,
+    /// No end of the head within [`AnswerBounds::head_bytes`].
+    #[error(
+        "answered the upgrade with more than {} of headers (--max-header-bytes): does something else answer there?",
+        Bytes(*.0 as u64)
+    )]
+    TooLarge(usize),
 }
 
 /// The value of `Sec-WebSocket-Key` for a nonce, which section 4.1 wants random per connection.
@@ -103,6 +103,8 @@ pub struct Expected<'a> {
     pub requires_subprotocol: bool,
     /// The only extension that may be turned on.
     pub deflate: Option<&'a DeflateOffer>,
+    /// How long it may be.
+    pub bounds: AnswerBounds,
 }
 
 /// The field in which extensions are offered and turned on.
@@ -128,15 +130,14 @@ pub fn request(host: &str, target: &str, key: &str, extra: &[(&str, &str)]) -> V
 /// # Errors
 /// What in the response does not satisfy RFC 6455 section 4.1.
 pub fn parse_response(bytes: &[u8], expected: Expected<'_>) -> Result<Option<usize>, UpgradeError> {
-    let heads = &bytes[..bytes.len().min(RESPONSE_BYTES_MAX)];
+    let most = expected.bounds.head_bytes;
+    let heads = &bytes[..bytes.len().min(most)];
     let mut passed = 0;
     for _ in 0..=INTERIM_MAX {
         match parse_head(&heads[passed..], expected)? {
             Head::Interim(len) => passed += len,
             Head::Accepted(len) => return Ok(Some(passed + len)),
-            Head::Partial if bytes.len() >= RESPONSE_BYTES_MAX => {
-                return Err(UpgradeError::TooLarge);
-            }
+            Head::Partial if bytes.len() >= most => return Err(UpgradeError::TooLarge(most)),
             Head::Partial => return Ok(None),
         }
     }
@@ -153,7 +154,8 @@ enum Head {
 fn parse_head(bytes: &[u8], expected: Expected<'_>) -> Result<Head, UpgradeError> {
     match parse_into(&mut [httparse::EMPTY_HEADER; HEADERS_USUAL], bytes, expected) {
         Err(UpgradeError::NotHttp(httparse::Error::TooManyHeaders)) => {
-            parse_into(&mut vec![httparse::EMPTY_HEADER; HEADERS_MAX], bytes, expected)
+            let most = bytes.len() / FIELD_BYTES_MIN;
+            parse_into(&mut vec![httparse::EMPTY_HEADER; most], bytes, expected)
         }
         parsed => parsed,
     }
@@ -288,8 +290,14 @@ mod tests {
 
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
     const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-    const EXPECTED: Expected<'_> =
-        Expected { accept: ACCEPT, subprotocols: &[], requires_subprotocol: false, deflate: None };
+    const MOST: usize = 16 << 10;
+    const EXPECTED: Expected<'_> = Expected {
+        accept: ACCEPT,
+        subprotocols: &[],
+        requires_subprotocol: false,
+        deflate: None,
+        bounds: AnswerBounds { head_bytes: MOST, body_bytes: 512 },
+    };
 
     fn response(lines: &[&str]) -> Vec<u8> {
         format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes()
@@ -455,12 +463,12 @@ mod tests {
             head.extend_from_slice(b"\r\n");
             head
         };
-        let most = (RESPONSE_BYTES_MAX - good().len()) / 3;
+        let most = (MOST - good().len()) / 3;
         for fields in [0, 60, 61, 62, 100, 1_000, most] {
             let head = with(fields);
             assert_eq!(parse_response(&head, EXPECTED), Ok(Some(head.len())), "{fields} fields");
         }
-        assert_eq!(parse_response(&with(most + 2), EXPECTED), Err(UpgradeError::TooLarge));
+        assert_eq!(parse_response(&with(most + 2), EXPECTED), Err(UpgradeError::TooLarge(MOST)));
     }
 
     #[test]
@@ -501,12 +509,17 @@ mod tests {
     }
 
     #[test]
-    fn a_head_without_end_is_given_up_at_16_kib() {
+    fn a_head_without_end_is_given_up_at_its_bound_which_is_a_flags() {
         let mut head = b"HTTP/1.1 101 OK\r\nX: ".to_vec();
-        head.resize(RESPONSE_BYTES_MAX - 1, b'a');
+        head.resize(MOST - 1, b'a');
         assert_eq!(parse_response(&head, EXPECTED), Ok(None));
         head.push(b'a');
-        assert_eq!(parse_response(&head, EXPECTED), Err(UpgradeError::TooLarge));
+        let error = parse_response(&head, EXPECTED).unwrap_err();
+        assert_eq!(error, UpgradeError::TooLarge(MOST));
+        assert!(error.to_string().contains("16.0 KiB of headers (--max-header-bytes)"), "{error}");
+        let bounds = AnswerBounds { head_bytes: good().len() - 1, ..EXPECTED.bounds };
+        let narrow = Expected { bounds, ..EXPECTED };
+        assert_eq!(parse_response(&good(), narrow), Err(UpgradeError::TooLarge(good().len() - 1)));
     }
 
     #[test]
@@ -517,12 +530,7 @@ mod tests {
             head.truncate(head.len() - 2);
             head.extend_from_slice(chosen.as_bytes());
             head.extend_from_slice(b"\r\n");
-            let expected = Expected {
-                accept: ACCEPT,
-                subprotocols: &offered,
-                requires_subprotocol,
-                deflate: None,
-            };
+            let expected = Expected { subprotocols: &offered, requires_subprotocol, ..EXPECTED };
             parse_response(&head, expected).map(|_| ()).map_err(|error| error.to_string())
         };
         for requires in [false, true] {

@@ -58,8 +58,10 @@ impl Upgrade {
         match upgrade::parse_response(&self.response, self.expected(options)) {
             Ok(None) => Answer::Partial,
             Ok(Some(consumed)) => Answer::Accepted { consumed },
-            Err(error) if refusal::is_unfinished(&error, &self.response) => Answer::Partial,
-            Err(error) => Answer::Refused(refusal::words(&error, &self.response)),
+            Err(error) if refusal::is_unfinished(&error, &self.response, options.bounds) => {
+                Answer::Partial
+            }
+            Err(error) => Answer::Refused(refusal::words(&error, &self.response, options.bounds)),
         }
     }
 
@@ -71,7 +73,7 @@ impl Upgrade {
     /// Why the node does not take the socket, as far as its answer came; `None` before any of it.
     pub(in crate::engine) fn refused(&self, options: &UpgradeOptions) -> Option<String> {
         match upgrade::parse_response(&self.response, self.expected(options)) {
-            Err(error) => Some(refusal::words(&error, &self.response)),
+            Err(error) => Some(refusal::words(&error, &self.response, options.bounds)),
             Ok(_) if self.response.is_empty() => None,
             Ok(_) => {
                 Some(format!("its answer to the upgrade had no end: {}", excerpt(&self.response)))
@@ -100,8 +102,9 @@ impl Upgrade {
     }
 
     fn expected<'a>(&'a self, options: &'a UpgradeOptions) -> Expected<'a> {
-        let UpgradeOptions { subprotocols, requires_subprotocol, deflate, .. } = options;
+        let UpgradeOptions { subprotocols, requires_subprotocol, deflate, bounds, .. } = options;
         let (requires_subprotocol, deflate) = (*requires_subprotocol, deflate.as_ref());
-        Expected { accept: &self.accept, subprotocols, requires_subprotocol, deflate }
+        let (accept, bounds) = (self.accept.as_str(), *bounds);
+        Expected { accept, subprotocols, requires_subprotocol, deflate, bounds }
     }
 }

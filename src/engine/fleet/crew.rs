@@ -171,10 +171,9 @@ impl Thread {
             (Some(client), None) => self.work::<R, Tls>(ring, secured(Some(client))),
             // One for plans with and without TLS, which passes `ws://` through.
             (client, Some(offer)) => {
-                let (max, partial) =
-                    (self.plan.messages.max_bytes, self.plan.partial_memory_each());
-                let inner = secured(client.as_ref());
-                let shared = deflated::Shared::new(inner, offer, max, partial);
+                let (inner, partial) = (secured(client.as_ref()), self.plan.partial_memory_each());
+                let bounds = self.plan.messages.of_one();
+                let shared = deflated::Shared::new(inner, offer, bounds, partial);
                 self.work::<R, Deflated<Tls>>(ring, shared)
             }
         }

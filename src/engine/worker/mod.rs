@@ -168,7 +168,8 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
             connections: seats.iter().map(connection).collect(),
             shared,
             pool: BufferPool::new(seats.len().min(POOL_BUFFERS) * 2, buffer_bytes)
-                .within(plan.partial_memory_each()),
+                .within(plan.partial_memory_each())
+                .of_fragments(plan.messages.max_fragments),
             outbox: Outbox::of(&plan.dialect, rng.fork(), seats.len()),
             opcodes: FrameCounts::default(),
             lost: Vec::with_capacity(seats.len()),

@@ -154,6 +154,9 @@ fn plan(plan: &Plan, invocation: &Invocation) -> doc::Plan {
         connect_timeout_s: plan.timeouts.connect.as_secs_f64(),
         ready_timeout_s: plan.timeouts.ready.as_secs_f64(),
         max_message_bytes: plan.messages.max_bytes as u64,
+        max_fragments: Some(plan.messages.max_fragments.into()),
+        max_header_bytes: Some(plan.upgrade.bounds.head_bytes as u64),
+        max_body_bytes: Some(plan.upgrade.bounds.body_bytes as u64),
         memory_bytes: invocation.memory.0,
     }
 }

@@ -174,6 +174,15 @@ pub struct Plan {
     pub ready_timeout_s: f64,
     /// Largest message that is taken from a node.
     pub max_message_bytes: u64,
+    /// Most fragments of one message; absent in files that were written before it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_fragments: Option<u64>,
+    /// Longest headers of an answer to the upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_header_bytes: Option<u64>,
+    /// What is waited for and shown of the body of a refused upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_body_bytes: Option<u64>,
     /// What the largest trial takes in memory at most.
     pub memory_bytes: u64,
 }

@@ -13,6 +13,7 @@ use crate::wire::frame::{Opcode, Violation};
 use crate::wire::naive::OwnedItem;
 
 const LIMIT: usize = 80_000;
+const FRAGMENTS: u32 = 6;
 
 fn agreed(no_takeover: bool) -> Agreed {
     let (server_no_takeover, client_no_takeover) = (no_takeover, no_takeover);
@@ -95,7 +96,8 @@ fn heard(
     agreed: &Agreed,
 ) -> (Vec<OwnedItem>, Result<(), Violation>) {
     let (mut pool, mut frames) = (BufferPool::new(2, 4096), FrameCounts::default());
-    let (mut inflater, mut unpacker) = (Inflater::new(LIMIT, 4 * LIMIT), Unpacker::new(agreed));
+    let (mut inflater, mut unpacker) =
+        (Inflater::new(LIMIT, FRAGMENTS, 4 * LIMIT), Unpacker::new(agreed));
     let mut decoder = Decoder::new(LIMIT);
     let (mut items, mut rest) = (Vec::<OwnedItem>::new(), bytes);
     for piece in pieces.iter().cycle() {
@@ -238,7 +240,7 @@ fn rules_of_rsv1_and_bounds_are_held_each_with_its_code() {
 
 #[test]
 fn messages_that_never_end_take_no_more_than_the_bound_and_give_it_back() {
-    let mut inflater = Inflater::new(1 << 20, 1 << 20);
+    let mut inflater = Inflater::new(1 << 20, FRAGMENTS, 1 << 20);
     let mut sockets: Vec<_> = (0..64).map(|_| Unpacker::new(&agreed(true))).collect();
     let part = frame(0x41, &[7; 30_000]);
     let refused = sockets.iter_mut().filter_map(|s| s.unpack(&part, &mut inflater).err()).count();

@@ -29,6 +29,10 @@ const TOO_BIG: Violation = Violation {
     code: CloseCode::TOO_BIG,
     what: "sent a compressed message that is larger than --max-message-bytes when it is inflated",
 };
+const TOO_MANY_FRAGMENTS: Violation = Violation {
+    code: CloseCode::TOO_BIG,
+    what: "sent a compressed message in more fragments than --max-fragments takes",
+};
 const NO_ROOM: Violation = Violation {
     code: CloseCode::TOO_BIG,
     what: "began compressed messages without ending them, which together take more than --partial-memory",
@@ -46,6 +50,7 @@ pub struct Inflater {
     out: Vec<u8>,
     used: usize,
     max_message_bytes: usize,
+    max_fragments: u32,
     /// Bytes of messages that are not whole, and the most that they may be.
     held: usize,
     held_max: usize,
@@ -59,11 +64,11 @@ impl fmt::Debug for Inflater {
 }
 
 impl Inflater {
-    /// With these bounds for one message, and for all that are not whole.
-    pub fn new(max_message_bytes: usize, held_max: usize) -> Self {
+    /// With these bounds for the bytes and the fragments of one message, and for the bytes of all that are not whole.
+    pub fn new(max_message_bytes: usize, max_fragments: u32, held_max: usize) -> Self {
         let out = vec![0; 256 << 10];
         let (shared, counts) = (None, DeflateCounts::default());
-        Self { shared, out, used: 0, max_message_bytes, held: 0, held_max, counts }
+        Self { shared, out, used: 0, max_message_bytes, max_fragments, held: 0, held_max, counts }
     }
 
     /// What has been inflated so far.
@@ -213,6 +218,8 @@ enum Place {
 pub struct Unpacker {
     place: Place,
     fragments: Fragments,
+    /// Of the compressed message so far.
+    count: u32,
     header: [u8; HEADER_MAX],
     header_len: u8,
     gathered: Vec<u8>,
@@ -234,6 +241,7 @@ impl Unpacker {
         Self {
             place: Place::Header,
             fragments: Fragments::None,
+            count: 0,
             header: [0; HEADER_MAX],
             header_len: 0,
             gathered: Vec::new(),
@@ -340,6 +348,10 @@ impl Unpacker {
             }
             return Ok(Place::Passing(header.payload_len));
         }
+        self.count += 1;
+        if self.count > by.max_fragments {
+            return Err(TOO_MANY_FRAGMENTS);
+        }
         let room = by.max_message_bytes.saturating_sub(self.gathered.len());
         if header.payload_len > room as u64 {
             return Err(TOO_BIG);
@@ -386,7 +398,7 @@ impl Unpacker {
         let Fragments::Packed(opcode) = self.fragments else {
             unreachable!("only compressed messages are gathered")
         };
-        (self.fragments, self.place) = (Fragments::None, Place::Header);
+        (self.fragments, self.count, self.place) = (Fragments::None, 0, Place::Header);
         by.message(opcode, packed, self.window.as_deref_mut())
     }
 }

@@ -56,19 +56,19 @@ pub struct Shared<S> {
 }
 
 impl<S> Shared<S> {
-    /// Over what the connections of the inner transport share: for messages of so many bytes, and this many of
-    /// compressed ones that are not whole.
+    /// Over what the connections of the inner transport share: for messages of so many bytes and fragments, and this
+    /// many bytes of compressed ones that are not whole.
     pub fn new(
         inner: S,
         offer: &DeflateOffer,
-        max_message_bytes: usize,
+        (max_bytes, max_fragments): (usize, u32),
         partial_bytes: usize,
     ) -> Self {
         let ready = if offer.sends { READY_BUFFERS } else { 0 };
         Self {
             inner,
             sends: offer.sends,
-            inflater: Inflater::new(max_message_bytes, partial_bytes),
+            inflater: Inflater::new(max_bytes, max_fragments, partial_bytes),
             packers: Packers::default(),
             spare: (0..ready).map(|_| Vec::with_capacity(BUFFER_BYTES)).collect(),
             idle: (0..ready).map(|_| Vec::with_capacity(512)).collect(),
