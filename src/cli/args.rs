@@ -154,11 +154,15 @@ pub struct RunArgs {
     #[command(flatten)]
     tls: TlsArgs,
 
-    /// Seed of all that is drawn: Poisson arrivals, faults of the embedded cluster. Given, it is also
-    /// that of the upgrade and mask keys, so that a run can be replayed; without it they are the
-    /// system's, anew for each run [default: 42]
+    /// Seed of all that is drawn: Poisson arrivals, faults of the embedded cluster. Upgrade and mask keys are
+    /// the system's all the same, anew for each run, unless --replay asks for them [default: 42]
     #[arg(long, value_name = "NUMBER", help_heading = GENERATOR)]
     seed: Option<u64>,
+
+    /// Take upgrade and mask keys from --seed, too, so that a run repeats its bytes. Whoever knows the seed can
+    /// foretell them: not for networks with proxies of others (RFC 6455, section 10.3)
+    #[arg(long, requires = "seed", help_heading = GENERATOR)]
+    replay: bool,
 
     /// First run the same plan against a null cluster on loopback, and show the generator's own floor
     /// beside the result
@@ -246,7 +250,7 @@ impl RunArgs {
             frame_memory_bytes: self.frame_memory.0,
             partial_memory_bytes: self.bounds.partial_memory(),
             seed: self.seed(),
-            replay: self.seed.is_some(),
+            replay: self.replay,
             dialing: self.dial.dialing(),
             upgrade,
             test_turn_delay: self.test_turn_delay.unwrap_or_default(),
@@ -498,7 +502,7 @@ mod tests {
             "--dialect raw --fan-out others --push-sockets 1k --receivers-per-node 2 \
              --messages 10,1.5k,2M --payload-bytes 4KiB --drain 1m30s --connect-timeout 250ms \
              --ready-timeout 3s --max-message-bytes 1MiB --frame-memory 2GiB --partial-memory 8MiB --seed 7 --wait spin \
-             --hlog run.hlog --max-fragments 9 --max-header-bytes 1KiB --max-body-bytes 0B",
+             --hlog run.hlog --max-fragments 9 --max-header-bytes 1KiB --max-body-bytes 0B --replay",
         )
         .spec()
         .unwrap();
@@ -565,6 +569,7 @@ mod tests {
             ("--max-fragments 0", "1..=65536"),
             ("--max-header-bytes 100B", "no right answer would fit"),
             ("--max-body-bytes 1GiB", "at most 16"),
+            ("--replay", "--seed"),
         ] {
             let error = parse(words).map(|_| ()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{words}");

@@ -57,7 +57,7 @@ pub struct Spec {
     /// Seed of the schedule and of an embedded cluster's faults.
     pub seed: u64,
     /// Upgrade and mask keys come from the seed as well, so that a run repeats its bytes. Otherwise
-    /// they are the system's, anew for each run.
+    /// they are the system's, anew for each run, whatever the seed is.
     pub replay: bool,
     /// How sockets are connected.
     pub dialing: ConnectOptions,
