@@ -8,14 +8,19 @@ not: the records themselves (`tests/tls.rs`). Each listens on loopback, on a por
 and is ended by its pid. The last line is `N passed, N failed`; the exit code is 1 when one failed.
 """
 
+import base64
 import contextlib
+import hashlib
 import json
+import os
 import pathlib
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import harness
@@ -286,15 +291,152 @@ def discovery(runs, ports, nodes):
 
 
 @contextlib.contextmanager
-def s_server(runs, *words, who="node"):
-    """openssl s_server, which answers with what is written to it."""
+def s_server(runs, *words, who="node", log=False):
+    """openssl s_server, which answers with what is written to it; what it logs is kept apart where that is asked for."""
     port = free_port()
     command = ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", f"{who}.pem", "-key", f"{who}.key", *words]
-    with ended_with_the_block(
-        command, cwd=runs.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    log_path = runs.folder / f"s_server.{port}.log"
+    with open(log_path, "wb") as file, ended_with_the_block(
+        command, cwd=runs.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file if log else subprocess.STDOUT
     ) as process:
         await_port(port, process)
+        process.log = log_path
         yield port, process
+
+
+class EchoServer(threading.Thread):
+    """A WebSocket echo over the standard streams of openssl s_server, which takes single letters as commands."""
+
+    def __init__(self, process, at, command):
+        super().__init__(daemon=True)
+        self.process, self.at, self.command, self.echoed, self.said, self.notes = process, at, command, 0, b"", b""
+
+    def more(self):
+        self.said += os.read(self.process.stdout.fileno(), 65536) or self.end()
+
+    def end(self):
+        raise EOFError
+
+    def take(self, count):
+        while len(self.said) < count:
+            self.more()
+        taken, self.said = self.said[:count], self.said[count:]
+        return taken
+
+    def say(self, data):
+        os.write(self.process.stdin.fileno(), data)
+
+    def frame(self):
+        # What s_server says of its own lies between frames: no frame of a client begins with a letter.
+        while (first := self.take(1)) < b"\x80":
+            self.notes += first
+        first, length = first[0], self.take(1)[0]
+        length &= 0x7F
+        if length == 126:
+            length = int.from_bytes(self.take(2))
+        mask, payload = self.take(4), self.take(length)
+        return first, bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+
+    def run(self):
+        with contextlib.suppress(EOFError, OSError, IndexError):
+            while b"\r\n\r\n" not in self.said:
+                self.more()
+            head, self.said = self.said.split(b"\r\n\r\n", 1)
+            key = head.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
+            accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+            self.say(b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+            while True:
+                first, payload = self.frame()
+                length = bytes([len(payload)]) if len(payload) < 126 else b"\x7e" + len(payload).to_bytes(2)
+                self.say(bytes([first]) + length + payload)
+                self.echoed += 1
+                if self.echoed in self.at:
+                    # A command is the first letter of a read: nothing else may be in that.
+                    time.sleep(0.1)
+                    self.say(self.command + b"\n")
+                    time.sleep(0.1)
+
+
+ECHO = ["--dialect", "raw", "--fan-out", "own", "--push-sockets", "1", "--rate", "200/s"]
+
+
+def lost(done):
+    """A run that lost its only socket: its result, and what is told of that socket."""
+    need(done.returncode == 1, f"exit {done.returncode}: {done.stderr.strip()[-600:]}")
+    result = json.loads(done.stdout)
+    need(result["summary"]["lost_sockets"] == 1, result["summary"])
+    account = result["trials"][0]["delivery"]
+    need(account["expected"] == account["delivered"] + account["missing"], f"{account}")
+    need(account["missing"] > 0, f"{account}")
+    return result["trials"][0]["lost_sockets"]
+
+
+def keys_updated(runs):
+    """In the middle of a run the server changes its keys, and asks for others of ours: nothing is lost."""
+    for command in (b"k", b"K"):
+        with s_server(runs, "-tls1_3", log=True) as (port, process):
+            echo = EchoServer(process, {30, 60, 90}, command)
+            echo.start()
+            words = ["--node", f"wss://127.0.0.1:{port}/", *ECHO, *runs.trusting]
+            result, _ = runs.complete(*words, sockets=1, messages=[200])
+            settled(result, "TLS 1.3")
+            need(echo.echoed > 200, f"{echo.echoed} echoed")
+            # It ends by itself, so that all that it had to say is written.
+            echo.say(b"Q\n")
+            echo.join(10)
+            need(echo.notes.count(b"SSL_do_handshake -> 1") == 3, f"keys were not changed: {echo.notes}")
+
+
+def renegotiation_refused(runs):
+    """A server of TLS 1.2 that wants to shake hands again is refused, and told so."""
+    with s_server(runs, "-tls1_2", log=True) as (port, process):
+        EchoServer(process, {30}, b"R").start()
+        told = lost(runs.run("--node", f"wss://127.0.0.1:{port}/", *ECHO, *runs.trusting))
+        need("handshake" in json.dumps(told), told)
+        said = process.log.read_text(errors="replace")
+        need("no renegotiation" in said, f"it was not refused: {said}")
+
+
+def alert_at_refusal(runs):
+    """Whoever is not trusted hears why."""
+    for version in ("-tls1_2", "-tls1_3"):
+        for other, alert in ((["--cacert", runs.folder / "self.pem"], "unknown ca"), ([*runs.trusting, "--sni", "else.test"], "bad certificate")):
+            with s_server(runs, version, log=True) as (port, process):
+                runs.refused("--node", f"wss://127.0.0.1:{port}/", *other, told=["--cacert" if alert == "unknown ca" else "else.test"])
+                deadline = time.monotonic() + 5
+                while f"alert {alert}" not in (said := process.log.read_text(errors="replace")):
+                    need(time.monotonic() < deadline, f"{version}: no alert {alert!r}: {said}")
+                    time.sleep(0.05)
+
+
+def line_cut(runs):
+    """A connection that ends without close_notify is a lost socket; one with it is lost, too, and not called cut."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(runs.folder / "node.pem", runs.folder / "node.key")
+    for says_goodbye in (False, True):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+
+            def serve():
+                with contextlib.suppress(OSError):
+                    stream = context.wrap_socket(listener.accept()[0], server_side=True)
+                    head = b""
+                    while not head.endswith(b"\r\n\r\n"):
+                        head += stream.read(1)
+                    key = head.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
+                    accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+                    stream.write(b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n")
+                    for _ in range(50):
+                        frame = stream.read(8 + 128)
+                        mask, payload = frame[4:8], frame[8:]
+                        stream.write(frame[:1] + b"\x7e" + frame[2:4] + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload)))
+                    if says_goodbye:
+                        stream.unwrap()
+                    stream.shutdown(socket.SHUT_RDWR)
+
+            threading.Thread(target=serve, daemon=True).start()
+            told = json.dumps(lost(runs.run("--node", f"wss://127.0.0.1:{listener.getsockname()[1]}/", *ECHO, *runs.trusting)))
+            need(("without close_notify" in told) != says_goodbye, told)
+            need("without a Close frame" in told, told)
 
 
 def authority_as_node(runs):
@@ -340,7 +482,10 @@ def npm(runs):
 
 
 BOTH = [the_table, paced, large_messages, version_1_2, epoll, resumed, unchecked, who_is_trusted, a_certificate_of_ours, plain_text_to_tls]
-ALONE = [authority_as_node, nothing_in_common, wanted_after_the_handshake, silent, npm]
+ALONE = [
+    authority_as_node, nothing_in_common, wanted_after_the_handshake, silent, npm, keys_updated, renegotiation_refused,
+    alert_at_refusal, line_cut,
+]
 PROXIES = {"nginx": "nginx", "HAProxy": "haproxy"}
 CASES = {f"{title}, {case.__name__.replace('_', ' ')}": (tool, case) for title, tool in PROXIES.items() for case in BOTH}
 CASES |= {f"{title}, {case.__name__.replace('_', ' ')}": (tool, case) for title, tool in PROXIES.items() for case in (beside_ws, discovery)}

@@ -14,8 +14,11 @@ use fanstorm::population::nodes::{Node, PushNode, Targets};
 use fanstorm::tls::{MinVersion, TlsClient, TlsOptions};
 use proptest::prelude::*;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustls::crypto::{CipherSuiteCommon, CryptoProvider};
+use rustls::{SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
 use s2n_tls::config::{Builder, Config};
 use s2n_tls::enums::{ClientAuthType, PeerKeyUpdate};
+use s2n_tls::error::ErrorType;
 use s2n_tls::security::Policy;
 use s2n_tls_tokio::TlsAcceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -92,8 +95,11 @@ struct Client {
 
 impl Client {
     fn new(options: &TlsOptions, url: &str, pipe: DuplexStream) -> Self {
-        let client = TlsClient::load(options).unwrap();
-        let mut shared = Shared::new(Some(&client), 1);
+        Self::of(&TlsClient::load(options).unwrap(), url, pipe)
+    }
+
+    fn of(client: &TlsClient, url: &str, pipe: DuplexStream) -> Self {
+        let mut shared = Shared::new(Some(client), 1);
         let mut tls = Tls::new(&shared);
         tls.begin(&mut shared, &node(url));
         Self { tls, shared, pipe, plain: Vec::new() }
@@ -236,22 +242,36 @@ fn cut_after_every_single_byte_a_connection_with_key_updates_comes_out_whole() {
     exchange(ONLY_12, &[150, 17_000], &[1]);
 }
 
-/// Why a handshake with such a server fails.
-fn refusal(options: &TlsOptions, url: &str, config: Config) -> String {
+/// Why a handshake with such a server fails, and how the server sees that.
+fn ended_handshake(options: &TlsOptions, url: &str, config: Config) -> (String, ErrorType) {
     let (ours, theirs) = tokio::io::duplex(1 << 20);
     let mut client = Client::new(options, url, ours);
     block_on(async {
-        let serving = async { drop(TlsAcceptor::new(config).accept(theirs).await) };
-        let using = async {
-            if let Err(reason) = client.shake_hands(std::iter::repeat(1_000)).await {
-                // The server would wait for the alert that a worker leaves out: its line is cut.
-                client.pipe.shutdown().await.unwrap();
-                return reason;
-            }
-            panic!("the handshake fails");
+        let serving = async {
+            let accepted = TlsAcceptor::new(config).accept(theirs).await;
+            accepted.map(|_| ()).unwrap_err().kind()
         };
-        futures_util::future::join(serving, using).await.1
+        let using = async {
+            let Err(reason) = client.shake_hands(std::iter::repeat(1_000)).await else {
+                panic!("the handshake fails");
+            };
+            client.flush().await;
+            // As a worker does before the socket closes: what has failed has nothing to add.
+            client.tls.close();
+            assert!(!client.tls.has_outgoing(), "an alert is the last word");
+            client.pipe.shutdown().await.unwrap();
+            reason
+        };
+        let (kind, reason) = futures_util::future::join(serving, using).await;
+        (reason, kind)
     })
+}
+
+/// Why we refuse such a server: it hears so by an alert, and not by a line that is cut.
+fn refusal(options: &TlsOptions, url: &str, config: Config) -> String {
+    let (reason, kind) = ended_handshake(options, url, config);
+    assert_eq!(kind, ErrorType::Alert, "{reason}");
+    reason
 }
 
 const URL: &str = "wss://node.example/";
@@ -351,7 +371,7 @@ fn no_version_in_common_is_told() {
     let authority = Authority::new("Test CA");
     let identity = authority.of(&["node.example"], |_| {});
     let options = TlsOptions { min_version: MinVersion::Tls13, ..authority.trusted() };
-    let told = refusal(&options, URL, server(&identity, ONLY_12, |_| {}));
+    let (told, _) = ended_handshake(&options, URL, server(&identity, ONLY_12, |_| {}));
     assert!(told.contains("no version of TLS in common") && told.contains("--tls-min"), "{told}");
 }
 
@@ -480,6 +500,107 @@ fn keys_that_a_server_asks_for_are_changed_before_what_is_sent_next() {
         assert_eq!(deliver(&mut server, &wire.as_slice()[part]), [round; 200]);
         tls.sent(wire, &mut shared);
     }
+}
+
+/// The provider with one suite, whose keys are good for so many records: AES-GCM's bound (RFC 8446, section 5.5) is
+/// 2 to the power of 24.5 of them.
+fn short_lived(suite: SupportedCipherSuite, records: u64) -> CryptoProvider {
+    let suite = match suite {
+        SupportedCipherSuite::Tls13(suite) => {
+            let common = CipherSuiteCommon { confidentiality_limit: records, ..suite.common };
+            let short = Tls13CipherSuite { common, ..*suite };
+            SupportedCipherSuite::Tls13(Box::leak(Box::new(short)))
+        }
+        SupportedCipherSuite::Tls12(suite) => {
+            let common = CipherSuiteCommon { confidentiality_limit: records, ..suite.common };
+            let short = Tls12CipherSuite { common, ..*suite };
+            SupportedCipherSuite::Tls12(Box::leak(Box::new(short)))
+        }
+    };
+    let provider = rustls::crypto::ring::default_provider();
+    CryptoProvider { cipher_suites: vec![suite], ..provider }
+}
+
+#[test]
+fn keys_of_tls_1_3_that_are_used_up_are_changed_and_nothing_is_lost() {
+    use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+
+    let authority = Authority::new("Test CA");
+    let identity = authority.of(&["node.example"], |_| {});
+    let provider = short_lived(TLS13_AES_128_GCM_SHA256, 16);
+    let client = TlsClient::load_with(&authority.trusted(), provider).unwrap();
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let mut client = Client::of(&client, URL, ours);
+    let config = server(&identity, "default_tls13", |_| {});
+    block_on(async {
+        let serving = async {
+            let mut stream = TlsAcceptor::new(config).accept(theirs).await.unwrap();
+            let mut heard = vec![0; 1_000 * 150];
+            stream.read_exact(&mut heard).await.unwrap();
+            heard
+        };
+        let using = async {
+            client.shake_hands(std::iter::repeat(1_000)).await.unwrap();
+            let (mut sent, mut updates) = (Vec::new(), 0);
+            for seed in 0..1_000 {
+                let plain = payload(150, seed);
+                sent.extend_from_slice(&plain);
+                // A record is 22 bytes longer than what is in it: before it lies what changes the keys.
+                updates += usize::from(client.send(plain).await[0].0 > 150 + 22);
+            }
+            (sent, updates)
+        };
+        let (heard, (sent, updates)) = futures_util::future::join(serving, using).await;
+        assert!(heard == sent, "all of 1 000 messages, in order");
+        assert!(updates >= 50, "{updates} times in 1 000 records");
+    });
+}
+
+#[test]
+fn keys_of_tls_1_2_that_are_used_up_end_the_connection_with_a_reason() {
+    use rustls::crypto::ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+
+    let authority = Authority::new("Test CA");
+    let identity = authority.of(&["node.example"], |_| {});
+    let provider = short_lived(TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, 16);
+    let client = TlsClient::load_with(&authority.trusted(), provider).unwrap();
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let mut client = Client::of(&client, URL, ours);
+    let config = server(&identity, ONLY_12, |_| {});
+    block_on(async {
+        let serving = async {
+            let mut stream = TlsAcceptor::new(config).accept(theirs).await.unwrap();
+            let mut heard = Vec::new();
+            let end = stream.read_to_end(&mut heard).await;
+            (heard, end.is_ok())
+        };
+        let using = async {
+            client.shake_hands(std::iter::repeat(1_000)).await.unwrap();
+            for seed in 0..100 {
+                let plain = SendBuf::Owned(payload(150, seed));
+                let (wire, part) = client.tls.seal(plain, 0..150, &mut client.shared);
+                let is_whole = client.tls.plain_len(part.len()) == 150;
+                client.pipe.write_all(&wire.as_slice()[part]).await.unwrap();
+                client.tls.sent(wire, &mut client.shared);
+                let told = client.tls.over().map(|error| error.0);
+                assert_eq!(is_whole, told.is_none(), "{told:?}");
+                if let Some(told) = told {
+                    assert!(told.contains("used up"), "{told}");
+                    client.pipe.shutdown().await.unwrap();
+                    return seed;
+                }
+            }
+            panic!("keys are good for 16 records");
+        };
+        let ((heard, is_clean), sent) = futures_util::future::join(serving, using).await;
+        // rustls says goodbye with the last record that it may send.
+        let all: Vec<u8> = (0..sent).flat_map(|seed| payload(150, seed)).collect();
+        assert!(
+            (10..16).contains(&sent) && heard == all && is_clean,
+            "{sent} messages, {}",
+            heard.len()
+        );
+    });
 }
 
 /// A run of the program, and its result.

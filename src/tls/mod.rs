@@ -118,10 +118,18 @@ impl TlsClient {
     /// # Errors
     /// See [`TlsError`].
     pub fn load(options: &TlsOptions) -> Result<Self, TlsError> {
-        let provider = Arc::new(ring::default_provider());
+        Self::load_with(options, ring::default_provider())
+    }
+
+    /// The same with another provider of ciphers: tests have some whose keys are soon used up.
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub fn load_with(options: &TlsOptions, provider: CryptoProvider) -> Result<Self, TlsError> {
+        let provider = Arc::new(provider);
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&options.min_version.versions())
-            .expect("the provider has suites of both versions")
+            .expect("the provider has a suite of a version that is spoken")
             .dangerous();
         let builder = if options.insecure {
             builder.with_custom_certificate_verifier(Arc::new(Unverified::new(&provider)))

@@ -3,6 +3,7 @@
 //! Belongs here: what the check of the library does not tell, and the one that checks nothing. Does not: the
 //! check itself (`rustls`), its words (`words`).
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -11,17 +12,28 @@ use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::distinguished_name::readable;
 
 /// A certificate is not trusted since nobody that we trust made it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("made by {issuer}, whom nobody here trusts")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UnknownIssuer {
     pub(super) issuer: String,
     /// It made itself.
     pub(super) is_self_signed: bool,
+}
+
+thread_local! {
+    /// Of the last certificate that this thread did not trust. An error of the library that carries more than
+    /// `UnknownIssuer` is told to the node as `certificate_unknown`, and not as the `unknown_ca` that it is (RFC 8446,
+    /// section 6.2); whoever gets the error asks here before anything else is checked.
+    static UNTRUSTED: Cell<Option<UnknownIssuer>> = const { Cell::new(None) };
+}
+
+/// Who made the certificate that was not trusted last, asked once.
+pub(super) fn untrusted() -> Option<UnknownIssuer> {
+    UNTRUSTED.take()
 }
 
 /// Checks as the library does, and says who made what it does not trust.
@@ -56,7 +68,8 @@ impl ServerCertVerifier for Named {
             Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
                 // The last of a chain names who is missing.
                 let last = intermediates.last().unwrap_or(end_entity);
-                Err(unknown_issuer(last))
+                UNTRUSTED.set(unknown_issuer(last));
+                verified
             }
             other => other,
         }
@@ -85,14 +98,11 @@ impl ServerCertVerifier for Named {
     }
 }
 
-fn unknown_issuer(of: &CertificateDer<'_>) -> Error {
-    let Ok(certificate) = webpki::EndEntityCert::try_from(of) else {
-        return CertificateError::UnknownIssuer.into();
-    };
+fn unknown_issuer(of: &CertificateDer<'_>) -> Option<UnknownIssuer> {
+    let certificate = webpki::EndEntityCert::try_from(of).ok()?;
     let issuer = readable(certificate.issuer());
     let is_self_signed = certificate.issuer() == certificate.subject();
-    let told = UnknownIssuer { issuer, is_self_signed };
-    CertificateError::Other(OtherError(Arc::new(told))).into()
+    Some(UnknownIssuer { issuer, is_self_signed })
 }
 
 /// Takes any certificate; only that the peer has its key is checked.

@@ -5,7 +5,7 @@
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
-use super::verifier::UnknownIssuer;
+use super::verifier::{UnknownIssuer, untrusted};
 use crate::host::clock::civil;
 use crate::wire::excerpt::excerpt;
 
@@ -45,7 +45,7 @@ fn plain_text(first: &[u8]) -> String {
 
 fn certificate(error: &CertificateError) -> String {
     match error {
-        CertificateError::Other(other) => match other.0.downcast_ref::<UnknownIssuer>() {
+        CertificateError::UnknownIssuer => match untrusted() {
             Some(UnknownIssuer { issuer, is_self_signed: true }) => format!(
                 "the certificate is made by itself ({issuer}) and nobody here trusts it: name it with \
                  --cacert FILE, or check nothing with --insecure"
@@ -54,14 +54,12 @@ fn certificate(error: &CertificateError) -> String {
                 "unknown issuer: the certificate is made by {issuer}, whom nobody here trusts: name the \
                  issuer's certificate with --cacert FILE, or check nothing with --insecure"
             ),
-            None => match other.0.downcast_ref::<webpki::Error>() {
-                Some(webpki::Error::CaUsedAsEndEntity) => AUTHORITY_AS_NODE.to_owned(),
-                _ => format!("the certificate is not valid: {}", other.0),
-            },
+            None => "unknown issuer of the certificate: name it with --cacert FILE".to_owned(),
         },
-        CertificateError::UnknownIssuer => {
-            "unknown issuer of the certificate: name it with --cacert FILE".to_owned()
-        }
+        CertificateError::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
+            Some(webpki::Error::CaUsedAsEndEntity) => AUTHORITY_AS_NODE.to_owned(),
+            _ => format!("the certificate is not valid: {}", other.0),
+        },
         CertificateError::Expired => "the certificate has expired".to_owned(),
         CertificateError::ExpiredContext { time, not_after } => format!(
             "the certificate expired on {} (it is {} here): renew it, or check nothing with --insecure",

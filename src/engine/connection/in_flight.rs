@@ -52,6 +52,11 @@ impl InFlightSend {
         self.cargo.is_none()
     }
 
+    /// The transport's own bytes are.
+    pub(in crate::engine) const fn is_transports(&self) -> bool {
+        matches!(self.cargo, Some(Cargo::Transport))
+    }
+
     /// The kernel has taken so many more bytes. `None` where nothing is in flight.
     pub(in crate::engine) fn took(&mut self, bytes: usize) -> Option<Left> {
         let cargo = self.cargo?;

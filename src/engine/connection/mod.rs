@@ -111,6 +111,11 @@ impl<T: Transport> Connection<T> {
         self.transport.has_outgoing() && self.in_flight.is_none()
     }
 
+    /// The transport has something to say that is not on the wire yet.
+    pub(super) fn speaks_for_transport(&self) -> bool {
+        self.transport.has_outgoing() || self.in_flight.is_transports()
+    }
+
     /// Bytes have left, or come.
     pub(super) fn moved(&mut self, now: Nanos) {
         if self.state.is_open() {

@@ -7,7 +7,8 @@
 //! Idle -> Connecting -> TransportHandshake -> Upgrading -> Opening -> Open -> Closing -> Closed -> Idle
 //! ```
 //!
-//! Every state between `Idle` and `Closed` may also end at once.
+//! Every state between `Idle` and `Closed` may also end at once, and from the transport's handshake on by way of
+//! `Closing`: the transport, too, has a last word.
 
 /// Where a socket is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(in crate::engine) enum State {
     Opening,
     /// Messages flow.
     Open,
-    /// We have a last frame to send before the socket closes.
+    /// We, or the transport, have a last word to send before the socket closes.
     Closing,
     /// Gone, and why is known.
     Closed,
@@ -43,7 +44,7 @@ pub(in crate::engine) enum Event {
     Upgraded,
     /// All that the dialect says first was said and answered.
     Opened,
-    /// It ends with a Close frame of ours.
+    /// It ends with a last word of ours: a Close frame, an alert of TLS.
     Close,
     /// It ends at once, or our last frame has left.
     Gone,
@@ -60,7 +61,10 @@ impl State {
             (Self::TransportHandshake, Event::Secured) => Self::Upgrading,
             (Self::Upgrading, Event::Upgraded) => Self::Opening,
             (Self::Opening, Event::Opened) => Self::Open,
-            (Self::Opening | Self::Open, Event::Close) => Self::Closing,
+            (
+                Self::TransportHandshake | Self::Upgrading | Self::Opening | Self::Open,
+                Event::Close,
+            ) => Self::Closing,
             (state, Event::Gone) if !matches!(state, Self::Idle | Self::Closed) => Self::Closed,
             (Self::Closed, Event::Reset) => Self::Idle,
             _ => return None,
@@ -121,8 +125,8 @@ mod tests {
         match event {
             Event::Reset => ended,
             Event::Gone => began && !ended,
-            // Frames may be sent from the upgrade on.
-            Event::Close => life == SETUP || life == &SETUP[..4],
+            // The transport may speak as soon as there is one.
+            Event::Close => (2..=5).any(|steps| life == &SETUP[..steps]),
             step => SETUP.get(life.len()) == Some(&step) && life == &SETUP[..life.len()],
         }
     }

@@ -54,7 +54,7 @@ use self::voices::Voices;
 use super::connection::cookies::Cookies;
 use super::connection::outbox::Outbox;
 use super::connection::state::{Event, State};
-use super::connection::transport::{Plain, Transport};
+use super::connection::transport::{Plain, Transport, TransportError};
 use super::connection::{Connection, Loss, Setup};
 use super::ring::{Completion, Op, Ring, Slot, Wait};
 use crate::dialect::Reading;
@@ -344,11 +344,25 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
     fn end_with_transport<S: Script>(&mut self, script: &mut S, slot: Slot, now: Nanos) {
         let transport = &self.connections[slot as usize].transport;
         if let Some(error) = transport.over() {
-            let reason = self.cut(slot, error.0);
-            self.lose(script, slot, Loss::plain(reason), now);
+            self.end_for(script, slot, error, now);
         } else if transport.has_ended() {
             self.ended(script, slot, now);
         }
+    }
+
+    /// Gives a socket up whose transport cannot go on, and lets that say why to the node.
+    #[cold]
+    fn end_for<S: Script>(&mut self, script: &mut S, slot: Slot, by: TransportError, now: Nanos) {
+        let loss = Loss::plain(self.cut(slot, by.0));
+        let connection = &mut self.connections[slot as usize];
+        if !connection.speaks_for_transport() || connection.state() == State::Closing {
+            return self.lose(script, slot, loss, now);
+        }
+        // Nothing else can be said any more.
+        if std::mem::take(&mut connection.owed) {
+            self.outbox.discard(slot);
+        }
+        self.lose_politely(script, slot, loss, now);
     }
 
     fn closed_by_node<S: Script>(&mut self, script: &mut S, slot: Slot, by: Closed, now: Nanos) {

@@ -198,7 +198,10 @@ impl Link {
                     break;
                 }
                 Ok(_) => break,
-                Err(error) => self.over = Some(Over::Failed(words(&error, &self.first))),
+                Err(error) => {
+                    self.over = Some(Over::Failed(words(&error, &self.first)));
+                    done += last_words(session, &mut wire[done..], &mut self.outgoing);
+                }
             }
         }
         done
@@ -246,7 +249,11 @@ impl Link {
         for record in plain.chunks(RECORD_BYTES) {
             let room = record.len() + OVERHEAD_BYTES;
             if !self.write(wire, room, |traffic, out| traffic.encrypt(record, out)) {
-                // TLS 1.3 changes keys in time. The node is told, and closes.
+                // TLS 1.3 changes keys in time. The node is told by the last record that they are good for.
+                if let Some(session) = &mut self.session {
+                    let done = last_words(session, &mut self.kept, wire);
+                    self.kept.drain(..done);
+                }
                 self.over.get_or_insert_with(|| Over::Failed(USED_UP.to_owned()));
                 return;
             }
@@ -301,6 +308,24 @@ impl Link {
 }
 
 type Traffic<'c> = rustls::unbuffered::WriteTraffic<'c, rustls::client::ClientConnectionData>;
+
+/// After an error: adds why the session ends. Nothing more of `wire` is looked at, since a second error has no alert;
+/// how much of it is done with.
+fn last_words(
+    session: &mut UnbufferedClientConnection,
+    wire: &mut [u8],
+    out: &mut Vec<u8>,
+) -> usize {
+    let mut done = 0;
+    while session.wants_write() {
+        let UnbufferedStatus { discard, state, .. } =
+            session.process_tls_records(&mut wire[done..]);
+        done += discard;
+        let Ok(ConnectionState::EncodeTlsData(mut data)) = state else { return done };
+        append(out, |room| data.encode(room));
+    }
+    done
+}
 
 /// Adds what `encode` writes, however long that is.
 fn append(out: &mut Vec<u8>, mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>) {
@@ -421,7 +446,9 @@ impl Transport for Tls {
 
     fn close(&mut self) {
         let Some(link) = &mut self.link else { return };
-        if !std::mem::replace(&mut link.is_closed, true) {
+        // What has failed has said so by its alert, and says no more.
+        let is_failed = matches!(link.over, Some(Over::Failed(_)));
+        if !std::mem::replace(&mut link.is_closed, true) && !is_failed {
             let mut wire = std::mem::take(&mut link.outgoing);
             link.write(&mut wire, OVERHEAD_BYTES, |traffic, out| traffic.queue_close_notify(out));
             link.outgoing = wire;
