@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::{env, fs};
 
 use clap::Args;
+use zeroize::Zeroizing;
 
 use super::url_words::{secret_urls, without_secrets};
 use crate::dialect;
@@ -244,9 +245,9 @@ impl UpgradeArgs {
                 options.secrets.extend([hidden(password), hidden(&secret)]);
                 format!("Basic {}", base64(secret.as_bytes()))
             } else {
-                format!("Bearer {secret}")
+                format!("Bearer {}", *secret)
             };
-            add_header(flag, "Authorization", hidden(&value), options)?;
+            add_header(flag, "Authorization", hidden(&Zeroizing::new(value)), options)?;
         }
         Ok(())
     }
@@ -259,7 +260,7 @@ enum Source<'a> {
 }
 
 impl Source<'_> {
-    fn read(self, flag: &str) -> Read<String> {
+    fn read(self, flag: &str) -> Read<Zeroizing<String>> {
         let (place, text) = match self {
             Self::Variable(name) => {
                 let none = "the environment has no such variable";
@@ -269,7 +270,8 @@ impl Source<'_> {
             }
             Self::File(path) => (format!("{flag} {}", path.display()), file(flag, path)?),
         };
-        let text = text.trim().to_owned();
+        let text = Zeroizing::new(text);
+        let text = Zeroizing::new(text.trim().to_owned());
         if text.is_empty() { Err(UpgradeFlagError::new(place, "it is empty")) } else { Ok(text) }
     }
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use super::data::DataTable;
 use crate::dialect::pattern::uuid;
 
@@ -44,8 +46,8 @@ pub enum SocketTextError {
 #[derive(Clone, PartialEq, Eq)]
 enum Part {
     Literal(String),
-    /// The same, and nobody may read it.
-    Hidden(String),
+    /// The same, and nobody may read it: it is wiped from memory when it goes.
+    Hidden(Zeroizing<String>),
     Socket,
     Node,
     Uuid,
@@ -94,7 +96,7 @@ impl SocketText {
                 Some(("env", name)) => {
                     let value =
                         env(name).ok_or_else(|| SocketTextError::NoVariable(name.into()))?;
-                    Part::Hidden(value)
+                    Part::Hidden(Zeroizing::new(value))
                 }
                 _ => {
                     literal.push('{');
@@ -114,14 +116,14 @@ impl SocketText {
 
     /// The same for all sockets, and nobody may read it; nothing in it stands for something.
     pub fn hidden(text: &str) -> Self {
-        Self { parts: vec![Part::Hidden(text.to_owned())] }
+        Self { parts: vec![Part::Hidden(Zeroizing::new(text.to_owned()))] }
     }
 
     /// Nobody may read it.
     pub fn secret(mut self) -> Self {
         for part in &mut self.parts {
             if let Part::Literal(text) = part {
-                *part = Part::Hidden(std::mem::take(text));
+                *part = Part::Hidden(Zeroizing::new(std::mem::take(text)));
             }
         }
         self
@@ -160,7 +162,7 @@ impl SocketText {
     /// What of it nobody may read: each part that is a secret with its words, and the whole that it is in.
     pub fn secrets(&self, socket: u32, data: &DataTable) -> Vec<String> {
         let secret = |part: &Part| match part {
-            Part::Hidden(text) => Some(text.clone()),
+            Part::Hidden(text) => Some(text.to_string()),
             Part::Column(column) => Some(data.value(socket, *column).to_owned()),
             Part::Literal(_) | Part::Socket | Part::Node | Part::Uuid | Part::User(_) => None,
         };

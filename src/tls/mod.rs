@@ -16,7 +16,11 @@ use rustls::client::{ClientSessionMemoryCache, Resumption, WebPkiServerVerifier}
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{
+    ClientConfig, Error, InconsistentKeys, RootCertStore, SupportedProtocolVersion, version,
+};
+use zeroize::Zeroizing;
 
 use self::verifier::{Named, Unverified};
 
@@ -140,9 +144,9 @@ impl TlsClient {
             None => builder.with_no_client_auth(),
             Some((cert, key)) => {
                 let chain = certificates("--cert", cert)?;
-                builder
-                    .with_client_auth_cert(chain, private_key(key)?)
-                    .map_err(|error| TlsError::file("--key", key, error))?
+                let identity = identity(chain, &*private_key(key)?)
+                    .map_err(|error| TlsError::file("--key", key, error))?;
+                builder.with_client_cert_resolver(Arc::new(identity))
             }
         };
         config.alpn_protocols = vec![ALPN.to_vec()];
@@ -164,6 +168,19 @@ impl TlsClient {
         let tickets = ClientSessionMemoryCache::new(NAMES_RESUMED);
         config.resumption = Resumption::store(Arc::new(tickets));
         Arc::new(config)
+    }
+}
+
+/// A certificate with its key, which is borrowed: the library would not wipe it.
+fn identity(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'static>,
+) -> Result<SingleCertAndKey, Error> {
+    let certified = CertifiedKey::new(chain, ring::sign::any_supported_type(key)?);
+    match certified.keys_match() {
+        // Not every kind of key can tell.
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified.into()),
+        Err(error) => Err(error),
     }
 }
 
@@ -235,12 +252,14 @@ fn certificates(flag: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     }
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+/// Wiped from memory when it was read: what signs with it keeps it in a form of its own.
+fn private_key(path: &Path) -> Result<Zeroizing<PrivateKeyDer<'static>>, TlsError> {
     const FLAG: &str = "--key";
-    let text = read(FLAG, path)?;
+    let text = Zeroizing::new(read(FLAG, path)?);
     let none =
         "there is no private key in it (PEM, without a password: -----BEGIN PRIVATE KEY-----)";
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::file(FLAG, path, none))
+    let key = PrivateKeyDer::from_pem_slice(&text);
+    key.map(Zeroizing::new).map_err(|_| TlsError::file(FLAG, path, none))
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
