@@ -18,6 +18,7 @@ use fanstorm::experiment::{self, Experiment};
 use fanstorm::load::inter_arrival::InterArrival;
 use fanstorm::load::profile::{FixedRate, Profile, Window};
 use fanstorm::load::trial::Trial;
+use fanstorm::measure::interval::Counted;
 use fanstorm::measure::latencies::Latencies;
 use fanstorm::measure::outcome::{Class, Ending, Interval, TrialOutcome};
 use fanstorm::measure::percentile::Percentile;
@@ -114,6 +115,7 @@ struct Shown {
     so_far: Vec<u64>,
     lost: Vec<Vec<u64>>,
     spun: Vec<Vec<Nanos>>,
+    counted: Vec<Counted>,
 }
 
 impl engine::Watch for Shown {
@@ -124,6 +126,7 @@ impl engine::Watch for Shown {
         self.so_far.push(now.so_far.count());
         self.lost.push(now.lost.clone());
         self.spun.push(now.spun.clone());
+        self.counted.push(now.counted);
     }
 }
 
@@ -154,6 +157,13 @@ fn whoever_looks_on_is_shown_the_whole_trial_so_far_and_the_node_that_died() {
     for (row, so_far) in shown.so_far.iter().enumerate() {
         let until_then: u64 = shown.copies[..=row].iter().sum();
         assert!((until_then..=run.delivery.delivered).contains(so_far), "{row}: {so_far}");
+    }
+    // A copy is counted and timed at once, so that both are handed over together.
+    for (counted, so_far) in shown.counted.iter().zip(&shown.so_far) {
+        assert_eq!(counted.counts.delivered, *so_far);
+        assert!(
+            counted.lag > Some(Nanos::ZERO) && counted.lag <= run.lag_ns.as_ref().unwrap().max()
+        );
     }
     // 300 messages at 500/s are over in the first second.
     assert_eq!(shown.lost[1], [0, 1], "{:?}", run.lost);

@@ -16,6 +16,7 @@ use crate::cli::deflate_args::DeflateArgs;
 use crate::cli::dialect_args::{DialectArgs, DialectError};
 use crate::cli::embedded::Embedded;
 use crate::cli::load_args::LoadArgs;
+use crate::cli::metrics_args::MetricsArgs;
 use crate::cli::tls_args::TlsArgs;
 use crate::cli::upgrade_args::{UpgradeArgs, may_be_secret};
 use crate::cli::values::{EngineArg, FanOutArg, WaitArg, small_count};
@@ -196,6 +197,9 @@ pub struct RunArgs {
     #[cfg(feature = "live")]
     #[arg(long, conflicts_with = "quiet", help_heading = REPORT)]
     live: bool,
+
+    #[command(flatten)]
+    metrics: MetricsArgs,
 
     /// No progress and no report: errors, warnings, --json and the exit code say it all
     #[arg(long, short, help_heading = REPORT)]
@@ -448,6 +452,11 @@ impl RunArgs {
     #[cfg(feature = "live")]
     pub const fn live(&self) -> bool {
         self.live
+    }
+
+    /// Where the run can be scraped.
+    pub const fn metrics(&self) -> &MetricsArgs {
+        &self.metrics
     }
 
     /// Where the report goes.

@@ -21,11 +21,12 @@ use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
+use super::busy::busy_cpus;
 use super::exit::Exit;
 use super::signals::Watched;
 use crate::engine::Snapshot;
 use crate::host::clock::{Clock, Monotonic};
-use crate::host::{cpus, facts};
+use crate::host::cpus;
 use crate::measure::latencies::Latencies;
 use crate::measure::percentile::Percentile;
 use crate::report::document::Document;
@@ -238,14 +239,6 @@ impl Painter {
 pub struct LiveView {
     /// Where they are shown.
     pub screen: Screen,
-    /// When a trial's last second ended, and what each worker had spent by then.
-    last: Option<Spent>,
-}
-
-struct Spent {
-    at: Nanos,
-    cpu: Vec<Nanos>,
-    spun: Vec<Nanos>,
 }
 
 impl LiveView {
@@ -257,14 +250,12 @@ impl LiveView {
         let trials = Story::of(begun).trials;
         let none = Table { columns: narrow(&trials, &trials.columns), caption: None, ..trials };
         let headings = written(|out| Text::new(false, None).headings(out, &none));
-        let busy = begun.plan.cores.iter().chain(&begun.plan.cluster_cpus);
-        let busy: Vec<_> = busy.map(|&cpu| cpu as usize).collect();
-        let screen = Screen::open(Live::of(begun, &headings), &busy, signals)?;
-        Ok(Self { screen, last: None })
+        let screen = Screen::open(Live::of(begun, &headings), &busy_cpus(begun), signals)?;
+        Ok(Self { screen })
     }
 
-    /// A second of a trial is over.
-    pub fn second(&mut self, now: &Snapshot<'_>) {
+    /// A second of a trial is over, in which the workers worked for these shares of their time.
+    pub fn second(&self, now: &Snapshot<'_>, busy: Vec<f64>) {
         let interval = now.interval;
         let mut whole = Latencies::new();
         let records = if interval.warmup { now.so_far.warmup.as_ref() } else { None };
@@ -282,19 +273,11 @@ impl LiveView {
             p99: Percentile::P99.of(&whole),
             max: whole.max(),
         };
-        let spent = Spent {
-            at: Monotonic.now(),
-            cpu: facts::cpu_times_of_workers(),
-            spun: now.spun.clone(),
-        };
-        let busy = self.last.as_ref().map_or_else(Vec::new, |last| spent.since(last));
-        self.last = Some(spent);
         self.screen.update(|live| live.second(second, whole, &now.lost, busy));
     }
 
     /// A trial is over: its row of the table.
-    pub fn trial(&mut self, begun: &Story, row: &Row) {
-        self.last = None;
+    pub fn trial(&self, begun: &Story, row: &Row) {
         let trials = &begun.trials;
         let columns = narrow(trials, &trials.columns);
         let table = Table { columns, caption: None, rows: Vec::new(), key: trials.key };
@@ -309,17 +292,6 @@ fn narrow<T: Clone>(trials: &Table, all: &[T]) -> Vec<T> {
     let is_shown = |heading| !["send", "receive", "copies/s", "p99.9"].contains(&heading);
     let columns = trials.columns.iter().zip(all);
     columns.filter(|(column, _)| is_shown(column.heading)).map(|(_, one)| one.clone()).collect()
-}
-
-impl Spent {
-    /// The share of its time that each worker worked: CPU time but for polls that brought nothing.
-    fn since(&self, last: &Self) -> Vec<f64> {
-        let passed = self.at.since(last.at).as_secs_f64().max(1e-3);
-        let cpu = self.cpu.iter().zip(&last.cpu).map(|(now, then)| now.since(*then));
-        let spun = self.spun.iter().zip(&last.spun).map(|(now, then)| now.since(*then));
-        let worked = cpu.zip(spun).map(|(cpu, spun)| cpu.since(spun).as_secs_f64());
-        worked.map(|worked| (worked / passed).clamp(0.0, 1.0)).collect()
-    }
 }
 
 fn written(piece: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> String {

@@ -11,6 +11,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub mod args;
 pub mod audit;
 pub mod bounds_args;
+mod busy;
 pub mod calibrate;
 pub mod claims;
 pub mod cluster;
@@ -30,6 +31,8 @@ pub mod hgrm_files;
 #[cfg(feature = "live")]
 pub mod live;
 pub mod load_args;
+pub mod metrics;
+pub mod metrics_args;
 pub mod need;
 pub mod output;
 pub mod outputs;

@@ -10,6 +10,8 @@ use std::io::{self, Write};
 use super::args::{NodeSource, RunArgs};
 use super::claims::{Claims, OutputError};
 use super::embedded::Embedded;
+use super::exit::Exit;
+use super::metrics::Server;
 use super::output::{JsonTarget, Pipe, ResultFile, UnwritableError, limit, warn};
 use super::signals::Signals;
 use crate::cli::hgrm_files::Plots;
@@ -70,6 +72,8 @@ pub struct Outputs {
     _fault_log: Option<File>,
     /// The handlers, once there are any.
     pub signals: Option<Signals>,
+    /// Where the run is scraped.
+    pub metrics: Option<Server>,
     /// What the engine is about, for a failure that does not say it.
     phase: &'static str,
     /// All is written, or was tried to be: no failure after that is one of the run.
@@ -220,6 +224,20 @@ impl Outputs {
                     warn(&format!("{error}; what it holds is not of this run"));
                 }
             }
+        }
+    }
+
+    /// Lets those who scrape see the end of a run that ended by itself: whoever ended it does not wait for them.
+    pub fn linger(&mut self, args: &RunArgs, exit: Exit) {
+        let (Some(server), Some(signals)) = (&self.metrics, &mut self.signals) else { return };
+        let linger = args.metrics().linger().filter(|_| exit != Exit::Interrupted);
+        let Some(long) = linger else { return };
+        match signals.noted() {
+            Ok(signal) => {
+                server.say(&format!("served for {long} more; Ctrl-C ends it"));
+                server.linger(long, &signal);
+            }
+            Err(error) => warn(&format!("--metrics-linger: cannot take signals: {error}")),
         }
     }
 

@@ -13,6 +13,7 @@ use super::discover::{self, DiscoverError};
 use super::embedded::{Embedded, end};
 use super::exit::{Exit, exit_code};
 use super::grant;
+use super::metrics::MetricsError;
 use super::need;
 use super::output::warn;
 use super::outputs::Outputs;
@@ -20,7 +21,7 @@ use super::resolve::Names;
 use super::signals::Signals;
 use super::tls_args::TlsArgs;
 use super::upgrade_args::recorded;
-use super::view::View;
+use super::view::{Output, View};
 use crate::audit;
 use crate::cluster::{Cluster, ClusterError};
 use crate::engine::{EngineError, Stop};
@@ -58,7 +59,10 @@ pub fn run(args: &RunArgs) -> Exit {
         panic::catch_unwind(AssertUnwindSafe(|| attempt(args, started_unix_ms, &mut outputs)));
     let tool = || Tool::of(&arguments(), args.seed(), started_unix_ms);
     match attempted {
-        Ok(Ok(exit)) => exit,
+        Ok(Ok(exit)) => {
+            outputs.linger(args, exit);
+            exit
+        }
         Ok(Err(error)) => {
             let exit = fail(&error);
             let is_safe = match &error {
@@ -102,6 +106,7 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
     let stop = Stop::default();
     outputs.signals = Some(Signals::ending_the_program(stop.flag()).map_err(RunError::Signals)?);
     outputs.open(args)?;
+    outputs.metrics = args.metrics().open(started_unix_ms, args.sheet() != Output::Quiet)?;
     let embedded = matches!(source, NodeSource::Embedded(_));
     let (engine, notice) = engine_choice::choose(args.engine(), grant::io_uring)?;
     limits::raise_descriptors();
@@ -140,7 +145,7 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
     let invocation = invocation(started_unix_ms, cluster_is, why, &plan, facts.host);
     let begun = Document::begun(&plan, &invocation);
     outputs.open_plots(args, &begun)?;
-    let mut view = View::begin(&begun, args.sheet());
+    let mut view = View::begin(&begun, args.sheet(), outputs.metrics.as_ref());
     #[cfg(feature = "live")]
     view.show_live(args.live(), &begun, outputs.signals.as_mut());
     let floor = floor(args, &plan, &stop, outputs, &mut view)?;
@@ -432,6 +437,8 @@ pub enum RunError {
     Engine(#[from] EngineError),
     /// The embedded cluster does not start.
     Cluster(#[from] ClusterError),
+    /// Nobody can scrape there.
+    Metrics(#[from] MetricsError),
     /// A file of the audit has nowhere to go.
     Fix(#[from] super::fix::FixError),
     /// Handlers cannot be installed.
@@ -476,7 +483,8 @@ impl RunError {
                 Exit::Host
             }
             Self::Cluster(error) if error.is_wrong_flag() => Exit::Usage,
-            Self::Cluster(_) => Exit::Host,
+            Self::Metrics(error) if error.is_wrong_flag() => Exit::Usage,
+            Self::Cluster(_) | Self::Metrics(_) => Exit::Host,
             Self::Engine(error) => match error {
                 EngineError::Unreachable(_)
                 | EngineError::TooFew { .. }

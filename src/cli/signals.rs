@@ -108,6 +108,17 @@ impl Signals {
         }
     }
 
+    /// From now on a signal only sets what is returned: all is written, and somebody is still served.
+    ///
+    /// # Errors
+    /// When the handlers cannot be installed.
+    pub fn noted(&mut self) -> io::Result<Arc<AtomicBool>> {
+        let came = Arc::<AtomicBool>::default();
+        ends().try_for_each(|signal| flag::register(signal, Arc::clone(&came)).map(drop))?;
+        self.wait_for_files();
+        Ok(came)
+    }
+
     /// From now on every signal ends the program: what is left is for readers who may never read.
     pub fn end_at_once(&mut self) {
         for signal in ends() {

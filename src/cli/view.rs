@@ -5,8 +5,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::{env, mem};
 
+use super::busy::BusyShare;
 #[cfg(feature = "live")]
 use super::live::{self, LiveView};
+use super::metrics::{self, Feed, Server};
 use super::output::Pipe;
 #[cfg(feature = "live")]
 use super::{output::warn, signals::Signals};
@@ -16,6 +18,7 @@ use crate::load::trial::Trial;
 use crate::report::document::series::Interval;
 use crate::report::document::trial::{LatencyClass, TrialResult};
 use crate::report::document::{self, Document};
+use crate::report::metrics::{Phase as Served, Second};
 use crate::report::progress::{Progress, is_dumb};
 use crate::report::story::{self, Story};
 use crate::report::text::{self, Text};
@@ -76,6 +79,9 @@ pub struct View {
     progress: Progress,
     #[cfg(feature = "live")]
     live: Option<LiveView>,
+    /// What is scraped.
+    metrics: Option<Feed>,
+    busy: BusyShare,
     /// The first failure of `out`; nothing is written after it.
     failed: Option<io::Error>,
     /// What the engine did last.
@@ -83,8 +89,9 @@ pub struct View {
 }
 
 impl View {
-    /// Begins the report: what is about to be run.
-    pub fn begin(begun: &Document, sheet: Output) -> Self {
+    /// Begins the report: what is about to be run. Those who scrape are told, too.
+    pub fn begin(begun: &Document, sheet: Output, server: Option<&Server>) -> Self {
+        server.into_iter().for_each(|server| server.plan(begun));
         let mut view = Self {
             text: sheet.text(),
             begun: Story::of(begun),
@@ -94,11 +101,22 @@ impl View {
             progress: Progress::new(sheet == Output::Quiet),
             #[cfg(feature = "live")]
             live: None,
+            metrics: server.map(Server::feed),
+            busy: BusyShare::default(),
             failed: None,
             phase: "connect",
         };
         view.write(|text, begun, out| text.header(out, begun));
         view
+    }
+
+    /// Whether somebody asks what the workers cost.
+    const fn shows_busy(&self) -> bool {
+        #[cfg(feature = "live")]
+        if self.live.is_some() {
+            return true;
+        }
+        self.metrics.is_some()
     }
 
     /// Shows what is to come on a screen of its own, in place of the progress line. Where it cannot be
@@ -152,6 +170,9 @@ impl View {
     /// The first of the stream, in this or in what was written before.
     pub fn end(mut self, ended: &Document) -> io::Result<()> {
         self.finish();
+        if let Some(feed) = &self.metrics {
+            feed.update(|metrics| metrics.end(ended));
+        }
         let story = Story::of(ended);
         self.write(|text, _, out| text.end(out, &story));
         self.failed.map_or(Ok(()), Err)
@@ -184,14 +205,30 @@ impl engine::Watch for View {
             Phase::Preparing { .. } => "prepare",
             Phase::Running { .. } => "run",
         };
-        let phase = phase(progress.phase);
-        self.under_way(&phase, progress.done, progress.total);
+        let said = phase(progress.phase);
+        self.under_way(&said, progress.done, progress.total);
+        if let Some(feed) = &self.metrics {
+            let phase = metrics::phase(progress.phase);
+            feed.update(|metrics| metrics.progress(phase, progress.done, progress.total));
+        }
     }
 
     fn interval(&mut self, now: &engine::Snapshot<'_>) {
+        let busy = if self.shows_busy() { self.busy.look(now) } else { Vec::new() };
+        if let Some(feed) = &self.metrics {
+            let second = Second {
+                interval: now.interval,
+                so_far: now.so_far,
+                counted: now.counted,
+                reached: now.reached,
+                lost: &now.lost,
+                busy: &busy,
+            };
+            feed.update(|metrics| metrics.second(&second));
+        }
         #[cfg(feature = "live")]
-        if let Some(live) = &mut self.live {
-            live.second(now);
+        if let Some(live) = &self.live {
+            live.second(now, busy);
         }
         let glance = story::glance(&Interval::of(now.interval));
         self.progress.lately(text::one_line(&glance));
@@ -199,8 +236,8 @@ impl engine::Watch for View {
 }
 
 impl experiment::Watch for View {
-    fn reconnected(&mut self, trial: &Trial, sockets: u64) {
-        let sockets = match sockets {
+    fn reconnected(&mut self, trial: &Trial, sockets_again: u64) {
+        let sockets = match sockets_again {
             1 => "1 lost socket was".to_owned(),
             sockets => format!("{} lost sockets were", Count(sockets)),
         };
@@ -208,14 +245,22 @@ impl experiment::Watch for View {
             "warning: {sockets} connected again before m = {} (--stop-on-loss ends the run)",
             Count(trial.messages)
         );
+        if let Some(feed) = &self.metrics {
+            feed.update(|metrics| metrics.reconnected(sockets_again));
+        }
         // Where standard error is gone, the report says it, too.
         self.aside(|| drop(writeln!(io::stderr(), "{line}")));
     }
 
     fn trial(&mut self, trial: &Judged) {
-        let row = story::trial_row(&self.plan, &TrialResult::of(trial), self.class);
+        let result = TrialResult::of(trial);
+        self.busy.begin();
+        if let Some(feed) = &self.metrics {
+            feed.update(|metrics| metrics.trial(trial, &result));
+        }
+        let row = story::trial_row(&self.plan, &result, self.class);
         #[cfg(feature = "live")]
-        if let Some(live) = &mut self.live {
+        if let Some(live) = &self.live {
             live.trial(&self.begun, &row);
         }
         self.write(|text, begun, out| text.row(out, &begun.trials, &row));
@@ -229,6 +274,9 @@ impl engine::Watch for Calibrating<'_> {
     fn progress(&mut self, progress: &engine::Progress) {
         let phase = format!("calibrating: {}", phase(progress.phase));
         self.0.under_way(&phase, progress.done, progress.total);
+        if let Some(feed) = &self.0.metrics {
+            feed.update(|metrics| metrics.progress(Served::Calibrate, 0, 0));
+        }
     }
 }
 

@@ -21,7 +21,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::measure::interval::Counted;
 use crate::measure::outcome::Interval;
+use crate::measure::reached::Reached;
 use crate::measure::recorder::Records;
 use crate::units::{Count, Nanos};
 
@@ -99,6 +101,10 @@ pub struct Snapshot<'a> {
     pub interval: &'a Interval,
     /// All that was recorded since the trial began, by class and node.
     pub so_far: &'a Records,
+    /// What its copies were counted as until the workers handed over, and the longest lag.
+    pub counted: Counted,
+    /// Whose the rows of `so_far` are, where a header names who took each socket; else they are the plan's nodes.
+    pub reached: Option<&'a [Reached]>,
     /// Sockets lost in the trial, by node.
     pub lost: Vec<u64>,
     /// By worker: time of polls that brought nothing. A worker's CPU time beyond it was work.

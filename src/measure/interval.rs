@@ -14,7 +14,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 
-use super::recorder::Records;
+use super::recorder::{Counts, Records};
 use crate::units::Nanos;
 
 /// Sets of a worker: the one that it records into, and one on the way.
@@ -69,6 +69,23 @@ impl Sent {
     }
 }
 
+/// What a worker had come to when it handed over, since the trial began.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted {
+    /// Where copies went.
+    pub counts: Counts,
+    /// The longest lag behind the schedule, of messages that are measured; none without such.
+    pub lag: Option<Nanos>,
+}
+
+impl Counted {
+    /// Both together.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self { counts: self.counts.with(other.counts), lag: self.lag.max(other.lag) }
+    }
+}
+
 /// What one worker recorded between two boundaries.
 #[derive(Debug)]
 pub struct IntervalRecords {
@@ -80,6 +97,8 @@ pub struct IntervalRecords {
     pub sent: Sent,
     /// Copies that came meanwhile.
     pub records: Records,
+    /// What came of all until it was handed over.
+    pub counted: Counted,
 }
 
 /// What a worker hands full sets to, and gets empty ones from.
@@ -102,7 +121,8 @@ pub fn link(length: Nanos, empty: Records) -> (IntervalSink, IntervalSource) {
     let (full, parts) = sync_channel(SETS);
     let (back, spare) = sync_channel(SETS);
     let zero = Nanos::ZERO;
-    let part = IntervalRecords { from: zero, until: zero, sent: Sent::default(), records: empty };
+    let (sent, counted) = (Sent::default(), Counted::default());
+    let part = IntervalRecords { from: zero, until: zero, sent, records: empty, counted };
     back.try_send(Box::new(part)).expect("an empty channel has room");
     (IntervalSink { full, spare, length }, IntervalSource { full: parts, spare: back })
 }
@@ -160,17 +180,23 @@ impl Intervals {
         }
     }
 
-    /// It is `now`: what is recorded from here on belongs to the interval that holds it.
+    /// It is `now`: what is recorded from here on belongs to the interval that holds it. `counted` is asked
+    /// where one is over.
     #[inline]
-    pub fn advance(&mut self, now: Nanos, records: &mut Records) {
+    pub fn advance(
+        &mut self,
+        now: Nanos,
+        records: &mut Records,
+        counted: impl FnOnce() -> Counted,
+    ) {
         if now >= self.ends {
-            self.exchange(now, records);
+            self.exchange(now, records, counted);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn exchange(&mut self, now: Nanos, records: &mut Records) {
+    fn exchange(&mut self, now: Nanos, records: &mut Records, counted: impl FnOnce() -> Counted) {
         let over = std::mem::replace(&mut self.ends, self.grid.after(now));
         let Some(port) = &self.port else { return };
         let mut part = match port.spare.try_recv() {
@@ -181,6 +207,7 @@ impl Intervals {
         std::mem::swap(&mut part.records, records);
         (part.from, part.until) = (self.began, over);
         part.sent = std::mem::take(&mut self.sent);
+        part.counted = counted();
         self.began = self.grid.at_or_before(now);
         match port.full.try_send(part) {
             // Nobody is there to collect: the run is being given up.
@@ -244,7 +271,7 @@ mod tests {
         let mut recorded = records();
         intervals.begin(Nanos(100), Nanos(100));
         let mut record = |intervals: &mut Intervals, at: u64| {
-            intervals.advance(Nanos(at), &mut recorded);
+            intervals.advance(Nanos(at), &mut recorded, Counted::default);
             recorded.measured.headline[0].record(Nanos(at));
             intervals.note_sent(Sent { warmup: 0, measured: 1 });
         };
@@ -269,7 +296,7 @@ mod tests {
         let (mut intervals, mut recorded) = (Intervals::new(None), records());
         intervals.begin(Nanos(5), Nanos(5));
         recorded.measured.headline[0].record(Nanos(7));
-        intervals.advance(Nanos(1 << 60), &mut recorded);
+        intervals.advance(Nanos(1 << 60), &mut recorded, Counted::default);
         assert_eq!((recorded.count(), intervals.rest().began), (1, Nanos(5)));
     }
 }

@@ -154,6 +154,28 @@ impl Latencies {
         bands
     }
 
+    /// How many values lie up to each of `bounds`, which ascend, and beyond the one before it; then those
+    /// beyond the last; and the sum of all in nanoseconds. All within the precision of the buckets: what may
+    /// lie beyond a bound is not counted below it, and what no bucket holds is summed up as [`Self::TOP`].
+    pub fn counts_between(&self, bounds: &[Nanos]) -> (Vec<u64>, f64) {
+        let (mut counts, mut sum) = (vec![0; bounds.len() + 1], 0.0);
+        if !self.is_untouched() {
+            let mut at = 0;
+            for (bucket, &count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0)
+            {
+                let (least, most) = values(bucket).into_inner();
+                while bounds.get(at).is_some_and(|bound| bound.0 < most) {
+                    at += 1;
+                }
+                counts[at] += count;
+                sum += (least + (most - least) / 2) as f64 * count as f64;
+            }
+            counts[bounds.len()] += self.saturated;
+            sum += TOP_NS as f64 * self.saturated as f64;
+        }
+        (counts, sum)
+    }
+
     /// The mean in nanoseconds, within the precision of the buckets; `None` of none.
     pub fn mean_ns(&self) -> Option<f64> {
         let (min, max) = (self.min()?, self.max()?);

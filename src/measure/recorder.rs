@@ -63,6 +63,24 @@ pub struct Counts {
     pub untaught: u64,
 }
 
+impl Counts {
+    /// Both together.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self {
+            delivered: self.delivered + other.delivered,
+            duplicate: self.duplicate + other.duplicate,
+            misdelivered: self.misdelivered + other.misdelivered,
+            out_of_order: self.out_of_order + other.out_of_order,
+            foreign: self.foreign + other.foreign,
+            earlier: self.earlier + other.earlier,
+            corrupt: self.corrupt + other.corrupt,
+            unattributable: self.unattributable + other.unattributable,
+            untaught: self.untaught + other.untaught,
+        }
+    }
+}
+
 /// Latency of the copies of some messages.
 #[derive(Clone, Debug)]
 pub struct Copies {

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 
-use super::interval::{Grid, IntervalRecords, IntervalSink, IntervalSource, Rest, Sent, link};
+use super::interval::{
+    Counted, Grid, IntervalRecords, IntervalSink, IntervalSource, Rest, Sent, link,
+};
 use super::latencies::Latencies;
 use super::outcome::{Class, Interval, Track};
 use super::percentile::Percentile;
@@ -33,6 +35,8 @@ pub struct Collector {
     owed: Owed,
     /// With the time up to which each worker has handed over.
     links: Vec<(IntervalSource, Nanos)>,
+    /// What each worker had counted by then.
+    counted: Vec<Counted>,
     /// Not closed yet, in no order.
     open: Vec<Open>,
     /// Empty records, to be used again.
@@ -123,6 +127,7 @@ impl Collector {
             grid: Grid { length, ..Grid::default() },
             owed: Owed { schedule, warmup, audience: plan.audience.clone() },
             links: links.into_iter().map(|link| (link, Nanos::ZERO)).collect(),
+            counted: vec![Counted::default(); workers],
             open: Vec::new(),
             pool: Vec::new(),
             closed_until: Nanos::ZERO,
@@ -162,13 +167,14 @@ impl Collector {
         self.grid.measured_from
     }
 
-    /// Takes what was handed over; the intervals that are complete with it, and all that was recorded
-    /// until now.
-    pub fn collect(&mut self) -> (&[Interval], &Records) {
+    /// Takes what was handed over; the intervals that are complete with it, all that was recorded
+    /// until now, and what it was counted as.
+    pub fn collect(&mut self) -> (&[Interval], &Records, Counted) {
         let known = self.intervals.len();
         for worker in 0..self.links.len() {
             while let Some(part) = self.links[worker].0.take() {
                 self.links[worker].1 = part.until;
+                self.counted[worker] = part.counted;
                 self.add(&part);
                 self.links[worker].0.give_back(part);
             }
@@ -176,7 +182,8 @@ impl Collector {
         if let Some(until) = self.links.iter().map(|(_, until)| *until).min() {
             self.close(until);
         }
-        (&self.intervals[known..], &self.totals)
+        let counted = self.counted.iter().copied().reduce(Counted::with).unwrap_or_default();
+        (&self.intervals[known..], &self.totals, counted)
     }
 
     /// The trial is over: the rest of each worker's records belongs to the last interval, which ends
@@ -396,7 +403,7 @@ mod tests {
         }
         for (event, looks) in events {
             let (intervals, records) = &mut workers[event.worker];
-            intervals.advance(START.plus(Nanos(event.at)), records);
+            intervals.advance(START.plus(Nanos(event.at)), records, Counted::default);
             let (copies, sent) = match (&mut records.warmup, event.warmup) {
                 (Some(warmup), true) => (warmup, Sent { warmup: 1, measured: 0 }),
                 _ => (&mut records.measured, Sent { warmup: 0, measured: 1 }),

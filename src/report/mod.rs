@@ -19,6 +19,7 @@ pub mod html;
 pub mod json;
 #[cfg(feature = "live")]
 pub mod live;
+pub mod metrics;
 pub mod progress;
 pub mod sanitize;
 pub mod saved;

@@ -43,6 +43,7 @@ const OWNED: &[Owned] = &[
             "src/cluster/",
             "src/cli/resolve.rs",
             "src/cli/live.rs",
+            "src/cli/metrics/mod.rs",
         ],
         instead: "let `engine::fleet` run it, or do it on the thread at hand",
     },

@@ -15,7 +15,7 @@ use crate::host::facts::HostCounters;
 use crate::load::trial::Trial;
 use crate::measure::interval::IntervalSink;
 use crate::measure::outcome::{Ending, TrialOutcome};
-use crate::measure::reached::Places;
+use crate::measure::reached::{Places, Reached};
 use crate::measure::sent::SentTimes;
 use crate::measure::series::Collector;
 use crate::measure::tally::{Tally, TrialContext, TrialMerge};
@@ -45,6 +45,8 @@ struct Course<'a> {
     last_due: Nanos,
     /// No trial follows: nobody listens after it.
     is_last: bool,
+    /// Whose the rows of its records are, where that is not told by the plan.
+    reached: Option<&'a [Reached]>,
 }
 
 impl Fleet {
@@ -92,7 +94,8 @@ impl Fleet {
         self.crew.tell(|| Command::Go(start));
         collector.begin(start);
         let last_due = start.plus(schedule.map_or(Nanos::ZERO, |schedule| schedule.last()));
-        let course = Course { trial, last_due, is_last };
+        let reached = places.as_deref().map(Places::all);
+        let course = Course { trial, last_due, is_last, reached };
         let (tallies, ending) = self.running(&course, &mut collector, &mut host_before, watch)?;
         let (host_after, ended) = (HostCounters::read(), Monotonic.now());
         let process_cpu = host_before.process_cpu.zip(host_after.process_cpu);
@@ -146,7 +149,7 @@ impl Fleet {
         host_before: &mut HostCounters,
         watch: &mut dyn Watch,
     ) -> Result<(Vec<Tally>, Ending), EngineError> {
-        let (crew, &Course { trial, last_due, is_last }) = (&self.crew, course);
+        let (crew, &Course { trial, last_due, is_last, reached }) = (&self.crew, course);
         let messages = trial.messages;
         let total = self.attendance.connecting.there(&crew.plan.audience).expected(messages);
         let mut warming = trial.warmup > Nanos::ZERO;
@@ -158,10 +161,10 @@ impl Fleet {
             let progress = crew.board.progress();
             let phase = Phase::Running { messages };
             watch.progress(&Progress { phase, done: progress.delivered, total });
-            let (intervals, so_far) = collector.collect();
+            let (intervals, so_far, counted) = collector.collect();
             for interval in intervals {
                 let (lost, spun) = (crew.board.lost(), crew.board.spun());
-                watch.interval(&Snapshot { interval, so_far, lost, spun });
+                watch.interval(&Snapshot { interval, so_far, counted, reached, lost, spun });
             }
             if warming && now >= collector.measured_from() {
                 // What happened to the host in the warm-up says nothing of what is measured.

@@ -22,7 +22,7 @@ use crate::engine::worker::{SOON, STAMP_EVERY, Script, TICK, Worker};
 use crate::host::clock::Clock;
 use crate::load::schedule::Schedule;
 use crate::load::trial::Trial;
-use crate::measure::interval::{Intervals, Sent};
+use crate::measure::interval::{Counted, Intervals, Sent};
 use crate::measure::late::{LateCopy, LateLog, Said};
 use crate::measure::recorder::Recorder;
 use crate::measure::sent::SentTimes;
@@ -103,7 +103,8 @@ impl<C> Running<C> {
     /// It is `now`: an interval may be over.
     #[inline]
     fn advance(&mut self, now: Nanos) {
-        self.intervals.advance(now, &mut self.recorder.records);
+        let Self { intervals, recorder: Recorder { records, counts, .. }, pace, .. } = self;
+        intervals.advance(now, records, || Counted { counts: *counts, lag: pace.longest_lag() });
     }
 
     fn note_sent(&mut self, sent: Sent) {
@@ -222,12 +223,14 @@ impl<C: Clock> Script for Running<C> {
 
     #[inline(always)]
     fn hear_frames(&mut self, slot: Slot, bytes: &[u8], at: Nanos) -> (u64, usize) {
-        let Self { recorder, scanner, takes_frames, intervals, .. } = self;
+        let Self { recorder, scanner, takes_frames, intervals, pace, .. } = self;
         if !*takes_frames {
             return (0, 0);
         }
         let taken = scanner.run(bytes, &mut |sighting, many| {
-            intervals.advance(at, &mut recorder.records);
+            let Recorder { records, counts, .. } = &mut *recorder;
+            let counted = || Counted { counts: *counts, lag: pace.longest_lag() };
+            intervals.advance(at, records, counted);
             match sighting {
                 Recognized::Copy { sender, sequence, id: None } => {
                     recorder.copies(slot, sender, sequence, many, at);

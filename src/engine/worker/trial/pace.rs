@@ -104,6 +104,14 @@ impl Pace {
         }
     }
 
+    /// How late we turned to a measured message at most.
+    pub(super) fn longest_lag(&self) -> Option<Nanos> {
+        match self {
+            Self::Rate(due) => due.lag.max(),
+            Self::Burst | Self::Window(_) => None,
+        }
+    }
+
     /// How late we turned to messages that were due: measured ones, and those of the warm-up.
     pub(super) fn into_lag(self) -> (Option<Latencies>, Option<Latencies>) {
         match self {
