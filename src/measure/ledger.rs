@@ -190,21 +190,30 @@ impl Ledger {
 
     /// The path of streams with a gap, of further copies, of duplicates and of streams that must not be there.
     fn arrive_displaced(&mut self, index: usize, sequence: u32) -> Classification {
-        let bits = index * self.words..(index + 1) * self.words;
-        let first = &mut self.streams[index];
-        if first.floor == UNHEARD {
+        let stream = &mut self.streams[index];
+        if stream.floor == UNHEARD {
             return Classification::Misdelivered;
         }
-        let first = displaced(first, &mut self.bitmaps[bits.clone()], sequence);
-        if first != Classification::Duplicate {
-            return first;
+        let bits = &mut self.bitmaps[index * self.words..][..self.words];
+        match displaced(stream, bits, sequence) {
+            Classification::Duplicate if !self.again.is_empty() => {
+                self.arrive_again(index, sequence)
+            }
+            first => first,
         }
+    }
+
+    /// A copy of what has come before, where several are expected. In one function with the first copies it
+    /// made these 0.4 ns of 3.4 slower where they come out of order.
+    #[inline(never)]
+    fn arrive_again(&mut self, index: usize, sequence: u32) -> Classification {
         for again in &mut self.again {
             let stream = &mut again.streams[index];
             if stream.takes(sequence, 1) {
                 return Classification::InOrder;
             }
-            let arrival = displaced(stream, &mut again.bitmaps[bits.clone()], sequence);
+            let bits = &mut again.bitmaps[index * self.words..][..self.words];
+            let arrival = displaced(stream, bits, sequence);
             if arrival != Classification::Duplicate {
                 return arrival;
             }
@@ -264,6 +273,7 @@ fn has(streams: &[Stream], bitmaps: &[u64], words: usize, place: usize, sequence
 }
 
 /// What an arrival is to a stream that does not take it as its next one.
+#[inline(always)]
 fn displaced(stream: &mut Stream, bits: &mut [u64], sequence: u32) -> Classification {
     let (word, bit) = (sequence as usize / 64, 1_u64 << (sequence % 64));
     if sequence < stream.floor || bits[word] & bit != 0 {
