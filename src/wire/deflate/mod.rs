@@ -7,6 +7,7 @@
 pub mod offer;
 pub mod pack;
 pub mod unpack;
+mod window;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use zlib_rs::{Deflate, DeflateFlush};
 
 use super::pack::{Packer, Packers};
 use super::unpack::{Inflater, Unpacker};
@@ -147,6 +148,38 @@ proptest! {
     }
 
     #[test]
+    fn a_message_that_is_cut_anywhere_is_refused(text in "[a-d ]{1,120}|\\PC{1,30}", cut: prop::sample::Index) {
+        for forgets in [false, true] {
+            let whole = packed(&mut Compress::new(Compression::default(), false), text.as_bytes(), forgets);
+            let (_, end) = heard(&frame(0xc1, &whole), &[usize::MAX], &agreed(forgets));
+            prop_assert_eq!(end, Ok(()));
+            let cut = &whole[..cut.index(whole.len())];
+            // What is not compressed may end anywhere: the four bytes that are added are its own.
+            prop_assume!(cut.first().is_none_or(|first| first & 7 != 0));
+            let (items, end) = heard(&frame(0xc1, cut), &[usize::MAX], &agreed(forgets));
+            prop_assert_eq!((items, end.map_err(|violation| violation.code.0)), (vec![], Err(1007)));
+        }
+    }
+
+    /// By the other half of the crate, which can begin with a window: `miniz_oxide` cannot.
+    #[test]
+    fn last_blocks_end_no_window(
+        all in vec((prop_oneof!["[a-c]{0,40}", "(lorem|ipsum| ){100,9000}"], 0_u8..3), 1..6),
+    ) {
+        let (mut before, mut bytes, mut meant) = (Vec::new(), Vec::new(), Vec::new());
+        // From then on a last block is expected anywhere.
+        let first = ("a first message with a last block behind another".to_owned(), 2);
+        for (text, kind) in std::iter::once(&first).chain(&all) {
+            bytes.extend(frame(0xc1, &with_last_block(&before, text.as_bytes(), *kind)));
+            before.extend_from_slice(text.as_bytes());
+            meant.push(OwnedItem::Text(text.clone()));
+        }
+        let (items, end) = heard(&bytes, &[usize::MAX], &agreed(false));
+        prop_assert_eq!(end, Ok(()));
+        prop_assert_eq!(items, meant);
+    }
+
+    #[test]
     fn another_inflater_reads_what_we_send(
         all in vec(prop_oneof![3 => "[a-c ]{0,300}", 1 => "\\PC{0,60}", 1 => "[ab]{70000}"], 0..6),
         mask: [u8; 4],
@@ -191,6 +224,47 @@ proptest! {
     }
 }
 
+/// A message that leads back to what was said before, and that ends without a last block (0), is one (1), or has one
+/// at its end (2): only the second says so at its beginning.
+fn with_last_block(before: &[u8], text: &[u8], kind: u8) -> Vec<u8> {
+    let mut deflate = Deflate::new(6, false, 15);
+    if !before.is_empty() {
+        deflate.set_dictionary(&before[before.len().saturating_sub(1 << 15)..]).unwrap();
+    }
+    let mut out = vec![0; 2 * text.len() + 1_000];
+    let half = if kind == 2 { text.len() / 2 } else { 0 };
+    if half > 0 {
+        deflate.compress(&text[..half], &mut out, DeflateFlush::FullFlush).unwrap();
+    }
+    let at = deflate.total_out() as usize;
+    let flush = if kind == 0 { DeflateFlush::SyncFlush } else { DeflateFlush::Finish };
+    deflate.compress(&text[half..], &mut out[at..], flush).unwrap();
+    out.truncate(deflate.total_out() as usize);
+    match kind {
+        0 if text.is_empty() => vec![0],
+        0 => out.strip_suffix(&TAIL).unwrap().to_vec(),
+        // RFC 7692, section 7.2.3.4.
+        _ => [out, vec![0]].concat(),
+    }
+}
+
+#[test]
+fn a_last_block_may_lead_back_to_messages_before_it_and_what_follows_it_may_too() {
+    let text: String = (0..400).map(|number| format!("{} ", number * number)).collect();
+    let before = text.as_bytes();
+    let again = with_last_block(before, before, 1);
+    assert!(again.len() < 60, "{} bytes: it leads back", again.len());
+    let first = packed(&mut Compress::new(Compression::default(), false), before, false);
+    let twice = [before, before].concat();
+    let bytes = [
+        frame(0xc1, &first),
+        frame(0xc1, &again),
+        frame(0xc1, &with_last_block(&twice, before, 0)),
+    ];
+    let (items, end) = heard(&bytes.concat(), &[usize::MAX], &agreed(false));
+    assert_eq!((items, end), (vec![OwnedItem::Text(text); 3], Ok(())));
+}
+
 #[test]
 fn the_examples_of_the_rfc_are_read() {
     // RFC 7692, sections 7.2.3.1 to 7.2.3.5.
@@ -225,6 +299,13 @@ fn rules_of_rsv1_and_bounds_are_held_each_with_its_code() {
         ("in a compressed one", [frame(0x41, b"\xf2"), frame(0x81, b"a")].concat(), 1002),
         ("RSV2", frame(0xa1, b"a"), 1002),
         ("garbage", frame(0xc1, b"\xff\xff\xff\xff"), 1007),
+        ("nothing at all", frame(0xc1, b""), 1007),
+        ("a last block without its end", frame(0xc1, b"\xf3\x48\xcd\xc9\xc9\x07\x00"), 1007),
+        (
+            "in seven fragments",
+            [frame(0x41, hello), frame(0, b"").repeat(5), frame(0x80, b"")].concat(),
+            1009,
+        ),
         ("a bomb", frame(0xc1, &bomb(LIMIT + 1)), 1009),
         ("a large frame", frame(0xc1, &vec![0; LIMIT + 1]), 1009),
         ("masked", vec![0xc1, 0x81, 0, 0, 0, 0, 0], 1002),

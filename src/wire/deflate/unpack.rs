@@ -8,10 +8,11 @@
 
 use std::fmt;
 
-use zlib_rs::{Inflate, InflateError, InflateFlush, Status};
+use zlib_rs::InflateFlush;
 
+use super::DeflateCounts;
 use super::offer::Agreed;
-use super::{DeflateCounts, TAIL};
+use super::window::{Stopped, Window};
 use crate::wire::frame::{CloseCode, Header, Opcode, Violation, parse_header};
 
 const RSV1: u8 = 0x40;
@@ -45,7 +46,7 @@ const BROKEN: Violation = Violation {
 /// What the sockets of a worker share.
 pub struct Inflater {
     /// For servers that forget each message.
-    shared: Option<Inflate>,
+    shared: Option<Box<Window>>,
     /// What the last bytes became; all of it is initialised.
     out: Vec<u8>,
     used: usize,
@@ -107,7 +108,7 @@ impl Inflater {
         &mut self,
         opcode: Opcode,
         packed: &[u8],
-        own: Option<&mut Inflate>,
+        own: Option<&mut Window>,
     ) -> Result<(), Violation> {
         let start = self.used;
         self.room(HEADER_ROOM);
@@ -115,8 +116,8 @@ impl Inflater {
         let inflated = match own {
             Some(own) => self.inflate(own, packed),
             None => {
-                let mut shared = self.shared.take().unwrap_or_else(|| Inflate::new(false, 15));
-                shared.reset(false);
+                let mut shared = self.shared.take().unwrap_or_else(|| Box::new(Window::new(15)));
+                shared.forget();
                 let inflated = self.inflate(&mut shared, packed);
                 self.shared = Some(shared);
                 inflated
@@ -141,35 +142,45 @@ impl Inflater {
     }
 
     /// Appends what `packed` inflates to (RFC 7692, section 7.2.2).
-    fn inflate(&mut self, window: &mut Inflate, packed: &[u8]) -> Result<(), Violation> {
+    fn inflate(&mut self, window: &mut Window, packed: &[u8]) -> Result<(), Violation> {
         let body = self.used;
-        for mut input in [packed, &TAIL] {
-            loop {
-                self.room(input.len().max(64).min(self.max_message_bytes + 1));
-                let end = self.out.len().min(body + self.max_message_bytes + 1);
-                let (read, written) = (window.total_in(), window.total_out());
-                let out = &mut self.out[self.used..end];
-                let status = window.decompress(input, out, InflateFlush::SyncFlush);
-                let written = (window.total_out() - written) as usize;
-                input = &input[(window.total_in() - read) as usize..];
-                self.used += written;
-                if self.used - body > self.max_message_bytes {
-                    return Err(TOO_BIG);
-                }
-                match status {
-                    // A last block (BFINAL) may end what is not the end of the message (RFC 7692, section 7.2.3.5).
-                    Ok(Status::StreamEnd) => window.reset(false),
-                    Ok(Status::Ok | Status::BufError) if self.used < end && input.is_empty() => {
-                        break;
-                    }
-                    Ok(Status::BufError) if self.used < end => return Err(BROKEN),
-                    Ok(_) => {}
-                    Err(InflateError::MemError) => return Err(NO_ROOM),
-                    Err(_) => return Err(BROKEN),
-                }
+        window.begin(packed);
+        let mut input = packed;
+        loop {
+            let end = self.place(body, input.len());
+            let out = &mut self.out[self.used..end];
+            let step = window.go_on(input, out, InflateFlush::SyncFlush)?;
+            input = &input[step.read..];
+            self.used += step.written;
+            if self.used - body > self.max_message_bytes {
+                return Err(TOO_BIG);
+            }
+            window.behind(step, &self.out[body..self.used])?;
+            if input.is_empty() && self.used < end {
+                break;
+            }
+            if step.is_stuck() && self.used < end {
+                return Err(BROKEN);
             }
         }
-        Ok(())
+        let end = self.place(body, 0);
+        self.used += window.ends(&mut self.out[self.used..end])?;
+        if self.used - body > self.max_message_bytes { Err(TOO_BIG) } else { Ok(()) }
+    }
+
+    /// Up to where a message that begins at `body` may be inflated now: one byte beyond what it may be.
+    fn place(&mut self, body: usize, input: usize) -> usize {
+        self.room(input.max(64).min(self.max_message_bytes + 1));
+        self.out.len().min(body + self.max_message_bytes + 1)
+    }
+}
+
+impl From<Stopped> for Violation {
+    fn from(why: Stopped) -> Self {
+        match why {
+            Stopped::Broken => BROKEN,
+            Stopped::NoMemory => NO_ROOM,
+        }
     }
 }
 
@@ -224,7 +235,7 @@ pub struct Unpacker {
     header_len: u8,
     gathered: Vec<u8>,
     /// Of a server that goes on with one window from message to message.
-    window: Option<Box<Inflate>>,
+    window: Option<Box<Window>>,
 }
 
 impl fmt::Debug for Unpacker {
@@ -237,7 +248,7 @@ impl Unpacker {
     /// At the first byte after the upgrade's answer.
     pub fn new(agreed: &Agreed) -> Self {
         // zlib calls a window of 8 bits one of 9.
-        let window = || Box::new(Inflate::new(false, agreed.server_bits.max(9)));
+        let window = || Box::new(Window::new(agreed.server_bits.max(9)));
         Self {
             place: Place::Header,
             fragments: Fragments::None,
