@@ -5,7 +5,8 @@
 
 Each case runs fanstorm in a tmux server of its own and reads the screen: at 80 x 24 and, resized while it runs,
 at 200 x 60; ended by itself, by Ctrl-C, by a second Ctrl-C, stopped and continued; with the report elsewhere. The
-terminal must be as it was found: the screen, the cursor, and what `stty -a` says. The last line is
+terminal must be as it was found: the screen, the cursor, and what `stty -a` says; also where the program panics, as
+`examples/live_panic.rs` does. The last line is
 `N passed, N failed`; the exit code is 1 when one failed.
 """
 
@@ -174,6 +175,24 @@ def without_a_terminal(binary):
     need("\x1b" not in done.stdout + done.stderr, "escape sequences where there is no terminal")
 
 
+def panicking(binary, who, code):
+    """The screen is given back before the message, whoever panics; `examples/live_panic.rs` does."""
+    example = harness.ROOT / "target/debug/examples/live_panic"
+    need(example.exists(), "cargo build --example live_panic")
+    with terminal() as shell, tempfile.TemporaryDirectory() as directory:
+        result = f"{directory}/result.json"
+        subprocess.run([binary, "--messages", "10", "--quiet", "--json", result], timeout=TIMEOUT_S)
+        before = shell.stty("before")
+        shell.keys(f"{example} {result} {who}; echo code=$?", "Enter")
+        shell.shows(r"our own CPUs, busy")
+        need(shell.modes() == "1 0", f"alternate screen and cursor: {shell.modes()}")
+        shell.shows(r"code=\d", history=200)
+        text = shell.screen(200)
+        need(f"{who} panics as asked" in text and f"code={code}" in text, text)
+        need("our own CPUs" not in text, f"a part of the picture stays:\n{text}")
+        shell.is_as_found(before)
+
+
 CASES = {
     "a run to its end": a_run_to_its_end,
     "resized while it runs": resized_while_it_runs,
@@ -182,6 +201,9 @@ CASES = {
     "stopped and continued": stopped_and_continued,
     "with the report elsewhere": with_the_report_elsewhere,
     "without a terminal": without_a_terminal,
+    "a panic of who has the screen": lambda binary: panicking(binary, "main", 101),
+    "a panic of another thread": lambda binary: panicking(binary, "worker", 0),
+    "a panic while nothing can be drawn": lambda binary: panicking(binary, "holding", 101),
 }
 
 
