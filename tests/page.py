@@ -6,7 +6,8 @@
 Runs against the embedded cluster (bursts; an open loop with a floor and a stall; a cut link) and a hostile result made from one of them (10 000 nodes with markup in their names) each give a page.
 Of each: the browser reports no error, the page of an independent reading of the result has the same figures in
 its tables and in its pictures, axe-core (npm) finds no serious violation in light and in dark, nothing is wider
-than a screen of 380 pixels, and `fanstorm report PAGE --format json` gives the result back. Chromium comes from
+than a screen of 380 pixels, and `fanstorm report PAGE --format json` gives the result back. The page of a comparison
+(`fanstorm compare`) is held to the comparison's JSON in the same way, and printed. Chromium comes from
 Debian, axe-core goes into target/page. The last line is `N passed, N failed`; the exit code is 1 when one failed.
 """
 
@@ -234,6 +235,90 @@ def look_at(binary, page, result):
         looks(page, script, scheme)
 
 
+def is_change(text, ratio, what):
+    """`+22.0 %` of the page is that of the comparison."""
+    percent = float(text.replace("\u00a0", " ").removesuffix(" %").replace(" ", ""))
+    need(abs(percent - 100 * (ratio - 1)) <= 0.051, f"{what}: {text}, and the comparison has {ratio}")
+
+
+def is_figure(text, value, unit, what):
+    if unit == "us":
+        is_duration(text, value, what)
+    elif unit == "ns":
+        is_duration(text, value / 1e3, what)
+    else:
+        need(abs(count(text) - value) <= max(0.6, value * 0.006), f"{what}: {text}, and the comparison has {value}")
+
+
+def compared(row, figure):
+    """A row of the page is a figure of the comparison."""
+    for side in "ab":
+        is_figure(row[side.upper()], figure["median"][side], figure["unit"], f"{figure['figure']} {side}")
+    is_change(row["B to A"], figure["ratio"], figure["figure"])
+    change = figure["change"]
+    if change:
+        low, high = row["interval"].split(" to ")
+        is_change(low, change["low"], f"{figure['figure']} low")
+        is_change(high, change["high"], f"{figure['figure']} high")
+    words = {"different": "B is ", "same": "the same", "undecided": "undecided"}
+    need(row["answer"].startswith(words[figure["answer"]]), f"{row}, and the comparison says {figure['answer']}")
+
+
+def comparison(binary, folder):
+    """Four runs a side, of which one side loses copies; the figures are those of the comparison's JSON."""
+    sides = {"a": [], "b": ["--fault", "1:delay=50%:20ms", "--fault", "2:drop=1%"]}
+    for number in range(4):
+        for side, faults in sides.items():
+            kept = folder / f"{side}{number}.json"
+            command = [binary, "--messages", "200,2000", *faults, "--quiet", "--json", kept]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+            need(done.returncode in (0, 1, 5), f"exit {done.returncode}: {done.stderr}")
+    page, kept = folder / "page.html", folder / "comparison.json"
+    command = [binary, "compare", "--json", kept, "--html", page, *sorted(folder.glob("a*.json")), "--",
+               *sorted(folder.glob("b*.json"))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+    need(done.returncode in (0, 1), f"exit {done.returncode}: {done.stderr}")
+    result = json.loads(kept.read_text())
+    dom, said = browse(page)
+    need(not said, f"the browser says: {said}")
+    need(page.stat().st_size - len(json.dumps(result)) < 400_000, f"{page.stat().st_size} bytes")
+    need("plan.cluster" in json.dumps(result["differences"]), "the faults of one side are not told")
+    seen = Tables(dom)
+    trial = result["trials"][result["headline"]]
+    tables = {label: table for label, table in seen.tables.items() if table and len(table) > 1}
+    figures_of = lambda label: [dict(zip(tables[label][-len(trial["figures"]) - 1], row))
+                                for row in tables[label][-len(trial["figures"]):]]
+    first = next(label for label, table in tables.items() if any("B to A" in row for row in table))
+    rows = figures_of(first)
+    need(len(rows) == len(trial["figures"]) > 4, f"{len(rows)} rows of {len(trial['figures'])} figures")
+    for row, figure in zip(rows, trial["figures"]):
+        name = re.sub(r"\W", "_", row["figure"])
+        need(name == figure["figure"] or "/" in row["figure"], f"{row} is not {figure['figure']}")
+        compared(row, figure)
+    account = next(table for table in tables.values() if "expected" in table[0])
+    for row in columns(account):
+        side = result["delivery"]["account"][row[""].lower()]
+        for heading, key in [("expected", "expected"), ("delivered", "delivered"), ("missing", "missing"),
+                             ("lost sockets", "lost_sockets")]:
+            need(count(row[heading]) == side[key], f"{heading}: {row}")
+    need(result["delivery"]["account"]["b"]["missing"] > 0, "the faulty side lost nothing")
+    runs = [says for says in seen.says if re.fullmatch(r"p99 [AB]\d: .*", says)]
+    need(len(runs) == 8, f"{len(runs)} dots of 8 runs")
+    for says in runs:
+        side, number, text = re.fullmatch(r"p99 ([AB])(\d): (.*)", says).groups()
+        figure = next(figure for figure in trial["figures"] if figure["figure"] == "p99")
+        value = figure["runs"][side.lower()][int(number) - 1]
+        is_change(text, value / figure["median"]["a"], says)
+    script = axe()
+    for scheme in ["light", "dark"]:
+        looks(page, script, scheme)
+    printed = folder / "page.pdf"
+    subprocess.run([chromium(), "--headless=new", "--no-sandbox", "--disable-gpu", f"--print-to-pdf={printed}",
+                    page.as_uri()], check=True, capture_output=True, timeout=TIMEOUT_S)
+    pages = len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes()))
+    need(1 <= pages <= 4, f"printed on {pages} pages")
+
+
 def hostile(binary, folder):
     """10 000 nodes, each with markup in its name, and absurd figures."""
     kept = folder / "result.json"
@@ -256,7 +341,8 @@ def hostile(binary, folder):
 
 
 def main():
-    cases = {**{name: (check, arguments) for name, arguments in RUNS.items()}, "a hostile result": (hostile,)}
+    cases = {**{name: (check, arguments) for name, arguments in RUNS.items()}, "a comparison": (comparison,),
+             "a hostile result": (hostile,)}
     binary, chosen = harness.arguments("page", __doc__, cases)
     outcomes = []
     for name in chosen:

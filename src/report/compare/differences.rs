@@ -72,6 +72,12 @@ fn with(mut values: Values, one: &Document) -> Values {
     let mut keep = |key, value: Result<OwnedValue, simd_json::Error>| {
         add(key, value.unwrap_or_default());
     };
+    if embedded {
+        // Which kind of cluster it is and with which faults; its discovery has another port each time.
+        let cluster = one.plan.cluster.raw();
+        let cluster = cluster.rsplit_once(", discovery ").map_or(cluster, |(cluster, _)| cluster);
+        keep("plan.cluster (embedded)", Ok(cluster.into()));
+    }
     keep("plan", simd_json::serde::to_owned_value(&one.plan));
     keep("dialing", simd_json::serde::to_owned_value(&one.dialing));
     keep("host", simd_json::serde::to_owned_value(&one.host));

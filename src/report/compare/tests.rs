@@ -191,12 +191,19 @@ fn what_differs_between_plans_and_hosts_is_found_by_its_key() {
         result.host.kernel = Some("6.1.0".into());
         result.plan.nodes[0].url = "ws://127.0.0.1:40123/".into();
     }
+    let both = [(&mut runs.a, "embedded"), (&mut runs.b, "embedded, fault 1:drop=0.1, 2:dup=0.2")];
+    for (side, cluster) in both {
+        for (port, result) in side.results.iter_mut().enumerate() {
+            result.plan.cluster = format!("{cluster}, discovery http://127.0.0.1:{port}/").into();
+        }
+    }
     let comparison = compare(&runs, TOLERANCE);
     let keys: Vec<_> = comparison.differences.iter().map(|one| one.key.to_string()).collect();
-    assert_eq!(keys, ["host.kernel", "plan.payload_bytes"], "ports of our own cluster are none");
+    let expected = ["host.kernel", "plan.cluster (embedded)", "plan.payload_bytes"];
+    assert_eq!(keys, expected, "ports of our own cluster are none, its faults are");
     let of_host: Vec<_> = comparison.differences.iter().map(Difference::is_of_the_host).collect();
-    assert_eq!(of_host, [true, false]);
-    assert_eq!(comparison.differences[1].values.map(|v| v[0].to_string()).b, "1024");
+    assert_eq!(of_host, [true, false, false]);
+    assert_eq!(comparison.differences[2].values.map(|v| v[0].to_string()).b, "1024");
 }
 
 #[test]

@@ -7,6 +7,9 @@ use crate::report::story::{Curve, Distribution};
 
 const HEIGHT: f64 = 340.0;
 
+const SAYS: &str = "Each step to the right is a tenth of the samples: the tail has as much room as the rest. A \
+                    line is dashed where fewer than 10 samples lie beyond.";
+
 /// Beyond a percentile that is told are as many samples at least.
 const BEYOND: f64 = 10.0;
 
@@ -15,7 +18,7 @@ pub(super) fn picture(distribution: &Distribution) -> Option<Picture> {
     let curves = &distribution.curves;
     let most = curves.iter().map(|curve| curve.samples).max().filter(|&samples| samples > 1)?;
     let mut frame =
-        Frame::new(HEIGHT, "Latency by percentile; the table before it has the figures");
+        Frame::new(HEIGHT, &format!("{}; the figures are told beside it", distribution.title));
     let nines = (most as f64).log10();
     let across = Scale::new([0.0, nines], Frame::across());
     let latencies = curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.1));
@@ -32,10 +35,8 @@ pub(super) fn picture(distribution: &Distribution) -> Option<Picture> {
     }
     let keys = curves.iter().zip(KEYS).map(|(curve, key)| (key, curve.name)).collect();
     Some(Picture {
-        title: "Latency by percentile".into(),
-        says: "Each step to the right is a tenth of the samples: the tail has as much room as the \
-               rest. A line is dashed where fewer than 10 samples lie beyond."
-            .into(),
+        title: distribution.title.into(),
+        says: format!("{SAYS} {}", distribution.says).trim_end().to_owned(),
         keys,
         svg: frame.end(),
         table: None,

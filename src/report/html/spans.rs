@@ -11,6 +11,8 @@ use crate::report::story::{Span, Value};
 const ROW_HEIGHT: f64 = 46.0;
 const TOP: f64 = 10.0;
 const BELOW: f64 = 46.0;
+/// Room for the name of a change.
+const MARK_WIDTH: f64 = 56.0;
 /// Names of figures fit before it.
 const START: f64 = 130.0;
 
@@ -42,7 +44,11 @@ pub(super) fn picture(spans: &[Span], tolerance: f64) -> Option<Picture> {
     for mark in named(reach) {
         svg.line("grid", [place(mark), TOP], [place(mark), low + 5.0]);
         let name = if mark == 1.0 { "same".to_owned() } else { value(&Value::Change(mark - 1.0)) };
-        svg.words("tick", [place(mark), low + 20.0], Anchor::Middle, &name.replace(".0 %", " %"));
+        // The last one would be cut off where half of it stood beyond the edge.
+        let at_edge = place(mark) > RIGHT - MARK_WIDTH / 2.0;
+        let (x, anchor) =
+            if at_edge { (RIGHT, Anchor::End) } else { (place(mark), Anchor::Middle) };
+        svg.words("tick", [x, low + 20.0], anchor, &name.replace(".0 %", " %"));
     }
     for (index, span) in spans.iter().enumerate() {
         row(&mut svg, span, TOP + (index as f64 + 0.5) * ROW_HEIGHT, place);
@@ -53,7 +59,12 @@ pub(super) fn picture(spans: &[Span], tolerance: f64) -> Option<Picture> {
         says: "Each dot is a run, A above and B below the line; the line is the interval in which the \
                change lies, its dot the estimate. The band is what counts as no change."
             .into(),
-        keys: vec![(A, "runs of A"), (B, "runs of B"), (INTERVAL, "change"), (Key("whole"), "no change")],
+        keys: vec![
+            (Key("dot k0"), "runs of A"),
+            (Key("dot k1"), "runs of B"),
+            (INTERVAL, "change"),
+            (Key("whole"), "no change"),
+        ],
         svg: svg.end(),
         table: None,
     })

@@ -1,8 +1,8 @@
 //! How the sockets came to be there, and why some did not.
 
 use super::content::{Block, Emphasis, Section, Sentence};
-use super::names;
 use super::phrase::{Phrase, Value, counted, phrase};
+use super::{names, pictures};
 use crate::report::document::connecting::{ConnectFailure, Connecting, SetCookie, TlsSessions};
 use crate::report::document::deflate::AgreedDeflate;
 use crate::report::document::reached::ReachedNode;
@@ -26,6 +26,7 @@ const COOKIES_MAX: usize = 4;
 pub(super) fn section(document: &Document) -> Option<Section> {
     let connecting = document.connecting.as_ref()?;
     let mut blocks = vec![Block::Sentence(line(connecting))];
+    blocks.extend(pictures::connecting(connecting));
     if connecting.failed > 0 {
         let failed = counted(connecting.failed, "socket is", "sockets are");
         let rest = ", and nothing is expected of them (--min-connected):";

@@ -72,6 +72,10 @@ pub struct Fact {
 /// How large a part of all samples took at most how long, of one class or more.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Distribution {
+    /// What it is of.
+    pub title: &'static str,
+    /// How it is read, beyond what all such pictures have in common.
+    pub says: &'static str,
     /// One for each class.
     pub curves: Vec<Curve>,
 }

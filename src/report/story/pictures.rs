@@ -6,6 +6,7 @@ use super::content::{Block, Curve, Distribution, Heatmap, Stretch, Strip};
 use super::names::socket;
 use super::phrase::{Value, phrase};
 use crate::measure::bands;
+use crate::report::document::connecting::Connecting;
 use crate::report::document::figures::{histogram_of, micros, seconds};
 use crate::report::document::series::Interval;
 use crate::report::document::trial::{Gap, Latency, LatencyClass, TrialResult};
@@ -32,7 +33,28 @@ pub(super) fn distribution(document: &Document, run: &TrialResult) -> Option<Blo
     let floors = document.calibration.iter().flat_map(|calibration| &calibration.trials);
     let floor = floors.into_iter().find(|floor| floor.id == run.id);
     curves.extend(floor.and_then(|floor| of(floor, headline?, "our own floor")));
-    (!curves.is_empty()).then_some(Block::Distribution(Distribution { curves }))
+    let (title, says) = ("Latency by percentile", "");
+    (!curves.is_empty()).then_some(Block::Distribution(Distribution { title, says, curves }))
+}
+
+/// How long sockets took to be connected, where there were enough of them for a percentile.
+pub(super) fn connecting(connecting: &Connecting) -> Option<Block> {
+    let phases = [
+        ("connect", Some(&connecting.connect_us)),
+        ("TLS handshake", connecting.handshake_us.as_ref()),
+        ("upgrade", Some(&connecting.upgrade_us)),
+    ];
+    let curve = |(name, latency): (&'static str, Option<&Latency>)| {
+        let latency = latency.filter(|latency| latency.p50.is_some())?;
+        let told = told(latency);
+        let least = latency.min.map(|us| (0.0, micros(us)));
+        let points = least.into_iter().chain(told.iter().map(|&(_, q, ns)| (q, ns))).collect();
+        Some(Curve { name, samples: latency.count, points, told })
+    };
+    let curves: Vec<Curve> = phases.into_iter().filter_map(curve).collect();
+    let title = "Connection set-up by percentile";
+    let says = "Lines join the percentiles that are known.";
+    (!curves.is_empty()).then_some(Block::Distribution(Distribution { title, says, curves }))
 }
 
 fn points(ns: &hdrhistogram::Histogram<u64>) -> Vec<(f64, Nanos)> {

@@ -75,7 +75,7 @@ mod markdown {
                 line(out, series.columns.iter().map(|column| column.heading.to_owned()));
                 series.points.iter().for_each(|point| line(out, point.iter().map(value)));
             }
-            Block::Distribution(Distribution { curves }) => {
+            Block::Distribution(Distribution { curves, .. }) => {
                 for Curve { name, told, .. } in curves {
                     let told = told.iter().map(|(at, _, latency)| format!("{at} {} ns", latency.0));
                     line(out, [(*name).to_owned()].into_iter().chain(told));
