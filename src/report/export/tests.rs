@@ -2,7 +2,9 @@
 
 use super::{csv, junit, k6, vegeta};
 use crate::report::document::Document;
+use crate::report::fixture::{begun, whole};
 use crate::report::{json, situations};
+use crate::units::Nanos;
 
 fn text(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
     let mut out = Vec::new();
@@ -56,6 +58,25 @@ fn a_test_fails_where_copies_are_not_as_they_should_be_and_where_times_are_void(
         let suite = report.split("<testsuite ").nth(1).unwrap();
         assert!(suite.contains(&format!("tests=\"{}\"", count("<testcase "))), "{name}: {report}");
     });
+}
+
+#[test]
+fn no_percentile_lies_beyond_the_longest() {
+    let mut run = whole(1_000);
+    for (_, latency) in &mut run.latency_ns {
+        // Within its bucket, and not at its end.
+        *latency = (0..6_000).map(|_| Nanos(84_204_583)).collect();
+    }
+    let document = begun(&[1_000]).ended(&situations::outcome(vec![run]));
+    let (k6, vegeta) = (k6::of(&document).unwrap(), vegeta::of(&document).unwrap());
+    let (k6, vegeta) = (value(&k6), value(&vegeta));
+    for (of, names) in [
+        (&k6["metrics"]["fanstorm_service"], ["med", "p(90)", "p(95)", "p(99)", "max"]),
+        (&vegeta["latencies"], ["50th", "90th", "95th", "99th", "max"]),
+    ] {
+        let told = names.map(|name| of[name].as_f64().unwrap_or_else(|| panic!("{name}: {of}")));
+        assert!(told.is_sorted(), "{of}");
+    }
 }
 
 #[test]
