@@ -5,7 +5,7 @@
 use fanstorm::dialect::{Dialect, Opening, Upgrade};
 use fanstorm::measure::outcome::TrialOutcome;
 use fanstorm_fuzz::node::{self, Patience};
-use fanstorm_fuzz::{DIALECTS, Input, stretches};
+use fanstorm_fuzz::{DIALECTS, Input, cuts, stretches};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
@@ -24,26 +24,13 @@ fuzz_target!(|input: &[u8]| {
             (account(&outcome), heard)
         })
     };
-    let (whole, cut) = (of(vec![wire.clone()]), of(reads(&wire, steps)));
+    let (whole, cut) =
+        (of(vec![wire.clone()]), of(cuts(&wire, &steps).into_iter().map(<[u8]>::to_vec).collect()));
     // Where the node speaks before it was spoken to, what it says meets another moment of ours.
     if !early {
         assert_eq!(whole, cut, "{}", wire.escape_ascii());
     }
 });
-
-/// Cuts of these lengths, again and again.
-fn reads(wire: &[u8], steps: [u8; 3]) -> Vec<Vec<u8>> {
-    let (mut rest, mut reads) = (wire, Vec::new());
-    for step in steps.iter().cycle() {
-        let (read, behind) = rest.split_at((usize::from(*step) + 1).min(rest.len()));
-        reads.push(read.to_vec());
-        rest = behind;
-        if rest.is_empty() {
-            break;
-        }
-    }
-    reads
-}
 
 fn account(outcome: &TrialOutcome) -> (String, Vec<String>) {
     let lost = outcome.lost.iter().map(|lost| lost.reason.clone()).collect();

@@ -101,3 +101,17 @@ pub fn stretches(shape: &TextShape, input: &[u8]) -> Vec<Vec<u8>> {
     });
     all
 }
+
+/// Cuts of these lengths (and one more), again and again; one empty read of nothing.
+pub fn cuts<'w>(wire: &'w [u8], steps: &[u8]) -> Vec<&'w [u8]> {
+    let (mut rest, mut reads) = (wire, Vec::new());
+    for step in steps.iter().cycle() {
+        let (read, behind) = rest.split_at((usize::from(*step) + 1).min(rest.len()));
+        reads.push(read);
+        rest = behind;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    reads
+}

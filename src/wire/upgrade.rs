@@ -258,13 +258,19 @@ fn values(headers: &[httparse::Header<'_>], name: &str) -> impl Iterator<Item = 
         .map(|header| String::from_utf8_lossy(header.value).trim().to_owned())
 }
 
-/// What a person reads of a text that a node has worded: it fits into a line.
+/// What a person reads of a text that a node has worded: it fits into a line, and no terminal obeys it. A value of a
+/// header may hold tabs and, as UTF-8, control characters beyond ASCII.
 fn told(text: &str) -> String {
     let text = text.lines().next().unwrap_or_default();
-    match text.char_indices().nth(TOLD_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+    let mut told = String::new();
+    for (place, c) in text.chars().enumerate() {
+        match c {
+            _ if place == TOLD_MAX => return told + "…",
+            c if c.is_control() => told.extend(c.escape_default()),
+            c => told.push(c),
+        }
     }
+    told
 }
 
 /// RFC 4648, section 4: keys, and names with passwords.
@@ -506,6 +512,14 @@ mod tests {
             assert!(refused.chars().count() < 2 * TOLD_MAX && refused.contains('…'), "{refused}");
             assert_eq!(refused.lines().count(), 1);
         }
+    }
+
+    /// The target `upgrade` of fuzzing found the tab.
+    #[test]
+    fn no_control_character_of_a_value_is_told_as_it_is() {
+        let lines = ["HTTP/1.1 101 OK", "Upgrade: web\tsocket\u{9b}2J"];
+        let refused = parse_response(&response(&lines), EXPECTED).unwrap_err().to_string();
+        assert_eq!(refused, "accepted the upgrade with `Upgrade: web\\tsocket\\u{9b}2J`");
     }
 
     #[test]
