@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Draws docs/picture/report.svg and live.svg: what fanstorm prints of real runs on this machine.
+"""Draws docs/picture/report.svg, live.svg and page.png: what fanstorm shows of real runs on this machine.
 
-    cargo build --release && python3 docs/picture/draw.py [report | live]
+    cargo build --release && python3 docs/picture/draw.py [report | live | page]
 
 The runs are against the embedded cluster, with a link between two nodes that goes dead half-way. Sections of
-the report that the picture leaves out are drawn as one line with an ellipsis. The live view is read from tmux.
+the report that the picture leaves out are drawn as one line with an ellipsis. The live view is read from tmux. The
+page is what headless Chromium shows of its beginning; pngquant takes its colours down to what a page has.
 """
 
 import html
@@ -21,6 +22,11 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "fanstorm --rate 2k --duration 3s --drain 1s --fault cut=0-2@3000"
 LIVE = "fanstorm --live --rate 5k --duration 20s --drain 1s --fault 1:stall=400ms@40000 --fault 2:exit@60000"
 LIVE_AT_S = 15
+PAGE = "fanstorm --messages 1000,10k,100k --drain 1s --fault 1:stall=400ms@40000 --fault cut=0-2@80000"
+# Of the page: what it begins with, and the pictures of latency.
+PAGE_SIZE, PAGE_COLOURS = (960, 2040), 64
+# A busy machine makes a void run, which is no picture of a report.
+TRIES = 5
 LEFT_OUT = ("Connections", "Latency", "The worst", "Our own cost", "Second by second")
 COLUMNS, CHAR, LINE, PAD = 102, 7.83, 18, 18
 INK = {"": "#c9d1d9", "1": "#f0f6fc", "31": "#ff7b72", "32": "#7ee787", "33": "#e3b341", "2": "#8b949e",
@@ -61,6 +67,25 @@ def live() -> str:
         shown = subprocess.run([*tmux, "capture-pane", "-t", "t", "-p", "-e"], check=True, capture_output=True)
         subprocess.run([*tmux, "kill-server"], check=True)
     return shown.stdout.decode()
+
+
+def page() -> None:
+    """The beginning of the page and its first pictures, as a browser shows them."""
+    with tempfile.TemporaryDirectory() as directory:
+        argv = [str(ROOT / "target/release/fanstorm"), *PAGE.split()[1:], "--quiet", "--html", f"{directory}/page.html"]
+        shown = Path(directory) / "page.html"
+        for _ in range(TRIES):
+            subprocess.run(argv)
+            if '"trust":"void"' not in shown.read_text().replace(" ", ""):
+                break
+        else:
+            sys.exit(f"{TRIES} runs were void: this machine is too busy for a picture")
+        width, height = PAGE_SIZE
+        subprocess.run(["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                        f"--window-size={width},{height}", "--blink-settings=preferredColorScheme=1",
+                        f"--screenshot={directory}/page.png", shown.as_uri()], check=True, capture_output=True)
+        subprocess.run(["pngquant", str(PAGE_COLOURS), "--nofs", "--strip", "--speed", "1", "--force", "--output",
+                        str(ROOT / "docs/picture/page.png"), f"{directory}/page.png"], check=True)
 
 
 def plain(line: str) -> str:
@@ -131,10 +156,12 @@ def draw(lines: list[str], label: str) -> str:
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or ["report", "live"]
+    wanted = sys.argv[1:] or ["report", "live", "page"]
     if "report" in wanted:
         lines = [f"\x1b[1m$ {COMMAND}\x1b[0m", *chosen(run())]
         (ROOT / "docs/picture/report.svg").write_text(draw(lines, REPORT_IS))
     if "live" in wanted:
         lines = [f"\x1b[1m$ {LIVE}\x1b[0m", *live().rstrip("\n").split("\n")]
         (ROOT / "docs/picture/live.svg").write_text(draw(lines, LIVE_IS))
+    if "page" in wanted:
+        page()
