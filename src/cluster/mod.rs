@@ -23,6 +23,8 @@ pub mod fault_log;
 pub mod faults;
 mod handshake;
 mod net;
+#[cfg(target_env = "musl")]
+mod no_uring;
 mod node;
 mod parent;
 mod process;

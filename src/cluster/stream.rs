@@ -11,6 +11,8 @@ use bytes::Bytes;
 use rustix::io::Errno;
 use tokio::task::LocalSet;
 
+#[cfg(target_env = "musl")]
+use super::no_uring as tokio_uring;
 use super::tls::{Acceptor, Secured};
 
 /// Submission entries: one turn's reads and writes of a few thousand connections.
