@@ -24,7 +24,7 @@ LIVE = "fanstorm --live --rate 5k --duration 20s --drain 1s --fault 1:stall=400m
 LIVE_AT_S = 15
 PAGE = "fanstorm --messages 1000,10k,100k --drain 1s --fault 1:stall=400ms@40000 --fault cut=0-2@80000"
 # Of the page: what it begins with, and the pictures of latency.
-PAGE_SIZE, PAGE_COLOURS = (960, 2040), 64
+PAGE_SIZE, PAGE_COLOURS = (1060, 2040), 64
 # A busy machine makes a void run, which is no picture of a report.
 TRIES = 5
 LEFT_OUT = ("Connections", "Latency", "The worst", "Our own cost", "Second by second")
