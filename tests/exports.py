@@ -42,12 +42,7 @@ def exported(binary, result, form):
 
 
 def python():
-    venv = INSTALLED / "venv"
-    if not (venv / "bin" / "python").exists():
-        INSTALLED.mkdir(parents=True, exist_ok=True)
-        (INSTALLED / "requirements.txt").write_text(PINNED)
-        harness.install(INSTALLED / "requirements.txt", venv)
-    return venv / "bin" / "python"
+    return harness.python_with(PINNED, INSTALLED)
 
 
 def junit(binary, path, result):

@@ -67,6 +67,16 @@ def install(requirements, venv):
     )
 
 
+def python_with(pinned, directory):
+    """An interpreter that has these packages, which are installed in `directory` if they are not there yet."""
+    venv = directory / "venv"
+    if not (venv / "bin" / "python").exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "requirements.txt").write_text(pinned)
+        install(directory / "requirements.txt", venv)
+    return venv / "bin" / "python"
+
+
 def free_port():
     """One of loopback that was free a moment before."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
