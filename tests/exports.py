@@ -67,6 +67,9 @@ def table(binary, path, result):
         for key in ["start_s", "length_s", "sent", "copies", "missing_so_far", "p50_us", "p99_us", "max_us"]:
             told = float(row[key]) if row[key] else None
             need(told == interval[key], f"{key}: {row[key]}, and the result has {interval[key]}")
+        for key, figure in interval["cost"].items():
+            told = float(row[key]) if row[key] else None
+            need(told == figure, f"{key}: {row[key]}, and the result has {figure}")
 
 
 def k6(binary, path, result):

@@ -144,6 +144,7 @@ def figures(seen, result):
             is_duration(row["p99"], latency["p99"], f"{row['']} p99")
     dots(seen, told)
     seconds(seen, told)
+    costs(seen, told)
     ranges(seen, told)
 
 
@@ -173,6 +174,53 @@ def seconds(seen, trial):
         is_duration(row["p99"], interval["p99_us"], f"second {row['from']}")
         # A band is a coarse histogram of the same copies.
         need(sum(band[1] for band in interval.get("bands", [])) <= interval["copies"], f"bands: {interval}")
+
+
+def is_share(text, share, what):
+    if share is None:
+        need(text == "n/a", f"{what}: {text}, and it is not known")
+        return
+    percent = float(text.replace("\u00a0", " ").removesuffix(" %").replace(" ", ""))
+    need(abs(percent - 100 * share) <= 0.051, f"{what}: {text}, and the result has {share}")
+
+
+def costs(seen, trial):
+    """What measuring cost in each second, in the table and where a mouse rests; together it is what all of it cost."""
+    intervals = trial.get("intervals", [])
+    table = seen.tables.get("How busy the generator was, figures")
+    need((table is None) == (not intervals), f"{len(intervals)} intervals, and the table is {table and 'there'}")
+    if not intervals:
+        return
+    heading, *rows = table
+    need(len(rows) == len(intervals), f"{len(rows)} rows of {len(intervals)} seconds")
+    for row, interval in zip((dict(zip(heading, row)) for row in rows), intervals):
+        cost = interval["cost"]
+        for name, key in [("busy", "busy"), ("busiest", "busiest")]:
+            is_share(row[name], cost[key], f"second {row['from']}: {name}")
+        for name, us in [("CPU used", cost["cpu_s"] * 1e6), ("polling", cost["spun_s"] * 1e6),
+                         ("latest", cost["lag_max_us"])]:
+            is_duration(row[name], us, f"second {row['from']}: {name}")
+    measured = [interval["cost"] for interval in intervals if not interval["warmup"]]
+    for key in ["cpu_s", "spun_s"]:
+        by_second, all_of_it = (sum(part[key] for part in parts) for parts in (measured, trial["generator"]["cores"]))
+        need(abs(by_second - all_of_it) < 1e-6, f"{key}: {by_second} by second, {all_of_it} in all")
+    lags = [cost["lag_max_us"] for cost in measured if cost["lag_max_us"] is not None]
+    lag = trial["generator"].get("schedule_lag_us")
+    need((max(lags) if lags else None) == (lag and lag["max"]), f"lags by second {lags}, and in all {lag}")
+    spans = {f"{interval['start_s']:.1f}" for interval in intervals}
+    told = 0
+    for says in seen.says:
+        match = re.fullmatch(r"from ([\d.]+) s to [\d.]+ s: busiest worker (.*?), all workers (.*?)(, late by (.*) at most)?", says)
+        if not match:
+            continue
+        told += 1
+        here = [i["cost"] for i in intervals if f"{i['start_s']:.1f}" == match[1]]
+        worst = lambda key: max((cost[key] for cost in here if cost[key] is not None), default=None)
+        is_share(match[2], worst("busiest"), says)
+        is_share(match[3], worst("busy"), says)
+        if match[5]:
+            is_duration(match[5], worst("lag_max_us"), says)
+    need(told == len(spans) * (2 if lags or any(i["cost"]["lag_max_us"] for i in intervals) else 1), f"{told} stretches of {spans}")
 
 
 def ranges(seen, trial):

@@ -15,6 +15,7 @@ use fanstorm::host::facts::HostFacts;
 use fanstorm::load::inter_arrival::InterArrival;
 use fanstorm::load::profile::{Burst, FixedRate, Profile, Window};
 use fanstorm::load::trial::Trial;
+use fanstorm::measure::effort::Efforts;
 use fanstorm::measure::interval::{Rest, Sent};
 use fanstorm::measure::late::LateLog;
 use fanstorm::measure::outcome::{Class, CoreUse, Ending, LostSocket, Opcodes};
@@ -75,7 +76,8 @@ fn trial(plan: &Plan, trial: &Trial, fates: Fates, seed: u64) -> Judged {
         let mut recorder = Recorder::new(seats, nodes, &counts, &plan.audience, false, sent);
         deliver(&mut recorder, &counts, fates, &mut rng);
         let sent = counts.iter().skip(worker).step_by(workers).map(|&n| u64::from(n)).sum();
-        let rest = Rest { began: Nanos(1_000), sent: Sent { warmup: 0, measured: sent } };
+        let measured = Sent { warmup: 0, measured: sent };
+        let rest = Rest { began: Nanos(1_000), sent: measured, efforts: Efforts::default() };
         Tally {
             late: LateLog::default(),
             core: CoreUse { cpu: worker, copies: recorder.seen(), ..CoreUse::default() },

@@ -17,8 +17,9 @@ use fanstorm::host::clock::Clock;
 use fanstorm::load::inter_arrival::InterArrival;
 use fanstorm::load::profile::{Burst, FixedRate, Profile};
 use fanstorm::load::trial::Trial;
+use fanstorm::measure::effort::Effort;
 use fanstorm::measure::late::Past;
-use fanstorm::measure::latencies::histogram;
+use fanstorm::measure::latencies::{Latencies, histogram};
 use fanstorm::measure::outcome::{Class, Ending, Interval, TrialOutcome};
 use fanstorm::measure::sent::SentTimes;
 use fanstorm::measure::series::Collector;
@@ -173,7 +174,22 @@ fn added_up(intervals: &[Interval], warmup: bool) -> BTreeMap<Class, Histogram<u
     all
 }
 
+/// What the generator spent in each interval is all that it spent, and in one of them it was as late as it ever was.
+fn assert_cost_adds_up(run: &TrialOutcome, seed: u64) {
+    let of = |warmup| run.intervals.iter().filter(move |i| i.warmup == warmup).map(|i| i.effort);
+    let sum =
+        |part: fn(&Effort) -> Nanos| of(false).map(|e| part(&e)).fold(Nanos::ZERO, Nanos::plus);
+    let [core] = run.cores.as_slice() else { panic!("one worker: {:?}", run.cores) };
+    let spent = (sum(|e| e.cpu), sum(|e| e.spun), sum(|e| e.wall));
+    assert_eq!(spent, (core.cpu_time, core.spun, core.wall), "seed {seed}");
+    assert_eq!(of(false).map(|e| e.lag).max(), Some(run.lag_ns.as_ref().and_then(Latencies::max)));
+    if let Some(warmup) = &run.warmup {
+        assert_eq!(of(true).map(|e| e.lag).max(), Some(warmup.lag_ns.max()), "seed {seed}");
+    }
+}
+
 fn assert_adds_up(run: &TrialOutcome, seed: u64) {
+    assert_cost_adds_up(run, seed);
     let d = run.delivery;
     let (sent, copies) = sums(&run.intervals, false);
     let (warm_sent, warm_copies) = sums(&run.intervals, true);

@@ -26,7 +26,7 @@ impl Clock for Monotonic {
 }
 
 /// CPU time that the calling thread has used, user and system (`CLOCK_THREAD_CPUTIME_ID`).
-/// This is a system call: for the start and the end of a trial only.
+/// This is a system call: for the start and the end of a trial, and once a second.
 pub fn thread_cpu_time() -> Nanos {
     read(ClockId::ThreadCPUTime)
 }

@@ -14,6 +14,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 
+use super::effort::{Efforts, LongestLag, Meter, Reading};
 use super::recorder::{Counts, Records};
 use crate::units::Nanos;
 
@@ -86,6 +87,17 @@ impl Counted {
     }
 }
 
+/// What a worker says when it hands over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told {
+    /// What it had come to.
+    pub counted: Counted,
+    /// What it had spent.
+    pub reading: Reading,
+    /// The longest lag since it handed over last.
+    pub lag: LongestLag,
+}
+
 /// What one worker recorded between two boundaries.
 #[derive(Debug)]
 pub struct IntervalRecords {
@@ -99,6 +111,8 @@ pub struct IntervalRecords {
     pub records: Records,
     /// What came of all until it was handed over.
     pub counted: Counted,
+    /// What the worker spent meanwhile. A turn that began before the end is in here as far as it went.
+    pub efforts: Efforts,
 }
 
 /// What a worker hands full sets to, and gets empty ones from.
@@ -121,8 +135,8 @@ pub fn link(length: Nanos, empty: Records) -> (IntervalSink, IntervalSource) {
     let (full, parts) = sync_channel(SETS);
     let (back, spare) = sync_channel(SETS);
     let zero = Nanos::ZERO;
-    let (sent, counted) = (Sent::default(), Counted::default());
-    let part = IntervalRecords { from: zero, until: zero, sent, records: empty, counted };
+    let (sent, counted, efforts) = (Sent::default(), Counted::default(), Efforts::default());
+    let part = IntervalRecords { from: zero, until: zero, sent, records: empty, counted, efforts };
     back.try_send(Box::new(part)).expect("an empty channel has room");
     (IntervalSink { full, spare, length }, IntervalSource { full: parts, spare: back })
 }
@@ -150,6 +164,7 @@ pub struct Intervals {
     /// Never, where nobody collects.
     ends: Nanos,
     sent: Sent,
+    meter: Meter,
     /// The longest latency of what was handed over.
     slowest: Nanos,
 }
@@ -161,14 +176,23 @@ pub struct Rest {
     pub began: Nanos,
     /// Messages sent since then.
     pub sent: Sent,
+    /// What the worker spent since then.
+    pub efforts: Efforts,
 }
 
 impl Intervals {
     /// Without a port the whole trial is one interval.
     pub fn new(port: Option<IntervalSink>) -> Self {
         let zero = Nanos::ZERO;
-        let sent = Sent::default();
-        Self { port, grid: Grid::default(), began: zero, ends: Nanos::MAX, sent, slowest: zero }
+        Self {
+            port,
+            grid: Grid::default(),
+            began: zero,
+            ends: Nanos::MAX,
+            sent: Sent::default(),
+            meter: Meter::default(),
+            slowest: zero,
+        }
     }
 
     /// The trial begins.
@@ -180,23 +204,23 @@ impl Intervals {
         }
     }
 
-    /// It is `now`: what is recorded from here on belongs to the interval that holds it. `counted` is asked
+    /// What the worker had spent when its trial, or what of it is measured, began for it.
+    pub fn spend_from(&mut self, reading: Reading, warming: bool) {
+        self.meter.begin(reading, warming);
+    }
+
+    /// It is `now`: what is recorded from here on belongs to the interval that holds it. `told` is asked
     /// where one is over.
     #[inline]
-    pub fn advance(
-        &mut self,
-        now: Nanos,
-        records: &mut Records,
-        counted: impl FnOnce() -> Counted,
-    ) {
+    pub fn advance(&mut self, now: Nanos, records: &mut Records, told: impl FnOnce() -> Told) {
         if now >= self.ends {
-            self.exchange(now, records, counted);
+            self.exchange(now, records, told);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn exchange(&mut self, now: Nanos, records: &mut Records, counted: impl FnOnce() -> Counted) {
+    fn exchange(&mut self, now: Nanos, records: &mut Records, told: impl FnOnce() -> Told) {
         let over = std::mem::replace(&mut self.ends, self.grid.after(now));
         let Some(port) = &self.port else { return };
         let mut part = match port.spare.try_recv() {
@@ -207,7 +231,10 @@ impl Intervals {
         std::mem::swap(&mut part.records, records);
         (part.from, part.until) = (self.began, over);
         part.sent = std::mem::take(&mut self.sent);
-        part.counted = counted();
+        let Told { counted, reading, lag } = told();
+        self.meter.read(reading);
+        self.meter.note(lag);
+        (part.counted, part.efforts) = (counted, self.meter.take());
         self.began = self.grid.at_or_before(now);
         match port.full.try_send(part) {
             // Nobody is there to collect: the run is being given up.
@@ -226,9 +253,11 @@ impl Intervals {
         self.slowest.max(records.slowest())
     }
 
-    /// The trial is over.
-    pub const fn rest(&self) -> Rest {
-        Rest { began: self.began, sent: self.sent }
+    /// The trial is over, and this was spent in all of it.
+    pub fn rest(&mut self, reading: Reading, lag: LongestLag) -> Rest {
+        self.meter.read(reading);
+        self.meter.note(lag);
+        Rest { began: self.began, sent: self.sent, efforts: self.meter.take() }
     }
 }
 
@@ -271,7 +300,7 @@ mod tests {
         let mut recorded = records();
         intervals.begin(Nanos(100), Nanos(100));
         let mut record = |intervals: &mut Intervals, at: u64| {
-            intervals.advance(Nanos(at), &mut recorded, Counted::default);
+            intervals.advance(Nanos(at), &mut recorded, Told::default);
             recorded.measured.headline[0].record(Nanos(at));
             intervals.note_sent(Sent { warmup: 0, measured: 1 });
         };
@@ -288,7 +317,8 @@ mod tests {
         record(&mut intervals, 140);
         let second = link.take().unwrap();
         assert_eq!(spans(&second), (110, 140, 3, sent(3)));
-        assert_eq!(intervals.rest(), Rest { began: Nanos(140), sent: sent(1) });
+        let rest = intervals.rest(Reading::default(), LongestLag::default());
+        assert_eq!((rest.began, rest.sent), (Nanos(140), sent(1)));
     }
 
     #[test]
@@ -296,7 +326,8 @@ mod tests {
         let (mut intervals, mut recorded) = (Intervals::new(None), records());
         intervals.begin(Nanos(5), Nanos(5));
         recorded.measured.headline[0].record(Nanos(7));
-        intervals.advance(Nanos(1 << 60), &mut recorded, Counted::default);
-        assert_eq!((recorded.count(), intervals.rest().began), (1, Nanos(5)));
+        intervals.advance(Nanos(1 << 60), &mut recorded, Told::default);
+        let rest = intervals.rest(Reading::default(), LongestLag::default());
+        assert_eq!((recorded.count(), rest.began), (1, Nanos(5)));
     }
 }

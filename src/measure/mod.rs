@@ -13,6 +13,7 @@
 //! - [`reordering`]: how far out of order they came
 //! - [`recorder`]: one worker's record of a trial
 //! - [`interval`], [`series`]: the trial second by second, while it runs
+//! - [`effort`]: what a worker itself spent in each of these seconds, and how late it was
 //! - [`messages`]: what is known of each message at the end
 //! - [`tally`]: all workers' records become one
 //! - [`late`]: what comes when its trial is over
@@ -23,6 +24,7 @@ pub mod bands;
 pub mod connecting;
 pub mod correlate;
 pub mod credits;
+pub mod effort;
 pub mod extensions;
 mod gaps;
 pub mod interval;

@@ -2,6 +2,7 @@
 //!
 //! Belongs here: the types that `report` renders. Does not: how they were recorded (`tally`).
 
+use super::effort::Effort;
 use super::late::Late;
 use super::latencies::Latencies;
 use super::reached::Reached;
@@ -215,7 +216,7 @@ pub enum Ending {
 
 /// A stretch of a trial, a second long but where the warm-up or the trial ended, or where the collector
 /// was late. Copies count when they came, those that waited for their id when it was learned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interval {
     /// Since the start of the trial.
     pub start: Nanos,
@@ -240,6 +241,10 @@ pub struct Interval {
     pub max: Option<Nanos>,
     /// Its copies by [band](super::bands) of latency, those that hold any.
     pub bands: Vec<(u8, u64)>,
+    /// What all workers spent in it.
+    pub effort: Effort,
+    /// The share of its time that the busiest of them worked, 0 to 1; none where none looked up in it.
+    pub busiest: Option<f64>,
     /// Histograms of all classes, where the plan keeps them.
     pub tracks: Vec<Track>,
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
 
+use super::effort::{Effort, Efforts};
 use super::interval::{
     Counted, Grid, IntervalRecords, IntervalSink, IntervalSource, Rest, Sent, link,
 };
@@ -59,6 +60,8 @@ struct Open {
     until: Nanos,
     sent: Sent,
     records: Records,
+    /// What each worker spent in it.
+    efforts: Vec<Efforts>,
 }
 
 /// What must have come by a time.
@@ -175,7 +178,7 @@ impl Collector {
             while let Some(part) = self.links[worker].0.take() {
                 self.links[worker].1 = part.until;
                 self.counted[worker] = part.counted;
-                self.add(&part);
+                self.add(worker, &part);
                 self.links[worker].0.give_back(part);
             }
         }
@@ -194,32 +197,61 @@ impl Collector {
         end: Nanos,
     ) -> Series {
         self.collect();
-        for (records, Rest { began, sent }) in rests {
+        let mut idle = Vec::new();
+        for (worker, (records, Rest { began, sent, efforts })) in rests.enumerate() {
             if records.count() + records.misdelivered + sent.all() > 0 {
                 let until = end.max(began).max(self.closed_until);
-                self.join(began.max(self.closed_until), until, sent, records);
+                let from = began.max(self.closed_until);
+                self.join((from, until), sent, records, (worker, efforts));
+            } else {
+                idle.push((worker, efforts));
             }
         }
+        // What was spent after the last thing that happened belongs to the interval in which it happened.
+        if let Some(last) = self.open.iter_mut().max_by_key(|open| open.until) {
+            idle.drain(..).for_each(|(worker, efforts)| last.spend(worker, &efforts));
+        }
         self.close(Nanos::MAX);
+        idle.iter().for_each(|(_, efforts)| self.spent_late(efforts));
         Series { intervals: self.intervals, totals: self.totals }
     }
 
-    fn add(&mut self, part: &IntervalRecords) {
-        self.join(part.from, part.until, part.sent, &part.records);
+    /// Adds to the last intervals of its phases what was spent when they were over.
+    fn spent_late(&mut self, efforts: &Efforts) {
+        for (warmup, effort) in [(true, &efforts.warmup), (false, &efforts.measured)] {
+            let last = self.intervals.iter_mut().rev().find(|interval| interval.warmup == warmup);
+            if let Some(last) = last {
+                last.effort.add(effort);
+            }
+        }
+    }
+
+    fn add(&mut self, worker: usize, part: &IntervalRecords) {
+        let span = (part.from, part.until);
+        self.join(span, part.sent, &part.records, (worker, part.efforts));
     }
 
     /// Adds to the interval that it belongs to. Where a worker could not hand over in time its part
     /// is longer than others': the intervals that it touches become one.
-    fn join(&mut self, from: Nanos, until: Nanos, sent: Sent, records: &Records) {
+    fn join(
+        &mut self,
+        (from, until): (Nanos, Nanos),
+        sent: Sent,
+        records: &Records,
+        (worker, efforts): (usize, Efforts),
+    ) {
         self.totals.add(records);
         let touched = |open: &mut Open| open.from < until && from < open.until;
         let mut touched: Vec<_> = self.open.extract_if(.., touched).collect();
         let mut sum = touched.pop().unwrap_or_else(|| self.blank(from, until));
         for other in touched {
-            sum.add(other.from, other.until, other.sent, &other.records);
+            sum.add((other.from, other.until), other.sent, &other.records);
+            let spent = other.efforts.iter().enumerate();
+            spent.for_each(|(worker, efforts)| sum.spend(worker, efforts));
             self.put_away(other.records);
         }
-        sum.add(from, until, sent, records);
+        sum.add((from, until), sent, records);
+        sum.spend(worker, &efforts);
         self.open.push(sum);
     }
 
@@ -227,7 +259,8 @@ impl Collector {
         let Records { measured, warmup, .. } = &self.totals;
         let new =
             || Records::new(measured.headline.len(), measured.service.is_some(), warmup.is_some());
-        Open { from, until, sent: Sent::default(), records: self.pool.pop().unwrap_or_else(new) }
+        let records = self.pool.pop().unwrap_or_else(new);
+        Open { from, until, sent: Sent::default(), records, efforts: Vec::new() }
     }
 
     fn put_away(&mut self, mut records: Records) {
@@ -253,21 +286,28 @@ impl Collector {
     /// Makes trials of an interval: one for the warm-up, one for the rest, each where it has a part in
     /// it.
     fn publish(&mut self, open: Open) {
-        let Open { from, until, sent, records } = open;
+        let Open { from, until, sent, records, efforts } = open;
         let measured_from = self.grid.measured_from;
         self.closed_until = until;
         self.sent.add(sent);
         self.copies.measured += records.measured.count();
         self.copies.warmup += records.warmup.as_ref().map_or(0, Copies::count);
         let first = self.intervals.len();
+        let spent = |of: fn(&Efforts) -> Effort| efforts.iter().map(of).collect::<Vec<_>>();
+        let (warmup, measured) = (spent(|all| all.warmup), spent(|all| all.measured));
         if let Some(copies) = &records.warmup
             && (from < measured_from || copies.count() + sent.warmup > 0)
         {
-            self.row((from, until), true, sent.warmup, copies);
+            self.row((from, until), true, sent.warmup, copies, &warmup);
+        } else {
+            // Of a turn that the warm-up's end fell into.
+            let warmup = sum(&warmup);
+            self.spent_late(&Efforts { warmup, ..Efforts::default() });
         }
-        let measured = records.measured.count() + sent.measured + records.misdelivered;
-        if until > measured_from || measured > 0 {
-            self.row((from, until), false, sent.measured, &records.measured);
+        if until > measured_from
+            || records.measured.count() + sent.measured + records.misdelivered > 0
+        {
+            self.row((from, until), false, sent.measured, &records.measured, &measured);
         }
         // Which half of the interval they were due in is not asked.
         if let Some(row) = self.intervals[first..].last_mut() {
@@ -276,7 +316,14 @@ impl Collector {
         self.put_away(records);
     }
 
-    fn row(&mut self, (from, until): (Nanos, Nanos), warmup: bool, sent: u64, copies: &Copies) {
+    fn row(
+        &mut self,
+        (from, until): (Nanos, Nanos),
+        warmup: bool,
+        sent: u64,
+        copies: &Copies,
+        efforts: &[Effort],
+    ) {
         self.scratch.clear();
         copies.headline.iter().for_each(|node| self.scratch.add(node));
         let ns = &self.scratch;
@@ -294,18 +341,35 @@ impl Collector {
             p99: Percentile::P99.of(ns),
             max: ns.max(),
             bands: ns.bands(),
+            effort: sum(efforts),
+            busiest: efforts.iter().filter_map(Effort::busy).max_by(f64::total_cmp),
             tracks: if self.keeps { tracks(self.headline, copies) } else { Vec::new() },
         });
     }
 }
 
 impl Open {
-    fn add(&mut self, from: Nanos, until: Nanos, sent: Sent, records: &Records) {
+    fn add(&mut self, (from, until): (Nanos, Nanos), sent: Sent, records: &Records) {
         self.from = self.from.min(from);
         self.until = self.until.max(until);
         self.sent.add(sent);
         self.records.add(records);
     }
+
+    /// A worker spent this in it.
+    fn spend(&mut self, worker: usize, efforts: &Efforts) {
+        if self.efforts.len() <= worker {
+            self.efforts.resize(worker + 1, Efforts::default());
+        }
+        self.efforts[worker].add(efforts);
+    }
+}
+
+/// Of all workers.
+fn sum(efforts: &[Effort]) -> Effort {
+    let mut sum = Effort::default();
+    efforts.iter().for_each(|effort| sum.add(effort));
+    sum
 }
 
 impl Owed {
@@ -345,7 +409,8 @@ pub fn track(class: Class, to: Option<usize>, ns: &Histogram<u64>) -> Track {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::interval::Intervals;
+    use super::super::effort::{LongestLag, Reading};
+    use super::super::interval::{Intervals, Told};
     use super::*;
     use crate::load::inter_arrival::InterArrival;
     use crate::load::profile::FixedRate;
@@ -387,7 +452,13 @@ mod tests {
         })
     }
 
-    /// What three workers record of the events, through their ports.
+    /// What a worker has spent by a time, each at a pace of its own.
+    fn read(worker: usize, at: u64) -> Reading {
+        let cpu = at * (worker as u64 + 1) / 4;
+        Reading { at: START.plus(Nanos(at)), cpu: Nanos(cpu), spun: Nanos(cpu / 3) }
+    }
+
+    /// What three workers record of the events, through their ports. Each is as late as an event is old.
     fn collected(events: &[(Event, bool)]) -> Series {
         let plan = warming_plan();
         let trial = &plan.trials[0];
@@ -396,26 +467,53 @@ mod tests {
         collector.begin(START);
         let mut workers: Vec<_> = ports
             .into_iter()
-            .map(|port| (Intervals::new(Some(port)), Records::new(2, true, true)))
+            .map(|port| {
+                (Intervals::new(Some(port)), Records::new(2, true, true), LongestLag::default())
+            })
             .collect();
-        for (intervals, _) in &mut workers {
+        let mut warming = [true; 3];
+        for (worker, (intervals, ..)) in workers.iter_mut().enumerate() {
             intervals.begin(START, START.plus(WARMUP));
+            intervals.spend_from(read(worker, 0), true);
         }
         for (event, looks) in events {
-            let (intervals, records) = &mut workers[event.worker];
-            intervals.advance(START.plus(Nanos(event.at)), records, Counted::default);
-            let (copies, sent) = match (&mut records.warmup, event.warmup) {
-                (Some(warmup), true) => (warmup, Sent { warmup: 1, measured: 0 }),
-                _ => (&mut records.measured, Sent { warmup: 0, measured: 1 }),
+            let (intervals, records, lag) = &mut workers[event.worker];
+            let (reading, now) = (read(event.worker, event.at), START.plus(Nanos(event.at)));
+            intervals.advance(now, records, || Told {
+                counted: Counted::default(),
+                reading,
+                lag: std::mem::take(lag),
+            });
+            if event.at >= WARMUP.0 && std::mem::take(&mut warming[event.worker]) {
+                intervals.spend_from(reading, false);
+            }
+            let (copies, sent, lag) = match (&mut records.warmup, event.warmup) {
+                (Some(all), true) => (all, Sent { warmup: 1, measured: 0 }, &mut lag.warmup),
+                _ => (&mut records.measured, Sent { warmup: 0, measured: 1 }, &mut lag.measured),
             };
+            *lag = Some(Nanos(event.at));
             copies.headline[event.node].record(Nanos(event.at));
             intervals.note_sent(sent);
             if *looks {
                 collector.collect();
             }
         }
-        let rests = workers.iter().map(|(intervals, records)| (records, intervals.rest()));
+        let rests = workers.iter_mut().enumerate().map(|(worker, (intervals, records, lag))| {
+            (&*records, intervals.rest(read(worker, END), *lag))
+        });
         collector.finish(rests, START.plus(Nanos(END)))
+    }
+
+    /// What each worker spent in the warm-up and after it: it looks up with its events.
+    fn spent(events: &[(Event, bool)]) -> [Nanos; 2] {
+        let ended = |worker| {
+            let after = |event: &&Event| event.worker == worker && event.at >= WARMUP.0;
+            events.iter().map(|(event, _)| event).find(after).map_or(END, |event| event.at)
+        };
+        let cpu = |worker, at| read(worker, at).cpu;
+        let sum = |of: &dyn Fn(usize) -> Nanos| (0..3).map(of).fold(Nanos::ZERO, Nanos::plus);
+        let warmup = sum(&|worker| cpu(worker, ended(worker)));
+        [warmup, sum(&|worker| cpu(worker, END)).since(warmup)]
     }
 
     proptest! {
@@ -438,6 +536,24 @@ mod tests {
             }
             let copies: u64 = intervals.iter().map(|interval| interval.copies).sum();
             prop_assert_eq!(copies, events.len() as u64);
+        }
+
+        #[test]
+        fn what_workers_spend_is_all_in_the_intervals_of_its_phase(events in events()) {
+            let Series { intervals, .. } = collected(&events);
+            let of = |warmup| intervals.iter().filter(move |interval| interval.warmup == warmup);
+            let cpu = |warmup| {
+                of(warmup).map(|interval| interval.effort.cpu).fold(Nanos::ZERO, Nanos::plus)
+            };
+            if !events.is_empty() {
+                prop_assert_eq!([true, false].map(cpu), spent(&events));
+            }
+            for interval in &intervals {
+                prop_assert_eq!(interval.effort.lag, interval.max, "both are the event's time");
+                let [busy, busiest] = [interval.effort.busy(), interval.busiest];
+                let busiest = busiest.filter(|busiest| (0.0..=1.0).contains(busiest));
+                prop_assert!(busy.is_none() || busiest.is_some(), "{:?}", interval);
+            }
         }
 
         #[test]

@@ -193,15 +193,8 @@ mod tests {
             start: Nanos::from_millis(start_ms),
             length: Nanos::from_secs(1),
             warmup,
-            sent: 0,
-            copies: 0,
-            misdelivered: 0,
-            missing_so_far: 0,
-            p50: None,
-            p99: None,
-            max: None,
-            bands: Vec::new(),
             tracks,
+            ..Interval::default()
         }
     }
 

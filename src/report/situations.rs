@@ -263,7 +263,9 @@ fn intervals(count: u64) -> Value {
             "misdelivered": u64::from(i % 40 == 2), "missing_so_far": i % 11,
             "p50_us": has.then_some(900.0 + i as f64),
             "p99_us": (has && i % 13 != 4).then_some(2_000.0 + (i * 37 % 101) as f64),
-            "max_us": has.then_some(4_000.0 + i as f64)})
+            "max_us": has.then_some(4_000.0 + i as f64),
+            "cost": {"cpu_s": 0.5, "spun_s": 0.25, "busy": has.then_some(0.125), "busiest": has.then_some(0.2 + (i % 5) as f64 / 10.0),
+                "lag_max_us": (i > 0).then_some(50.0 + (i * 31 % 97) as f64)}})
     };
     (0..count).map(interval).collect()
 }

@@ -8,7 +8,7 @@ use super::connecting::{
 use super::missing::{gap, lost_socket};
 use super::reached::ReachedNode;
 use super::times::{latency, micros, rounded};
-use super::{deflate, histogram, series};
+use super::{course, deflate, histogram};
 use crate::experiment::{Outcome, Skipped};
 use crate::host::facts::HostFacts;
 use crate::load::trial::Trial;
@@ -16,10 +16,9 @@ use crate::measure::connecting as measured;
 use crate::measure::late::Late;
 use crate::measure::latencies::Latencies;
 use crate::measure::outcome::{
-    Class, CoreUse, Delivery, Ending, Interval, MatrixCell, Opcodes, TrialOutcome, WarmUp,
+    Class, CoreUse, Delivery, Ending, MatrixCell, Opcodes, TrialOutcome, WarmUp,
 };
 use crate::measure::percentile::Percentile;
-use crate::measure::reordering::Reordering;
 use crate::measure::sessions::Sessions;
 use crate::plan::Plan;
 use crate::plan::backend::Engine;
@@ -187,8 +186,8 @@ impl trial::TrialResult {
             latency_us: latency_by_class(&run.latency_ns, run.stamp_resolution),
             latency_histograms: histogram_by_class(&run.latency_ns),
             warmup: run.warmup.as_ref().map(|of| warmup(of, run.stamp_resolution)),
-            intervals: intervals(&run.intervals),
-            reordering: (run.reordering.max > 0).then(|| reordering(&run.reordering)),
+            intervals: course::intervals(&run.intervals),
+            reordering: (run.reordering.max > 0).then(|| course::reordering(&run.reordering)),
             saturated: run.saturated,
             matrix: run.matrix.iter().map(matrix_cell).collect(),
             gaps: run.gaps.iter().map(gap).collect(),
@@ -373,61 +372,6 @@ fn warmup(warmup: &WarmUp, resolution: Nanos) -> trial::WarmUp {
         latency_histograms: histogram_by_class(latency_ns),
         schedule_lag_us: latency(lag_ns),
         saturated: latency_ns.iter().map(|(_, of)| of.saturated()).sum(),
-    }
-}
-
-/// A trial that is over within a second has no course.
-fn intervals(intervals: &[Interval]) -> Vec<series::Interval> {
-    if intervals.len() == 1 {
-        Vec::new()
-    } else {
-        intervals.iter().map(series::Interval::of).collect()
-    }
-}
-
-impl series::Interval {
-    /// One interval.
-    pub fn of(interval: &Interval) -> Self {
-        // Its tracks go into a log of their own.
-        let Interval {
-            start,
-            length,
-            warmup,
-            sent,
-            copies,
-            misdelivered,
-            missing_so_far,
-            p50,
-            p99,
-            max,
-            ref bands,
-            tracks: _,
-        } = *interval;
-        Self {
-            start_s: start.as_secs_f64(),
-            length_s: length.as_secs_f64(),
-            warmup,
-            sent,
-            copies,
-            misdelivered,
-            missing_so_far,
-            p50_us: p50.map(micros),
-            p99_us: p99.map(micros),
-            max_us: max.map(micros),
-            bands: bands.iter().map(|&(band, copies)| [band.into(), copies]).collect(),
-        }
-    }
-}
-
-fn reordering(reordering: &Reordering) -> series::Reordering {
-    let distances = |(first, last, copies): (u32, u32, u64)| series::Distances {
-        first: first.into(),
-        last: last.into(),
-        copies,
-    };
-    series::Reordering {
-        max_distance: reordering.max.into(),
-        distances: reordering.ranges().map(distances).collect(),
     }
 }
 

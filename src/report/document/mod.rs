@@ -10,6 +10,7 @@
 
 mod build;
 pub mod connecting;
+mod course;
 pub mod deflate;
 pub mod failed;
 pub mod figures;

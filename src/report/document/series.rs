@@ -34,6 +34,26 @@ pub struct Interval {
     /// results of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bands: Vec<[u64; 2]>,
+    /// What measuring cost meanwhile. Absent in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+}
+
+/// What the generator itself spent in an interval, and how late it was in it. Of all measured intervals together the
+/// CPU times are those of `generator.cores`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Cost {
+    /// CPU time of all workers' threads.
+    pub cpu_s: f64,
+    /// Part of it that was spent polling for a due time, with nothing to do.
+    pub spun_s: f64,
+    /// CPU time without `spun_s`, over the time of all workers, 0 to 1; null where none was at work any more.
+    pub busy: Option<f64>,
+    /// The same of the worker that was busiest.
+    pub busiest: Option<f64>,
+    /// How late the generator turned to a due message at most, those that it turned to in this interval; null
+    /// without due times, and where none was due.
+    pub lag_max_us: Option<f64>,
 }
 
 /// How far out of order copies came: by how many numbers a late copy was behind the highest of its

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use crate::plan::load::{MAX_MESSAGES, MAX_PUSH_SOCKETS};
 use crate::report::document::figures::histogram_of;
-use crate::report::document::series::Interval;
+use crate::report::document::series::{Cost, Interval};
 use crate::report::document::trial::{Latency, LatencyClass, MatrixCell, TrialResult, Trust};
 use crate::report::document::{Document, Plan};
 
@@ -161,6 +161,11 @@ fn durations(run: &TrialResult) -> Option<String> {
             [core.busy, core.cpu_s, core.spun_s, core.wall_s, core.longest_turn_us]
         });
     let intervals = run.intervals.iter().flat_map(|i| [i.start_s, i.length_s]);
+    let costs = run.intervals.iter().filter_map(|i| i.cost.as_ref());
+    let costs = costs.flat_map(|cost| {
+        let Cost { cpu_s, spun_s, busy, busiest, lag_max_us } = *cost;
+        [Some(cpu_s), Some(spun_s), busy, busiest, lag_max_us].into_iter().flatten()
+    });
     let whole = [
         Some(run.late.up_to_s),
         run.time.send_s,
@@ -179,7 +184,8 @@ fn durations(run: &TrialResult) -> Option<String> {
         .chain(matrix)
         .chain(lost)
         .chain(cores)
-        .chain(intervals);
+        .chain(intervals)
+        .chain(costs);
     all.find(|figure| *figure < 0.0).map(|figure| format!("time: {figure} is below 0"))
 }
 

@@ -51,6 +51,15 @@ impl Frame {
         scale
     }
 
+    /// Lines across at parts of the whole; the scale that they are on.
+    pub(super) fn shares(&mut self) -> Scale {
+        let scale = Scale::new([0.0, 1.0], self.upward());
+        for percent in (0..=100).step_by(25) {
+            self.rung(scale.place(f64::from(percent) / 100.0), &format!("{percent} %"));
+        }
+        scale
+    }
+
     fn rung(&mut self, y: f64, name: &str) {
         self.svg.line("grid", [LEFT, y], [RIGHT, y]);
         self.svg.words("tick", [LEFT - 8.0, y + 4.0], Anchor::End, name);

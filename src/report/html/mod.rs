@@ -9,6 +9,7 @@
 //! SVG; each picture has a table for everyone else. No chart library draws percentiles by nines, heatmaps of
 //! histograms or missing ranges, so the drawings are our own.
 
+mod effort;
 mod frame;
 mod heatmap;
 mod page;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::picture::Picture;
 use super::table::{Table, class, phrase};
-use super::{heatmap, percentiles, rates, spans, strips};
+use super::{effort, heatmap, percentiles, rates, spans, strips};
 use crate::report::story::{Block, Caveat, Fact, Section, Story};
 use crate::report::{VERSION, story};
 
@@ -100,6 +100,7 @@ fn pieces(block: &Block) -> Vec<Piece> {
         Block::List(items) if items.is_empty() => return Vec::new(),
         Block::List(items) => return vec![Piece::List(items.iter().map(phrase).collect())],
         Block::Caveat(caveat) => return vec![Piece::Caveat(Reason::of(caveat))],
+        Block::Series(series) if series.key == "cost" => effort::pictures(series),
         Block::Series(series) => rates::pictures(series),
         Block::Distribution(distribution) => Vec::from_iter(percentiles::picture(distribution)),
         Block::Heatmap(heatmap) => Vec::from_iter(heatmap::picture(heatmap)),

@@ -152,14 +152,8 @@ fn interval(warmup: bool, sent: u64, missing_so_far: u64) -> Interval {
         length: Nanos::from_secs(1),
         warmup,
         sent,
-        copies: 0,
-        misdelivered: 0,
         missing_so_far,
-        p50: None,
-        p99: None,
-        max: None,
-        bands: Vec::new(),
-        tracks: Vec::new(),
+        ..Interval::default()
     }
 }
 

@@ -5,6 +5,7 @@
 use super::content::{Block, Cell, Column, Row, Section, Table};
 use super::names::trial;
 use super::phrase::{Phrase, Value, counted, phrase};
+use super::pictures;
 use crate::report::document::Plan;
 use crate::report::document::figures::seconds;
 use crate::report::document::trial::{Core, Latency, TrialResult};
@@ -25,8 +26,9 @@ pub(super) fn section(plan: &Plan, run: &TrialResult) -> Section {
     ];
     let rows = run.generator.cores.iter().map(row).collect();
     let mut blocks = vec![Block::Table(Table { key: "cores", caption: None, columns, rows })];
-    let told = [process(run), lag(run), stamps(run), compression(run)];
+    let told = [process(run), lag(run), worst(run), stamps(run), compression(run)];
     blocks.extend(told.into_iter().flatten().map(Block::from));
+    blocks.extend(pictures::cost(&run.intervals));
     Section { key: "cost", heading: Some(phrase!["Our own cost, ", trial(plan, run)]), blocks }
 }
 
@@ -71,6 +73,24 @@ fn lag(run: &TrialResult) -> Option<Phrase> {
     let lag = run.generator.schedule_lag_us.as_ref().filter(|lag| lag.count > 0)?;
     let messages = counted(lag.count, "message", "messages");
     Some(phrase!["we turned to due messages late by ", figures(lag), ", in ", messages])
+}
+
+/// The seconds in which a worker was nearest to its limit, of a trial that has several.
+fn worst(run: &TrialResult) -> Option<Phrase> {
+    let measured = || {
+        let measured = run.intervals.iter().filter(|interval| !interval.warmup);
+        measured.filter_map(|interval| Some((interval, interval.cost.as_ref()?)))
+    };
+    let busy = measured().filter_map(|(interval, cost)| Some((cost.busiest?, interval.start_s)));
+    let busy = busy.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(busy, from)| {
+        phrase!["at most ", Value::Share(busy), " busy (from ", Value::limit(from), " on)"]
+    });
+    let late = measured().filter_map(|(interval, cost)| Some((cost.lag_max_us?, interval.start_s)));
+    let late = late.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(us, from)| {
+        phrase!["at most ", Value::micros(Some(us)), " late (from ", Value::limit(from), " on)"]
+    });
+    let told = Phrase::joined([busy, late].into_iter().flatten(), " and ");
+    (!told.is_empty()).then(|| phrase!["second by second a worker was ", told])
 }
 
 /// What every latency contains of ourselves.

@@ -2,7 +2,7 @@
 //!
 //! Belongs here: which points a picture has. Does not: scales, sizes, colours (`html`).
 
-use super::content::{Block, Curve, Distribution, Heatmap, Stretch, Strip};
+use super::content::{Block, Column, Curve, Distribution, Heatmap, Series, Stretch, Strip};
 use super::names::socket;
 use super::phrase::{Value, phrase};
 use crate::measure::bands;
@@ -100,6 +100,36 @@ fn stretch(interval: &Interval) -> Stretch {
         p99: interval.p99_us.map(micros),
         max: interval.max_us.map(micros),
     }
+}
+
+/// What measuring cost in each second, where it was kept.
+pub(super) fn cost(all: &[Interval]) -> Option<Block> {
+    let columns = vec![
+        Column::durations("from"),
+        Column::durations("length"),
+        Column::durations("CPU used"),
+        Column::durations("polling"),
+        Column::figures("busy"),
+        Column::figures("busiest"),
+        Column::durations("latest"),
+        Column::words("warm-up"),
+    ];
+    let share = |share: Option<f64>| share.map_or(Value::Unknown, Value::Share);
+    let point = |interval: &Interval| {
+        let cost = interval.cost.as_ref()?;
+        Some(vec![
+            Value::limit(interval.start_s),
+            Value::Duration(seconds(interval.length_s)),
+            Value::Duration(seconds(cost.cpu_s)),
+            Value::Duration(seconds(cost.spun_s)),
+            share(cost.busy),
+            share(cost.busiest),
+            Value::micros(cost.lag_max_us),
+            Value::Words(if interval.warmup { "warm-up" } else { "" }.into()),
+        ])
+    };
+    let points: Vec<_> = all.iter().filter_map(point).collect();
+    (!points.is_empty()).then_some(Block::Series(Series { key: "cost", columns, points }))
 }
 
 /// The streams that lost copies.

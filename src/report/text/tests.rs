@@ -140,7 +140,7 @@ fn second(number: u64, ms: u64, missing: u64) -> Interval {
         p99: Some(Nanos::from_millis(ms)),
         max: Some(Nanos::from_millis(ms + 1)),
         bands: vec![(band(Nanos::from_millis(1)), 2_970), (band(Nanos::from_millis(ms)), 30)],
-        tracks: Vec::new(),
+        ..Interval::default()
     }
 }
 

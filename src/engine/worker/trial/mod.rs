@@ -4,15 +4,19 @@
 //! trial is over (`drain`). From the start barrier to the last copy nothing here allocates.
 
 mod pace;
+mod plan;
 mod sender;
+mod spent;
 mod tally;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
 use self::pace::Pace;
+pub use self::plan::TrialPlan;
 use self::sender::{Sender, Senders};
-use crate::dialect::{MessageKind, Recognized, Scanner, TextShape};
+use self::spent::Spent;
+use crate::dialect::{MessageKind, Recognized, Scanner};
 use crate::engine::connection::transport::Transport;
 use crate::engine::frames::{FrameShape, SenderFrames};
 use crate::engine::pacing::{self, Moment};
@@ -20,9 +24,7 @@ use crate::engine::ring::{Ring, SendBuf, Slot};
 use crate::engine::worker::control::{Control, Directive, TrialProgress};
 use crate::engine::worker::{SOON, STAMP_EVERY, Script, TICK, Worker};
 use crate::host::clock::Clock;
-use crate::load::schedule::Schedule;
-use crate::load::trial::Trial;
-use crate::measure::interval::{Counted, Intervals, Sent};
+use crate::measure::interval::{Intervals, Sent};
 use crate::measure::late::{LateCopy, LateLog, Said};
 use crate::measure::recorder::Recorder;
 use crate::measure::sent::SentTimes;
@@ -37,25 +39,6 @@ use crate::wire::frame::Violation;
 /// or the CPU was another's: neither is polling.
 const POLL_MAX: Nanos = Nanos::from_micros(2);
 
-/// What all workers need to know of a trial.
-#[derive(Clone, Debug)]
-pub struct TrialPlan {
-    /// What is to be sent when.
-    pub trial: Trial,
-    /// The nonce in its tags.
-    pub run: u32,
-    /// The text around them.
-    pub text: TextShape,
-    /// Number of messages of each push socket.
-    pub counts: Arc<[u32]>,
-    /// Lay out all frames; else a window that is patched.
-    pub lay_all: bool,
-    /// Where sent times go.
-    pub sent: Arc<SentTimes>,
-    /// When each message is due, in open loop.
-    pub schedule: Option<Arc<Schedule>>,
-}
-
 struct Running<C> {
     scanner: Scanner,
     /// Copies of earlier trials.
@@ -68,6 +51,7 @@ struct Running<C> {
     senders: Senders,
     pace: Pace,
     intervals: Intervals,
+    spent: Spent,
     /// Length of the warm-up.
     warmup: Nanos,
     began: Nanos,
@@ -103,8 +87,8 @@ impl<C> Running<C> {
     /// It is `now`: an interval may be over.
     #[inline]
     fn advance(&mut self, now: Nanos) {
-        let Self { intervals, recorder: Recorder { records, counts, .. }, pace, .. } = self;
-        intervals.advance(now, records, || Counted { counts: *counts, lag: pace.longest_lag() });
+        let Self { intervals, recorder: Recorder { records, counts, .. }, pace, spent, .. } = self;
+        intervals.advance(now, records, || spent.told(counts, pace, now));
     }
 
     fn note_sent(&mut self, sent: Sent) {
@@ -223,14 +207,13 @@ impl<C: Clock> Script for Running<C> {
 
     #[inline(always)]
     fn hear_frames(&mut self, slot: Slot, bytes: &[u8], at: Nanos) -> (u64, usize) {
-        let Self { recorder, scanner, takes_frames, intervals, pace, .. } = self;
+        let Self { recorder, scanner, takes_frames, intervals, pace, spent, .. } = self;
         if !*takes_frames {
             return (0, 0);
         }
         let taken = scanner.run(bytes, &mut |sighting, many| {
             let Recorder { records, counts, .. } = &mut *recorder;
-            let counted = || Counted { counts: *counts, lag: pace.longest_lag() };
-            intervals.advance(at, records, counted);
+            intervals.advance(at, records, || spent.told(counts, pace, at));
             match sighting {
                 Recognized::Copy { sender, sequence, id: None } => {
                     recorder.copies(slot, sender, sequence, many, at);
@@ -314,9 +297,9 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         let mut trial = self.lay_out(plan);
         trial.begin(ready());
         let opcodes = self.opcodes;
-        let mut before = self.before(&trial);
         let mut warming = trial.warmup > Nanos::ZERO;
-        let mut now = before.at;
+        let mut before = self.before(&mut trial, warming);
+        let mut now = before.read.at;
         // A trial may be called off while it is laid out: nothing leaves then.
         trial.stopped = conductor.turn(TrialProgress::default(), now) == Directive::End;
         self.release(&mut trial, now);
@@ -324,15 +307,16 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         loop {
             let tick = if finished.is_some() { SOON } else { TICK };
             now = self.paced_turn(&mut trial, now, tick)?;
-            trial.advance(now);
             if warming && now >= trial.measured_from {
                 // What the warm-up cost is no part of what measuring costs.
                 warming = false;
-                before = self.before(&trial);
+                before = self.before(&mut trial, warming);
             }
             let complete = trial.complete();
             if complete && finished.is_none() {
-                finished = Some(self.used(now));
+                let used = self.used(now);
+                trial.spent.finished = Some(used.read);
+                finished = Some(used);
             }
             let progress = TrialProgress {
                 seen: trial.recorder.seen(),
@@ -385,8 +369,11 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             trial.active = now;
         } else if wait.want == 0 {
             self.counters.spun = self.counters.spun.plus(now.since(before).min(POLL_MAX));
+            trial.spent.spun = self.counters.spun;
         }
         let now = self.dawdle(now);
+        // Messages are turned to in the interval that holds this.
+        trial.advance(now);
         self.release(trial, now);
         Ok(now)
     }
@@ -443,6 +430,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             senders,
             pace,
             intervals: Intervals::new(self.port.take()),
+            spent: Spent::of(self.counters.spun),
             warmup: plan.trial.warmup,
             began: Nanos::ZERO,
             measured_from: Nanos::ZERO,

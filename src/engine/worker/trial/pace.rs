@@ -10,6 +10,7 @@ use crate::engine::worker::trial::sender::Senders;
 use crate::load::profile::Profile;
 use crate::load::schedule::{Schedule, Timetable};
 use crate::load::trial::Trial;
+use crate::measure::effort::LongestLag;
 use crate::measure::latencies::Latencies;
 use crate::measure::recorder::Recorder;
 use crate::units::Nanos;
@@ -34,6 +35,8 @@ pub(super) struct Due {
     lag: Latencies,
     /// Of messages due in the warm-up, where there is one.
     warmup_lag: Option<Latencies>,
+    /// Since it was taken last.
+    longest_lag: LongestLag,
 }
 
 impl Pace {
@@ -58,6 +61,7 @@ impl Pace {
                 measured_from: Nanos::ZERO,
                 lag: Latencies::new(),
                 warmup_lag: warms_up.then(Latencies::new),
+                longest_lag: LongestLag::default(),
             }));
         }
         match trial.profile.in_flight() {
@@ -112,6 +116,14 @@ impl Pace {
         }
     }
 
+    /// The same since it was taken last, and of messages of the warm-up, too.
+    pub(super) fn take_longest_lag(&mut self) -> LongestLag {
+        match self {
+            Self::Rate(due) => std::mem::take(&mut due.longest_lag),
+            Self::Burst | Self::Window(_) => LongestLag::default(),
+        }
+    }
+
     /// How late we turned to messages that were due: measured ones, and those of the warm-up.
     pub(super) fn into_lag(self) -> (Option<Latencies>, Option<Latencies>) {
         match self {
@@ -133,11 +145,15 @@ impl Due {
         let total = self.timetable.due(now);
         while let Some((message, local)) = self.rounds.take(total) {
             let intended = self.timetable.intended(message);
-            let lag = match &mut self.warmup_lag {
-                Some(warmup) if intended < self.measured_from => warmup,
-                _ => &mut self.lag,
+            let (lag, longest) = match &mut self.warmup_lag {
+                Some(warmup) if intended < self.measured_from => {
+                    (warmup, &mut self.longest_lag.warmup)
+                }
+                _ => (&mut self.lag, &mut self.longest_lag.measured),
             };
-            lag.record(now.since(intended));
+            let late = now.since(intended);
+            lag.record(late);
+            *longest = (*longest).max(Some(late));
             senders.allow_next(local);
         }
         self.next_due = self.next();

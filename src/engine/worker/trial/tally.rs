@@ -8,6 +8,7 @@ use crate::engine::connection::transport::Transport;
 use crate::engine::ring::{Ring, RingCounters};
 use crate::engine::worker::{Counters, Worker};
 use crate::host::clock::{Clock, thread_cpu_time};
+use crate::measure::effort::Reading;
 use crate::measure::outcome::{CoreUse, Opcodes};
 use crate::measure::tally::Tally;
 use crate::units::Nanos;
@@ -17,17 +18,14 @@ use crate::wire::deflate::DeflateCounts;
 /// What a worker had used when its trial was complete. What it does after that, while the line must stay
 /// quiet, is neither work nor polling of the trial.
 pub(super) struct Used {
-    at: Nanos,
-    cpu: Nanos,
-    spun: Nanos,
+    pub(super) read: Reading,
     enters: u64,
 }
 
 /// What was counted before the trial began, or before its measured part did.
 pub(super) struct Before {
-    pub(super) at: Nanos,
+    pub(super) read: Reading,
     seen: u64,
-    cpu: Nanos,
     counters: Counters,
     ring: RingCounters,
     deflate: DeflateCounts,
@@ -36,16 +34,19 @@ pub(super) struct Before {
 impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
     pub(super) fn used(&self, at: Nanos) -> Used {
         let enters = self.ring.counters().enters;
-        Used { at, cpu: thread_cpu_time(), spun: self.counters.spun, enters }
+        let read = Reading { at, cpu: thread_cpu_time(), spun: self.counters.spun };
+        Used { read, enters }
     }
 
-    pub(super) fn before(&mut self, trial: &Running<C>) -> Before {
+    /// What is counted from here on is the trial's, or its warm-up's while it is `warming`.
+    pub(super) fn before(&mut self, trial: &mut Running<C>, warming: bool) -> Before {
         self.counters.longest_turn = Nanos::ZERO;
         self.stamps.begin();
+        let read = self.used(self.clock.now()).read;
+        trial.intervals.spend_from(read, warming);
         Before {
-            at: self.clock.now(),
+            read,
             seen: trial.recorder.seen(),
-            cpu: thread_cpu_time(),
             counters: self.counters,
             ring: self.ring.counters(),
             deflate: T::deflated(&self.shared),
@@ -54,7 +55,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
 
     pub(super) fn tally(
         &mut self,
-        trial: Running<C>,
+        mut trial: Running<C>,
         before: &Before,
         used: Used,
         opcodes: &FrameCounts,
@@ -64,9 +65,9 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             cpu: self.cpu(),
             sockets: self.connections.len() as u64,
             copies: trial.recorder.seen() - before.seen,
-            cpu_time: used.cpu.since(before.cpu),
-            spun: used.spun.since(before.counters.spun),
-            wall: used.at.since(before.at),
+            cpu_time: used.read.cpu.since(before.read.cpu),
+            spun: used.read.spun.since(before.read.spun),
+            wall: used.read.at.since(before.read.at),
             cq_overflow: ring.cq_overflow - before.ring.cq_overflow,
             enobufs: counters.enobufs - before.counters.enobufs,
             short_sends: counters.short_sends - before.counters.short_sends,
@@ -75,8 +76,9 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             reads: counters.reads - before.counters.reads,
             longest_turn: counters.longest_turn,
         };
-        let start = trial.first_send.unwrap_or(before.at);
+        let start = trial.first_send.unwrap_or(before.read.at);
         self.trial_began = start;
+        let rest = trial.intervals.rest(used.read, trial.pace.take_longest_lag());
         let (lag, warmup_lag) = trial.pace.into_lag();
         let (stamps, clock_was_set) = self.stamps.take();
         Tally {
@@ -98,7 +100,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
             clock_was_set,
             lag,
             warmup_lag,
-            rest: trial.intervals.rest(),
+            rest,
             recorder: trial.recorder,
         }
     }
