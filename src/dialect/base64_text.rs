@@ -62,7 +62,7 @@ pub(super) struct TagInBase64 {
     len: usize,
 }
 
-/// What is written over a tag, however it is written.
+/// What is written over a tag in base64.
 #[derive(Clone, Copy, Debug)]
 pub struct TagText {
     bytes: [u8; encoded_len(AROUND_MAX)],
@@ -75,16 +75,6 @@ impl std::ops::Deref for TagText {
     #[inline]
     fn deref(&self) -> &[u8] {
         &self.bytes[..self.len]
-    }
-}
-
-impl TagText {
-    /// The tag as it is.
-    #[inline]
-    pub(super) fn plain(tag: Tag) -> Self {
-        let mut bytes = [0; encoded_len(AROUND_MAX)];
-        bytes[..TAG_LEN].copy_from_slice(&tag.encode());
-        Self { bytes, len: TAG_LEN }
     }
 }
 

@@ -25,10 +25,10 @@ pub const TAG_LEN: usize = 26;
 pub const SEQUENCE_MAX: u64 = (1 << 40) - 1;
 
 /// Bytes that all tags of a run begin with.
-pub(super) const RUN_PREFIX_LEN: usize = 10;
+pub const RUN_PREFIX_LEN: usize = 10;
 
 /// Hex digits after them: sender, sequence and check, 64 bits in all.
-pub(super) const BODY_LEN: usize = TAG_LEN - RUN_PREFIX_LEN;
+pub const BODY_LEN: usize = TAG_LEN - RUN_PREFIX_LEN;
 
 pub(super) const PREFIX: [u8; 2] = *b"fs";
 
@@ -67,13 +67,25 @@ impl Tag {
     /// When the sequence number is above [`SEQUENCE_MAX`].
     #[inline]
     pub fn encode(&self) -> [u8; TAG_LEN] {
+        let mut bytes = [0; TAG_LEN];
+        let (prefix, body) = bytes.split_at_mut(RUN_PREFIX_LEN);
+        prefix.copy_from_slice(&run_prefix(self.run));
+        body.copy_from_slice(&self.encode_body());
+        bytes
+    }
+
+    /// The bytes that differ from tag to tag of a run: those from [`RUN_PREFIX_LEN`] on.
+    ///
+    /// # Panics
+    /// When the sequence number is above [`SEQUENCE_MAX`].
+    #[inline]
+    pub fn encode_body(&self) -> [u8; BODY_LEN] {
         assert!(self.sequence <= SEQUENCE_MAX, "a plan has fewer than 2^40 messages");
         let body = u64::from(self.sender) << 48 | self.sequence << 8 | self.check();
-        let mut bytes = [0; TAG_LEN];
-        let (prefix, body_digits) = bytes.split_at_mut(RUN_PREFIX_LEN);
-        prefix.copy_from_slice(&run_prefix(self.run));
-        body_digits[..8].copy_from_slice(&write_hex8((body >> 32) as u32));
-        body_digits[8..].copy_from_slice(&write_hex8(body as u32));
+        let mut bytes = [0; BODY_LEN];
+        let (high, low) = bytes.split_at_mut(8);
+        high.copy_from_slice(&write_hex8((body >> 32) as u32));
+        low.copy_from_slice(&write_hex8(body as u32));
         bytes
     }
 

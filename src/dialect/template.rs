@@ -50,10 +50,10 @@ pub struct Places {
 }
 
 impl Places {
-    /// What is written over the tag's place for another message.
+    /// What is written over the tag's place for another message, where that is not the tag itself.
     #[inline]
-    pub fn tag_text(&self, tag: Tag) -> TagText {
-        self.in_base64.as_ref().map_or_else(|| TagText::plain(tag), |place| place.with(tag))
+    pub fn in_base64(&self, tag: Tag) -> Option<TagText> {
+        self.in_base64.as_ref().map(|place| place.with(tag))
     }
 }
 
@@ -213,7 +213,7 @@ mod tests {
                 message
             });
             let places = template.places(&shape, sender, &speaker);
-            let tag = places.tag_text(tags[1]);
+            let tag = places.in_base64(tags[1]).map_or_else(|| tags[1].encode().to_vec(), |text| text.to_vec());
             first[places.tag..][..tag.len()].copy_from_slice(&tag);
             for at in places.seq {
                 first[at..at + 10].copy_from_slice(&seq_digits(tags[1].sequence));

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::ring::SendBuf;
 use crate::dialect::mqtt::identifier;
 use crate::dialect::pattern::seq_digits;
+use crate::dialect::tag::RUN_PREFIX_LEN;
 use crate::dialect::{Dialect, MessageKind, Places, Speaker, Tag, TextShape};
 use crate::wire::encode;
 use crate::wire::frame::Opcode;
@@ -46,22 +47,19 @@ impl FrameShape {
         self.frame_len
     }
 
-    /// Appends the frame of one message.
+    /// Appends the frame of one message, as a socket says it of which nothing is known.
     pub fn write(&self, sender: u16, sequence: u64, rng: &mut fastrand::Rng, out: &mut Vec<u8>) {
-        self.write_as(&Speaker::default(), (sender, sequence), rng, out);
+        let at = out.len();
+        self.write_bare(&Speaker::default(), (sender, sequence), out);
+        encode::mask(&mut out[at..], rng.u32(..).to_ne_bytes());
     }
 
-    fn write_as(
-        &self,
-        speaker: &Speaker<'_>,
-        (sender, sequence): (u16, u64),
-        rng: &mut fastrand::Rng,
-        out: &mut Vec<u8>,
-    ) {
+    /// Appends a frame whose mask key is 0: its payload is the message as it is.
+    fn write_bare(&self, speaker: &Speaker<'_>, (sender, sequence): (u16, u64), out: &mut Vec<u8>) {
         let tag = Tag { run: self.run, sender, sequence };
         let mut message = Vec::with_capacity(self.dialect.message_len(&self.text));
         self.dialect.template.render(&self.text, tag, speaker, &mut message);
-        encode::write_frame(out, opcode(self.dialect.kind), &message, rng.u32(..).to_ne_bytes());
+        encode::write_frame(out, opcode(self.dialect.kind), &message, [0; 4]);
     }
 }
 
@@ -85,7 +83,7 @@ enum Store {
 /// All frames of one push socket in one trial.
 #[derive(Debug)]
 pub struct SenderFrames {
-    shape: FrameShape,
+    run: u32,
     sender: u16,
     count: u32,
     frame_len: usize,
@@ -135,12 +133,20 @@ impl SenderFrames {
         let places = shape.dialect.template.places(&shape.text, sender, speaker);
         let frame_len = encode::frame_len(places.len);
         let frames = if all { count } else { count.min(chunk(frame_len)) };
+        let (run, said) = (shape.run, speaker.said);
+        let store = Store::Window(None);
+        let mut laid = Self { run, sender, count, frame_len, places, said, store };
+        // Rendering each message anew cost 0.17 µs a message more than copying the first.
+        let mut bare = Vec::with_capacity(frame_len);
+        shape.write_bare(speaker, (sender, 0), &mut bare);
         let mut out = Vec::with_capacity(frames as usize * frame_len);
         for sequence in 0..frames {
-            shape.write_as(speaker, (sender, sequence.into()), rng, &mut out);
+            laid.number(sequence, &mut bare);
+            let at = out.len();
+            out.extend_from_slice(&bare);
+            encode::mask(&mut out[at..], rng.u32(..).to_ne_bytes());
         }
-        debug_assert_eq!(out.len(), frames as usize * frame_len);
-        let store = if all {
+        laid.store = if all {
             let bytes = Bytes::from(out);
             // The first clone of a `Bytes` allocates its reference count: now, not in the loop.
             drop(bytes.clone());
@@ -148,8 +154,7 @@ impl SenderFrames {
         } else {
             Store::Window(Some(out))
         };
-        let said = speaker.said;
-        Self { shape: shape.clone(), sender, count, frame_len, places, said, store }
+        laid
     }
 
     /// Bytes of each frame.
@@ -188,17 +193,26 @@ impl SenderFrames {
     /// Turns the first frames of `frames` into those of `sequence`.
     fn patch(&self, sequence: Range<u32>, frames: &mut [u8]) {
         for (frame, sequence) in frames.chunks_exact_mut(self.frame_len).zip(sequence) {
-            let tag = Tag { run: self.shape.run, sender: self.sender, sequence: sequence.into() };
-            encode::patch(frame, self.places.tag, &self.places.tag_text(tag));
-            for &at in &self.places.seq {
-                encode::patch(frame, at, &seq_digits(sequence.into()));
-            }
-            for &at in &self.places.packets {
-                encode::patch(frame, at, &identifier(self.said + u64::from(sequence)));
-            }
-            for &at in &self.places.refs {
-                encode::patch(frame, at, &seq_digits(self.said + u64::from(sequence)));
-            }
+            self.number(sequence, frame);
+        }
+    }
+
+    /// Turns a frame of this sender into that of message `sequence`.
+    fn number(&self, sequence: u32, frame: &mut [u8]) {
+        let tag = Tag { run: self.run, sender: self.sender, sequence: sequence.into() };
+        match self.places.in_base64(tag) {
+            // The prefix is there already: its 10 bytes were a fifth of the work.
+            None => encode::patch(frame, self.places.tag + RUN_PREFIX_LEN, &tag.encode_body()),
+            Some(text) => encode::patch(frame, self.places.tag, &text),
+        }
+        for &at in &self.places.seq {
+            encode::patch(frame, at, &seq_digits(sequence.into()));
+        }
+        for &at in &self.places.packets {
+            encode::patch(frame, at, &identifier(self.said + u64::from(sequence)));
+        }
+        for &at in &self.places.refs {
+            encode::patch(frame, at, &seq_digits(self.said + u64::from(sequence)));
         }
     }
 
@@ -213,4 +227,60 @@ impl SenderFrames {
 /// Frames of this length in one send.
 fn chunk(frame_len: usize) -> u32 {
     ((CHUNK_BYTES / frame_len) as u32).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::file::{Source, read};
+
+    fn dialect(frames: &str, message: &str) -> Dialect {
+        let schema = "schema = 'fanstorm.dialect/1'";
+        let text = format!("{schema}\nname = 'test'\nframes = '{frames}'\n[message]\n{message}\n");
+        let environment = |_: &str| None;
+        read(&Source { file: "t", text: &text, settings: &[], environment: &environment }).unwrap()
+    }
+
+    /// The message of a frame.
+    fn message(frame: &[u8]) -> Vec<u8> {
+        let header = 2 + [0, 2, 8][usize::from(frame[1] & 0x7f).saturating_sub(125)];
+        let (mask, payload) = frame[header..].split_at(4);
+        payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key).collect()
+    }
+
+    #[test]
+    fn copied_and_patched_frames_hold_the_messages_that_are_rendered_one_by_one() {
+        let dialects = [
+            (30, "text", "template = '{text}'"),
+            (100, "text", r#"template = '{"ref":{ref},"n":"{seq}","t":"{text}"}'"#),
+            (400, "binary", "template = '{hex:32}{mqtt:{packet_id}{text}}'"),
+            (67, "text", "template = '{seq} {text}'\ntext = 'base64'"),
+        ];
+        for (payload_bytes, kind, template) in dialects {
+            let text = TextShape::new(payload_bytes).unwrap();
+            let shape = FrameShape::new(dialect(kind, template), text, 0xfee1_900d);
+            let speaker = Speaker { said: 70_000, ..Speaker::default() };
+            let rendered = |sequence| {
+                let mut frame = Vec::new();
+                shape.write_bare(&speaker, (513, sequence), &mut frame);
+                message(&frame)
+            };
+            for all in [true, false] {
+                let mut rng = fastrand::Rng::with_seed(1);
+                let mut frames =
+                    SenderFrames::said_by(&speaker, &shape, (513, 5_000), all, &mut rng);
+                let (mut next, mut sends) = (0, 0);
+                while let Some(Chunk { buf, bytes, sequence }) = frames.take(next, 5_000) {
+                    let sent = buf.as_slice()[bytes].chunks(frames.frame_len()).map(message);
+                    assert!(sent.eq(sequence.clone().map(|n| rendered(n.into()))), "{template}");
+                    assert_eq!(sequence.start, next);
+                    next = sequence.end;
+                    sends += 1;
+                    frames.give_back(buf);
+                }
+                assert_eq!(next, 5_000);
+                assert!(sends > 1, "a window that is never patched tests nothing");
+            }
+        }
+    }
 }

@@ -56,6 +56,25 @@ pub fn pong(payload: &[u8], mask: [u8; MASK_LEN]) -> Vec<u8> {
 /// # Panics
 /// When `frame` is not a masked frame or `new` reaches past its payload: the caller laid it out.
 pub fn patch(frame: &mut [u8], payload_offset_in_payload: usize, new: &[u8]) {
+    let (mask, payload) = masked(frame);
+    let target = &mut payload[payload_offset_in_payload..][..new.len()];
+    target.copy_from_slice(new);
+    apply_mask(target, *mask, payload_offset_in_payload);
+}
+
+/// Gives a finished client frame, whose mask key is 0, another one.
+///
+/// # Panics
+/// When `frame` is not a masked frame.
+pub fn mask(frame: &mut [u8], key: [u8; MASK_LEN]) {
+    let (mask, payload) = masked(frame);
+    debug_assert_eq!(*mask, [0; MASK_LEN]);
+    *mask = key;
+    apply_mask(payload, key, 0);
+}
+
+/// The mask key of a finished client frame, and its payload.
+fn masked(frame: &mut [u8]) -> (&mut [u8; MASK_LEN], &mut [u8]) {
     assert!(frame[1] & 0x80 != 0, "a client's frame is masked");
     let payload_at = MASK_LEN
         + match frame[1] & 0x7f {
@@ -64,10 +83,7 @@ pub fn patch(frame: &mut [u8], payload_offset_in_payload: usize, new: &[u8]) {
             _ => 2,
         };
     let (header, payload) = frame.split_at_mut(payload_at);
-    let mask = *header.last_chunk::<MASK_LEN>().expect("a header ends with its mask key");
-    let target = &mut payload[payload_offset_in_payload..][..new.len()];
-    target.copy_from_slice(new);
-    apply_mask(target, mask, payload_offset_in_payload);
+    (header.last_chunk_mut().expect("a header ends with its mask key"), payload)
 }
 
 fn control(opcode: Opcode, payload: &[u8], mask: [u8; MASK_LEN]) -> Vec<u8> {
