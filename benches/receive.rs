@@ -6,6 +6,8 @@
 //!
 //! `cargo bench --bench receive` (add `-- fan64` for one shape)
 
+#[path = "common/account.rs"]
+mod account;
 #[path = "common/blaster.rs"]
 mod blaster;
 mod common;
@@ -16,24 +18,19 @@ mod plan;
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 
+use account::{Account, check, copies, seats, sent};
 use blaster::{Blaster, PAYLOAD, RUN, Shape};
 use conductors::{Patient, UntilComplete};
-use fanstorm::dialect::{Dialect, Recognized, Scanner, TextShape};
+use fanstorm::dialect::{Dialect, TextShape};
 use fanstorm::engine::ring::epoll::EpollRing;
 use fanstorm::engine::ring::uring::UringRing;
 use fanstorm::engine::ring::{Op, Ring, RingConfig, SendBuf, Wait};
 use fanstorm::engine::worker::{TrialPlan, Worker};
 use fanstorm::host::clock::{Clock, Monotonic, thread_cpu_time};
 use fanstorm::load::trial::Trial;
-use fanstorm::measure::recorder::Recorder;
-use fanstorm::measure::sent::SentTimes;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::wait::WaitMode;
-use fanstorm::population::audience::Audience;
-use fanstorm::population::fan_out::FanOut;
-use fanstorm::population::sockets::{Population, SocketId};
 use fanstorm::units::Nanos;
 use fanstorm::wire::decoder::{BufferPool, Decoder, FrameCounts, Item};
 use fanstorm::wire::upgrade;
@@ -101,24 +98,8 @@ fn measure(subject: &str, shape: Shape) -> f64 {
     cpu.0 as f64 / copies(shape) as f64
 }
 
-fn copies(shape: Shape) -> u64 {
-    shape.frames * u64::from(shape.sockets)
-}
-
 fn uring(shape: Shape) -> UringRing {
     UringRing::new(RingConfig::for_sockets(shape.sockets)).expect("io_uring")
-}
-
-/// All messages of the one sender, as if they had just been sent.
-fn sent(shape: Shape) -> Arc<SentTimes> {
-    let sent = SentTimes::new(&[shape.frames as u32]);
-    sent.stamp(0, 0, shape.frames as u32, Monotonic.now());
-    Arc::new(sent)
-}
-
-/// Sockets 1 and up: number 0 is the push socket, which is not here.
-fn seats(shape: Shape) -> Vec<SocketId> {
-    (1..=shape.sockets).map(|socket| SocketId { socket, node: 0 }).collect()
 }
 
 /// The real worker on some ring.
@@ -153,12 +134,6 @@ fn worker<R: Ring>(ring: R, dialect: Dialect, shape: Shape, mut blaster: Blaster
     let tally = worker.trial(&trial_plan, go, &mut UntilComplete).expect("the ring works");
     check(&tally.recorder, shape);
     tally.core.cpu_time
-}
-
-fn check(recorder: &Recorder, shape: Shape) {
-    let counts = recorder.counts;
-    assert_eq!(counts.delivered, copies(shape), "{counts:?}");
-    assert_eq!(counts.duplicate + counts.foreign + counts.corrupt + counts.out_of_order, 0);
 }
 
 /// The same ring, receives armed, bytes counted, nothing understood.
@@ -205,38 +180,6 @@ fn floor(shape: Shape, mut blaster: Blaster) -> Nanos {
     let cpu = thread_cpu_time().since(before);
     assert_eq!(bytes, total);
     cpu
-}
-
-/// The account that the rivals keep, the same as the worker's.
-struct Account {
-    scanner: Scanner,
-    recorder: Recorder,
-}
-
-impl Account {
-    fn new(shape: Shape) -> Rc<RefCell<Self>> {
-        let text = TextShape::new(PAYLOAD).expect("long enough");
-        let counts = [shape.frames as u32];
-        let population = Population::new(1, 0, 1, shape.sockets).expect("few");
-        let audience = Audience::new(population, FanOut::All);
-        let recorder = Recorder::new(seats(shape), 1, &counts, &audience, false, sent(shape));
-        let scanner = Scanner::new(&Dialect::raw(), &text, RUN);
-        Rc::new(RefCell::new(Self { scanner, recorder }))
-    }
-
-    fn hear(&mut self, socket: u32, message: &[u8], at: Nanos) {
-        let recorder = &mut self.recorder;
-        self.scanner.scan(message, &mut |sighting| match sighting {
-            Recognized::Copy { sender, sequence, .. } => {
-                recorder.copy(socket, sender, sequence, None, at);
-            }
-            other => panic!("{other:?}"),
-        });
-    }
-
-    fn complete(&self, shape: Shape) -> bool {
-        self.recorder.counts.delivered == copies(shape)
-    }
 }
 
 /// tokio-uring with our own decoder: one read in flight for each socket, a task each.

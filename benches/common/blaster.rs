@@ -44,9 +44,14 @@ pub(crate) struct Blaster {
 impl Blaster {
     /// Starts a child of this very executable on `cpu`.
     pub(crate) fn start(shape: Shape, cpu: usize) -> Self {
+        Self::start_as("--blaster", shape, cpu)
+    }
+
+    /// The same, by the argument that the child knows itself by.
+    pub(crate) fn start_as(name: &str, shape: Shape, cpu: usize) -> Self {
         let numbers = [shape.sockets.into(), shape.batch, shape.frames, shape.rate, cpu as u64];
         let mut child = Command::new(std::env::current_exe().expect("our own path"))
-            .arg("--blaster")
+            .arg(name)
             .args(numbers.map(|n| n.to_string()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -77,13 +82,18 @@ impl Drop for Blaster {
 
 /// Runs as the child if the arguments say so.
 pub(crate) fn child() -> bool {
-    let args: Vec<String> = std::env::args().collect();
-    let Some(place) = args.iter().position(|arg| arg == "--blaster") else { return false };
-    let n: Vec<u64> = args[place + 1..].iter().map(|arg| arg.parse().expect("a number")).collect();
-    super::common::pin(n[4] as usize);
-    let shape = Shape { name: "", sockets: n[0] as u32, batch: n[1], frames: n[2], rate: n[3] };
+    let Some(shape) = shape_of("--blaster") else { return false };
     blast(shape);
     true
+}
+
+/// What a child of this name is to send, on its CPU from here on.
+pub(crate) fn shape_of(name: &str) -> Option<Shape> {
+    let args: Vec<String> = std::env::args().collect();
+    let place = args.iter().position(|arg| arg == name)?;
+    let n: Vec<u64> = args[place + 1..].iter().map(|arg| arg.parse().expect("a number")).collect();
+    super::common::pin(n[4] as usize);
+    Some(Shape { name: "", sockets: n[0] as u32, batch: n[1], frames: n[2], rate: n[3] })
 }
 
 fn blast(shape: Shape) {
@@ -91,13 +101,22 @@ fn blast(shape: Shape) {
     println!("{}", listener.local_addr().expect("bound"));
     let mut sockets: Vec<TcpStream> = (0..shape.sockets).map(|_| accept(&listener)).collect();
     let writes = render(shape);
+    send(shape, &mut sockets, |round, _| &writes[round]);
+}
+
+/// Waits for the start and sends, in so many rounds, what `bytes` has for a round and a socket.
+pub(crate) fn send<'b>(
+    shape: Shape,
+    sockets: &mut [TcpStream],
+    bytes: impl Fn(usize, usize) -> &'b [u8],
+) {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).expect("stdin");
     let start = Instant::now();
     let mut sent = 0;
-    for write in &writes {
-        for socket in &mut sockets {
-            socket.write_all(write).expect("the client reads");
+    for round in 0..shape.frames.div_ceil(shape.batch) as usize {
+        for (place, socket) in sockets.iter_mut().enumerate() {
+            socket.write_all(bytes(round, place)).expect("the client reads");
         }
         sent += shape.batch * u64::from(shape.sockets);
         // Paced by rounds: a spin, since this CPU is ours.
@@ -123,7 +142,7 @@ fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 /// One buffer for each round of writes.
-fn render(shape: Shape) -> Vec<Vec<u8>> {
+pub(crate) fn render(shape: Shape) -> Vec<Vec<u8>> {
     let (dialect, text) = (Dialect::raw(), TextShape::new(PAYLOAD).expect("long enough"));
     let frame = |sequence: u64| {
         let mut frame = vec![0x81, 126];
