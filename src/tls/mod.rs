@@ -1,9 +1,10 @@
 //! TLS as a client: whom to trust, who we are, and what went wrong in words that a person can act on.
 //!
-//! Belongs here: what `rustls` is told, reading certificates, and its errors in words. Does not: records and
-//! sockets (`engine::connection::transport`), flags (`cli::tls_args`).
+//! Belongs here: what `rustls` is told, its keys and reading certificates, and its errors in words. Does not: the way of
+//! records and sockets (`engine::connection::transport`), flags (`cli::tls_args`).
 
 mod distinguished_name;
+pub mod opener;
 mod verifier;
 pub mod words;
 
@@ -122,10 +123,10 @@ impl TlsClient {
     /// # Errors
     /// See [`TlsError`].
     pub fn load(options: &TlsOptions) -> Result<Self, TlsError> {
-        Self::load_with(options, ring::default_provider())
+        Self::load_with(options, opener::provider())
     }
 
-    /// The same with another provider of ciphers: tests have some whose keys are soon used up.
+    /// The same with another provider of ciphers: tests have some whose keys are soon used up, or are not shared.
     ///
     /// # Errors
     /// See [`TlsError`].

@@ -5,8 +5,12 @@
 //!
 //! The records of a read become one plaintext, in memory that all connections of a worker share; what is no
 //! whole record yet is kept with its connection. Each send is cut into records of 16 KiB: a message that leaves
-//! alone has a record of its own, a burst fills them. `rustls` allocates once for each record, in and out, and
+//! alone has a record of its own, a burst fills them. `rustls` allocates once for each record that leaves, and
 //! nothing else does once the buffers are there.
+//!
+//! Records of data are opened in place with `rustls`' key (`tls::opener`). `rustls` reads any other record, and all that
+//! come behind it up to the first data: so it sees every run of records that it keeps count of, and where a message of
+//! its own is not whole it hears what comes between.
 //!
 //! The API of `rustls` without buffers of its own is used, whose successor in 0.24 (`TlsInputBuffer`,
 //! `next_payload`) has the shape of `Link::pump`.
@@ -24,6 +28,7 @@ use super::{Transport, TransportError};
 use crate::engine::ring::SendBuf;
 use crate::measure::sessions::Session;
 use crate::population::nodes::Node;
+use crate::tls::opener::{Opener, Stopped};
 use crate::tls::words::words;
 use crate::tls::{RECORD_BYTES, TlsClient};
 
@@ -112,6 +117,10 @@ struct Link {
     session: Option<UnbufferedClientConnection>,
     is_handshaking: bool,
     is_closed: bool,
+    /// The key for reading, where it is shared.
+    opener: Option<Opener>,
+    /// The next record is the opener's, if it is data.
+    opens_data: bool,
     /// What came and is no whole record yet.
     kept: Vec<u8>,
     /// Its own words that wait for the wire.
@@ -151,6 +160,8 @@ impl Link {
             session,
             is_handshaking: true,
             is_closed: false,
+            opener: None,
+            opens_data: false,
             kept: Vec::new(),
             outgoing: Vec::new(),
             sealed: None,
@@ -164,12 +175,25 @@ impl Link {
     /// Takes records off the front of `wire` and adds their plaintext to `plain`. How much of `wire` is done with.
     fn pump(&mut self, wire: &mut [u8], plain: &mut Vec<u8>) -> usize {
         let mut done = 0;
+        // Not another connection's.
+        Opener::made();
         while self.over.is_none()
             && let Some(session) = &mut self.session
         {
+            if self.opens_data
+                && let Some(opener) = &self.opener
+            {
+                let (opened, stopped) = opener.open(&mut wire[done..], plain);
+                done += opened;
+                if stopped == Stopped::NoMore {
+                    break;
+                }
+                self.opens_data = false;
+            }
             let UnbufferedStatus { discard, state, .. } =
                 session.process_tls_records(&mut wire[done..]);
             done += discard;
+            self.opener = Opener::made().or_else(|| self.opener.take());
             match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
@@ -184,6 +208,7 @@ impl Link {
                             }
                         }
                     }
+                    self.opens_data = !self.is_handshaking;
                 }
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     append(&mut self.outgoing, |out| data.encode(out));
