@@ -197,7 +197,7 @@ fn loop_of(load: Load, sink: &Sink, wait_until: &mut dyn FnMut(Nanos)) -> Run {
     let plan = plan(load, sink);
     let sockets: Vec<TcpStream> = (0..SOCKETS).map(|_| connect(sink)).collect();
     let mut frame = Vec::new();
-    frames().write(0, 0, &mut fastrand::Rng::with_seed(1), &mut frame);
+    frames().write(0, 0, &mut fastrand::Rng::with_seed(1).into(), &mut frame);
     let mut lag = Latencies::new();
     let (begin, cpu) = (Monotonic.now(), thread_cpu_time());
     let timetable = timetable(&plan, begin.plus(LEAD));

@@ -357,7 +357,7 @@ fn correlate(size: Size) {
 /// Patching a window of frames for its next send: tag, mask, and nothing else.
 fn patch(size: Size) {
     let shape = FrameShape::new(Dialect::raw(), text(), RUN);
-    let mut rng = fastrand::Rng::with_seed(1);
+    let mut rng = fastrand::Rng::with_seed(1).into();
     let count = size.of(400_000) as u32;
     common::interleave("patch", "window", size, &["worker", "naive"], |subject| {
         let mut frames = SenderFrames::new(&shape, 2, count, false, &mut rng);

@@ -105,7 +105,7 @@ fn frame_shape() -> FrameShape {
 
 /// The frame of each message, finished.
 fn frames(shape: Shape) -> Vec<Bytes> {
-    let (frame_shape, mut rng) = (frame_shape(), fastrand::Rng::with_seed(1));
+    let (frame_shape, mut rng) = (frame_shape(), fastrand::Rng::with_seed(1).into());
     let mut arena = Vec::with_capacity(shape.messages as usize * frame_shape.frame_len());
     for sequence in 0..shape.messages {
         frame_shape.write(0, sequence, &mut rng, &mut arena);

@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::key_rng::KeyRng;
 use super::ring::SendBuf;
 use crate::dialect::mqtt::identifier;
 use crate::dialect::pattern::seq_digits;
@@ -48,10 +49,10 @@ impl FrameShape {
     }
 
     /// Appends the frame of one message, as a socket says it of which nothing is known.
-    pub fn write(&self, sender: u16, sequence: u64, rng: &mut fastrand::Rng, out: &mut Vec<u8>) {
+    pub fn write(&self, sender: u16, sequence: u64, rng: &mut KeyRng, out: &mut Vec<u8>) {
         let at = out.len();
         self.write_bare(&Speaker::default(), (sender, sequence), out);
-        encode::mask(&mut out[at..], rng.u32(..).to_ne_bytes());
+        encode::mask(&mut out[at..], rng.mask());
     }
 
     /// Appends a frame whose mask key is 0: its payload is the message as it is.
@@ -112,13 +113,7 @@ impl SenderFrames {
     }
 
     /// Lays out `count` frames of `sender`, all of them or a window, as `all` says.
-    pub fn new(
-        shape: &FrameShape,
-        sender: u16,
-        count: u32,
-        all: bool,
-        rng: &mut fastrand::Rng,
-    ) -> Self {
+    pub fn new(shape: &FrameShape, sender: u16, count: u32, all: bool, rng: &mut KeyRng) -> Self {
         Self::said_by(&Speaker::default(), shape, (sender, count), all, rng)
     }
 
@@ -128,7 +123,7 @@ impl SenderFrames {
         shape: &FrameShape,
         (sender, count): (u16, u32),
         all: bool,
-        rng: &mut fastrand::Rng,
+        rng: &mut KeyRng,
     ) -> Self {
         let places = shape.dialect.template.places(&shape.text, sender, speaker);
         let frame_len = encode::frame_len(places.len);
@@ -144,7 +139,7 @@ impl SenderFrames {
             laid.number(sequence, &mut bare);
             let at = out.len();
             out.extend_from_slice(&bare);
-            encode::mask(&mut out[at..], rng.u32(..).to_ne_bytes());
+            encode::mask(&mut out[at..], rng.mask());
         }
         laid.store = if all {
             let bytes = Bytes::from(out);
@@ -266,7 +261,7 @@ mod tests {
                 message(&frame)
             };
             for all in [true, false] {
-                let mut rng = fastrand::Rng::with_seed(1);
+                let mut rng = fastrand::Rng::with_seed(1).into();
                 let mut frames =
                     SenderFrames::said_by(&speaker, &shape, (513, 5_000), all, &mut rng);
                 let (mut next, mut sends) = (0, 0);

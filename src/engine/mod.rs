@@ -4,6 +4,7 @@
 //! (`experiment`), saying how far it can be trusted (`verdict`) or how it went (`report`). Data flows down
 //! this list:
 //!
+//! - [`key_rng`]: keys of upgrades and masks
 //! - [`frames`]: every message as finished bytes, before the clock
 //! - [`ring`]: the kernel's queue pair, real and fake
 //! - [`connection`]: one socket, from connect to close and again
@@ -31,6 +32,7 @@ pub mod connection;
 pub mod drain;
 mod fleet;
 pub mod frames;
+pub mod key_rng;
 mod min_connected;
 mod orders;
 mod pacing;

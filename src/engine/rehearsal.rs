@@ -15,6 +15,7 @@ use tungstenite::protocol::frame::coding::OpCode;
 use super::connection::opening::{Next, OpeningProgress, Stream};
 use super::connection::transport::tls::{self, Tls};
 use super::connection::transport::{Transport, TransportError};
+use super::key_rng::KeyRng;
 use super::ring::epoll::EpollRing;
 use super::ring::{RingConfig, SendBuf};
 use super::spread::spread;
@@ -75,7 +76,8 @@ pub fn rehearse(plan: &Plan, run: u32) -> io::Result<(Vec<Line>, Ended)> {
     let tape = Rc::new(Tape::default());
     let over = (ring, Monotonic);
     let shared = (Rc::clone(&tape), tls::Shared::new(plan.tls.as_ref(), seats.len()));
-    let mut worker = Worker::<_, _, Witness>::over(shared, plan, over, seats, fastrand::Rng::new());
+    let mut worker =
+        Worker::<_, _, Witness>::over(shared, plan, over, seats, KeyRng::of_worker(None, 0));
     let failures = worker.connect(&mut Patience { until: Nanos::MAX, complete_at: None })?;
     let text = TextShape::new(plan.messages.payload_bytes).expect("a plan's payload holds a tag");
     let mut ended = match failures.into_iter().next() {

@@ -16,7 +16,6 @@ pub mod source_ip;
 pub mod upgrade_options;
 pub mod wait;
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
@@ -163,10 +162,10 @@ pub struct Seeds {
 }
 
 impl Seeds {
-    /// Seed of upgrade and mask keys. RFC 6455, section 10.3: who can foretell them can aim bytes at what
-    /// lies between us and a node. The keys of the standard library's hasher are the system's.
-    pub fn of_keys(&self) -> u64 {
-        if self.replay { self.seed } else { RandomState::new().hash_one(self.seed) }
+    /// Seed of upgrade and mask keys, which are the system's where there is none. RFC 6455, section 10.3: who can
+    /// foretell them can aim bytes at what lies between us and a node.
+    pub fn of_keys(&self) -> Option<u64> {
+        self.replay.then_some(self.seed)
     }
 }
 

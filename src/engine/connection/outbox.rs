@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::dialect::Dialect;
+use crate::engine::key_rng::KeyRng;
 use crate::engine::ring::Slot;
 use crate::wire::encode;
 use crate::wire::frame::Opcode;
@@ -19,7 +20,7 @@ use crate::wire::frame::Opcode;
 pub(in crate::engine) struct Outbox {
     queue: VecDeque<(Slot, Vec<u8>)>,
     spare: Vec<Vec<u8>>,
-    rng: fastrand::Rng,
+    rng: KeyRng,
     /// Frames that are laid out, and bytes of each.
     frames: usize,
     room: usize,
@@ -47,13 +48,13 @@ impl Outbox {
     /// More than a node can wait for: there are 65 535 identifiers, and a frame is 10 bytes.
     const UNACKNOWLEDGED_BYTES: usize = 1 << 20;
 
-    pub(in crate::engine) fn new(rng: fastrand::Rng) -> Self {
+    pub(in crate::engine) fn new(rng: KeyRng) -> Self {
         // Twice: a Pong may be joined by another one, or by the Close.
         Self::laid_out(rng, Self::FRAMES, 2 * Self::FRAME_BYTES, Self::WAITING_BYTES)
     }
 
     /// As a dialect needs it.
-    pub(in crate::engine) fn of(dialect: &Dialect, rng: fastrand::Rng, sockets: usize) -> Self {
+    pub(in crate::engine) fn of(dialect: &Dialect, rng: KeyRng, sockets: usize) -> Self {
         match dialect.acknowledges {
             None => Self::new(rng),
             Some(_) => Self::of_acknowledgements(rng, sockets),
@@ -62,13 +63,13 @@ impl Outbox {
 
     /// Where messages are acknowledged each socket may have something to say in each turn, and nothing of that
     /// may be dropped: a node waits for it.
-    fn of_acknowledgements(rng: fastrand::Rng, sockets: usize) -> Self {
+    fn of_acknowledgements(rng: KeyRng, sockets: usize) -> Self {
         let frames = sockets.clamp(Self::FRAMES, Self::ACKNOWLEDGING_MAX);
         let room = Self::ACKNOWLEDGEMENTS_BYTES / frames;
         Self::laid_out(rng, frames, room, Self::UNACKNOWLEDGED_BYTES)
     }
 
-    fn laid_out(rng: fastrand::Rng, frames: usize, room: usize, most: usize) -> Self {
+    fn laid_out(rng: KeyRng, frames: usize, room: usize, most: usize) -> Self {
         let spare = (0..frames).map(|_| Vec::with_capacity(room)).collect();
         Self { queue: VecDeque::with_capacity(frames), spare, rng, frames, room, most }
     }
@@ -81,7 +82,7 @@ impl Outbox {
         payload: &[u8],
         owed: &mut bool,
     ) {
-        let mask = self.rng.u32(..).to_ne_bytes();
+        let mask = self.rng.mask();
         if *owed
             && let Some((_, waiting)) = self.queue.iter_mut().rfind(|(owner, _)| *owner == slot)
         {
@@ -151,7 +152,7 @@ mod tests {
     use crate::wire::frame::parse_header;
 
     fn outbox() -> Outbox {
-        Outbox::new(fastrand::Rng::with_seed(1))
+        Outbox::new(fastrand::Rng::with_seed(1).into())
     }
 
     /// Frames of a client, one after the other: their payloads, unmasked.

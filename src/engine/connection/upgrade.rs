@@ -3,6 +3,7 @@
 //! Belongs here: what of it must be remembered between two reads. Does not: its bytes (`wire::upgrade`),
 //! how long it may take (`worker::connect`).
 
+use crate::engine::key_rng::KeyRng;
 use crate::plan::upgrade_options::{UpgradeOptions, UpgradeRequest};
 use crate::units::Nanos;
 use crate::wire::answer::{fields, last_answer};
@@ -40,7 +41,7 @@ impl Upgrade {
     /// Asks as `request` says: what to remember, and the bytes.
     pub(in crate::engine) fn ask(
         request: &UpgradeRequest,
-        rng: &mut fastrand::Rng,
+        rng: &mut KeyRng,
         now: Nanos,
     ) -> (Self, Vec<u8>) {
         let mut nonce = [0; 16];

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::engine::connection::transport::deflated::{self, Deflated};
 use crate::engine::connection::transport::tls::{self, Tls};
 use crate::engine::connection::transport::{Plain, Transport};
+use crate::engine::key_rng::KeyRng;
 use crate::engine::orders::{Command, Probed, Report};
 use crate::engine::progress_board::{Board, WorkerHandle};
 use crate::engine::ring::epoll::EpollRing;
@@ -180,8 +181,7 @@ impl Thread {
     }
 
     fn work<R: Ring, T: Transport>(&self, ring: R, shared: T::Shared) -> io::Result<()> {
-        let mut rng = fastrand::Rng::with_seed(self.plan.seeds.of_keys());
-        let rng = (0..=self.index).map(|_| rng.fork()).last().unwrap_or(rng);
+        let rng = KeyRng::of_worker(self.plan.seeds.of_keys(), self.index);
         let lane = WorkerShard { index: self.index, of: self.plan.generator.workers() };
         let ring = (ring, Monotonic);
         let mut worker = Worker::<R, _, T>::over(shared, &self.plan, ring, &self.seats, rng);

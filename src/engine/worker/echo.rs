@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use super::{Script, State, TICK, Worker};
 use crate::engine::connection::transport::Transport;
+use crate::engine::key_rng::KeyRng;
 use crate::engine::ring::{Ring, SendBuf, Slot, Wait};
 use crate::host::clock::Clock;
 use crate::units::Nanos;
@@ -26,7 +27,7 @@ pub struct Echoed {
 }
 
 struct Echo {
-    rng: fastrand::Rng,
+    rng: KeyRng,
     waiting: VecDeque<Vec<u8>>,
     last: Option<Vec<u8>>,
 }
@@ -35,7 +36,7 @@ impl Script for Echo {
     fn on_message(&mut self, _: Slot, message: Message<'_>, _: Nanos) -> Result<(), Violation> {
         let bytes = message.checked()?;
         let opcode = if message.is_binary() { Opcode::Binary } else { Opcode::Text };
-        let (mut frame, mask) = (Vec::new(), self.rng.u32(..).to_ne_bytes());
+        let (mut frame, mask) = (Vec::new(), self.rng.mask());
         encode::write_frame(&mut frame, opcode, bytes, mask);
         self.waiting.push_back(frame);
         self.last = Some(bytes.to_vec());

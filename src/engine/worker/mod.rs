@@ -56,6 +56,7 @@ use super::connection::outbox::Outbox;
 use super::connection::state::{Event, State};
 use super::connection::transport::{Plain, Transport, TransportError};
 use super::connection::{Connection, Loss, Setup};
+use super::key_rng::KeyRng;
 use super::ring::{Completion, Op, Ring, Slot, Wait};
 use crate::dialect::Reading;
 use crate::host::clock::Clock;
@@ -133,7 +134,7 @@ pub struct Worker<'a, R, C, T: Transport = Plain> {
     hears_itself: bool,
     /// When the last trial began.
     trial_began: Nanos,
-    rng: fastrand::Rng,
+    rng: KeyRng,
     /// Where the intervals of the next trial go.
     port: Option<IntervalSink>,
     /// By which nodes the next trial is recorded, where a header names them.
@@ -143,7 +144,13 @@ pub struct Worker<'a, R, C, T: Transport = Plain> {
 
 impl<'a, R: Ring, C: Clock> Worker<'a, R, C> {
     /// A worker for the sockets of `seats`, on a ring with at least as many slots.
-    pub fn new(plan: &'a Plan, ring: R, clock: C, seats: &[SocketId], rng: fastrand::Rng) -> Self {
+    pub fn new(
+        plan: &'a Plan,
+        ring: R,
+        clock: C,
+        seats: &[SocketId],
+        rng: impl Into<KeyRng>,
+    ) -> Self {
         Self::over((), plan, (ring, clock), seats, rng)
     }
 }
@@ -155,11 +162,11 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
         plan: &'a Plan,
         (ring, clock): (R, C),
         seats: &[SocketId],
-        rng: fastrand::Rng,
+        rng: impl Into<KeyRng>,
     ) -> Self {
         let connection =
             |&seat: &SocketId| Connection::new(seat, T::new(&shared), plan.messages.max_bytes);
-        let mut rng = rng;
+        let mut rng = rng.into();
         let buffer_bytes = (plan.messages.payload_bytes + 512).next_power_of_two();
         Self {
             plan,
@@ -181,7 +188,7 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
             timers: Timers::new(plan, seats.len()),
             replies: Replies::new(&plan.dialect),
             goodbyes: Goodbyes::default(),
-            voices: Voices::new(plan, seats, rng.u64(..)),
+            voices: Voices::new(plan, seats, rng.u64()),
             said: 0,
             streams: plan
                 .dialect

@@ -156,7 +156,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         let Some(Setup::Opening(progress)) = connection.setup.as_deref_mut() else { return };
         match progress.next(&dialect.opening) {
             Next::Send(message) => {
-                let (mut frame, mask) = (Vec::new(), self.rng.u32(..).to_ne_bytes());
+                let (mut frame, mask) = (Vec::new(), self.rng.mask());
                 encode::write_frame(&mut frame, opcode(dialect.kind), &message, mask);
                 let part = 0..frame.len();
                 self.launch(slot, (SendBuf::Owned(frame), part), Cargo::Control);

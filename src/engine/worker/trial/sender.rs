@@ -149,7 +149,8 @@ mod tests {
 
     fn sender() -> Sender {
         let shape = FrameShape::new(Dialect::raw(), TextShape::new(64).unwrap(), 1);
-        let frames = SenderFrames::new(&shape, 0, 10, true, &mut fastrand::Rng::with_seed(1));
+        let frames =
+            SenderFrames::new(&shape, 0, 10, true, &mut fastrand::Rng::with_seed(1).into());
         Sender::new(0, frames, 10, 3)
     }
 
