@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use fanstorm::audit::facts::{Facts, Offloads};
 use fanstorm::audit::finding::Severity::{Info, Stop, Warn};
 use fanstorm::audit::finding::{Remedy, Severity, Within};
-use fanstorm::audit::requirements::{Place, PlanRequirements, UringDemand};
+use fanstorm::audit::requirements::{Handshakes, Place, PlanRequirements, UringDemand};
 use fanstorm::audit::rules::RULES;
 use fanstorm::audit::{Audit, audit};
 use fanstorm::host::io_uring::Refusal;
@@ -325,6 +325,8 @@ const PROVOCATIONS: &[(&str, Severity, Change)] = &[
     ("transparent huge pages", Info, |f, _| f.memory.huge_pages = Some("always".into())),
     ("vm.max_map_count", Warn, |f, _| f.memory.max_map_count = Some(1_023)),
     ("cpu.max", Warn, |f, _| f.host.cgroup_cpus = Some(7.5)),
+    ("TLS handshakes", Warn, |_, n| n.handshakes = Some(handshakes(40_000, Some(40_001.0)))),
+    ("TLS handshakes", Info, |_, n| n.handshakes = Some(handshakes(40_000, None))),
     ("pids.max", Stop, |f, n| (f.limits.tasks_free, n.limits.tasks) = (Some(8), 9)),
     ("clock source", Warn, |f, _| f.host.clocksource = Some("hpet".into())),
     ("CPU governor", Info, |f, _| f.host.governor = Some("powersave".into())),
@@ -342,6 +344,23 @@ const PROVOCATIONS: &[(&str, Severity, Change)] = &[
         (f.uring.seccomp, n.io_uring) = (Some(2), UringDemand::Required);
     }),
 ];
+
+fn handshakes(sockets: u64, asked_per_s: Option<f64>) -> Handshakes {
+    Handshakes { sockets, resumes: false, asked_per_s }
+}
+
+/// Eight workers shake 40 000 hands a second, and twice as many again.
+#[test]
+fn handshakes_that_cores_can_give_in_time_are_no_finding() {
+    let said = |handshakes| {
+        let need = PlanRequirements { handshakes: Some(handshakes), ..million() };
+        said(&audit(&facts("tuned"), &need), Severity::Info)
+    };
+    assert_eq!(said(handshakes(39_999, Some(40_000.0))), Vec::<String>::new());
+    let resumed = |sockets| Handshakes { resumes: true, ..handshakes(sockets, None) };
+    assert_eq!(said(resumed(79_999)), Vec::<String>::new());
+    assert_eq!(said(resumed(80_000)), ["info TLS handshakes"]);
+}
 
 fn track(count: u64, max: u64) -> fanstorm::audit::facts::Conntrack {
     fanstorm::audit::facts::Conntrack { count, max, buckets: Some(1 << 20) }

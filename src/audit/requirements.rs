@@ -42,6 +42,17 @@ pub enum UringDemand {
     Required,
 }
 
+/// Handshakes of TLS that a plan's connects ask for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Handshakes {
+    /// Sockets to `wss://` nodes.
+    pub sockets: u64,
+    /// Sessions are resumed after the first of each worker.
+    pub resumes: bool,
+    /// Of them so many may begin in a second, where that was said.
+    pub asked_per_s: Option<f64>,
+}
+
 /// The plan in numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlanRequirements {
@@ -69,6 +80,8 @@ pub struct PlanRequirements {
     pub window: Option<u64>,
     /// Connects to one node that may be under way at once.
     pub connects_at_once: u64,
+    /// Handshakes of TLS, where a node wants any.
+    pub handshakes: Option<Handshakes>,
     /// CPUs that carry a worker.
     pub workers: Vec<usize>,
     /// Whether the plan stands on io_uring.

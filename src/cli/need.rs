@@ -2,7 +2,7 @@
 //!
 //! Belongs here: taking figures out of a plan. Does not: judging them (`host::limits`, `audit`).
 
-use crate::audit::requirements::{Place, PlanRequirements, UringDemand};
+use crate::audit::requirements::{Handshakes, Place, PlanRequirements, UringDemand};
 use crate::dialect::text::TextShape;
 use crate::engine::worker::under_way_max;
 use crate::host::limits;
@@ -35,6 +35,7 @@ pub fn of(plan: &Plan, embedded: bool, wish: BackendChoice) -> PlanRequirements 
             .reduce(f64::max),
         window: window(plan),
         connects_at_once: connects_at_once(plan),
+        handshakes: handshakes(plan),
         workers: plan.generator.cores.clone(),
         io_uring: uring_wish(wish),
     }
@@ -90,6 +91,16 @@ fn connects_at_once(plan: &Plan) -> u64 {
     let workers = plan.generator.workers();
     let under_way = workers.saturating_mul(under_way_max(workers)) as u64;
     under_way.min(plan.sockets_to(plan.push_node()))
+}
+
+fn handshakes(plan: &Plan) -> Option<Handshakes> {
+    let sockets = plan.tls_sockets();
+    let share = sockets as f64 / plan.sockets() as f64;
+    (sockets > 0).then(|| Handshakes {
+        sockets,
+        resumes: plan.tls.as_ref().is_some_and(|client| client.options().resume),
+        asked_per_s: plan.connect.rate.map(|rate| rate.as_f64() * share),
+    })
 }
 
 const fn uring_wish(wish: BackendChoice) -> UringDemand {

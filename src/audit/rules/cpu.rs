@@ -2,7 +2,7 @@
 
 use crate::audit::facts::Facts;
 use crate::audit::finding::{Finding, Remedy, Severity};
-use crate::audit::requirements::{Place, PlanRequirements};
+use crate::audit::requirements::{Handshakes, Place, PlanRequirements};
 use crate::host::limits::{self, LimitError};
 use crate::units::Count;
 
@@ -11,6 +11,12 @@ const SLOW_CLOCKS: [&str; 6] = ["hpet", "acpi_pm", "jiffies", "refined-jiffies",
 /// From here on clock reads are a visible part of the work.
 const MANY_COPIES_PER_S: f64 = 100_000.0;
 const MANY_COPIES: u64 = 1_000_000;
+/// Our side of a handshake: TLS 1.3 with X25519 and a certificate of ECDSA P-256, by `ring` on server cores of 2023
+/// (201 and 96 µs; TLS 1.2 less). It is no figure of this host: to measure one needs a server.
+const FULL_HANDSHAKE_US: u64 = 200;
+const RESUMED_HANDSHAKE_US: u64 = 100;
+/// Connecting that takes longer by handshakes is worth knowing.
+const HANDSHAKES_S: f64 = 1.0;
 /// Of all time since the start, the share that a neighbour took.
 const STEAL_MAX: f64 = 0.01;
 
@@ -32,6 +38,35 @@ pub(super) fn quota(facts: &Facts, need: &PlanRequirements) -> Option<Finding> {
         remedy: Remedy::Advice(format!(
             "raise the container's CPU limit (docker --cpus {wanted:.0}, Kubernetes limits.cpu, \
              systemd CPUQuota=), or use fewer --cores"
+        )),
+    })
+}
+
+pub(super) fn handshakes(_: &Facts, need: &PlanRequirements) -> Option<Finding> {
+    let Handshakes { sockets, resumes, asked_per_s } = need.handshakes?;
+    let (kind, each_us) = match resumes {
+        true => ("resumed", RESUMED_HANDSHAKE_US),
+        false => ("full", FULL_HANDSHAKE_US),
+    };
+    let workers = need.workers.len().max(1) as u64;
+    let (per_s, plural) = (workers * 1_000_000 / each_us, if workers > 1 { "s" } else { "" });
+    let takes_s = sockets as f64 / per_s as f64;
+    let is_asked_too_much = asked_per_s.is_some_and(|asked| asked > per_s as f64);
+    let beside = if need.place.is_here() { "; nodes on this host take as much again" } else { "" };
+    (is_asked_too_much || takes_s >= HANDSHAKES_S).then(|| Finding {
+        severity: if is_asked_too_much { Severity::Warn } else { Severity::Info },
+        is: match asked_per_s {
+            Some(asked) => format!("{} a second", Count(asked.ceil() as u64)),
+            None => format!("{} at once", Count(sockets)),
+        },
+        wants: format!("at most {} a second", Count(per_s)),
+        why: format!(
+            "{} {kind} handshakes take {workers} worker{plural} about {takes_s:.1} s, {each_us} µs of a core \
+             each as they took elsewhere, not measured here{beside}",
+            Count(sockets)
+        ),
+        remedy: Remedy::Advice(format!(
+            "--connect-rate {per_s} at most, more --cores, or --tls-resume where sessions may be resumed"
         )),
     })
 }

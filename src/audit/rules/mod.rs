@@ -380,6 +380,17 @@ pub const RULES: &[Rule] = &[
         check: cpu::quota,
     },
     Rule {
+        knob: "TLS handshakes",
+        group: Group::Cpu,
+        worst: Warn,
+        figures: false,
+        wants: "5 000 `wss` connects a second for each worker at most, 10 000 with `--tls-resume`",
+        why: "a full handshake takes some 200 µs of a core on our side, a resumed one 100; \
+              a figure that is known, not measured on this host",
+        visible: |_| true,
+        check: cpu::handshakes,
+    },
+    Rule {
         knob: "pids.max",
         group: Group::Cpu,
         worst: Stop,
