@@ -224,6 +224,20 @@ proptest! {
     }
 }
 
+/// Each costs as much as inflating a window, for two bytes: with no bound a message of 1 MiB held a worker for minutes.
+#[test]
+fn a_message_of_last_blocks_alone_is_refused_before_it_takes_long() {
+    for forgets in [false, true] {
+        let said = |lasts: usize| {
+            let packed = [&b"\x03\x00".repeat(lasts)[..], b"\x00"].concat();
+            let (items, end) = heard(&frame(0xc1, &packed), &[usize::MAX], &agreed(forgets));
+            (items.len(), end.map_err(|violation| violation.code.0))
+        };
+        assert_eq!([said(1), said(1_024)], [(1, Ok(())); 2]);
+        assert_eq!(said(1_025), (0, Err(1009)));
+    }
+}
+
 /// A message that leads back to what was said before, and that ends without a last block (0), is one (1), or has one
 /// at its end (2): only the second says so at its beginning.
 fn with_last_block(before: &[u8], text: &[u8], kind: u8) -> Vec<u8> {

@@ -38,6 +38,10 @@ const NO_ROOM: Violation = Violation {
     code: CloseCode::TOO_BIG,
     what: "began compressed messages without ending them, which together take more than --partial-memory",
 };
+const TOO_MANY_LAST_BLOCKS: Violation = Violation {
+    code: CloseCode::TOO_BIG,
+    what: "sent a compressed message with more last blocks (BFINAL) than any that compresses",
+};
 const BROKEN: Violation = Violation {
     code: CloseCode::INVALID_DATA,
     what: "sent a compressed message that cannot be inflated",
@@ -180,6 +184,7 @@ impl From<Stopped> for Violation {
         match why {
             Stopped::Broken => BROKEN,
             Stopped::NoMemory => NO_ROOM,
+            Stopped::TooManyLastBlocks => TOO_MANY_LAST_BLOCKS,
         }
     }
 }

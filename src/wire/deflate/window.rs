@@ -17,6 +17,10 @@ const MATCH_CODE: u32 = 0b1100_0101;
 /// A block without content, at a byte's border.
 const NOTHING: [u8; 5] = [0, 0, 0, 0xff, 0xff];
 
+/// Last blocks of one message. Each makes the stream begin anew, with a window to fill: two bytes on the wire cost as much
+/// as inflating 32 KiB, and a server that compresses has one, or one for each part of a message.
+const LAST_BLOCKS_MAX: u32 = 1_024;
+
 /// Why nothing is inflated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
@@ -24,6 +28,8 @@ pub(super) enum Stopped {
     Broken,
     /// There is no memory for the window.
     NoMemory,
+    /// It has more last blocks than [`LAST_BLOCKS_MAX`].
+    TooManyLastBlocks,
 }
 
 /// One step of inflating.
@@ -53,6 +59,8 @@ pub(super) struct Window {
     reach: usize,
     /// The message begins with a last block.
     begins_with_last: bool,
+    /// Last blocks of the message so far.
+    lasts: u32,
     /// What was in the window when it began, where a last block may come.
     before: Vec<u8>,
     /// A last block came where the message had not begun with one: what is before a message is kept from then on.
@@ -64,7 +72,15 @@ impl Window {
     pub(super) fn new(bits: u8) -> Self {
         let stream = Inflate::new(false, bits);
         let (size, before) = (1 << bits, Vec::new());
-        Self { stream, size, reach: 0, begins_with_last: false, before, is_surprised: false }
+        Self {
+            stream,
+            size,
+            reach: 0,
+            begins_with_last: false,
+            lasts: 0,
+            before,
+            is_surprised: false,
+        }
     }
 
     /// Nothing before leads anywhere any more.
@@ -77,6 +93,7 @@ impl Window {
     /// out before.
     pub(super) fn begin(&mut self, packed: &[u8]) {
         self.before.clear();
+        self.lasts = 0;
         self.begins_with_last = packed.first().is_some_and(|first| first & 1 != 0);
         if self.reach > 0 && (self.begins_with_last || self.is_surprised) {
             self.read_out();
@@ -110,8 +127,15 @@ impl Window {
         }
         // That message keeps what it has inflated itself: what was there before is gone, this once.
         self.is_surprised |= !self.begins_with_last;
-        let all = [&self.before, message].concat();
-        self.restart(&all[all.len().saturating_sub(WINDOW_BYTES)..])
+        self.lasts += 1;
+        if self.lasts > LAST_BLOCKS_MAX {
+            return Err(Stopped::TooManyLastBlocks);
+        }
+        // No more of either than a match can lead back to: a message may be long, and have many last blocks.
+        let message = &message[message.len().saturating_sub(WINDOW_BYTES)..];
+        let more = WINDOW_BYTES - message.len();
+        let before = &self.before[self.before.len().saturating_sub(more)..];
+        self.restart(&[before, message].concat())
     }
 
     /// Whether a message may end here: behind a block, and at a byte's border (RFC 7692, section 7.2.2). `out` has room
