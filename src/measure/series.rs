@@ -294,15 +294,17 @@ impl Collector {
         self.copies.warmup += records.warmup.as_ref().map_or(0, Copies::count);
         let first = self.intervals.len();
         let spent = |of: fn(&Efforts) -> Effort| efforts.iter().map(of).collect::<Vec<_>>();
-        let (warmup, measured) = (spent(|all| all.warmup), spent(|all| all.measured));
+        let (mut warmup, measured) = (spent(|all| all.warmup), spent(|all| all.measured));
+        if from >= measured_from {
+            // Of a turn that the warm-up's end fell into: alone it would be a share of next to no time.
+            let late = Effort { lag: None, ..sum(&warmup) };
+            self.spent_late(&Efforts { warmup: late, ..Efforts::default() });
+            warmup = vec![Effort { lag: sum(&warmup).lag, ..Effort::default() }];
+        }
         if let Some(copies) = &records.warmup
             && (from < measured_from || copies.count() + sent.warmup > 0)
         {
             self.row((from, until), true, sent.warmup, copies, &warmup);
-        } else {
-            // Of a turn that the warm-up's end fell into.
-            let warmup = sum(&warmup);
-            self.spent_late(&Efforts { warmup, ..Efforts::default() });
         }
         if until > measured_from
             || records.measured.count() + sent.measured + records.misdelivered > 0
@@ -550,6 +552,9 @@ mod tests {
             }
             for interval in &intervals {
                 prop_assert_eq!(interval.effort.lag, interval.max, "both are the event's time");
+                if interval.warmup && interval.start >= WARMUP {
+                    prop_assert_eq!(interval.busiest, None, "of no time there is no share");
+                }
                 let [busy, busiest] = [interval.effort.busy(), interval.busiest];
                 let busiest = busiest.filter(|busiest| (0.0..=1.0).contains(busiest));
                 prop_assert!(busy.is_none() || busiest.is_some(), "{:?}", interval);

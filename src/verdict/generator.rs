@@ -195,8 +195,9 @@ fn buffers_exhausted(facts: &Evidence<'_>) -> Option<Grounds> {
     (times > 0).then(|| {
         degraded(
             format!(
-                "all receive buffers were taken {} times: copies waited in the kernel for us",
-                Count(times)
+                "all receive buffers were taken, {} time{}: copies waited in the kernel for us",
+                Count(times),
+                if times == 1 { "" } else { "s" }
             ),
             "spread the sockets over more --cores",
         )

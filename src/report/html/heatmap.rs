@@ -13,7 +13,7 @@ const HEIGHT: f64 = 320.0;
 /// Shades of cells.
 const SHADES: usize = 8;
 
-const MEDIAN: Key = Key("k0");
+const MEDIAN: Key = Key("ink");
 const P99: Key = Key("k1");
 const MAX: Key = Key("k3");
 
@@ -44,8 +44,8 @@ pub(super) fn picture(heatmap: &Heatmap) -> Option<Picture> {
     }
     Some(Picture {
         title: "Latency over time".into(),
-        says: "The darker, the more copies took as long. What is rare is shown as well: shades follow \
-               the logarithm of the count."
+        says: "The stronger the colour, the more copies took as long. What is rare is shown as well: shades \
+               follow the logarithm of the count."
             .into(),
         keys: vec![(MEDIAN, "p50"), (P99, "p99"), (MAX, "max")],
         svg: frame.end(),

@@ -3,7 +3,7 @@
 use super::frame::RIGHT;
 use super::picture::{Key, Picture};
 use super::scale::{Scale, round_steps};
-use super::svg::{Anchor, Svg};
+use super::svg::{Anchor, Svg, WIDTH};
 use super::table::{Table, phrase};
 use crate::report::story::Strip;
 use crate::units::Count;
@@ -37,7 +37,9 @@ pub(super) fn picture(strips: &[Strip]) -> Option<Picture> {
     for step in round_steps(most as f64).into_iter().filter(|step| *step <= most as f64) {
         let x = across.place(step);
         svg.line("grid", [x, low], [x, low + 5.0]);
-        svg.words("tick", [x, low + 20.0], Anchor::Middle, &Count(step as u64).to_string());
+        // There is less room to the right of the plot than half of a large number takes.
+        let (x, anchor) = if x > RIGHT - 14.0 { (WIDTH, Anchor::End) } else { (x, Anchor::Middle) };
+        svg.words("tick", [x, low + 20.0], anchor, &Count(step as u64).to_string());
     }
     let below = "number within the push socket's own messages";
     svg.words("axis", [RIGHT, low + BELOW - 6.0], Anchor::End, below);
