@@ -70,8 +70,9 @@ pub enum Refusal {
     },
     /// ENOSYS on a new kernel.
     #[error(
-        "this kernel ({release}) has no io_uring (ENOSYS): it was built without CONFIG_IO_URING, \
-         or a sandbox such as gVisor hides it: run on a stock kernel"
+        "this kernel ({release}) has no io_uring (ENOSYS), or a container hides it: podman and buildah \
+         answer so by default (`--security-opt seccomp=unconfined` grants it), and so do sandboxes \
+         such as gVisor and kernels without CONFIG_IO_URING"
     )]
     Absent {
         /// `uname -r`.
