@@ -9,15 +9,18 @@ mod engine;
 mod websocket;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
+use flate2::{Compress, Compression, FlushCompress};
 use serde_json::Value;
 use tempfile::TempDir;
 use tungstenite::Message;
+use tungstenite::handshake::derive_accept_key;
 use websocket::server;
 
 fn fanstorm(words: &[&str]) -> (Option<i32>, String, String) {
@@ -280,6 +283,63 @@ fn a_node_that_ends_the_connection_over_the_message_is_told_so() {
     let last = out.lines().last().unwrap();
     assert!(last.starts_with("The message did not come back before the connection ended"), "{out}");
     assert!(out.contains("<- `NO log in first`"), "{out}");
+}
+
+/// Agrees to compression and says back, compressed, what it hears; its greeting comes with the answer.
+fn compressing_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        let (mut reader, mut stream) = (BufReader::new(stream.try_clone().unwrap()), stream);
+        let mut key = String::new();
+        for line in reader.by_ref().lines().map_while(Result::ok).take_while(|l| !l.is_empty()) {
+            if let Some(value) = line.strip_prefix("Sec-WebSocket-Key: ") {
+                key = derive_accept_key(value.as_bytes());
+            }
+        }
+        let packed = |text: &[u8]| {
+            let mut out = Vec::with_capacity(text.len() + 64);
+            let mut deflate = Compress::new(Compression::default(), false);
+            deflate.compress_vec(text, &mut out, FlushCompress::Sync).unwrap();
+            out.truncate(out.len() - 4);
+            [&[0xc1, u8::try_from(out.len()).unwrap()][..], &out].concat()
+        };
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {key}\r\nSec-WebSocket-Extensions: permessage-deflate; \
+             server_no_context_takeover\r\n\r\n"
+        );
+        stream.write_all(&[answer.as_bytes(), &packed(b"hello, hello, hello")].concat()).unwrap();
+        let mut frame = [0; 2];
+        while reader.read_exact(&mut frame).is_ok() && frame[0] == 0x81 {
+            let mut rest = vec![0; 4 + usize::from(frame[1] & 0x7f)];
+            reader.read_exact(&mut rest).unwrap();
+            let (mask, said) = rest.split_at(4);
+            let said: Vec<u8> = said.iter().zip(mask.iter().cycle()).map(|(a, b)| a ^ b).collect();
+            stream.write_all(&packed(&said)).unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn with_compression_a_try_shows_what_is_meant_and_what_was_agreed_to() {
+    let tried = |flags: &[&str]| {
+        let node = format!("ws://{}/", compressing_server());
+        let words = ["dialect", "try", "raw", "--node", &node, "--payload-bytes", "60B"];
+        fanstorm(&[&words[..], flags].concat())
+    };
+    let (code, out, err) = tried(&["--deflate"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let agreed = "the upgrade, with `permessage-deflate; server_no_context_takeover`";
+    assert!(out.contains(agreed), "{out}");
+    assert!(out.contains("<- `hello, hello, hello`"), "{out}");
+    assert!(out.ends_with("The message came back: a run can count its copies.\n"), "{out}");
+    // Nobody has offered it.
+    let (code, out, err) = tried(&[]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(err.contains("extension"), "{err}");
 }
 
 #[test]

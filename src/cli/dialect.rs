@@ -101,8 +101,6 @@ fn attempt(args: &RunArgs) -> Result<Exit, RunError> {
     };
     let mut spec = args.spec()?;
     spec.push_sockets = 1;
-    // What is shown is what is meant.
-    spec.upgrade.offer_deflate(None);
     // Where nobody hears itself another socket must listen.
     let hears_own = spec.dialect.hears_own;
     spec.receivers_per_node = Some(u32::from(!hears_own));

@@ -13,6 +13,7 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::OpCode;
 
 use super::connection::opening::{Next, OpeningProgress, Stream};
+use super::connection::transport::deflated::{self, Deflated};
 use super::connection::transport::tls::{self, Tls};
 use super::connection::transport::{Transport, TransportError};
 use super::key_rng::KeyRng;
@@ -29,6 +30,7 @@ use crate::population::nodes::Node;
 use crate::population::sockets::SocketId;
 use crate::units::Nanos;
 use crate::wire::decoder::{BufferPool, Decoder, FrameCounts, Item};
+use crate::wire::deflate::{Agreed, DeflateCounts};
 use crate::wire::excerpt::excerpt;
 use crate::wire::frame::Violation;
 
@@ -75,7 +77,11 @@ pub fn rehearse(plan: &Plan, run: u32) -> io::Result<(Vec<Line>, Ended)> {
     let ring = EpollRing::new(RingConfig::for_sockets(seats.len() as u32))?;
     let tape = Rc::new(Tape::default());
     let over = (ring, Monotonic);
-    let shared = (Rc::clone(&tape), tls::Shared::new(plan.tls.as_ref(), seats.len()));
+    let secured = tls::Shared::new(plan.tls.as_ref(), seats.len());
+    // What is not offered is agreed to by nobody.
+    let offer = plan.upgrade.deflate.unwrap_or_default();
+    let (bounds, partial) = (plan.messages.of_one(), plan.partial_memory_each());
+    let shared = (Rc::clone(&tape), deflated::Shared::new(secured, &offer, bounds, partial));
     let mut worker =
         Worker::<_, _, Witness>::over(shared, plan, over, seats, KeyRng::of_worker(None, 0));
     let failures = worker.connect(&mut Patience { until: Nanos::MAX, complete_at: None })?;
@@ -133,23 +139,23 @@ struct Tape {
     said: RefCell<Vec<(usize, bool, Vec<u8>)>>,
 }
 
-/// A transport that writes down what it passes on.
+/// A transport that writes down what it passes on: frames as they are meant, without compression.
 #[derive(Debug)]
 struct Witness {
     socket: usize,
     tape: Rc<Tape>,
-    inner: Tls,
+    inner: Deflated<Tls>,
 }
 
 impl Transport for Witness {
-    type Shared = (Rc<Tape>, tls::Shared);
+    type Shared = (Rc<Tape>, deflated::Shared<tls::Shared>);
 
     const NAME: &'static str = Tls::NAME;
 
     fn new((tape, shared): &Self::Shared) -> Self {
         let socket = tape.sockets.get();
         tape.sockets.set(socket + 1);
-        Self { socket, tape: Rc::clone(tape), inner: Tls::new(shared) }
+        Self { socket, tape: Rc::clone(tape), inner: Deflated::new(shared) }
     }
 
     fn begin(&mut self, (_, shared): &mut Self::Shared, node: &Node) {
@@ -166,6 +172,39 @@ impl Transport for Witness {
             self.tape.said.borrow_mut().push((self.socket, false, plain.to_vec()));
         }
         plain
+    }
+
+    fn upgraded(&mut self, agreed: Option<Agreed>, (_, shared): &mut Self::Shared) {
+        self.inner.upgraded(agreed, shared);
+    }
+
+    fn behind_answer<'b>(
+        &'b mut self,
+        plain: &'b [u8],
+        (_, shared): &'b mut Self::Shared,
+    ) -> &'b [u8] {
+        let frames = self.inner.behind_answer(plain, shared);
+        // It came with the answer, and was written down as it came.
+        if let Some((socket, false, last)) = self.tape.said.borrow_mut().last_mut()
+            && *socket == self.socket
+            && last.ends_with(plain)
+        {
+            last.truncate(last.len() - plain.len());
+            last.extend_from_slice(frames);
+        }
+        frames
+    }
+
+    fn violation(&self) -> Option<Violation> {
+        self.inner.violation()
+    }
+
+    fn deflated((_, shared): &Self::Shared) -> DeflateCounts {
+        Deflated::<Tls>::deflated(shared)
+    }
+
+    fn release(&mut self, (_, shared): &mut Self::Shared) {
+        self.inner.release(shared);
     }
 
     fn over(&self) -> Option<TransportError> {
@@ -210,6 +249,13 @@ impl Transport for Witness {
     fn close(&mut self) {
         self.inner.close();
     }
+}
+
+/// What a line of a head has of extensions, offered or agreed to (RFC 6455, section 9.1).
+fn extensions(line: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = b"sec-websocket-extensions:";
+    let (name, value) = line.trim_ascii().split_at_checked(NAME.len())?;
+    name.eq_ignore_ascii_case(NAME).then(|| value.trim_ascii())
 }
 
 /// Says of one socket what each message is.
@@ -263,10 +309,15 @@ impl<'a> Narrator<'a> {
         let head = &mut self.heads[usize::from(from_us)];
         if !*head {
             let Some(end) = memchr::memmem::find(all, b"\r\n\r\n") else { return };
-            let first = all.split(|byte| *byte == b'\r').next().unwrap_or_default().to_vec();
-            all.drain(..end + 4);
+            let said: Vec<u8> = all.drain(..end + 4).collect();
             *head = true;
-            self.line(from_us, &first, "the upgrade".into(), lines);
+            let mut said = said.split(|byte| *byte == b'\r');
+            let first = said.next().unwrap_or_default();
+            let note = said.find_map(extensions).map_or_else(
+                || "the upgrade".to_owned(),
+                |extensions| format!("the upgrade, with {}", excerpt(extensions)),
+            );
+            self.line(from_us, first, note, lines);
         }
         if from_us { self.tell_ours(lines) } else { self.tell_theirs(lines) }
     }
