@@ -367,8 +367,22 @@ def comparison(binary, folder):
     need(1 <= pages <= 4, f"printed on {pages} pages")
 
 
+def every_form(binary, folder, result):
+    """No form of it is more than refused in a line."""
+    told, other = folder / "hostile.json", folder / "result.json"
+    told.write_text(json.dumps(result))
+    commands = [["report", told, "--format", form] for form in ["text", "html", "csv", "junit", "k6", "vegeta", "json"]]
+    for command in [*commands, ["compare", told, "--", other], ["compare", other, "--", told]]:
+        done = subprocess.run([binary, *command], capture_output=True, text=True, timeout=TIMEOUT_S)
+        said = done.stderr.strip()
+        wanted = (0, 2) if command[0] == "compare" or not result["trials"] else (0,)
+        need(done.returncode in wanted, f"{command}: exit {done.returncode}: {said[:300]}")
+        need(done.returncode == 0 or len(said.splitlines()) == 1, f"{command}: {said[:300]}")
+        need("NaN" not in done.stdout and "<img" not in done.stdout if "html" in command else True, f"{command}")
+
+
 def hostile(binary, folder):
-    """10 000 nodes, each with markup in its name, and absurd figures."""
+    """10 000 nodes, each with markup in its name, absurd figures, and no trials: of each every form, and a comparison."""
     kept = folder / "result.json"
     subprocess.run([binary, *RUNS["a cut link"], "--quiet", "--json", kept], capture_output=True, timeout=TIMEOUT_S)
     result = json.loads(kept.read_text())
@@ -376,6 +390,11 @@ def hostile(binary, folder):
     result["plan"]["nodes"] = [{"url": name % number} for number in range(10_000)]
     trial = result["trials"][0]
     trial["generator"]["cores"][0]["longest_turn_us"] = 1e300
+    for interval in trial["intervals"]:
+        interval["cost"] = {"cpu_s": 1e300, "spun_s": 0, "busy": 1e300, "busiest": 1e308, "lag_max_us": 1e300}
+        interval.update(length_s=1e300, missing_so_far=2**64 - 1, p50_us=1e308)
+    every_form(binary, folder, result)
+    every_form(binary, folder, {**result, "trials": []})
     kept.write_text(json.dumps(result))
     page = folder / "page.html"
     with page.open("wb") as out:

@@ -12,6 +12,7 @@ use crate::report::compare::{
     Account, Answer, Comparison, Difference, Figure, Kind, Order, Pair, Side, Trial, Unit,
 };
 use crate::report::document::figures::micros;
+use crate::report::sanitize::UntrustedText;
 use crate::units::{Count, Nanos};
 
 /// More differences of plans are counted, not listed.
@@ -52,11 +53,16 @@ fn facts(comparison: &Comparison) -> Vec<Fact> {
 }
 
 fn arguments(side: &Side) -> Phrase {
-    let shown = side.args.iter().take(ARGUMENTS_MAX).map(Phrase::from);
+    let shown = side.args.iter().take(ARGUMENTS_MAX).map(|arg| Phrase::from(&quoted(arg)));
     let args = Phrase::joined(shown, " ");
     let more = side.args.len().saturating_sub(ARGUMENTS_MAX) as u64;
     let more = (more > 0).then(|| phrase![" and ", Count(more), " more"]);
     phrase!["fanstorm", if args.is_empty() { "" } else { " " }, args, more]
+}
+
+/// As a shell takes it: an argument may hold spaces.
+fn quoted(arg: &UntrustedText) -> UntrustedText {
+    shlex::try_quote(arg.raw()).map_or_else(|_| arg.clone(), |quoted| quoted.into_owned().into())
 }
 
 fn differences(all: &[Difference]) -> Vec<Phrase> {
@@ -191,7 +197,7 @@ fn how_to_read(comparison: &Comparison) -> Section {
     if !spans.is_empty() {
         blocks.push(Block::Spans { spans, tolerance: comparison.tolerance });
         blocks.push(Block::from(phrase![
-            "could see: the smallest change that this many runs, as far apart as they are, show in four \
+            "could see: the smallest change that this many runs, as far apart as they are, would show in four \
              comparisons of five. undecided (+N): about N more runs on each side would decide."
         ]));
     }
