@@ -216,12 +216,16 @@ impl Collector {
         Series { intervals: self.intervals, totals: self.totals }
     }
 
-    /// Adds to the last intervals of its phases what was spent when they were over.
+    /// Adds to the last intervals of its phases what was spent when they were over. Late copies of the warm-up
+    /// have intervals that are none of it.
     fn spent_late(&mut self, efforts: &Efforts) {
+        let warmed_up = self.owed.warmup;
         for (warmup, effort) in [(true, &efforts.warmup), (false, &efforts.measured)] {
-            let last = self.intervals.iter_mut().rev().find(|interval| interval.warmup == warmup);
-            if let Some(last) = last {
+            let phase =
+                |row: &&mut Interval| row.warmup == warmup && (!warmup || row.start < warmed_up);
+            if let Some(last) = self.intervals.iter_mut().rev().find(phase) {
                 last.effort.add(effort);
+                last.busiest = last.busiest.or_else(|| effort.busy());
             }
         }
     }
@@ -423,6 +427,10 @@ mod tests {
     const WARMUP: Nanos = Nanos(250);
     const LENGTH: Nanos = Nanos(100);
     const END: u64 = 1_500;
+    /// How long the turn goes on in which the warm-up ends.
+    const TURN: u64 = 7;
+    /// When workers read for the last time what they have spent.
+    const ENDED: u64 = END + TURN;
 
     fn warming_plan() -> Plan {
         let rate = Rate::per_second(1e9);
@@ -473,21 +481,23 @@ mod tests {
                 (Intervals::new(Some(port)), Records::new(2, true, true), LongestLag::default())
             })
             .collect();
-        let mut warming = [true; 3];
+        let (mut warming, mut looked) = ([true; 3], [0; 3]);
         for (worker, (intervals, ..)) in workers.iter_mut().enumerate() {
             intervals.begin(START, START.plus(WARMUP));
             intervals.spend_from(read(worker, 0), true);
         }
         for (event, looks) in events {
             let (intervals, records, lag) = &mut workers[event.worker];
-            let (reading, now) = (read(event.worker, event.at), START.plus(Nanos(event.at)));
+            let reading = read(event.worker, event.at.max(looked[event.worker]));
+            let now = START.plus(Nanos(event.at));
             intervals.advance(now, records, || Told {
                 counted: Counted::default(),
                 reading,
                 lag: std::mem::take(lag),
             });
             if event.at >= WARMUP.0 && std::mem::take(&mut warming[event.worker]) {
-                intervals.spend_from(reading, false);
+                looked[event.worker] = event.at + TURN;
+                intervals.spend_from(read(event.worker, event.at + TURN), false);
             }
             let (copies, sent, lag) = match (&mut records.warmup, event.warmup) {
                 (Some(all), true) => (all, Sent { warmup: 1, measured: 0 }, &mut lag.warmup),
@@ -501,7 +511,7 @@ mod tests {
             }
         }
         let rests = workers.iter_mut().enumerate().map(|(worker, (intervals, records, lag))| {
-            (&*records, intervals.rest(read(worker, END), *lag))
+            (&*records, intervals.rest(read(worker, ENDED), *lag))
         });
         collector.finish(rests, START.plus(Nanos(END)))
     }
@@ -510,12 +520,13 @@ mod tests {
     fn spent(events: &[(Event, bool)]) -> [Nanos; 2] {
         let ended = |worker| {
             let after = |event: &&Event| event.worker == worker && event.at >= WARMUP.0;
-            events.iter().map(|(event, _)| event).find(after).map_or(END, |event| event.at)
+            let first = events.iter().map(|(event, _)| event).find(after);
+            first.map_or(ENDED, |event| event.at + TURN)
         };
         let cpu = |worker, at| read(worker, at).cpu;
         let sum = |of: &dyn Fn(usize) -> Nanos| (0..3).map(of).fold(Nanos::ZERO, Nanos::plus);
         let warmup = sum(&|worker| cpu(worker, ended(worker)));
-        [warmup, sum(&|worker| cpu(worker, END)).since(warmup)]
+        [warmup, sum(&|worker| cpu(worker, ENDED)).since(warmup)]
     }
 
     proptest! {
