@@ -41,7 +41,9 @@ fn speaks(dialect: &Dialect) {
         // A finished frame is patched where it differs from the next.
         let places = dialect.template.places(&shape, sender, &Speaker::default());
         let mut patched = messages[0].clone();
-        let tag = places.tag_text(tags[1]);
+        let tag = places
+            .in_base64(tags[1])
+            .map_or_else(|| tags[1].encode().to_vec(), |text| text.to_vec());
         patched[places.tag..][..tag.len()].copy_from_slice(&tag);
         for at in places.seq.iter().chain(&places.refs) {
             patched[*at..][..10].copy_from_slice(&seq_digits(tags[1].sequence));
