@@ -224,7 +224,7 @@ proptest! {
     }
 }
 
-/// Each costs as much as inflating a window, for two bytes: with no bound a message of 1 MiB held a worker for minutes.
+/// Each costs as much as inflating a window, for two bytes: with no bound a message could hold a worker at will.
 #[test]
 fn a_message_of_last_blocks_alone_is_refused_before_it_takes_long() {
     for forgets in [false, true] {
