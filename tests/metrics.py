@@ -250,14 +250,14 @@ def as_others_read_it(binary):
         run.ends()
 
 
-def said(address, data, wait=True):
-    """What comes back for these bytes; with `wait` until it is closed."""
+def heard(address, data):
+    """All that comes back for these bytes until it is closed: the head, and what is behind it."""
     host, port = address.split(":")
     with socket.create_connection((host, int(port)), timeout=TIMEOUT_S) as client:
         with contextlib.suppress(ConnectionError):
             client.sendall(data)
         answer = b""
-        while wait:
+        while True:
             try:
                 part = client.recv(65536)
             except ConnectionError:
@@ -265,7 +265,13 @@ def said(address, data, wait=True):
             if not part:
                 break
             answer += part
-        return answer.split(b"\r\n", 1)[0].decode()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return head.decode(), body
+
+
+def said(address, data):
+    """The status line of what comes back for these bytes."""
+    return heard(address, data)[0].split("\r\n", 1)[0]
 
 
 def of_bad_clients(binary):
@@ -280,6 +286,9 @@ def of_bad_clients(binary):
                              (b"GET /metrics?x=1 HTTP/1.0\r\n\r\n", "200"), (b"HEAD /metrics HTTP/1.1\r\n\r\n", "200")]:
             answer = said(run.address, data)
             need(answer.startswith(f"HTTP/1.1 {status} "), f"{data[:40]}: {answer}")
+        for path in [b"/metrics", b"/"]:
+            head, body = heard(run.address, b"HEAD " + path + b" HTTP/1.1\r\n\r\n")
+            need(body == b"", f"{len(body)} bytes behind the head that alone was asked for: {head}")
         # Those who say nothing and those who never come to an end are let go, and told why.
         began = time.monotonic()
         need(said(run.address, b"GET /metrics HTT").startswith("HTTP/1.1 408 "), "a request without its end")

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::http::{Asked, HEAD_BYTES_MAX, Refusal, asked, ok};
+use super::http::{Asked, HEAD_BYTES_MAX, Refusal, asked, is_head, ok};
 use crate::host::clock::{Clock, Monotonic};
 use crate::report::metrics::exposition::Format;
 use crate::units::Nanos;
@@ -145,20 +145,18 @@ impl Client {
     }
 
     fn go_on(&mut self, metrics: &mut impl FnMut(Format) -> Arc<str>) {
-        if let State::Reading(head) = &mut self.state {
-            match read(&mut self.stream, head) {
+        if let State::Reading(said) = &mut self.state {
+            match read(&mut self.stream, said) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(_) => return self.state = State::Over,
             }
-            match asked(head) {
+            match asked(said) {
                 Asked::Nothing => return,
                 Asked::Refused(refusal) => self.refuse(refusal),
-                Asked::Metrics { format, head_only } => {
+                Asked::Metrics(format) => {
                     let body = metrics(format);
-                    let head = ok(format, body.len());
-                    let body = if head_only { "".into() } else { body };
-                    self.state = State::Writing(head, body, 0);
+                    self.answer(ok(format, body.len()), body);
                 }
             }
         }
@@ -167,7 +165,13 @@ impl Client {
     }
 
     fn refuse(&mut self, refusal: Refusal) {
-        self.state = State::Writing(refusal.answer(), "".into(), 0);
+        let (head, why) = refusal.answer();
+        self.answer(head, why.into());
+    }
+
+    fn answer(&mut self, head: Vec<u8>, body: Arc<str>) {
+        let bodiless = matches!(&self.state, State::Reading(said) if is_head(said));
+        self.state = State::Writing(head, if bodiless { "".into() } else { body }, 0);
     }
 
     fn write(&mut self) {

@@ -17,13 +17,8 @@ const HEADERS_MAX: usize = 64;
 pub(super) enum Asked {
     /// More is to come.
     Nothing,
-    /// The metrics in this format.
-    Metrics {
-        /// As its `Accept` has it.
-        format: Format,
-        /// HEAD: no body.
-        head_only: bool,
-    },
+    /// The metrics, in the format that its `Accept` has.
+    Metrics(Format),
     /// Something that it does not get.
     Refused(Refusal),
 }
@@ -44,8 +39,8 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// The whole answer.
-    pub(super) fn answer(self) -> Vec<u8> {
+    /// The answer: its head, and a line that says why.
+    pub(super) fn answer(self) -> (Vec<u8>, &'static str) {
         let (status, header, text) = match self {
             Self::Malformed => ("400 Bad Request", "", "this is no HTTP request\n"),
             Self::NotHere => ("404 Not Found", "", "the metrics are at /metrics\n"),
@@ -57,9 +52,7 @@ impl Refusal {
             }
             Self::TooSlow => ("408 Request Timeout", "", "the request did not come to its end\n"),
         };
-        let mut answer = head(status, header, "text/plain; charset=utf-8", text.len());
-        answer.extend_from_slice(text.as_bytes());
-        answer
+        (head(status, header, "text/plain; charset=utf-8", text.len()), text)
     }
 }
 
@@ -92,12 +85,15 @@ pub(super) fn asked(bytes: &[u8]) -> Asked {
     if path.split('?').next() != Some("/metrics") {
         return Asked::Refused(Refusal::NotHere);
     }
-    let head_only = match request.method {
-        Some("GET") => false,
-        Some("HEAD") => true,
-        _ => return Asked::Refused(Refusal::Method),
-    };
-    Asked::Metrics { format: accepted(request.headers), head_only }
+    match request.method {
+        Some("GET" | "HEAD") => Asked::Metrics(accepted(request.headers)),
+        _ => Asked::Refused(Refusal::Method),
+    }
+}
+
+/// Whether the answer, whatever it is, must end with its head.
+pub(super) fn is_head(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HEAD ")
 }
 
 /// OpenMetrics where it is asked for and not less than text: who says nothing gets text.
@@ -138,10 +134,6 @@ mod tests {
         asked(format!("GET /metrics HTTP/1.1\r\nHost: h\r\n{accept}\r\n").as_bytes())
     }
 
-    fn in_format(format: Format) -> Asked {
-        Asked::Metrics { format, head_only: false }
-    }
-
     #[test]
     fn the_format_is_the_one_that_the_scraper_likes_more() {
         for (accept, format) in [
@@ -168,7 +160,7 @@ mod tests {
                 Format::OpenMetrics,
             ),
         ] {
-            assert_eq!(get(accept), in_format(format), "{accept}");
+            assert_eq!(get(accept), Asked::Metrics(format), "{accept}");
         }
     }
 
@@ -179,16 +171,18 @@ mod tests {
         assert_eq!(of("POST /metrics HTTP/1.1\r\n\r\n"), refused(Refusal::Method));
         assert_eq!(of("GET / HTTP/1.1\r\n\r\n"), refused(Refusal::NotHere));
         assert_eq!(of("GET /metrics/../x HTTP/1.1\r\n\r\n"), refused(Refusal::NotHere));
-        assert_eq!(of("GET /metrics?name[]=x HTTP/1.1\r\n\r\n"), in_format(Format::Prometheus));
+        assert_eq!(
+            of("GET /metrics?name[]=x HTTP/1.1\r\n\r\n"),
+            Asked::Metrics(Format::Prometheus)
+        );
         assert_eq!(of("\x16\x03\x01"), refused(Refusal::Malformed));
         assert_eq!(of("GET /metrics HTTP/1.1\r\nHost: h\r\n"), Asked::Nothing);
         assert_eq!(of(&format!("GET /{}", "x".repeat(9_000))), refused(Refusal::TooLong));
         let many = "a: b\r\n".repeat(65);
         assert_eq!(of(&format!("GET /metrics HTTP/1.1\r\n{many}\r\n")), refused(Refusal::TooLong));
-        let head = of("HEAD /metrics HTTP/1.0\r\n\r\n");
-        assert_eq!(head, Asked::Metrics { format: Format::Prometheus, head_only: true });
-        let answer = String::from_utf8(Refusal::Method.answer()).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("\r\nAllow: GET, HEAD\r\n"));
+        assert_eq!(of("HEAD /metrics HTTP/1.0\r\n\r\n"), Asked::Metrics(Format::Prometheus));
+        let head = String::from_utf8(Refusal::Method.answer().0).unwrap();
+        assert!(head.starts_with("HTTP/1.1 405 ") && head.contains("\r\nAllow: GET, HEAD\r\n"));
     }
 
     proptest! {

@@ -30,7 +30,7 @@ use crate::report::metrics::exposition::{Format, text};
 use crate::report::metrics::{Metrics, Phase};
 use crate::units::Nanos;
 
-/// Where Prometheus' own exporters of this kind begin.
+/// The port on which OpenTelemetry's exporter for Prometheus listens, so that it is known to be of this kind.
 const PORT_FOR_EXAMPLE: u16 = 9464;
 /// While a run is over and is still served, so often it is looked whether it should end.
 const LOOK: Duration = Duration::from_millis(50);

@@ -93,7 +93,7 @@ pub const FAMILIES: &[Family] = &[
         unit: None,
         labels: &["dialect", "fan_out", "engine"],
         since: Since::Begin,
-        help: "What is run: the dialect, who hears a message, and what the workers ask the kernel through.",
+        help: "What is run: the dialect, who hears a message, and through what the workers ask the kernel (io_uring, epoll).",
         samples: |metrics, to| {
             if let Some(plan) = &metrics.plan {
                 let labels = [
@@ -120,7 +120,7 @@ pub const FAMILIES: &[Family] = &[
         unit: None,
         labels: &["phase"],
         since: Since::Begin,
-        help: "What the run is about: 1 for that phase, 0 for the others.",
+        help: "What the run is doing (start, calibrate, connect, probe, prepare, run, ended): 1 for that phase, 0 for the others.",
         samples: |metrics, to| {
             for phase in Phase::ALL {
                 to.put(&[("phase", phase.label())], phase == metrics.phase);
@@ -266,7 +266,7 @@ pub const FAMILIES: &[Family] = &[
         unit: Some("seconds"),
         labels: &["trial", "class"],
         since: Since::Second,
-        help: "The longest of fanstorm_latency_seconds, exactly.",
+        help: "The longest latency in fanstorm_latency_seconds, exactly.",
         samples: |metrics, to| {
             each(metrics, |trial, id| {
                 for (class, buckets) in &trial.latency {
@@ -307,7 +307,7 @@ pub const FAMILIES: &[Family] = &[
         unit: None,
         labels: NODE,
         since: Since::End,
-        help: "Those of them that did not come.",
+        help: "Copies that had to come over the node's sockets and did not.",
         samples: |metrics, to| {
             rows(metrics, to, |(expected, delivered)| expected.saturating_sub(delivered));
         },

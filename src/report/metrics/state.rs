@@ -3,13 +3,13 @@
 //! Belongs here: what an event of the run changes, and what is forgotten. Does not: what is kept of a trial
 //! (`trial`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::trial::{Rows, Second, Trial};
 use super::{ROWS_MAX, TRIALS_MAX, name};
 use crate::report::document::trial::TrialResult;
-use crate::report::document::{self, Document, Engine, FanOut, Plan};
+use crate::report::document::{self, Document, Engine, FanOut, Node, Plan};
 use crate::verdict::Judged;
 
 /// What a run is about.
@@ -206,11 +206,24 @@ impl Planned {
                 Engine::Epoll => "epoll",
             },
             sockets: plan.push_sockets + plan.receivers_per_node * plan.nodes.len() as u64,
-            nodes: plan.nodes.iter().map(|node| name(node.url.raw()).into()).collect(),
+            nodes: labels(&plan.nodes),
             cores: plan.cores.iter().map(u64::to_string).collect(),
             trials: plan.trials.iter().map(PlannedTrial::of).collect(),
         }
     }
+}
+
+/// What each node is called. Those with one name (an address that is given twice, a name with several
+/// addresses) have their places behind it: two series of the same labels would be one to a scraper.
+fn labels(nodes: &[Node]) -> Vec<Arc<str>> {
+    let names: Vec<String> = nodes.iter().map(|node| name(node.url.raw())).collect();
+    let mut bearers = BTreeMap::<&str, usize>::new();
+    names.iter().for_each(|name| *bearers.entry(name).or_default() += 1);
+    let label = |(place, name): (usize, &String)| match bearers[name.as_str()] {
+        1 => name.as_str().into(),
+        _ => format!("{name} (node {place})").into(),
+    };
+    names.iter().enumerate().map(label).collect()
 }
 
 impl PlannedTrial {

@@ -254,3 +254,46 @@ fn the_oldest_trials_go_and_before_them_their_figures_by_node() {
     assert_eq!(trials("fanstorm_node_latency_seconds_count"), newest(ROWS_MAX / (NODES_MAX + 1)));
     assert_eq!(read.value("fanstorm_trials_ended_total", &[]), messages.len() as f64);
 }
+
+/// Two of one address, two that differ where names are cut.
+#[test]
+fn nodes_of_one_name_are_told_apart_by_their_places() {
+    let long = |end: &str| format!("ws://n/{}{end}", "x".repeat(300));
+    let urls =
+        ["ws://a/".to_owned(), "ws://b/".to_owned(), "ws://a/".to_owned(), long("1"), long("2")];
+    let mut begun = begun(&[10]);
+    begun.plan.nodes = urls.iter().map(|url| Node { url: url.clone().into() }).collect();
+    let mut metrics = Metrics::new(0);
+    metrics.plan(&begun);
+    ended(&mut metrics, &on_all(urls.len(), 10));
+    let read = Read::of(&metrics);
+    let cut: String = long("").chars().take(200).collect();
+    let names = ["ws://a/ (node 0)", "ws://b/", "ws://a/ (node 2)"].map(str::to_owned);
+    let cut = [3, 4].map(|place| format!("{cut} (node {place})"));
+    for (node, name) in names.iter().chain(&cut).enumerate() {
+        let labels = [("trial", "m10"), ("node", name), ("reached", &*format!("n\"{node}\\n"))];
+        assert_eq!(read.value("fanstorm_node_copies_expected", &labels), 3.0);
+        assert_eq!(read.value("fanstorm_sockets_lost_total", &labels[..2]), 0.0);
+    }
+}
+
+#[test]
+fn those_behind_an_address_whose_names_are_alike_when_they_are_cut_are_added_up() {
+    let mut run = whole(10);
+    for (at, cell) in run.matrix.iter_mut().enumerate() {
+        let name = Some(format!("{}{at}", "x".repeat(300)));
+        cell.to = 0;
+        cell.reached = Some(Reached { node: 0, name, sockets: 1, push_sockets: 0 });
+    }
+    let expected: u64 = run.matrix.iter().map(|cell| cell.expected).sum();
+    let latencies: u64 = run.matrix.iter().map(|cell| cell.latency_ns.len()).sum();
+    let mut metrics = planned(&[10]);
+    ended(&mut metrics, &trusted(run));
+    let read = Read::of(&metrics);
+    let [(_, sum)] = read.all("fanstorm_node_copies_expected")[..] else { panic!("one row") };
+    assert_eq!(sum, expected as f64);
+    let [(_, count)] = read.all("fanstorm_node_latency_seconds_count")[..] else {
+        panic!("one row")
+    };
+    assert_eq!(count, latencies as f64);
+}

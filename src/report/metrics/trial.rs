@@ -171,7 +171,8 @@ impl Trial {
         self.latency.extend(service.map(|ns| ("service", Buckets::of(ns))));
     }
 
-    /// Adds a row of the matrix; rows beyond the first ones are added up.
+    /// Adds a row of the matrix. Rows with the same labels are added up: those beyond the first ones, and
+    /// names that are alike when they are cut.
     fn row(
         &mut self,
         row: usize,
@@ -180,17 +181,18 @@ impl Trial {
         latency: Buckets,
         copies: Option<(u64, u64)>,
     ) {
-        if row > NODES_MAX {
-            let others = &mut self.by_node[NODES_MAX];
-            others.latency.add(&latency);
-            let both = others.copies.zip(copies);
-            others.copies = both.map(|(sum, one)| (sum.0 + one.0, sum.1 + one.1));
-            return;
-        }
         let is_own = row < NODES_MAX;
         let node = if is_own { label(nodes, node) } else { OTHERS.into() };
-        let reached = reached.filter(|_| is_own).map(name).unwrap_or_default().into();
-        self.by_node.push(Node { node, reached, latency, copies });
+        let reached: Arc<str> = reached.filter(|_| is_own).map(name).unwrap_or_default().into();
+        let mut rows = self.by_node.iter_mut();
+        match rows.find(|other| other.node == node && other.reached == reached) {
+            Some(sum) => {
+                sum.latency.add(&latency);
+                let both = sum.copies.zip(copies);
+                sum.copies = both.map(|(sum, one)| (sum.0 + one.0, sum.1 + one.1));
+            }
+            None => self.by_node.push(Node { node, reached, latency, copies }),
+        }
     }
 
     pub(super) fn end(&mut self, judged: &Judged, result: &TrialResult, nodes: &[Arc<str>]) {
