@@ -8,13 +8,14 @@
 //! `tests/conformance.py` starts the server and it. `wire` is the decoder and the upgrade over an ordinary socket;
 //! the others are the worker of a run, from connect to close, on that ring. With 1 as `READ_BYTES` every read of
 //! more is handed over byte by byte. With `+deflate` compression is offered, both ways;
-//! with `+deflate-each` each message by itself.
+//! with `+deflate-each` each message by itself; `wire` does not compress.
 
 #[path = "../tests/common/plan.rs"]
 mod plan;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::num::NonZero;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -276,15 +277,16 @@ fn main() {
             "testee AGENT HOST:PORT wire|io_uring|timed|several|epoll[+deflate|+deflate-each] READ_BYTES"
         )
     };
-    let read_bytes = read_bytes.parse().expect("READ_BYTES is a number");
+    let read_bytes: NonZero<usize> = read_bytes.parse().expect("READ_BYTES is a number above 0");
     let each = DeflateOffer { server_no_takeover: true, client_no_takeover: true, ..OFFER };
     let (way, offer) = match way.split_once('+') {
         Some((way, "deflate")) => (way.to_owned(), Some(OFFER)),
         Some((way, "deflate-each")) => (way.to_owned(), Some(each)),
         _ => (way.clone(), None),
     };
+    assert!(way != "wire" || offer.is_none(), "wire does not compress");
     let (agent, server) = (agent.clone(), server.clone());
-    let testee = Testee { server, agent, way, offer, read_bytes };
+    let testee = Testee { server, agent, way, offer, read_bytes: read_bytes.get() };
     let session = |target: &str| testee.session(target).expect("a ring and a socket");
     let count = session("/getCaseCount").expect("the server says how many cases there are");
     let count: u32 =
