@@ -5,6 +5,7 @@
 
 use serde::de::DeserializeOwned;
 use simd_json::prelude::ValueAsScalar;
+use simd_json::{Node, StaticNode};
 
 use super::VERSION;
 use super::document::failed::FailedDocument;
@@ -23,6 +24,10 @@ const EXPANSION_MAX: u64 = 1 << 30;
 /// Of the parser: copies of the file, and places in its lists of what the file holds.
 const COPIES: u64 = 4;
 const MARK_BYTES: u64 = 64;
+
+/// No figure of a run is larger: so many microseconds are 31 years. What is far beyond cannot be shown, since
+/// sums and steps of it have no end.
+const FIGURE_MAX: f64 = 1e15;
 
 /// Why bytes are no result that can be presented. Completes "FILE ...", one line.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +80,11 @@ pub enum Unreadable {
         /// What is wrong with it.
         reason: String,
     },
+    /// Infinity, or close to it.
+    #[error(
+        "holds the figure {0:e}, which no run measures: it was changed after it was written; {GIVE}"
+    )]
+    Absurd(f64),
     /// It says two things.
     #[error("contradicts itself: {0}")]
     Inconsistency(#[from] validate::Inconsistency),
@@ -201,11 +211,21 @@ fn is_of_a_failure(bytes: &[u8]) -> Result<bool, Unreadable> {
     let value = tape.as_value();
     let schema = value.as_object().and_then(|object| object.get("schema"));
     match schema.as_ref().and_then(ValueAsScalar::as_str) {
-        Some(SCHEMA) => Ok(value.as_object().is_some_and(|object| object.get("failed").is_some())),
+        Some(SCHEMA) => match tape.0.iter().find_map(absurd) {
+            Some(figure) => Err(Unreadable::Absurd(figure)),
+            None => Ok(value.as_object().is_some_and(|object| object.get("failed").is_some())),
+        },
         Some(other @ "fanstorm.result/1") => Err(Unreadable::EarlierVersion(other.to_owned())),
         Some(other) if other.starts_with(family) => Err(Unreadable::OtherVersion(other.to_owned())),
         Some(other) if other.starts_with(OURS) => Err(Unreadable::OtherDocument(other.to_owned())),
         Some(_) | None => Err(Unreadable::NotOurs),
+    }
+}
+
+fn absurd(node: &Node<'_>) -> Option<f64> {
+    match node {
+        Node::Static(StaticNode::F64(figure)) => (figure.abs() > FIGURE_MAX).then_some(*figure),
+        _ => None,
     }
 }
 
@@ -347,6 +367,29 @@ mod tests {
         let more =
             altered("\"interrupted\":false", "\"interrupted\":false,\"moon\":{\"full\":[1]}");
         assert_eq!(read(&more).unwrap(), read(&saved()).unwrap());
+    }
+
+    #[test]
+    fn no_figure_of_any_key_is_taken_that_no_run_measures() {
+        let mut value: serde_json::Value = serde_json::from_slice(&saved()).unwrap();
+        let time = value["trials"][0]["time"].clone();
+        for key in ["send_s", "receive_s"] {
+            for (figure, is_taken) in
+                [(1e15, true), (1.1e15, false), (1e250, false), (-1e300, false)]
+            {
+                value["trials"][0]["time"][key] = figure.into();
+                let read = read(&serde_json::to_vec(&value).unwrap());
+                match read {
+                    Ok(_) => assert!(is_taken, "{key}: {figure:e}"),
+                    Err(Unreadable::Absurd(said)) => assert_eq!((said, is_taken), (figure, false)),
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            value["trials"][0]["time"] = time.clone();
+        }
+        value["plan"]["drain_s"] = 1e250.into();
+        let fault = fault(&serde_json::to_vec(&value).unwrap());
+        assert!(fault.contains("holds the figure 1e250, which no run measures"), "{fault}");
     }
 
     #[test]
