@@ -23,12 +23,13 @@ mod svg;
 mod table;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::io::{self, Write};
 
 use minijinja::Environment;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
+use minijinja::value::{Serde, Value};
 
 use self::page::Page;
 use crate::report::story::Story;
@@ -51,6 +52,7 @@ pub fn write(out: &mut dyn Write, story: &Story, result: &[u8]) -> io::Result<()
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
     environment.set_syntax(syntax.expect("the usual delimiters"));
+    environment.add_filter("flags", |text: &str| Value::from_safe_string(words::markup(text)));
     // The end of its name turns escaping on.
     environment.add_template("report.html", TEMPLATE).expect("the template is well-formed");
     let template = environment.get_template("report.html").expect("it was added");

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::picture::Picture;
 use super::table::{Table, class, phrase};
+use super::words::figures;
 use super::{effort, heatmap, percentiles, rates, spans, strips};
 use crate::report::story::{Block, Caveat, Fact, Section, Story};
 use crate::report::{VERSION, story};
@@ -127,8 +128,8 @@ impl Reason {
             class: class(caveat.emphasis),
             code: caveat.code.to_string(),
             trials: phrase(&caveat.trials),
-            text: caveat.text.to_string(),
-            remedy: caveat.remedy.to_string(),
+            text: figures(&caveat.text.to_string()),
+            remedy: figures(&caveat.remedy.to_string()),
         }
     }
 }
