@@ -422,6 +422,24 @@ mod tests {
     }
 
     #[test]
+    fn no_more_of_a_latency_is_called_our_own_than_there_is() {
+        let told = |lag_us: u64, p99_ms: u64| {
+            let mut case = quiet();
+            lagging(&mut case, lag_us);
+            case.surroundings.beside = Beside::Nobody;
+            case.run.latency_ns[0].1 = iter::repeat_n(Nanos::from_millis(p99_ms), 2_000).collect();
+            let caveats = judged(&case);
+            caveats.into_iter().find(|caveat| caveat.code == "schedule-lag").unwrap().text
+        };
+        let (part, all) = (told(30_000, 100), told(60_000, 100));
+        assert!(
+            part.contains("at the p99, up to 60") && part.ends_with("ms of it our own"),
+            "{part}"
+        );
+        assert!(all.ends_with("at the p99, all of which may be our own"), "{all}");
+    }
+
+    #[test]
     fn of_too_few_messages_for_a_p99_the_sentence_names_none() {
         let told = |samples: usize, lag_us: u64| {
             let mut case = quiet();

@@ -92,7 +92,11 @@ fn unspoilt(facts: &Evidence<'_>, lag: Nanos) -> Option<(Nanos, String)> {
     let headline = Tail::of(headline).unwrap_or_default();
     let stamps = outcome.stamps_ns.as_ref().and_then(Tail::of).unwrap_or_default();
     let own = lag.plus(lag).plus(stamps.value);
-    let what = format!("a {} latency of {headline}, up to {own} of it our own", class.key());
+    let part = match own < headline.value {
+        true => format!("up to {own} of it our own"),
+        false => "all of which may be our own".to_owned(),
+    };
+    let what = format!("a {} latency of {headline}, {part}", class.key());
     Some((headline.value.since(own), what))
 }
 
