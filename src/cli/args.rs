@@ -183,7 +183,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", help_heading = REPORT)]
     html: Option<PathBuf>,
 
-    /// Write each run's latency as percentile distributions that the HdrHistogram plotter takes, in
+    /// Write each trial's latency as percentile distributions that the HdrHistogram plotter takes, in
     /// milliseconds: PREFIX.TRIAL.CLASS.hgrm (like x.m1000.service.hgrm), or TRIAL.CLASS.hgrm in a directory
     #[arg(long, value_name = "PREFIX", help_heading = REPORT)]
     hgrm: Option<PathBuf>,

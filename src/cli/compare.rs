@@ -37,12 +37,12 @@ Examples:
   fanstorm compare --fail-if-slower 'p99 by 10%' main-*.json -- branch-*.json
       the exit code is 6 where the branch is slower than that
 
-Each run is one sample. A figure is different where the interval of its change is on one side of no change
-and the change is beyond --tolerance, the same where all of the interval is within it, else undecided.
+Each run is one sample. A figure is different where the interval of its change is on one side of no \
+change and the change is beyond --tolerance, the same where all of the interval is within it, else undecided.
 
 Exit codes:
   0    compared; with --fail-if-slower: no limit is broken, as far as these runs show
-  1    with --fail-if-slower: side B delivers worse (missing, duplicate, misdelivered, corrupt copies)
+  1    with --fail-if-slower: side B delivers worse: copies missing, duplicate or altered
   2    a flag or a file is wrong
   3    an output cannot be written, or a run cannot be started
   5    with --fail-if-slower: fewer than 4 runs of a side have times that count
@@ -105,7 +105,9 @@ pub struct CompareArgs {
 fn share(text: &str) -> Result<f64, String> {
     let percent = text.strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok());
     let share = percent.filter(|percent| (0.0..=100.0).contains(percent));
-    share.map(|percent| percent / 100.0).ok_or_else(|| "not a share from 0% to 100%".to_owned())
+    share
+        .map(|percent| percent / 100.0)
+        .ok_or_else(|| "not a share: write one from 0% to 100%, like 5%".to_owned())
 }
 
 /// Flags that only one of all runs could have, or that `compare` sets itself.

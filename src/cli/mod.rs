@@ -6,6 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub mod args;
@@ -121,11 +122,14 @@ pub enum Command {
     AskForIoUring,
 }
 
+const CLUSTER_CHILD: &str = "cluster-child";
+const ASK_FOR_IO_URING: &str = "ask-for-io-uring";
+
 impl Cli {
     /// What this process was asked to do. Help, version and usage errors end the process here.
     pub fn from_process() -> Command {
         let words = values_joined(std::env::args_os());
-        Self::try_parse_from(&words).unwrap_or_else(|error| refuse(&error, &words)).chosen()
+        Self::try_parse_from(&words).unwrap_or_else(|error| refuse(error, &words)).chosen()
     }
 
     /// All commands and flags.
@@ -140,16 +144,38 @@ impl Cli {
 }
 
 /// Prints help, version or a usage error, and ends the process. clap repeats values, and a URL may hold a secret.
-fn refuse(error: &clap::Error, words: &[OsString]) -> ! {
+fn refuse(error: clap::Error, words: &[OsString]) -> ! {
     let words: Vec<_> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let error = without_internals(error);
     let said = error.render().to_string();
-    let safe = without_secrets(&said, &secret_urls(&words));
+    let safe = without_secrets(&in_words(&said), &secret_urls(&words));
     if safe == said {
         error.exit();
     }
     // Without its colours: nothing of it was for a pipe.
     let _ = write!(std::io::stderr(), "{safe}");
     std::process::exit(error.exit_code());
+}
+
+/// Nobody is told to try a command that is ours alone.
+fn without_internals(mut error: clap::Error) -> clap::Error {
+    let ours = [CLUSTER_CHILD, ASK_FOR_IO_URING];
+    if let Some(ContextValue::Strings(similar)) = error.remove(ContextKind::SuggestedSubcommand) {
+        let similar: Vec<_> = similar.into_iter().filter(|name| !ours.contains(&&**name)).collect();
+        if !similar.is_empty() {
+            error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(similar));
+        }
+    }
+    error
+}
+
+/// The library's words for what is no number say nothing of what is wanted.
+fn in_words(said: &str) -> String {
+    const WANTED: &str = "write a whole number, like 42";
+    ["invalid digit found in string", "cannot parse integer from empty string"]
+        .iter()
+        .fold(said.to_owned(), |said, theirs| said.replace(theirs, WANTED))
+        .replace("number too large to fit in target type", "the number is too large")
 }
 
 /// The arguments with a negative number behind a flag joined to it: `--rate -1` becomes `--rate=-1`. No
@@ -160,7 +186,7 @@ fn values_joined(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut ours = true;
     for argument in arguments {
         // What follows belongs to others.
-        ours &= argument != "--" && argument != "cluster-child";
+        ours &= argument != "--" && argument != CLUSTER_CHILD;
         let flag =
             joined.last_mut().filter(|flag| ours && is_bare_flag(flag) && is_negative(&argument));
         match flag {
@@ -271,6 +297,55 @@ mod tests {
                 );
             }
         }
+    }
+
+    /// Whatever takes a value is given what no flag takes.
+    #[test]
+    fn no_error_speaks_of_types_and_strings() {
+        for command in [&[][..], &["cluster"], &["compare"], &["report", "x"], &["audit"]] {
+            let definition = command.iter().take(1).fold(Cli::command(), |all, name| {
+                all.find_subcommand(name).expect("there is such a command").clone()
+            });
+            let flags = definition.get_arguments().filter(|arg| arg.get_action().takes_values());
+            for flag in flags.filter_map(clap::Arg::get_long) {
+                for value in ["", "@x", "1.5", "99999999999999999999999"] {
+                    let flag = format!("--{flag}={value}");
+                    let words = ["fanstorm"].iter().chain(command).copied().chain([&*flag]);
+                    let Err(error) = Cli::try_parse_from(words) else { continue };
+                    let said = in_words(&error.render().to_string());
+                    for theirs in ["digit", "in string", "target type", "parse integer"] {
+                        assert!(!said.contains(theirs), "{said}");
+                    }
+                }
+            }
+        }
+        let said = |words: &[&str]| {
+            let error = Cli::try_parse_from([&["fanstorm"], words].concat()).unwrap_err();
+            in_words(&error.render().to_string())
+        };
+        let seed = "invalid value 'x' for '--seed <NUMBER>': write a whole number, like 42";
+        assert!(said(&["--seed", "x"]).contains(seed), "{}", said(&["--seed", "x"]));
+    }
+
+    #[test]
+    fn a_command_that_is_ours_alone_is_not_suggested() {
+        for word in ["foo", "cluster-chil", "ask-for-io-urin"] {
+            let error = Cli::try_parse_from(["fanstorm", word]).unwrap_err();
+            let said = without_internals(error).render().to_string();
+            assert!(said.contains(word), "{said}");
+            assert!(
+                !said.contains("ask-for-io-uring") && !said.contains("cluster-child"),
+                "{said}"
+            );
+        }
+        let error = Cli::try_parse_from(["fanstorm", "clustr"]).unwrap_err();
+        assert!(without_internals(error).render().to_string().contains("'cluster'"));
+        let hidden: Vec<_> = Cli::command()
+            .get_subcommands()
+            .filter(|c| c.is_hide_set())
+            .map(|c| c.get_name().to_owned())
+            .collect();
+        assert_eq!(hidden, [CLUSTER_CHILD, ASK_FOR_IO_URING]);
     }
 
     #[test]
