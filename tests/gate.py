@@ -35,6 +35,7 @@ start() {{ # PORT FAULTS...
 start {main}
 start {branch} {faults}
 """
+LIMITS = ["a limit", "rates"]
 CLUSTERS = {"a branch like main": [], "a branch that is slower": ["--fault", "delay=50%:60ms"],
             "a branch that loses copies": ["--fault", "drop=1%"]}
 
@@ -57,7 +58,8 @@ def steps(page):
 
 def run(binary, faults, folder):
     """The exit code of every step that ran."""
-    found, kept = steps((ROOT / "docs" / "gate.md").read_text())
+    page = (ROOT / "docs" / "gate.md").read_text()
+    found, kept = steps(page)
     need(len(found) == 5, f"{len(found)} steps: {found}")
     ports = {asked: str(harness.free_port()) for asked in PORTS}
     (folder / "bin").mkdir()
@@ -82,6 +84,12 @@ def run(binary, faults, folder):
             # A busy machine makes times void (5): the gate of a real runner fails there, this one goes on.
             failed = failed or done.returncode not in (0, 5)
             (folder / "said").open("a").write(f"{name}: {done.returncode}\n{done.stdout[-3000:]}\n")
+        for name, command in zip(LIMITS, re.findall(r"```sh\n(.*?)```", page, re.S), strict=True):
+            command = command.replace(":9002/", f":{ports['9002']}/").replace("--duration 30s", "--duration 2s")
+            done = subprocess.run(["bash", "-e", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S)
+            codes[name] = done.returncode
+            (folder / "said").open("a").write(f"{name}: {done.returncode}\n{done.stdout[-3000:]}\n")
     finally:
         pids = folder / "pids"
         for pid in pids.read_text().split() if pids.exists() else []:
@@ -102,6 +110,14 @@ def check(binary, name, folder):
         need(slower == 6 if name == "a branch that is slower" else slower in (0, 5, 6), said)
         need(sum(path.suffix == ".html" for path in kept) == 2, f"{kept}\n{said}")
         need(len(list((folder / "runs").iterdir())) >= 10, f"five runs a side: {said}")
+    # The delay of the slower one is longer than the limit; 5 is void, as above.
+    limit, rates = codes["a limit"], codes["rates"]
+    need(rates == 0 and said.count("held: ") == 1, said)
+    if name == "a branch like main":
+        need(limit in (0, 1, 5), said)
+    else:
+        need(limit == 1 or limit == 5 and name == "a branch that is slower", said)
+        need("held: none" in said, said)
     need(codes["As tests"] == 0, said)
     suite = xml.etree.ElementTree.parse(folder / "fanstorm.xml").getroot()
     failures = len(list(suite.iter("failure")))
@@ -110,7 +126,8 @@ def check(binary, name, folder):
 
 
 def main():
-    need(shutil.which("bash"), "apt-get install bash")
+    for tool in ["bash", "jq"]:
+        need(shutil.which(tool), f"apt-get install {tool}")
     binary, chosen = harness.arguments("gate", __doc__, CLUSTERS)
     outcomes = []
     for name in chosen:
