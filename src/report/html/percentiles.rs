@@ -7,8 +7,8 @@ use crate::report::story::{Curve, Distribution};
 
 const HEIGHT: f64 = 340.0;
 
-const SAYS: &str = "Each step to the right is a tenth of the samples: the tail has as much room as the rest. A \
-                    line is dashed where fewer than 10 samples lie beyond.";
+const SAYS: &str = "From 90 % on, a tenth as many samples lie beyond each mark as beyond the one before: the tail \
+                    has as much room as the rest. A line is dashed where fewer than 10 samples lie beyond.";
 
 /// Beyond a percentile that is told are as many samples at least.
 const BEYOND: f64 = 10.0;
