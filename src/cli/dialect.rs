@@ -213,7 +213,7 @@ fn summary(dialect: &Dialect) -> String {
     };
     let copies = match (&dialect.correlation, &dialect.copies) {
         (Some(keys), _) => format!("known by their text or by `{}`", keys.id_key),
-        (None, Some(copies)) => format!("messages with `{}` alone", copies.pattern),
+        (None, Some(copies)) => format!("only messages with `{}`", copies.pattern),
         (None, None) if dialect.template.is_in_base64() => {
             "known by their text in base64".to_owned()
         }
@@ -221,13 +221,10 @@ fn summary(dialect: &Dialect) -> String {
     };
     let hears = if dialect.hears_own { "all" } else { "others" };
     let Dialect { replies, heartbeats, goodbyes, .. } = dialect;
-    let kept = [
-        (replies.len(), "answers"),
-        (heartbeats.len(), "heartbeats"),
-        (goodbyes.len(), "goodbyes"),
-    ];
+    let kept =
+        [(replies.len(), "answer"), (heartbeats.len(), "heartbeat"), (goodbyes.len(), "goodbye")];
     let kept = kept.iter().filter(|(count, _)| *count > 0);
-    let kept: Vec<_> = kept.map(|(count, what)| format!("{count} {what}")).collect();
+    let kept: Vec<_> = kept.map(|(count, what)| counted(*count, what)).collect();
     let kept = match kept.is_empty() {
         true => String::new(),
         false => format!("open     {}\n", kept.join(", ")),
@@ -237,11 +234,15 @@ fn summary(dialect: &Dialect) -> String {
         times => format!("; each message {times} times on a socket (subscriptions)"),
     };
     format!(
-        "dialect  {}\nframes   {kind}\nopening  {} steps\nmessage  {} bytes around a text of {}\ncopies   \
+        "dialect  {}\nframes   {kind}\nopening  {}\nmessage  {} bytes around a text of {}\ncopies   \
          {copies}; --fan-out {hears} where none is given{often}\n{kept}",
         dialect.name,
-        dialect.opening.steps.len(),
+        counted(dialect.opening.steps.len(), "step"),
         dialect.message_len(&shape) - shape.len(),
         shape.len(),
     )
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
