@@ -5,9 +5,10 @@
 //!
 //! All frames of a sender in a trial have one length: text is padded, the tag has a fixed width. Frame `i`
 //! of a sender therefore lies at `i * frame_len`, and neighbours can leave in one send. A trial that needs
-//! more memory than the plan allows is sent from a window of frames instead, whose tags are patched
-//! in place before each send: XOR with the frame's own mask key, nothing is framed anew. A window is
-//! never patched while the kernel holds it: it travels with the send and comes back with it.
+//! more memory than the plan allows is sent from a window of frames instead, which are patched in place
+//! before each send: they get other numbers and, since each frame has a mask key of its own (RFC 6455,
+//! section 5.3), another key. Nothing is framed anew. A window is never patched while the kernel holds it:
+//! it travels with the send and comes back with it.
 
 use std::ops::Range;
 
@@ -77,21 +78,56 @@ pub(super) const fn opcode(kind: MessageKind) -> Opcode {
 enum Store {
     /// All of them, side by side.
     Laid(Bytes),
-    /// The next ones; `None` while they are in flight.
-    Window(Option<Vec<u8>>),
+    Window(Box<Window>),
+}
+
+/// The next ones.
+#[derive(Debug)]
+struct Window {
+    /// `None` while they are in flight.
+    frames: Option<Vec<u8>>,
+    /// Of this window alone: from a seed its keys are the same whoever sends first.
+    keys: KeyRng,
+}
+
+/// What tells the messages of a sender from one another.
+#[derive(Debug)]
+struct Numbers {
+    run: u32,
+    sender: u16,
+    /// Where in a message of this sender its tag and its numbers are.
+    places: Places,
+    /// Messages that it sent before.
+    said: u64,
+}
+
+impl Numbers {
+    /// Turns a frame of this sender into that of message `sequence`.
+    fn write(&self, sequence: u32, frame: &mut [u8]) {
+        let tag = Tag { run: self.run, sender: self.sender, sequence: sequence.into() };
+        match self.places.in_base64(tag) {
+            // The prefix is there already: its 10 bytes were a fifth of the work.
+            None => encode::patch(frame, self.places.tag + RUN_PREFIX_LEN, &tag.encode_body()),
+            Some(text) => encode::patch(frame, self.places.tag, &text),
+        }
+        for &at in &self.places.seq {
+            encode::patch(frame, at, &seq_digits(sequence.into()));
+        }
+        for &at in &self.places.packets {
+            encode::patch(frame, at, &identifier(self.said + u64::from(sequence)));
+        }
+        for &at in &self.places.refs {
+            encode::patch(frame, at, &seq_digits(self.said + u64::from(sequence)));
+        }
+    }
 }
 
 /// All frames of one push socket in one trial.
 #[derive(Debug)]
 pub struct SenderFrames {
-    run: u32,
-    sender: u16,
+    numbers: Numbers,
     count: u32,
     frame_len: usize,
-    /// Where in a message of this sender its tag and its numbers are.
-    places: Places,
-    /// Messages that it sent before.
-    said: u64,
     store: Store,
 }
 
@@ -109,7 +145,7 @@ pub struct Chunk {
 impl SenderFrames {
     /// Whose frames they are.
     pub fn sender(&self) -> u16 {
-        self.sender
+        self.numbers.sender
     }
 
     /// Lays out `count` frames of `sender`, all of them or a window, as `all` says.
@@ -128,28 +164,26 @@ impl SenderFrames {
         let places = shape.dialect.template.places(&shape.text, sender, speaker);
         let frame_len = encode::frame_len(places.len);
         let frames = if all { count } else { count.min(chunk(frame_len)) };
-        let (run, said) = (shape.run, speaker.said);
-        let store = Store::Window(None);
-        let mut laid = Self { run, sender, count, frame_len, places, said, store };
+        let numbers = Numbers { run: shape.run, sender, places, said: speaker.said };
         // Rendering each message anew cost 0.17 µs a message more than copying the first.
         let mut bare = Vec::with_capacity(frame_len);
         shape.write_bare(speaker, (sender, 0), &mut bare);
         let mut out = Vec::with_capacity(frames as usize * frame_len);
         for sequence in 0..frames {
-            laid.number(sequence, &mut bare);
+            numbers.write(sequence, &mut bare);
             let at = out.len();
             out.extend_from_slice(&bare);
             encode::mask(&mut out[at..], rng.mask());
         }
-        laid.store = if all {
+        let store = if all {
             let bytes = Bytes::from(out);
             // The first clone of a `Bytes` allocates its reference count: now, not in the loop.
             drop(bytes.clone());
             Store::Laid(bytes)
         } else {
-            Store::Window(Some(out))
+            Store::Window(Box::new(Window { frames: Some(out), keys: rng.fork() }))
         };
-        laid
+        Self { numbers, count, frame_len, store }
     }
 
     /// Bytes of each frame.
@@ -178,43 +212,21 @@ impl SenderFrames {
                 Some(Chunk { buf, bytes: start..start + len, sequence })
             }
             Store::Window(window) => {
-                let mut frames = window.take()?;
-                self.patch(sequence.clone(), &mut frames);
+                let mut frames = window.frames.take()?;
+                let laid = frames.chunks_exact_mut(self.frame_len).zip(sequence.clone());
+                for (frame, sequence) in laid {
+                    encode::mask(frame, window.keys.mask());
+                    self.numbers.write(sequence, frame);
+                }
                 Some(Chunk { buf: SendBuf::Owned(frames), bytes: 0..len, sequence })
             }
-        }
-    }
-
-    /// Turns the first frames of `frames` into those of `sequence`.
-    fn patch(&self, sequence: Range<u32>, frames: &mut [u8]) {
-        for (frame, sequence) in frames.chunks_exact_mut(self.frame_len).zip(sequence) {
-            self.number(sequence, frame);
-        }
-    }
-
-    /// Turns a frame of this sender into that of message `sequence`.
-    fn number(&self, sequence: u32, frame: &mut [u8]) {
-        let tag = Tag { run: self.run, sender: self.sender, sequence: sequence.into() };
-        match self.places.in_base64(tag) {
-            // The prefix is there already: its 10 bytes were a fifth of the work.
-            None => encode::patch(frame, self.places.tag + RUN_PREFIX_LEN, &tag.encode_body()),
-            Some(text) => encode::patch(frame, self.places.tag, &text),
-        }
-        for &at in &self.places.seq {
-            encode::patch(frame, at, &seq_digits(sequence.into()));
-        }
-        for &at in &self.places.packets {
-            encode::patch(frame, at, &identifier(self.said + u64::from(sequence)));
-        }
-        for &at in &self.places.refs {
-            encode::patch(frame, at, &seq_digits(self.said + u64::from(sequence)));
         }
     }
 
     /// Takes the memory of a [`Chunk`] back once it was sent.
     pub fn give_back(&mut self, buf: SendBuf) {
         if let (Store::Window(window), SendBuf::Owned(frames)) = (&mut self.store, buf) {
-            *window = Some(frames);
+            window.frames = Some(frames);
         }
     }
 }
@@ -226,6 +238,8 @@ fn chunk(frame_len: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::dialect::file::{Source, read};
 
@@ -236,10 +250,15 @@ mod tests {
         read(&Source { file: "t", text: &text, settings: &[], environment: &environment }).unwrap()
     }
 
+    /// The mask key of a frame, and its payload as it is on the wire.
+    fn masked(frame: &[u8]) -> (&[u8], &[u8]) {
+        let header = 2 + [0, 2, 8][usize::from(frame[1] & 0x7f).saturating_sub(125)];
+        frame[header..].split_at(4)
+    }
+
     /// The message of a frame.
     fn message(frame: &[u8]) -> Vec<u8> {
-        let header = 2 + [0, 2, 8][usize::from(frame[1] & 0x7f).saturating_sub(125)];
-        let (mask, payload) = frame[header..].split_at(4);
+        let (mask, payload) = masked(frame);
         payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key).collect()
     }
 
@@ -276,6 +295,32 @@ mod tests {
                 assert_eq!(next, 5_000);
                 assert!(sends > 1, "a window that is never patched tests nothing");
             }
+        }
+    }
+
+    #[test]
+    fn no_frame_has_the_mask_key_of_another_one_laid_out_or_patched() {
+        let dialect = dialect("text", "template = '{text}'");
+        let shape = FrameShape::new(dialect, TextShape::new(1_000).unwrap(), 1);
+        for all in [true, false] {
+            let mut rng = fastrand::Rng::with_seed(2).into();
+            let mut keys = BTreeSet::new();
+            for sender in 0..2 {
+                let mut frames = SenderFrames::new(&shape, sender, 1_000, all, &mut rng);
+                let mut next = 0;
+                // One by one now and then, as messages leave when they are due.
+                while let Some(Chunk { buf, bytes, sequence }) =
+                    frames.take(next, (next + 1 + next % 90).min(1_000))
+                {
+                    let sent = buf.as_slice()[bytes].chunks(frames.frame_len());
+                    keys.extend(sent.map(|frame| masked(frame).0.to_vec()));
+                    next = sequence.end;
+                    frames.give_back(buf);
+                }
+                assert_eq!(next, 1_000);
+            }
+            // Of 2 000 numbers of 32 bits two are the same once in 2 000 times, and from this seed none are.
+            assert_eq!(keys.len(), 2_000, "{}", if all { "laid out" } else { "patched" });
         }
     }
 }

@@ -62,15 +62,15 @@ pub fn patch(frame: &mut [u8], payload_offset_in_payload: usize, new: &[u8]) {
     apply_mask(target, *mask, payload_offset_in_payload);
 }
 
-/// Gives a finished client frame, whose mask key is 0, another one.
+/// Gives a finished client frame another mask key (RFC 6455, section 5.3); 0 is that of one that is not masked yet.
 ///
 /// # Panics
 /// When `frame` is not a masked frame.
 pub fn mask(frame: &mut [u8], key: [u8; MASK_LEN]) {
     let (mask, payload) = masked(frame);
-    debug_assert_eq!(*mask, [0; MASK_LEN]);
-    *mask = key;
-    apply_mask(payload, key, 0);
+    let old = std::mem::replace(mask, key);
+    let change = u32::from_ne_bytes(old) ^ u32::from_ne_bytes(key);
+    apply_mask(payload, change.to_ne_bytes(), 0);
 }
 
 /// The mask key of a finished client frame, and its payload.
@@ -171,6 +171,20 @@ mod tests {
             let mut expected = Vec::new();
             write_frame(&mut expected, Opcode::Binary, &patched, mask);
             prop_assert_eq!(frame, expected);
+        }
+
+        #[test]
+        fn a_frame_masked_anew_is_the_frame_of_its_payload_under_the_new_key(
+            payload in vec(any::<u8>(), 0..400),
+            old: [u8; 4],
+            new: [u8; 4],
+        ) {
+            let (mut frame, mut expected) = (Vec::new(), Vec::new());
+            write_frame(&mut frame, Opcode::Text, &payload, old);
+            mask(&mut frame, new);
+            write_frame(&mut expected, Opcode::Text, &payload, new);
+            prop_assert_eq!(&frame, &expected);
+            prop_assert_eq!(read_as_server(&frame).1, payload);
         }
     }
 
