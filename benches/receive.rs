@@ -15,6 +15,8 @@ mod common;
 mod conductors;
 #[path = "../tests/common/plan.rs"]
 mod plan;
+#[path = "common/rival.rs"]
+mod rival;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -34,7 +36,6 @@ use fanstorm::plan::wait::WaitMode;
 use fanstorm::units::Nanos;
 use fanstorm::wire::decoder::{BufferPool, Decoder, FrameCounts, Item};
 use fanstorm::wire::upgrade;
-use futures_util::StreamExt as _;
 
 /// `stream` is the worker with a dialect whose messages do not end with frames.
 const SUBJECTS: [&str; 6] =
@@ -85,7 +86,7 @@ fn measure(subject: &str, shape: Shape) -> f64 {
                 worker(ring, Dialect::raw(), shape, blaster)
             }
             "tokio_uring" => tokio_uring(shape, blaster),
-            "tokio_tungstenite" => tokio_tungstenite(shape, blaster),
+            "tokio_tungstenite" => rival::receive(blaster, shape, |stream| async { stream }),
             other => unreachable!("{other}"),
         }
     };
@@ -250,41 +251,4 @@ async fn upgraded(addr: std::net::SocketAddr, slot: u32) -> tokio_uring::net::Tc
     let (read, _) = stream.read(vec![0; 1024]).await;
     assert!(read.expect("a response") > 0);
     stream
-}
-
-/// tokio-tungstenite on a current-thread runtime, a task for each socket.
-fn tokio_tungstenite(shape: Shape, mut blaster: Blaster) -> Nanos {
-    let account = Account::new(shape);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio");
-    let local = tokio::task::LocalSet::new();
-    let cpu = local.block_on(&runtime, async {
-        let mut sockets = Vec::new();
-        for _ in 0..shape.sockets {
-            let stream = tokio::net::TcpStream::connect(blaster.addr).await.expect("connected");
-            let (socket, _) =
-                tokio_tungstenite::client_async("ws://bench/", stream).await.expect("upgraded");
-            sockets.push(socket);
-        }
-        let before = thread_cpu_time();
-        blaster.go();
-        let done = Rc::new(tokio::sync::Notify::new());
-        for (slot, mut socket) in sockets.into_iter().enumerate() {
-            let (account, done) = (Rc::clone(&account), Rc::clone(&done));
-            tokio::task::spawn_local(async move {
-                while let Some(Ok(message)) = socket.next().await {
-                    let mut account = account.borrow_mut();
-                    account.hear(slot as u32, &message.into_data(), Monotonic.now());
-                    if account.complete(shape) {
-                        done.notify_one();
-                    }
-                }
-            });
-        }
-        done.notified().await;
-        thread_cpu_time().since(before)
-    });
-    drop(local);
-    check(&account.borrow().recorder, shape);
-    cpu
 }

@@ -16,12 +16,12 @@ mod common;
 mod conductors;
 #[path = "../tests/common/plan.rs"]
 mod plan;
+#[path = "common/rival.rs"]
+mod rival;
 #[path = "common/tls_blaster.rs"]
 mod tls_blaster;
 
-use std::rc::Rc;
-
-use account::{Account, check, copies, seats, sent};
+use account::{check, copies, seats, sent};
 use blaster::{Blaster, PAYLOAD, RUN, Shape};
 use conductors::{Patient, UntilComplete};
 use fanstorm::dialect::{Dialect, TextShape};
@@ -36,12 +36,9 @@ use fanstorm::plan::load::Spec;
 use fanstorm::plan::wait::WaitMode;
 use fanstorm::tls::{TlsClient, TlsOptions};
 use fanstorm::units::Nanos;
-use futures_util::StreamExt as _;
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustls::pki_types::ServerName;
 use tls_blaster::Records;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 /// `each` has one frame in a record, `full` as many as fit.
@@ -124,9 +121,9 @@ fn measure(subject: &'static str, shape: Shape) -> f64 {
             }
             "cipher_each" | "cipher_full" => cipher(records, shape),
             "tungstenite_ws" => {
-                tungstenite(Blaster::start(shape, peer), shape, |stream| async { stream })
+                rival::receive(Blaster::start(shape, peer), shape, |stream| async { stream })
             }
-            _ => tungstenite(tls_blaster(), shape, |stream| async {
+            _ => rival::receive(tls_blaster(), shape, |stream| async {
                 let name = ServerName::try_from("bench").expect("a name");
                 let connector = TlsConnector::from(trusting().config());
                 connector.connect(name, stream).await.expect("a handshake")
@@ -221,45 +218,5 @@ fn cipher(records: Records, shape: Shape) -> Nanos {
         cpu.0 += thread_cpu_time().since(before).0;
     }
     assert_eq!(opened, count * frames);
-    cpu
-}
-
-/// tokio-tungstenite on a current-thread runtime, a task for each socket, over what `wrap` makes of a stream.
-fn tungstenite<S, F>(mut blaster: Blaster, shape: Shape, wrap: impl Fn(TcpStream) -> F) -> Nanos
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-    F: Future<Output = S>,
-{
-    let account = Account::new(shape);
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("tokio");
-    let local = tokio::task::LocalSet::new();
-    let cpu = local.block_on(&runtime, async {
-        let mut sockets = Vec::new();
-        for _ in 0..shape.sockets {
-            let stream = TcpStream::connect(blaster.addr).await.expect("connected");
-            let upgraded = tokio_tungstenite::client_async("ws://bench/", wrap(stream).await).await;
-            sockets.push(upgraded.expect("upgraded").0);
-        }
-        let before = thread_cpu_time();
-        blaster.go();
-        let done = Rc::new(tokio::sync::Notify::new());
-        for (slot, mut socket) in sockets.into_iter().enumerate() {
-            let (account, done) = (Rc::clone(&account), Rc::clone(&done));
-            tokio::task::spawn_local(async move {
-                while let Some(Ok(message)) = socket.next().await {
-                    let mut account = account.borrow_mut();
-                    account.hear(slot as u32, &message.into_data(), Monotonic.now());
-                    if account.complete(shape) {
-                        done.notify_one();
-                    }
-                }
-            });
-        }
-        done.notified().await;
-        thread_cpu_time().since(before)
-    });
-    drop(local);
-    check(&account.borrow().recorder, shape);
     cpu
 }
