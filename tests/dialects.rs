@@ -285,7 +285,8 @@ fn a_node_that_ends_the_connection_over_the_message_is_told_so() {
     assert!(out.contains("<- `NO log in first`"), "{out}");
 }
 
-/// Agrees to compression and says back, compressed, what it hears; its greeting comes with the answer.
+/// Agrees to compression and says back, compressed, what it hears; its greeting comes with the answer. Before either it
+/// says more than is inflated at a time.
 fn compressing_server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -310,14 +311,16 @@ fn compressing_server() -> SocketAddr {
              Sec-WebSocket-Accept: {key}\r\nSec-WebSocket-Extensions: permessage-deflate; \
              server_no_context_takeover\r\n\r\n"
         );
-        stream.write_all(&[answer.as_bytes(), &packed(b"hello, hello, hello")].concat()).unwrap();
+        let much = packed(&[b'x'; 20_000]).repeat(40);
+        let greeting = [answer.as_bytes(), &much, &packed(b"hello, hello, hello")].concat();
+        stream.write_all(&greeting).unwrap();
         let mut frame = [0; 2];
         while reader.read_exact(&mut frame).is_ok() && frame[0] == 0x81 {
             let mut rest = vec![0; 4 + usize::from(frame[1] & 0x7f)];
             reader.read_exact(&mut rest).unwrap();
             let (mask, said) = rest.split_at(4);
             let said: Vec<u8> = said.iter().zip(mask.iter().cycle()).map(|(a, b)| a ^ b).collect();
-            stream.write_all(&packed(&said)).unwrap();
+            stream.write_all(&[&much[..], &packed(&said)].concat()).unwrap();
         }
     });
     address

@@ -3,7 +3,7 @@
 #![no_main]
 
 use fanstorm::wire::deflate::Agreed;
-use fanstorm::wire::deflate::unpack::{Inflater, Unpacker};
+use fanstorm::wire::deflate::unpack::{Inflater, Unpacker, inflated_bytes_max};
 use fanstorm::wire::naive::{self, OwnedItem};
 use fanstorm_fuzz::{Input, cuts};
 use flate2::{Decompress, FlushDecompress, Status};
@@ -58,12 +58,13 @@ fn unpacked(agreed: &Agreed, reads: Vec<&[u8]>) -> (Vec<u8>, bool) {
     let mut inflater = Inflater::new(MESSAGE_BYTES_MAX, FRAGMENTS_MAX, 1 << 16);
     let mut unpacker = Unpacker::new(agreed);
     let mut all = Vec::new();
-    for read in reads {
-        let taken = unpacker.unpack(read, &mut inflater);
-        all.extend_from_slice(inflater.unpacked());
-        assert!(inflater.unpacked().len() <= (read.len() + 1) * (MESSAGE_BYTES_MAX + 10));
-        if taken.is_err() {
-            return (all, false);
+    for mut read in reads {
+        while !read.is_empty() {
+            let taken = unpacker.unpack(read, &mut inflater);
+            all.extend_from_slice(inflater.unpacked());
+            assert!(inflater.unpacked().len() <= inflated_bytes_max(MESSAGE_BYTES_MAX));
+            let Ok(left) = taken else { return (all, false) };
+            read = left;
         }
     }
     unpacker.release(&mut inflater);

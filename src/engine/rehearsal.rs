@@ -174,6 +174,12 @@ impl Transport for Witness {
         plain
     }
 
+    fn more<'b>(&'b mut self, (_, shared): &'b mut Self::Shared) -> Option<&'b [u8]> {
+        let plain = self.inner.more(shared)?;
+        self.tape.said.borrow_mut().push((self.socket, false, plain.to_vec()));
+        Some(plain)
+    }
+
     fn upgraded(&mut self, agreed: Option<Agreed>, (_, shared): &mut Self::Shared) {
         self.inner.upgraded(agreed, shared);
     }

@@ -12,6 +12,7 @@ use crate::dialect::text::TextShape;
 use crate::host::socket_cost::KERNEL_SOCKET;
 use crate::load::trial::Trial;
 use crate::units::Nanos;
+use crate::wire::deflate::unpack::inflated_bytes_max;
 use crate::wire::encode;
 
 /// An HdrHistogram of nanoseconds up to one hour with three significant digits: 2048 buckets for
@@ -67,7 +68,7 @@ pub const INFLATE_BYTES: u64 = 48 << 10;
 /// For each connection that sends messages compressed in one window: 380 KB.
 pub const DEFLATE_BYTES: u64 = 384 << 10;
 
-/// Of a worker: what it inflates into, and buffers of sends.
+/// Of a worker: buffers of sends, and a read that is inflated in parts.
 const DEFLATE_SHARED_BYTES: u64 = 5 << 20;
 
 /// Of a node of the embedded cluster, for each client that came in over TLS: s2n-tls has buffers for a record each
@@ -217,8 +218,11 @@ impl Plan {
             let push = u64::from(self.audience.population().push_sockets());
             let windows = sockets.saturating_mul(inflate);
             parts.push(("their windows of compression", windows.saturating_add(push * deflate)));
+            let shared = DEFLATE_SHARED_BYTES + inflated_bytes_max(self.messages.max_bytes) as u64;
             let workers = self.generator.workers() as u64;
-            parts.push(("buffers of compression", workers.saturating_mul(DEFLATE_SHARED_BYTES)));
+            parts.push(("buffers of compression", workers.saturating_mul(shared)));
+            // Gathered before they are inflated; what is counted with a trial is for those that come plain.
+            parts.push(("compressed messages that are not whole", self.partial_bytes()));
         }
         if self.dialect.stream {
             let each = STREAM_END_BYTES + self.messages.payload_bytes as u64;
@@ -344,6 +348,8 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use hdrhistogram::Histogram;
     use proptest::prelude::*;
 
@@ -356,6 +362,7 @@ mod tests {
     use crate::load::profile::FixedRate;
     use crate::plan::draft::Cpus;
     use crate::units::{Nanos, Rate};
+    use crate::wire::deflate::DeflateOffer;
 
     /// The need of the plan's first trial with another number of messages.
     fn of(plan: &Plan, messages: u64) -> MemoryNeed {
@@ -507,5 +514,23 @@ mod tests {
             told,
             [("open ends of streams", sockets * (40 + 128)), ("heartbeats", sockets * 34)]
         );
+    }
+
+    #[test]
+    fn what_compressed_messages_may_become_is_counted_for_each_worker() {
+        let parts = |max_bytes, cores: &[usize]| {
+            let mut plan = fixture::plan_of(1, cores, &[1, 2, 3], |_| {});
+            plan.messages.max_bytes = max_bytes;
+            plan.upgrade.deflate = Some(DeflateOffer::default());
+            let told = plan.connection_memory(false).into_iter();
+            let told: BTreeMap<_, _> = told.collect();
+            (told["buffers of compression"], told["compressed messages that are not whole"])
+        };
+        const MIB: u64 = 1 << 20;
+        let (one, gathered) = parts(16 << 20, &[0]);
+        assert_eq!(gathered, 32 * MIB, "as much as of messages that come plain");
+        assert!((21 * MIB..22 * MIB).contains(&one), "{one}");
+        assert_eq!(parts(16 << 20, &[0, 1]), (2 * one, 2 * gathered));
+        assert!(parts(64 << 20, &[0]).0 > 69 * MIB);
     }
 }

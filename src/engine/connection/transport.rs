@@ -39,14 +39,21 @@ pub trait Transport: Sized {
     /// The upgrade may not be asked for yet.
     fn is_handshaking(&self) -> bool;
 
-    /// Takes bytes from the wire; gives the plaintext that they complete. What comes behind an error is
-    /// dropped, and [`Transport::over`] says why.
+    /// Takes bytes from the wire; gives the plaintext that they complete, or the first part of it. What comes
+    /// behind an error is dropped, and [`Transport::over`] says why.
     fn open<'b>(&'b mut self, wire: &'b [u8], shared: &'b mut Self::Shared) -> &'b [u8];
+
+    /// The next part of what came with the bytes that were taken last: asked until there is none.
+    #[inline(always)]
+    fn more<'b>(&'b mut self, _: &'b mut Self::Shared) -> Option<&'b [u8]> {
+        None
+    }
 
     /// The upgrade is answered, and frames follow; the answer agrees to compression in this way, or not at all.
     fn upgraded(&mut self, _: Option<Agreed>, _: &mut Self::Shared) {}
 
-    /// Frames for the decoder of plaintext that came behind the upgrade's answer and in one read with it.
+    /// Frames for the decoder of plaintext that came behind the upgrade's answer and in one read with it, or their
+    /// first part.
     #[inline]
     fn behind_answer<'b>(&'b mut self, plain: &'b [u8], _: &'b mut Self::Shared) -> &'b [u8] {
         plain

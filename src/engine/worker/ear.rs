@@ -153,6 +153,9 @@ pub(super) fn feed_wire<S: Script, T: Transport>(
     let answerer = Answerer { outbox, owed, goodbyes, voices };
     let mut ear = Ear { script, slot, now, answerer, replies, streams, closed: None };
     decoder.feed(plain, pool, opcodes, &mut ear)?;
+    while let Some(plain) = transport.more(shared) {
+        decoder.feed(plain, pool, opcodes, &mut ear)?;
+    }
     match (ear.closed, transport.violation()) {
         (None, Some(violation)) => Err(violation),
         (closed, _) => Ok(closed),

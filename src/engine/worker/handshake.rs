@@ -28,11 +28,20 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         let connection = &mut self.connections[slot as usize];
         // Before the clock, and short: a copy lets go of ring and transport.
         let wire = self.ring.received(filled, len);
-        let plain = connection.transport.open(wire, &mut self.shared).to_vec();
-        match connection.state() {
-            State::Upgrading => self.hear_upgrade(script, slot, &plain, now),
-            State::Opening => self.hear_opening(script, slot, &plain, now),
-            _ => self.hear_handshake(script, slot, &plain, now),
+        let mut plain = connection.transport.open(wire, &mut self.shared).to_vec();
+        loop {
+            match self.connections[slot as usize].state() {
+                State::Upgrading => self.hear_upgrade(script, slot, &plain, now),
+                State::Opening => self.hear_opening(script, slot, &plain, now),
+                State::Open => self.hear_open(script, slot, &plain, now),
+                State::Idle | State::Closing | State::Closed => break,
+                State::Connecting | State::TransportHandshake => {
+                    self.hear_handshake(script, slot, &plain, now);
+                }
+            }
+            let transport = &mut self.connections[slot as usize].transport;
+            let Some(more) = transport.more(&mut self.shared) else { break };
+            plain = more.to_vec();
         }
         let connection = &self.connections[slot as usize];
         if connection.state().is_under_way() {

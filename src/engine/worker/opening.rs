@@ -98,18 +98,7 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
                 self.voices.begin(slot, (row, 0));
             }
             self.opened(slot, now);
-            let tools = Tools {
-                pool: &mut self.pool,
-                opcodes: &mut self.opcodes,
-                outbox: &mut self.outbox,
-                replies: &self.replies,
-                goodbyes: &mut self.goodbyes,
-                voices: &mut self.voices,
-                streams: self.streams.as_mut(),
-            };
-            let connection = &mut self.connections[slot as usize];
-            let fed = feed(connection, (slot, rest), tools, script, now);
-            return self.after_read(script, slot, fed, now);
+            return self.hear_open(script, slot, rest, now);
         }
         let seat = connection.seat;
         let row = self.plan.opening_row(seat.socket);
@@ -117,6 +106,28 @@ impl<R: Ring, C: Clock, T: Transport> Worker<'_, R, C, T> {
         let connection = &mut self.connections[slot as usize];
         connection.setup = Some(Box::new(Setup::Opening(progress)));
         self.hear_opening(script, slot, rest, now);
+    }
+
+    /// Takes what came with what has opened the socket.
+    pub(super) fn hear_open<S: Script>(
+        &mut self,
+        script: &mut S,
+        slot: Slot,
+        bytes: &[u8],
+        now: Nanos,
+    ) {
+        let connection = &mut self.connections[slot as usize];
+        let tools = Tools {
+            pool: &mut self.pool,
+            opcodes: &mut self.opcodes,
+            outbox: &mut self.outbox,
+            replies: &self.replies,
+            goodbyes: &mut self.goodbyes,
+            voices: &mut self.voices,
+            streams: self.streams.as_mut(),
+        };
+        let fed = feed(connection, (slot, bytes), tools, script, now);
+        self.after_read(script, slot, fed, now);
     }
 
     /// Takes what came before the socket is open.

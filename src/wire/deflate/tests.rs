@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use zlib_rs::{Deflate, DeflateFlush};
 
 use super::pack::{Packer, Packers};
-use super::unpack::{Inflater, Unpacker};
+use super::unpack::{Inflater, Unpacker, inflated_bytes_max};
 use super::{Agreed, TAIL};
 use crate::wire::decoder::{BufferPool, Decoder, FrameCounts, Item};
 use crate::wire::encode;
@@ -104,14 +104,22 @@ fn heard(
     for piece in pieces.iter().cycle() {
         let (piece, after) = rest.split_at((*piece).min(rest.len()));
         rest = after;
-        let unpacked = unpacker.unpack(piece, &mut inflater);
-        let fed =
-            decoder.feed(inflater.unpacked(), &mut pool, &mut frames, &mut |item: Item<'_>| {
+        let mut left = piece;
+        loop {
+            let unpacked = unpacker.unpack(left, &mut inflater);
+            let mut hear = |item: Item<'_>| {
                 items.push(item.try_into()?);
                 Ok(())
-            });
-        if fed.is_err() || unpacked.is_err() || rest.is_empty() {
-            return (items, fed.and(unpacked));
+            };
+            let fed = decoder.feed(inflater.unpacked(), &mut pool, &mut frames, &mut hear);
+            match (fed, unpacked) {
+                (Ok(()), Ok([])) => break,
+                (Ok(()), Ok(more)) => left = more,
+                (fed, unpacked) => return (items, fed.and_then(|()| unpacked.map(|_| ()))),
+            }
+        }
+        if rest.is_empty() {
+            return (items, Ok(()));
         }
     }
     unreachable!("pieces go on for ever")
@@ -341,5 +349,26 @@ fn messages_that_never_end_take_no_more_than_the_bound_and_give_it_back() {
     let refused = sockets.iter_mut().filter_map(|s| s.unpack(&part, &mut inflater).err()).count();
     assert_eq!(refused, 64 - (1 << 20) / 30_000);
     sockets.iter_mut().for_each(|socket| socket.release(&mut inflater));
-    assert_eq!(sockets[0].unpack(&part[..2], &mut inflater), Ok(()));
+    assert_eq!(sockets[0].unpack(&part[..2], &mut inflater), Ok(&[][..]));
+}
+
+/// 64 KiB of them inflate to 57 MB.
+#[test]
+fn what_one_read_inflates_to_takes_no_more_memory_than_a_part_and_one_message() {
+    for max_bytes in [LIMIT, 5_000_000] {
+        let plain = vec![b'a'; max_bytes];
+        let bomb =
+            frame(0xc2, &packed(&mut Compress::new(Compression::best(), false), &plain, true));
+        let read = bomb.repeat((64 << 10) / bomb.len());
+        let mut inflater = Inflater::new(max_bytes, FRAGMENTS, 0);
+        let (mut unpacker, mut left, mut inflated) = (Unpacker::new(&agreed(true)), &read[..], 0);
+        while !left.is_empty() {
+            left = unpacker.unpack(left, &mut inflater).unwrap();
+            inflated += inflater.unpacked().len();
+            assert!(inflater.allocated() <= inflated_bytes_max(max_bytes), "{max_bytes}");
+        }
+        let header = 10;
+        assert_eq!(inflated, read.len() / bomb.len() * (max_bytes + header));
+        assert!(inflated > 40 << 20, "it could not have taken more: {inflated}");
+    }
 }

@@ -23,8 +23,17 @@ const HEADER_MAX: usize = 10;
 /// Room that is left before a payload for its header, which most messages need.
 const HEADER_ROOM: usize = 4;
 
-/// Beyond this the memory of a large read goes when it is done.
+/// Behind so much the decoder has its turn before more is inflated, and no read is longer: a read of 64 KiB may inflate
+/// to a thousand times of that.
+const PART_BYTES: usize = 256 << 10;
+
+/// Beyond this the memory of a large message goes when it is done.
 const KEPT_BYTES: usize = 4 << 20;
+
+/// What is inflated at a time takes no more than this, where a message may have so many bytes.
+pub const fn inflated_bytes_max(max_message_bytes: usize) -> usize {
+    2 * PART_BYTES + max_message_bytes + 2 * HEADER_MAX
+}
 
 const TOO_BIG: Violation = Violation {
     code: CloseCode::TOO_BIG,
@@ -71,7 +80,7 @@ impl fmt::Debug for Inflater {
 impl Inflater {
     /// With these bounds for the bytes and the fragments of one message, and for the bytes of all that are not whole.
     pub fn new(max_message_bytes: usize, max_fragments: u32, held_max: usize) -> Self {
-        let out = vec![0; 256 << 10];
+        let out = vec![0; PART_BYTES];
         let (shared, counts) = (None, DeflateCounts::default());
         Self { shared, out, used: 0, max_message_bytes, max_fragments, held: 0, held_max, counts }
     }
@@ -86,6 +95,12 @@ impl Inflater {
         &self.out[..self.used]
     }
 
+    /// Memory for them.
+    #[cfg(test)]
+    pub(super) fn allocated(&self) -> usize {
+        self.out.capacity()
+    }
+
     fn begin(&mut self) {
         self.used = 0;
         if self.out.len() > KEPT_BYTES {
@@ -96,7 +111,9 @@ impl Inflater {
 
     fn room(&mut self, more: usize) {
         if self.out.len() - self.used < more {
-            let len = (self.used + more).max(2 * self.out.len());
+            let twice = (2 * self.out.len()).min(inflated_bytes_max(self.max_message_bytes));
+            let len = (self.used + more).max(twice);
+            self.out.reserve_exact(len - self.out.len());
             self.out.resize(len, 0);
         }
     }
@@ -174,8 +191,9 @@ impl Inflater {
 
     /// Up to where a message that begins at `body` may be inflated now: one byte beyond what it may be.
     fn place(&mut self, body: usize, input: usize) -> usize {
-        self.room(input.max(64).min(self.max_message_bytes + 1));
-        self.out.len().min(body + self.max_message_bytes + 1)
+        let most = body + self.max_message_bytes + 1;
+        self.room(input.max(64).min(most - self.used));
+        self.out.len().min(most)
     }
 }
 
@@ -265,13 +283,18 @@ impl Unpacker {
         }
     }
 
-    /// Makes frames for the decoder of the next bytes: see [`Inflater::unpacked`].
+    /// Makes frames for the decoder of the next bytes: see [`Inflater::unpacked`]. The bytes that are left are to be
+    /// unpacked next.
     ///
     /// # Errors
     /// What the server did against RFC 7692. What came before it was unpacked.
-    pub fn unpack(&mut self, mut bytes: &[u8], by: &mut Inflater) -> Result<(), Violation> {
+    pub fn unpack<'b>(
+        &mut self,
+        mut bytes: &'b [u8],
+        by: &mut Inflater,
+    ) -> Result<&'b [u8], Violation> {
         by.begin();
-        while !bytes.is_empty() {
+        while !bytes.is_empty() && by.used < PART_BYTES {
             bytes = match self.place {
                 Place::Header => self.read_header(bytes, by)?,
                 Place::Passing(left) => {
@@ -286,7 +309,7 @@ impl Unpacker {
                 Place::Gathering(left, is_last) => self.gather(bytes, (left, is_last), by)?,
             };
         }
-        Ok(())
+        Ok(bytes)
     }
 
     /// Gives memory back when the socket ends.

@@ -4,7 +4,8 @@
 //! (`wire::deflate`).
 //!
 //! A plan without `--deflate` has no worker over it. Reads become frames without compression before the decoder sees
-//! them, in memory that all connections of a worker share, so that all behind it is as without compression.
+//! them, in memory that all connections of a worker share, so that all behind it is as without compression. A read that
+//! becomes very much is handed on in parts.
 
 use std::ops::Range;
 
@@ -19,7 +20,7 @@ use crate::wire::frame::Violation;
 
 /// Sockets for which buffers of sends are there from the beginning.
 const READY_BUFFERS: usize = 64;
-/// A burst is 64 KiB; what does not compress becomes a little longer.
+/// A burst is 64 KiB, and so is a read; what does not compress becomes a little longer.
 const BUFFER_BYTES: usize = 68 << 10;
 
 /// A transport with compression above it, where the node agrees to that.
@@ -50,6 +51,8 @@ pub struct Shared<S> {
     inner: S,
     sends: bool,
     inflater: Inflater,
+    /// What is left of the last read.
+    rest: Vec<u8>,
     packers: Packers,
     spare: Vec<Vec<u8>>,
     idle: Vec<Vec<(usize, usize)>>,
@@ -69,6 +72,7 @@ impl<S> Shared<S> {
             inner,
             sends: offer.sends,
             inflater: Inflater::new(max_bytes, max_fragments, partial_bytes),
+            rest: Vec::with_capacity(BUFFER_BYTES),
             packers: Packers::default(),
             spare: (0..ready).map(|_| Vec::with_capacity(BUFFER_BYTES)).collect(),
             idle: (0..ready).map(|_| Vec::with_capacity(512)).collect(),
@@ -77,11 +81,28 @@ impl<S> Shared<S> {
 }
 
 impl Extension {
-    fn unpack<'b>(&mut self, plain: &[u8], by: &'b mut Inflater) -> &'b [u8] {
+    /// Unpacks a read, and leaves in `rest` what has no room.
+    fn unpack<'b>(&mut self, plain: &[u8], by: &'b mut Inflater, rest: &mut Vec<u8>) -> &'b [u8] {
+        rest.clear();
         if self.violation.is_some() {
             return &[];
         }
-        self.violation = self.unpacker.unpack(plain, by).err();
+        match self.unpacker.unpack(plain, by) {
+            Ok(left) => rest.extend_from_slice(left),
+            Err(violation) => self.violation = Some(violation),
+        }
+        by.unpacked()
+    }
+
+    /// Unpacks more of that.
+    fn unpack_rest<'b>(&mut self, by: &'b mut Inflater, rest: &mut Vec<u8>) -> &'b [u8] {
+        match self.unpacker.unpack(rest, by) {
+            Ok(left) => _ = rest.drain(..rest.len() - left.len()),
+            Err(violation) => {
+                rest.clear();
+                self.violation = Some(violation);
+            }
+        }
         by.unpacked()
     }
 }
@@ -108,8 +129,15 @@ impl<T: Transport> Transport for Deflated<T> {
         let plain = self.inner.open(wire, &mut shared.inner);
         match &mut self.extension {
             None => plain,
-            Some(extension) => extension.unpack(plain, &mut shared.inflater),
+            Some(extension) => extension.unpack(plain, &mut shared.inflater, &mut shared.rest),
         }
+    }
+
+    #[inline]
+    fn more<'b>(&'b mut self, shared: &'b mut Self::Shared) -> Option<&'b [u8]> {
+        let extension = self.extension.as_mut()?;
+        let Shared { inflater, rest, .. } = shared;
+        (!rest.is_empty()).then(|| extension.unpack_rest(inflater, rest))
     }
 
     fn upgraded(&mut self, agreed: Option<Agreed>, shared: &mut Self::Shared) {
@@ -123,7 +151,7 @@ impl<T: Transport> Transport for Deflated<T> {
     fn behind_answer<'b>(&'b mut self, plain: &'b [u8], shared: &'b mut Self::Shared) -> &'b [u8] {
         match &mut self.extension {
             None => plain,
-            Some(extension) => extension.unpack(plain, &mut shared.inflater),
+            Some(extension) => extension.unpack(plain, &mut shared.inflater, &mut shared.rest),
         }
     }
 
