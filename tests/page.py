@@ -367,6 +367,10 @@ def comparison(binary, folder):
     need(1 <= pages <= 4, f"printed on {pages} pages")
 
 
+# The greatest figure that a result may hold.
+MOST = 1e15
+
+
 def every_form(binary, folder, result):
     """No form of it is more than refused in a line."""
     told, other = folder / "hostile.json", folder / "result.json"
@@ -381,6 +385,17 @@ def every_form(binary, folder, result):
         need("NaN" not in done.stdout and "<img" not in done.stdout if "html" in command else True, f"{command}")
 
 
+def refused(binary, folder, result):
+    """A figure beyond all that a run measures is named in a line."""
+    told, before = folder / "absurd.json", result["trials"][0]["time"]["receive_s"]
+    result["trials"][0]["time"]["receive_s"] = 1e250
+    told.write_text(json.dumps(result))
+    result["trials"][0]["time"]["receive_s"] = before
+    done = subprocess.run([binary, "report", told], capture_output=True, text=True, timeout=TIMEOUT_S)
+    need(done.returncode == 2 and "1e250" in done.stderr and len(done.stderr.splitlines()) == 1,
+         f"exit {done.returncode}: {done.stderr[:300]}")
+
+
 def hostile(binary, folder):
     """10 000 nodes, each with markup in its name, absurd figures, and no trials: of each every form, and a comparison."""
     kept = folder / "result.json"
@@ -389,10 +404,11 @@ def hostile(binary, folder):
     name = "ws://</script><script>document.title='taken'</script><img src=x onerror=alert(1)>{{7*7}}%s"
     result["plan"]["nodes"] = [{"url": name % number} for number in range(10_000)]
     trial = result["trials"][0]
-    trial["generator"]["cores"][0]["longest_turn_us"] = 1e300
+    refused(binary, folder, result)
+    trial["generator"]["cores"][0]["longest_turn_us"] = MOST
     for interval in trial["intervals"]:
-        interval["cost"] = {"cpu_s": 1e300, "spun_s": 0, "busy": 1e300, "busiest": 1e308, "lag_max_us": 1e300}
-        interval.update(length_s=1e300, missing_so_far=2**64 - 1, p50_us=1e308)
+        interval["cost"] = {"cpu_s": MOST, "spun_s": 0, "busy": MOST, "busiest": MOST, "lag_max_us": MOST}
+        interval.update(length_s=MOST, missing_so_far=2**64 - 1, p50_us=MOST)
     every_form(binary, folder, result)
     every_form(binary, folder, {**result, "trials": []})
     kept.write_text(json.dumps(result))
