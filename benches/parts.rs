@@ -30,7 +30,7 @@ use fanstorm::population::fan_out::FanOut;
 use fanstorm::population::sockets::{Population, SocketId};
 use fanstorm::population::turns::Turns;
 use fanstorm::units::Nanos;
-use fanstorm::wire::decoder::{BufferPool, Decoder, FrameCounts, Hearer, Item};
+use fanstorm::wire::decoder::{BufferPool, Decoder, FrameCounts, Hearer, Item, LeftOut, Message};
 use fanstorm::wire::frame::Violation;
 use tungstenite::protocol::{Role, WebSocket};
 
@@ -80,10 +80,16 @@ fn server_frame(payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x81];
     match payload.len() {
         len @ ..=125 => frame.push(len as u8),
-        len => {
-            frame.push(126);
-            frame.extend((len as u16).to_be_bytes());
-        }
+        len => match u16::try_from(len) {
+            Ok(len) => {
+                frame.push(126);
+                frame.extend(len.to_be_bytes());
+            }
+            Err(_) => {
+                frame.push(127);
+                frame.extend((len as u64).to_be_bytes());
+            }
+        },
     }
     frame.extend(payload);
     frame
@@ -397,15 +403,18 @@ fn whole(size: Size) {
         if !common::wants(shape.name, &Shape::ALL.map(|shape| shape.name)) {
             continue;
         }
-        let messages = size.of(50_000);
+        let messages = size.of(shape.messages);
         let reads = shape.reads(messages);
-        let is_first = shape.name == Shape::ALL[0].name;
-        let subjects: &[_] =
-            if is_first { &["worker", "two_workers", "naive"] } else { &["worker"] };
+        let subjects: &[_] = match shape.name {
+            "64KiB" => &["worker", "two_workers", "naive"],
+            // Each text is cut by a read: with and without a copy of all that came before the cut.
+            "long" => &["worker", "kept"],
+            _ => &["worker"],
+        };
         let rows = common::interleave("loop", shape.name, size, subjects, |subject| {
             let sent = sent(messages);
             match subject {
-                "worker" => receive_all(&shape, &reads, messages, sent),
+                "worker" | "kept" => receive_all(&shape, &reads, messages, sent, subject),
                 "two_workers" => side_by_side(&shape, &reads, messages, &sent),
                 _ => receive_naively(&reads, messages),
             }
@@ -440,15 +449,21 @@ struct Shape {
     dialect: fn() -> Dialect,
     /// Messages of one sender before it is the next one's turn.
     turn: u64,
+    messages: u64,
 }
 
 impl Shape {
-    const ALL: [Self; 4] = [
-        Self { name: "64KiB", payload: PAYLOAD, dialect: Dialect::raw, turn: 1 },
-        Self { name: "runs", payload: PAYLOAD, dialect: Dialect::raw, turn: 64 },
-        Self { name: "bare26", payload: 26, dialect: Dialect::raw, turn: 1 },
-        Self { name: "dsatter", payload: PAYLOAD, dialect: Dialect::dsatter, turn: 1 },
+    const ALL: [Self; 5] = [
+        Self::of("64KiB", PAYLOAD, Dialect::raw),
+        Self { turn: 64, ..Self::of("runs", PAYLOAD, Dialect::raw) },
+        Self::of("bare26", 26, Dialect::raw),
+        Self::of("dsatter", PAYLOAD, Dialect::dsatter),
+        Self { messages: 500, ..Self::of("long", 64 << 10, Dialect::raw) },
     ];
+
+    const fn of(name: &'static str, payload: usize, dialect: fn() -> Dialect) -> Self {
+        Self { name, payload, dialect, turn: 1, messages: 50_000 }
+    }
 
     fn text(&self) -> TextShape {
         TextShape::new(self.payload).expect("long enough")
@@ -508,7 +523,7 @@ fn side_by_side(
     let work = &|cpu| {
         common::pin(cpu);
         start.wait();
-        receive_all(shape, reads, messages, Arc::clone(sent))
+        receive_all(shape, reads, messages, Arc::clone(sent), "two_workers")
     };
     std::thread::scope(|scope| {
         let threads = [one, other].map(|cpu| scope.spawn(move || work(cpu)));
@@ -522,6 +537,7 @@ fn receive_all(
     [texts, others]: &[Vec<Vec<u8>>; 2],
     messages: u64,
     sent: Arc<SentTimes>,
+    subject: &str,
 ) -> f64 {
     let copies = messages * 8;
     let dialect = (shape.dialect)();
@@ -531,7 +547,11 @@ fn receive_all(
     let mut recorder = Recorder::new(seats, 1, &counts, &everybody(SENDERS), correlates, sent);
     let mut scanner = Scanner::new(&dialect, &shape.text(), RUN);
     let mut decoders: Vec<_> = (0..8).map(|_| Decoder::new(1 << 20)).collect();
-    let mut pool = BufferPool::new(16, 512);
+    let room = (shape.payload + 512).next_power_of_two();
+    let mut pool = BufferPool::new(16, room);
+    if subject != "kept" {
+        pool = pool.of_period(TextShape::PERIOD);
+    }
     let mut frames = FrameCounts::default();
     let rounds = texts.len().max(others.len());
     let ns = timed(copies, || {
@@ -587,6 +607,18 @@ impl Hearer for Ear<'_> {
             None => scanner.search(message.checked()?, &mut note),
         }
         Ok(())
+    }
+
+    fn hears_abridged(&self) -> bool {
+        self.scanner.hears_abridged()
+    }
+
+    fn abridged(&mut self, message: Message<'_>, left_out: LeftOut) -> bool {
+        let said = self.scanner.recognise_abridged(message.unchecked(), left_out);
+        if let Some(sighting) = said {
+            Self::note(self.recorder, self.socket, self.at, sighting, 1);
+        }
+        said.is_some()
     }
 
     #[inline(always)]

@@ -32,6 +32,7 @@ use super::tag::Tag;
 use crate::dialect::json_objects::value_start;
 use crate::dialect::payload_search::Texts;
 use crate::dialect::recognized::Recognized;
+use crate::wire::decoder::LeftOut;
 
 /// Bytes of literals that a layout may have; longer messages are searched each time.
 const LITERALS_MAX: usize = 2048;
@@ -94,6 +95,34 @@ impl Layout {
     /// What `message` says if it is built like the one learned.
     #[inline]
     pub(super) fn read(&mut self, message: &[u8], texts: &Texts) -> Option<Recognized> {
+        self.read_with(message, texts, |rest| Some((texts.whole(rest)?, texts.len())))
+    }
+
+    /// The same of a message with one text, from which bytes of that text are left out.
+    pub(super) fn read_abridged(
+        &mut self,
+        message: &[u8],
+        left_out: LeftOut,
+        texts: &Texts,
+    ) -> Option<Recognized> {
+        let whole = |rest: &[u8]| texts.abridged(rest, left_out.after(message.len() - rest.len())?);
+        // An id alone proves nothing of bytes that are not there.
+        self.read_with(message, texts, whole).filter(|said| matches!(said, Recognized::Copy { .. }))
+    }
+
+    /// Whether the layout has fitted a message since it was learned.
+    pub(super) const fn has_fitted(&self) -> bool {
+        self.fitted
+    }
+
+    /// Reads `message`, in which `whole` knows a text with its tag, and how long it is.
+    #[inline(always)]
+    fn read_with(
+        &mut self,
+        message: &[u8],
+        texts: &Texts,
+        whole: impl Fn(&[u8]) -> Option<(Tag, usize)>,
+    ) -> Option<Recognized> {
         let mut literals = &self.literals[..];
         let mut rest = message;
         let mut id = None;
@@ -109,8 +138,9 @@ impl Layout {
                 Gap::Digits => digits_len(rest),
                 Gap::Quoted => quoted_len(rest),
                 Gap::Text => {
-                    tag = Some(texts.whole(rest)?);
-                    texts.len()
+                    let (found, len) = whole(rest)?;
+                    tag = Some(found);
+                    len
                 }
                 Gap::End => break,
             };

@@ -16,6 +16,7 @@ use crate::dialect::correlation::CorrelationId;
 use crate::dialect::recognized::Recognized;
 use crate::dialect::tag::{BODY_LEN, PREFIX, RUN_PREFIX_LEN, TAG_LEN, Tag, run_prefix};
 use crate::dialect::text::TextShape;
+use crate::wire::decoder::LeftOut;
 
 /// Half of the bytes that all tags of a run begin with.
 const HALF_LEN: usize = RUN_PREFIX_LEN / 2;
@@ -126,6 +127,16 @@ impl Texts {
         let body = bytes.strip_prefix(&self.head[..])?;
         let tag = Tag::decode_body(self.run, body).ok()?;
         self.shape.ends(&body[TAG_LEN - RUN_PREFIX_LEN..]).then_some(tag)
+    }
+
+    /// The tag of such a text from which bytes are left out, and how many bytes are still there.
+    pub(super) fn abridged(&self, bytes: &[u8], left_out: LeftOut) -> Option<(Tag, usize)> {
+        let words_at = self.tag_offset() + TAG_LEN;
+        let left_out = left_out.after(words_at)?;
+        let body = bytes.strip_prefix(&self.head[..])?;
+        let tag = Tag::decode_body(self.run, body).ok()?;
+        let is_whole = self.shape.ends_without(left_out, &bytes[words_at..]);
+        is_whole.then(|| (tag, self.len() - left_out.len as usize))
     }
 
     /// Whether `len` bytes are enough for the second half of a tag's prefix and the digits that make it

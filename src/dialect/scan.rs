@@ -21,6 +21,7 @@ use super::text::TextShape;
 use crate::dialect::json_objects::{Element, JsonObjects};
 use crate::dialect::payload_search::{Seen, Texts};
 use crate::dialect::recognized::Recognized;
+use crate::wire::decoder::LeftOut;
 
 /// Fewer bytes are nothing of a text, not even the beginning of its tag that names the run.
 const DECODED_MIN: usize = RUN_PREFIX_LEN;
@@ -157,6 +158,17 @@ impl Scanner {
             self.stencils[which].cut((message, false), outline);
         }
         Some(sighting)
+    }
+
+    /// Whether [`Self::recognise_abridged`] may recognise anything.
+    pub fn hears_abridged(&self) -> bool {
+        self.rare.is_none() && self.layouts[0].has_fitted()
+    }
+
+    /// What a message with one copy says from whose text bytes are left out, if it is built like one before it.
+    /// With them it would say the same.
+    pub fn recognise_abridged(&mut self, message: &[u8], left_out: LeftOut) -> Option<Recognized> {
+        self.layouts[0].read_abridged(message, left_out, &self.texts)
     }
 
     /// Visits what `window` of a connection's bytes says from `from` on, where messages do not end with
@@ -1123,6 +1135,85 @@ mod tests {
                 assert_eq!(seen, [copy, Recognized::Corrupt], "{damaged}");
             }
         }
+    }
+
+    proptest! {
+        /// The search through the whole message says what it means. Edits may be anywhere, and so may the bytes
+        /// that are left out, if only they repeat those before them.
+        #[test]
+        fn an_abridged_message_means_what_the_whole_one_does(
+            is_dsatter: bool,
+            payload_bytes in 500_usize..3_000,
+            edit in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
+            (sender, sequence) in (any::<u16>(), 0_u64..1 << 40),
+            (at, periods) in (any::<prop::sample::Index>(), 1_usize..20),
+        ) {
+            let shape = shape(payload_bytes);
+            let dialect = if is_dsatter { Dialect::dsatter() } else { Dialect::raw() };
+            let message = |sequence| {
+                let text = text(&shape, RUN, sender, sequence);
+                if is_dsatter { push_node_copy(&text, 500) } else { text }.into_bytes()
+            };
+            let mut scanner = Scanner::new(&dialect, &shape, RUN);
+            prop_assert!(!scanner.hears_abridged());
+            for before in 0..2 {
+                collect(&mut scanner, &message(before));
+            }
+            prop_assert!(scanner.hears_abridged());
+            let mut whole = message(sequence);
+            let is_edited = edit.is_some();
+            if let Some((at, byte)) = edit {
+                let at = at.index(whole.len());
+                whole[at] = byte;
+            }
+            let at = at.index(whole.len()).max(TextShape::PERIOD);
+            let repeats = |&len: &usize| {
+                (at..at + len).all(|at| whole.get(at) == Some(&whole[at - TextShape::PERIOD]))
+            };
+            let lens = (1..=periods).map(|periods| periods * TextShape::PERIOD);
+            let Some(len) = lens.take_while(repeats).last() else { return Ok(()) };
+            let mut abridged = whole.clone();
+            abridged.drain(at..at + len);
+            let left_out = LeftOut { at: at as u32, len: len as u32 };
+            let said = scanner.recognise_abridged(&abridged, left_out);
+            let expected = collect(&mut Scanner::new(&dialect, &shape, RUN), &whole);
+            prop_assert!(is_edited || said.is_some());
+            if let Some(said) = said {
+                prop_assert_eq!(expected, [said]);
+            }
+        }
+    }
+
+    /// A text that is shorter by a period is none of ours, however it came to be so.
+    #[test]
+    fn what_is_left_out_of_a_message_must_be_of_its_words() {
+        let shape = shape(1_000);
+        let mut scanner = Scanner::new(&Dialect::raw(), &shape, RUN);
+        let text = text(&shape, RUN, 1, 2).into_bytes();
+        collect(&mut scanner, &text);
+        let without = |at: usize, periods: usize| {
+            let len = periods * TextShape::PERIOD;
+            let mut abridged = text.clone();
+            abridged.drain(at..at + len);
+            (abridged, LeftOut { at: at as u32, len: len as u32 })
+        };
+        let (abridged, left_out) = without(400, 3);
+        let copy = Recognized::Copy { sender: 1, sequence: 2, id: None };
+        assert_eq!(scanner.recognise_abridged(&abridged, left_out), Some(copy));
+        // More, less, and where there is a tag or no text before it.
+        let LeftOut { at, len } = left_out;
+        for (at, len) in [
+            (at, len + 1),
+            (at, len - TextShape::PERIOD as u32),
+            (at, 0),
+            (100, len),
+            (0, len),
+            (704, len),
+        ] {
+            let said = scanner.recognise_abridged(&abridged, LeftOut { at, len });
+            assert_eq!(said, None, "{at} {len}");
+        }
+        assert_eq!(scanner.recognise_abridged(&text, left_out), None);
     }
 
     #[test]

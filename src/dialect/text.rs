@@ -7,6 +7,7 @@
 //! copy can be compared byte by byte.
 
 use super::tag::{TAG_LEN, Tag};
+use crate::wire::decoder::LeftOut;
 
 const LEAD_IN: &[u8] = b"fanstorm message ";
 const FILLER: &[u8] = b"one node takes it and every node passes it on until all who listen have \
@@ -52,6 +53,9 @@ impl TextShape {
         self.before.len() + TAG_LEN + self.after.len()
     }
 
+    /// After so many bytes the words behind the tag repeat themselves.
+    pub const PERIOD: usize = FILLER.len();
+
     /// Where in the text the tag begins.
     pub const fn tag_offset(&self) -> usize {
         self.before.len()
@@ -88,6 +92,18 @@ impl TextShape {
         // Texts of 26 to 43 bytes end with their tag. glibc's `memcmp` of no bytes is a masked load of none,
         // and that takes a Zen 4 20 ns.
         self.after.is_empty() || after_tag.starts_with(&self.after)
+    }
+
+    /// Whether the bytes after a tag begin with the words that belong there, `left_out.len` of them left out.
+    pub(super) fn ends_without(&self, left_out: LeftOut, after_tag: &[u8]) -> bool {
+        let (at, len) = (left_out.at as usize, left_out.len as usize);
+        let Some(words) = self.after.len().checked_sub(len).map(|rest| &self.after[..rest]) else {
+            return false;
+        };
+        // What was left out repeats the period before it, and that must be of these words, too.
+        len.is_multiple_of(Self::PERIOD)
+            && (Self::PERIOD..=words.len()).contains(&at)
+            && after_tag.starts_with(words)
     }
 
     /// The lead-in, where it is whole and so has our name in it. What is left of it in shorter texts is

@@ -1,18 +1,21 @@
 //! From the bytes of one socket, however they are cut, to whole messages.
 //!
 //! Belongs here: what one frame means after another (fragments, control frames between them, the
-//! carry of a frame that a read cut), and the pool that lends memory for it. Does not: the rules
-//! of a single frame (`wire::frame`), what a message says (`dialect`).
+//! carry of a frame that a read cut). Does not: the rules of a single frame (`wire::frame`), the memory for it
+//! (`wire::buffer_pool`), what a message says (`dialect`).
 //!
 //! The path that matters is a read that holds whole frames: each is visited where it lies, without
 //! a copy. Only a frame that the end of a read cuts is copied, into a buffer lent by the worker's
 //! pool, and only until it is whole. An idle socket owns no memory.
 
 use super::bounds::FRAGMENTS_MAX;
+pub use super::buffer_pool::BufferPool;
 use super::cut_off::CutOff;
 use super::frame::{Header, Opcode, Violation, is_binary, parse_close, parse_header, plain_text};
 use super::item::message;
 pub use super::item::{Hearer, Item, Message};
+use super::repetition::FRAME_LEAST;
+pub use super::repetition::LeftOut;
 use super::utf8::OpenCharacter;
 
 /// How many frames of each opcode were whole and well formed.
@@ -46,117 +49,13 @@ impl FrameCounts {
     }
 }
 
-/// Buffers for frames that a read cut and for fragmented messages, shared by a worker's sockets.
-#[derive(Debug)]
-pub struct BufferPool {
-    free: Vec<Vec<u8>>,
-    count: usize,
-    bytes_each: usize,
-    grown: u64,
-    /// Bytes of all buffers, lent ones included.
-    held: usize,
-    most: usize,
-    /// Of one message.
-    fragments_max: u32,
-}
-
-impl BufferPool {
-    /// A buffer that had to grow beyond this many times its first size is freed rather than kept,
-    /// so that one burst of large messages does not hold its memory for the rest of the run.
-    const KEEP_GROWN_TIMES: usize = 16;
-
-    /// Allocates `count` buffers of `bytes_each` now, so that the run does not.
-    pub fn new(count: usize, bytes_each: usize) -> Self {
-        let free = (0..count).map(|_| Vec::with_capacity(bytes_each)).collect();
-        let (held, most) = (count * bytes_each, usize::MAX);
-        Self { free, count, bytes_each, grown: 0, held, most, fragments_max: FRAGMENTS_MAX }
-    }
-
-    /// So that messages which have begun and not ended take no more than `bytes` beyond what the pool
-    /// began with.
-    pub fn within(mut self, bytes: usize) -> Self {
-        self.most = self.held.saturating_add(bytes);
-        self
-    }
-
-    /// So that no message comes in more than `most` fragments, [`FRAGMENTS_MAX`] at most.
-    pub fn of_fragments(mut self, most: u32) -> Self {
-        self.fragments_max = most.min(FRAGMENTS_MAX);
-        self
-    }
-
-    /// An empty buffer; allocated, and counted as growth, when none is free.
-    ///
-    /// # Errors
-    /// Code 1009: there is no memory left for it.
-    pub fn take(&mut self) -> Result<Vec<u8>, Violation> {
-        if let Some(buffer) = self.free.pop() {
-            return Ok(buffer);
-        }
-        self.room(self.bytes_each)?;
-        self.grown += 1;
-        let buffer = Vec::with_capacity(self.bytes_each);
-        self.held += buffer.capacity();
-        Ok(buffer)
-    }
-
-    /// Gives a buffer back. More than the pool began with are freed, and large ones sooner while memory
-    /// is short.
-    pub fn put(&mut self, mut buffer: Vec<u8>) {
-        let scarce = self.held > self.most / 2 && self.held > self.count * self.bytes_each;
-        let times = if scarce { 1 } else { Self::KEEP_GROWN_TIMES };
-        let kept_max = self.bytes_each.saturating_mul(times);
-        if self.free.len() < self.count && (1..=kept_max).contains(&buffer.capacity()) {
-            buffer.clear();
-            self.free.push(buffer);
-        } else {
-            self.held -= buffer.capacity();
-        }
-    }
-
-    /// Times that memory was allocated after [`BufferPool::new`]: 0 when the pool was sized well.
-    pub const fn grown(&self) -> u64 {
-        self.grown
-    }
-
-    /// Appends to a lent buffer. Memory follows the bytes that came, never the length that a
-    /// header merely claims.
-    ///
-    /// # Errors
-    /// Code 1009: there is no memory left for them.
-    fn append(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Violation> {
-        if buffer.capacity() - buffer.len() < bytes.len() {
-            self.grow(buffer, buffer.len() + bytes.len())?;
-        }
-        buffer.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    /// Makes a lent buffer twice as large, or just large enough where that is too much.
-    #[cold]
-    fn grow(&mut self, buffer: &mut Vec<u8>, needed: usize) -> Result<(), Violation> {
-        let before = buffer.capacity();
-        let mut capacity = needed.max(before.saturating_mul(2));
-        if self.room(capacity - before).is_err() {
-            capacity = needed;
-            self.room(capacity - before)?;
-        }
-        self.grown += 1;
-        buffer.reserve_exact(capacity - buffer.len());
-        self.held += buffer.capacity() - before;
-        Ok(())
-    }
-
-    const fn room(&self, more: usize) -> Result<(), Violation> {
-        if more > self.most.saturating_sub(self.held) { Err(Violation::NO_ROOM) } else { Ok(()) }
-    }
-}
-
 /// Where a socket stands between two reads.
 #[derive(Debug)]
 pub struct Decoder {
     /// The front of a frame that the last read cut; owns memory only while it is not empty.
     carry: Vec<u8>,
+    /// What of it is not in the carry.
+    left_out: LeftOut,
     /// The fragments of the message under way.
     message: Vec<u8>,
     /// Opcode of the message under way; `None` between messages.
@@ -170,7 +69,7 @@ pub struct Decoder {
     max_message_bytes: usize,
 }
 
-const _: () = assert!(size_of::<Decoder>() <= 64, "thousands of them lie idle");
+const _: () = assert!(size_of::<Decoder>() <= 72, "thousands of them lie idle");
 const _: () = assert!(FRAGMENTS_MAX <= u16::MAX as u32 + 1, "the first of them is not counted");
 
 impl Decoder {
@@ -178,6 +77,7 @@ impl Decoder {
     pub const fn new(max_message_bytes: usize) -> Self {
         Self {
             carry: Vec::new(),
+            left_out: LeftOut::NOTHING,
             message: Vec::new(),
             fragmented: None,
             continued: 0,
@@ -210,6 +110,7 @@ impl Decoder {
     pub fn release(&mut self, pool: &mut BufferPool) {
         pool.put(std::mem::take(&mut self.carry));
         pool.put(std::mem::take(&mut self.message));
+        self.left_out = LeftOut::NOTHING;
         self.fragmented = None;
         self.ended = true;
     }
@@ -219,7 +120,7 @@ impl Decoder {
         match (self.carry.len(), self.fragmented) {
             (0, None) => None,
             (0, Some(_)) => Some(CutOff::Message),
-            (bytes, _) => Some(CutOff::Frame { bytes }),
+            (_, _) => Some(CutOff::Frame { bytes: self.carried() }),
         }
     }
 
@@ -267,12 +168,45 @@ impl Decoder {
                     rest = after;
                     continue;
                 }
-                self.check_part(&header, &rest[usize::from(header.header_len)..])?;
+                self.carry = pool.take()?;
+                return self.keep(&header, rest, pool, visit);
             }
             self.carry = pool.take()?;
             return pool.append(&mut self.carry, rest);
         }
         Ok(())
+    }
+
+    /// Bytes of the carried frame that are here.
+    const fn carried(&self) -> usize {
+        self.carry.len() + self.left_out.len as usize
+    }
+
+    /// Puts more of a frame behind what is carried of it, header and all.
+    #[cold]
+    fn keep(
+        &mut self,
+        header: &Header,
+        more: &[u8],
+        pool: &mut BufferPool,
+        visit: &impl Hearer,
+    ) -> Result<(), Violation> {
+        let mut left_out = 0..0;
+        if pool.period > 0 && self.may_be_abridged(header) && visit.hears_abridged() {
+            left_out = self.left_out.leave_out(&self.carry, more, pool.period);
+        }
+        for part in [&more[..left_out.start], &more[left_out.end..]] {
+            let header_bytes = usize::from(header.header_len).saturating_sub(self.carry.len());
+            self.check_part(header, &part[header_bytes.min(part.len())..])?;
+            pool.append(&mut self.carry, part)?;
+        }
+        Ok(())
+    }
+
+    /// Whether this is a whole message, and long.
+    fn may_be_abridged(&self, header: &Header) -> bool {
+        let whole = header.fin && !header.opcode.is_control() && self.fragmented.is_none();
+        whole && (FRAME_LEAST..u32::MAX as usize).contains(&frame_len(header))
     }
 
     /// Completes the carried frame with as few bytes as it needs and returns those after it.
@@ -288,18 +222,40 @@ impl Decoder {
             (Some(header), bytes) => (header, bytes),
             (None, bytes) => return Ok(bytes),
         };
-        let missing = frame_len(&header) - self.carry.len();
+        let missing = frame_len(&header) - self.carried();
         let (front, after) = bytes.split_at(missing.min(bytes.len()));
-        self.check_part(&header, front)?;
-        pool.append(&mut self.carry, front)?;
+        self.keep(&header, front, pool, visit)?;
         if front.len() == missing {
-            let carry = std::mem::take(&mut self.carry);
-            let payload = &carry[usize::from(header.header_len)..];
-            let taken = self.take_frame(&header, payload, pool, frames, visit);
+            let mut carry = std::mem::take(&mut self.carry);
+            let taken = self.take_carried(&header, &mut carry, pool, frames, visit);
             pool.put(carry);
             taken?;
         }
         Ok(after)
+    }
+
+    /// Takes a frame that is whole now: as it was kept, if its hearer understands it so.
+    fn take_carried(
+        &mut self,
+        header: &Header,
+        carry: &mut Vec<u8>,
+        pool: &mut BufferPool,
+        frames: &mut FrameCounts,
+        visit: &mut impl Hearer,
+    ) -> Result<(), Violation> {
+        let header_len = usize::from(header.header_len);
+        let left_out = std::mem::replace(&mut self.left_out, LeftOut::NOTHING);
+        if let Some(of_payload) = left_out.after(header_len) {
+            let binary = header.opcode == Opcode::Binary;
+            if visit.abridged(Message::new(&carry[header_len..], binary), of_payload) {
+                self.open = OpenCharacter::NONE;
+                frames.count(header.opcode);
+                return Ok(());
+            }
+            pool.reserve(carry, left_out.len as usize)?;
+            left_out.restore(carry, pool.period);
+        }
+        self.take_frame(header, &carry[header_len..], pool, frames, visit)
     }
 
     /// The carried frame's header, fed byte by byte while it is not whole: at most nine times.
@@ -452,6 +408,7 @@ mod tests {
         frames: FrameCounts,
         grown: u64,
         pool_is_whole: bool,
+        abridged: usize,
     }
 
     /// Issue 11, D1: 100 sockets with 8 MiB each of a message that never ended took 843 MB.
@@ -496,21 +453,60 @@ mod tests {
         }
     }
 
-    /// Feeds `bytes` in pieces as long as `pieces` says, over and over.
+    const PERIOD: usize = 101;
+
+    /// Puts each abridged message together again by the rule, byte by byte, but every third: it wants that as it
+    /// came.
+    #[derive(Default)]
+    struct Notes {
+        items: Vec<OwnedItem>,
+        is_abridging: bool,
+        abridged: usize,
+    }
+
+    impl Hearer for Notes {
+        fn item(&mut self, item: Item<'_>) -> Result<(), Violation> {
+            self.items.push(item.try_into()?);
+            Ok(())
+        }
+
+        fn hears_abridged(&self) -> bool {
+            self.is_abridging
+        }
+
+        fn abridged(&mut self, message: Message<'_>, LeftOut { at, len }: LeftOut) -> bool {
+            self.abridged += 1;
+            if self.abridged.is_multiple_of(3) {
+                return false;
+            }
+            let (before, behind) = message.unchecked().split_at(at as usize);
+            let mut whole = before.to_vec();
+            for _ in 0..len {
+                whole.push(whole[whole.len() - PERIOD]);
+            }
+            let whole = [&whole, behind].concat();
+            let item = super::message(&whole, message.is_binary());
+            self.items
+                .push(item.try_into().expect("what was left out and what is around it is text"));
+            true
+        }
+    }
+
     fn decode_in_pieces(bytes: &[u8], pieces: &[usize]) -> Run {
-        let mut pool = BufferPool::new(2, 4096).of_fragments(FRAGMENTS);
+        decode_by(Notes::default(), bytes, pieces)
+    }
+
+    /// Feeds `bytes` in pieces as long as `pieces` says, over and over.
+    fn decode_by(mut notes: Notes, bytes: &[u8], pieces: &[usize]) -> Run {
+        let mut pool = BufferPool::new(2, 4096).of_fragments(FRAGMENTS).of_period(PERIOD);
         let mut decoder = Decoder::new(LIMIT);
         let mut frames = FrameCounts::default();
-        let mut items = Vec::new();
         let mut violation = None;
         let mut rest = bytes;
         for piece in pieces.iter().cycle() {
             let (piece, after) = rest.split_at((*piece).min(rest.len()));
             rest = after;
-            let fed = decoder.feed(piece, &mut pool, &mut frames, &mut |item: Item<'_>| {
-                items.push(item.try_into()?);
-                Ok(())
-            });
+            let fed = decoder.feed(piece, &mut pool, &mut frames, &mut notes);
             violation = violation.or_else(|| fed.err());
             if rest.is_empty() {
                 break;
@@ -518,21 +514,24 @@ mod tests {
         }
         let end = match violation {
             Some(violation) => End::Violation(violation.code.0),
-            None if matches!(items.last(), Some(OwnedItem::Close(..))) => End::Closed,
+            None if matches!(notes.items.last(), Some(OwnedItem::Close(..))) => End::Closed,
             None if decoder.cut_off().is_some() => End::Cut,
             None => End::Clean,
         };
         decoder.release(&mut pool);
         let pool_is_whole = pool.free.len() == 2 || pool.grown > 0;
-        Run { items, end, frames, grown: pool.grown(), pool_is_whole }
+        let Notes { items, abridged, .. } = notes;
+        Run { items, end, frames, grown: pool.grown(), pool_is_whole, abridged }
     }
 
     fn assert_agrees_with_naive(bytes: &[u8], pieces: &[usize]) {
-        let run = decode_in_pieces(bytes, pieces);
         let (items, end) = decode_naively(bytes, LIMIT, FRAGMENTS as usize);
-        assert_eq!(run.items, items);
-        assert_eq!(run.end, end);
-        assert!(run.pool_is_whole, "a buffer was lost");
+        for is_abridging in [false, true] {
+            let run = decode_by(Notes { is_abridging, ..Notes::default() }, bytes, pieces);
+            assert_eq!(run.items, items);
+            assert_eq!(run.end, end);
+            assert!(run.pool_is_whole, "a buffer was lost");
+        }
     }
 
     fn payload() -> impl Strategy<Value = Vec<u8>> {
@@ -541,6 +540,9 @@ mod tests {
             1 => "\\PC{0,60}".prop_map(String::into_bytes),
             1 => vec(any::<u8>(), 0..8),
             1 => (65_530usize..65_540).prop_map(|len| vec![b'a'; len]),
+            1 => (vec(b'a'..=b'z', PERIOD), 4_000usize..9_000, "\\PC{0,9}").prop_map(|(words, len, end)| {
+                words.into_iter().cycle().take(len).chain(end.into_bytes()).collect()
+            }),
         ]
     }
 
@@ -681,6 +683,26 @@ mod tests {
                 Err(error) => panic!("{error}"),
             });
         }
+    }
+
+    #[test]
+    fn long_texts_that_reads_cut_are_heard_abridged_and_in_between_as_they_came() {
+        let text: Vec<u8> = (b'a'..=b'z').cycle().take(PERIOD).collect();
+        let text: Vec<u8> = text.into_iter().cycle().take(20_000).collect();
+        let bytes = frame(true, 1, &text).repeat(9);
+        let notes = || Notes { is_abridging: true, ..Notes::default() };
+        let run = decode_by(notes(), &bytes, &[16_000]);
+        assert_eq!((run.items.len(), run.frames.text), (9, 9));
+        assert!(run.abridged >= 8, "{}: one may lie in one read", run.abridged);
+        assert!(
+            run.items
+                .iter()
+                .all(|item| *item == OwnedItem::Text(String::from_utf8(text.clone()).unwrap()))
+        );
+        // What would be text without the bytes between is none with them.
+        let broken = [&text[..PERIOD - 1], b"\xc3"].concat().repeat(100);
+        let run = decode_by(notes(), &frame(true, 1, &[&broken[..], b"\xa4"].concat()), &[6_000]);
+        assert_eq!(run.end, End::Violation(1007));
     }
 
     #[test]

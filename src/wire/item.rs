@@ -4,6 +4,7 @@
 //! not: finding them in bytes (`wire::decoder`), what they mean (`dialect`).
 
 use super::frame::Violation;
+use super::repetition::LeftOut;
 
 /// An application message, whole.
 ///
@@ -17,6 +18,11 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    #[inline]
+    pub(super) const fn new(bytes: &'a [u8], binary: bool) -> Self {
+        Self { bytes, binary }
+    }
+
     /// Its bytes, which may break the rule for text.
     #[inline]
     pub const fn unchecked(self) -> &'a [u8] {
@@ -77,6 +83,18 @@ pub trait Hearer {
         let _ = bytes;
         (0, 0)
     }
+
+    /// Whether it may understand a long message from which bytes that repeat others are left out.
+    fn hears_abridged(&self) -> bool {
+        false
+    }
+
+    /// A whole message, which reads have cut, without some bytes. False if it must be heard as it came:
+    /// [`Self::item`] follows.
+    fn abridged(&mut self, message: Message<'_>, left_out: LeftOut) -> bool {
+        let _ = (message, left_out);
+        false
+    }
 }
 
 impl<F: FnMut(Item<'_>) -> Result<(), Violation>> Hearer for F {
@@ -88,7 +106,7 @@ impl<F: FnMut(Item<'_>) -> Result<(), Violation>> Hearer for F {
 
 #[inline]
 pub(super) const fn message(bytes: &[u8], binary: bool) -> Item<'_> {
-    Item::Message(Message { bytes, binary })
+    Item::Message(Message::new(bytes, binary))
 }
 
 #[inline]

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod bounds;
+mod buffer_pool;
 pub mod cut_off;
 pub mod decoder;
 pub mod deflate;
@@ -17,6 +18,7 @@ mod item;
 #[doc(hidden)]
 pub mod naive;
 pub mod refusal;
+mod repetition;
 pub mod upgrade;
 mod utf8;
 

@@ -9,14 +9,14 @@ use super::streams::{Places, Streams};
 use super::voices::Voices;
 use crate::dialect::matching::{Matching, Wanted};
 use crate::dialect::pattern::Values;
-use crate::dialect::{Dialect, Reply, Saying};
+use crate::dialect::{Dialect, Reply, Saying, TextShape};
 use crate::engine::connection::Connection;
 use crate::engine::connection::outbox::Outbox;
 use crate::engine::connection::transport::Transport;
 use crate::engine::frames::opcode;
 use crate::engine::ring::Slot;
 use crate::units::Nanos;
-use crate::wire::decoder::{BufferPool, FrameCounts, Hearer, Item};
+use crate::wire::decoder::{BufferPool, FrameCounts, Hearer, Item, LeftOut, Message};
 use crate::wire::frame::{Opcode, Violation};
 
 /// A Close frame of the node.
@@ -32,6 +32,8 @@ pub(super) struct Replies {
     all: Vec<(Wanted, Meaning)>,
     /// What is in a message of a stream is in all that differ from it in the digits of a tag, and nothing else.
     ignores_tags: bool,
+    /// What is in a message is in it without bytes that repeat a period of it, too, since two periods are left.
+    fit_a_period: bool,
 }
 
 /// Whether these bytes are in others whatever the digits of a tag there are: the digits would have to be at
@@ -66,7 +68,8 @@ impl Replies {
         // Who acknowledges messages sees each of them.
         let ignores_tags = dialect.acknowledges.is_none()
             && all.iter().all(|(when, _)| ignores_tags(when.needle()));
-        Self { opcode: opcode(dialect.kind), all, ignores_tags }
+        let fit_a_period = all.iter().all(|(when, _)| when.needle().len() <= TextShape::PERIOD);
+        Self { opcode: opcode(dialect.kind), all, ignores_tags, fit_a_period }
     }
 
     /// Tells what of the protocol is in `window` from `from` on, and says up to where that was read: what follows
@@ -259,6 +262,16 @@ impl<S: Script> Hearer for Ear<'_, S> {
             }
         }
         Ok(())
+    }
+
+    fn hears_abridged(&self) -> bool {
+        self.replies.fit_a_period && self.streams.is_none() && self.script.hears_abridged()
+    }
+
+    fn abridged(&mut self, message: Message<'_>, left_out: LeftOut) -> bool {
+        let Self { script, slot, now, replies, .. } = self;
+        let is_protocol = replies.all.iter().any(|(when, _)| when.is_in(message.unchecked()));
+        !is_protocol && script.on_abridged(*slot, message, left_out, *now)
     }
 
     #[inline(always)]

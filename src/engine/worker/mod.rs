@@ -1,8 +1,7 @@
 //! The worker: one core, one ring, one slice of the sockets, one loop.
 //!
-//! Belongs here: the turn (wait, dispatch, send), and what every phase shares: replies, losses,
-//! re-arming. Does not: what a phase wants (`connect`, `probe`, `trial`, each a `Script` or a driver
-//! of one), threads (`fleet`).
+//! Belongs here: the turn (wait, dispatch, send), and what every phase shares: replies, losses, re-arming. Does not:
+//! what a phase wants (`connect`, `probe`, `trial`, each a `Script` or a driver of one), threads (`fleet`).
 //!
 //! There is one loop. A phase is data handed to it: the script hears messages and gives frames. The
 //! worker runs unchanged on the real ring and on the fake one.
@@ -58,7 +57,7 @@ use super::connection::transport::{Plain, Transport, TransportError};
 use super::connection::{Connection, Loss, Setup};
 use super::key_rng::KeyRng;
 use super::ring::{Completion, Op, Ring, Slot, Wait};
-use crate::dialect::Reading;
+use crate::dialect::{Reading, TextShape};
 use crate::host::clock::Clock;
 use crate::measure::interval::IntervalSink;
 use crate::measure::outcome::LostSocket;
@@ -176,7 +175,8 @@ impl<'a, R: Ring, C: Clock, T: Transport> Worker<'a, R, C, T> {
             shared,
             pool: BufferPool::new(seats.len().min(POOL_BUFFERS) * 2, buffer_bytes)
                 .within(plan.partial_memory_each())
-                .of_fragments(plan.messages.max_fragments),
+                .of_fragments(plan.messages.max_fragments)
+                .of_period(TextShape::PERIOD),
             outbox: Outbox::of(&plan.dialect, rng.fork(), seats.len()),
             opcodes: FrameCounts::default(),
             lost: Vec::with_capacity(seats.len()),
@@ -505,7 +505,7 @@ mod tests {
     /// recorder (seat, expected, delivered), and the fleet's list of seats.
     #[test]
     fn an_idle_connection_takes_less_of_ours_than_the_plan_says() {
-        assert_eq!(size_of::<Connection<Plain>>(), 120);
+        assert_eq!(size_of::<Connection<Plain>>(), 128);
         let counted = size_of::<u32>();
         let lists = size_of::<Lost>() + 2 * size_of::<Slot>() + size_of::<bool>() + counted;
         let recorder = 2 * size_of::<SocketId>() + 2 * size_of::<u64>();

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::engine::ring::{SendBuf, Slot};
 use crate::units::Nanos;
-use crate::wire::decoder::Message;
+use crate::wire::decoder::{LeftOut, Message};
 use crate::wire::frame::Violation;
 
 /// What a phase wants of the turn.
@@ -43,6 +43,15 @@ pub(super) trait Script {
     fn hear_frames(&mut self, slot: Slot, bytes: &[u8], at: Nanos) -> (u64, usize) {
         let _ = (slot, bytes, at);
         (0, 0)
+    }
+    /// Whether it may understand a long message without bytes that repeat others.
+    fn hears_abridged(&self) -> bool {
+        false
+    }
+    /// A whole message without some bytes. False if it must be heard as it came: [`Self::on_message`] follows.
+    fn on_abridged(&mut self, slot: Slot, message: Message<'_>, gap: LeftOut, at: Nanos) -> bool {
+        let _ = (slot, message, gap, at);
+        false
     }
     /// In a stream a frame with this payload was heard with nothing open before it and nothing behind, and it
     /// holds nothing of the protocol: frames like it may be taken by [`Self::hear_frames`].

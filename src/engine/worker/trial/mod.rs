@@ -32,7 +32,7 @@ use crate::measure::tally::Tally;
 use crate::plan::wait::WaitMode;
 use crate::population::sockets::SocketId;
 use crate::units::Nanos;
-use crate::wire::decoder::Message;
+use crate::wire::decoder::{LeftOut, Message};
 use crate::wire::frame::Violation;
 
 /// A poll that finds nothing takes less than a microsecond. In a longer one the kernel worked for us,
@@ -156,6 +156,19 @@ impl<C: Clock> Script for Running<C> {
             None => scanner.search(message.checked()?, &mut note),
         }
         Ok(())
+    }
+
+    fn hears_abridged(&self) -> bool {
+        self.scanner.hears_abridged()
+    }
+
+    fn on_abridged(&mut self, slot: Slot, message: Message<'_>, gap: LeftOut, at: Nanos) -> bool {
+        let is_heard = self.hears[usize::from(message.is_binary())];
+        let read = || self.scanner.recognise_abridged(message.unchecked(), gap);
+        let Some(sighting) = is_heard.then(read).flatten() else { return false };
+        self.advance(at);
+        note(&mut self.recorder, &mut self.late, (slot, at, self.began), sighting);
+        true
     }
 
     fn on_protocol(
