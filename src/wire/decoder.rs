@@ -245,6 +245,7 @@ impl Decoder {
     ) -> Result<(), Violation> {
         let header_len = usize::from(header.header_len);
         let left_out = std::mem::replace(&mut self.left_out, LeftOut::NOTHING);
+        // Never within the header; `None` where nothing was left out, since that is at 0.
         if let Some(of_payload) = left_out.after(header_len) {
             let binary = header.opcode == Opcode::Binary;
             if visit.abridged(Message::new(&carry[header_len..], binary), of_payload) {
