@@ -47,32 +47,38 @@ pub fn of(document: &Document) -> Option<Summary> {
         counter(copies.delivered, seconds(run.time.receive_s, copies.delivered)),
     );
     let sockets = run.push_sockets.saturating_add(run.receive_sockets);
-    put("ws_sessions", counter(sockets, 0.0));
+    put("ws_sessions", counter(sockets, seconds(run.time.receive_s, sockets)));
     let share = copies.delivered as f64 / copies.expected.max(1) as f64;
     let checks =
         [("passes", copies.delivered as f64), ("fails", copies.missing as f64), ("value", share)];
     put("checks", BTreeMap::from(checks));
     for (class, latency) in run.latency_us.present() {
-        put(&format!("fanstorm_{}", class.key()), trend(run, class, latency));
+        if let Some(trend) = trend(run, class, latency) {
+            put(&format!("fanstorm_{}", class.key()), trend);
+        }
     }
     Some(Summary { metrics, root_group: Group { id: ROOT, ..Group::default() } })
 }
 
-/// Those that are known.
-fn trend(run: &TrialResult, class: LatencyClass, latency: &Latency) -> BTreeMap<&'static str, f64> {
-    // A result has no 95th percentile, but its histogram does.
-    let p95 = (latency.count >= 200).then(|| histogram_of(run, class)).flatten();
-    let p95 = p95.and_then(Result::ok).map(|ns| ns.value_at_quantile(0.95) as f64 / 1e3);
+/// All figures of a class, or none of it: k6 has no way to say that one is not known, and its readers take each. What a
+/// result does not tell (a percentile of few samples, a least spread that stamps cannot tell from none) is the histogram's.
+fn trend(
+    run: &TrialResult,
+    class: LatencyClass,
+    latency: &Latency,
+) -> Option<BTreeMap<&'static str, f64>> {
+    let ns = histogram_of(run, class)?.ok()?;
     // A bucket ends up to 0.1 % above the longest.
-    let p95 = p95.map(|us| latency.max.map_or(us, |max| us.min(max)));
+    let longest = latency.max?;
+    let at = |share: f64| longest.min(ns.value_at_quantile(share) as f64 / 1e3);
     let all = [
-        ("avg", latency.mean),
-        ("min", latency.min),
-        ("med", latency.p50),
-        ("max", latency.max),
-        ("p(90)", latency.p90),
-        ("p(95)", p95),
-        ("p(99)", latency.p99),
+        ("avg", latency.mean?),
+        ("min", latency.min.unwrap_or_else(|| at(0.0))),
+        ("med", latency.p50.unwrap_or_else(|| at(0.5))),
+        ("max", longest),
+        ("p(90)", latency.p90.unwrap_or_else(|| at(0.9))),
+        ("p(95)", at(0.95)),
+        ("p(99)", latency.p99.unwrap_or_else(|| at(0.99))),
     ];
-    all.into_iter().filter_map(|(name, us)| Some((name, us? / 1e3))).collect()
+    Some(all.into_iter().map(|(name, us)| (name, us / 1e3)).collect())
 }

@@ -92,8 +92,18 @@ fn other_tools_are_given_the_trial_that_heads_the_result() {
         assert_eq!(received.as_f64().unwrap() as u64, run.delivery.delivered, "{name}");
         assert_eq!(vegeta["requests"], run.delivery.expected, "{name}");
         assert_eq!(vegeta["status_codes"]["200"], run.delivery.delivered, "{name}");
-        let p50 = run.latency_us.service.as_ref().and_then(|latency| latency.p50);
-        let told = k6["metrics"]["fanstorm_service"]["med"].as_f64();
-        assert_eq!(told, p50.map(|us| us / 1e3), "{name}");
+        for (class, latency) in run.latency_us.present() {
+            let trend = &k6["metrics"][format!("fanstorm_{}", class.key())];
+            let Some(figures) = trend.as_object() else {
+                let is_known = latency.max.is_some() && run.latency_histograms.of(class).is_some();
+                assert!(!is_known, "{name}: {}", class.key());
+                continue;
+            };
+            let keys: Vec<_> = figures.keys().collect();
+            assert_eq!(keys, ["avg", "max", "med", "min", "p(90)", "p(95)", "p(99)"], "{name}");
+            if let Some(p50) = latency.p50 {
+                assert_eq!(trend["med"].as_f64(), Some(p50 / 1e3), "{name}");
+            }
+        }
     });
 }
