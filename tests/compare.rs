@@ -12,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use fanstorm::report::compare;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -111,6 +112,63 @@ fn what_is_written_keeps_to_the_schema_and_holds_what_is_told() {
     assert!(text.contains("nothing: plans, hosts and versions are the same"), "{text}");
     let page = fs::read_to_string(page).unwrap();
     assert!(page.contains("Change from A to B") && page.contains("fanstorm.comparison/1"));
+}
+
+/// The command of side A as a page shows it: what a browser makes of the element.
+fn command_in(page: &str) -> String {
+    let (_, behind) = page.split_once("<dt>A</dt><dd>").expect("side A is told");
+    let (html, _) = behind.split_once("</dd>").unwrap();
+    let html = html.replace(r#"<span class="flag">"#, "").replace("</span>", "");
+    assert!(!html.contains('<'), "{html}");
+    [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#x27;", "'"),
+        ("&#x2f;", "/"),
+        ("&amp;", "&"),
+    ]
+    .iter()
+    .fold(html, |text, (from, to)| text.replace(from, to))
+}
+
+/// The arguments that a shell gives to `fanstorm`, one a line.
+fn taken(command: &str) -> String {
+    let script = format!("fanstorm() {{ printf '%s\\n' \"$@\"; }}\n{command}");
+    let output = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{command}: {}", said(&output));
+    printed(&output)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Of visible characters: others are shown by their escapes.
+    #[test]
+    fn a_shell_takes_the_command_that_is_shown_as_the_arguments_that_were_given(
+        args in prop::collection::vec(r#"[ '"\\$`!*?#&|;<>(){}\[\]~=%^a-cA-C0-9ü€-]{0,12}"#, 1..20),
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, after: u64, args: &[String]| {
+            let mut run = RUN.clone();
+            run["tool"]["started_unix_ms"] = json!(after);
+            run["tool"]["args"] = json!(args);
+            let path = directory.path().join(name);
+            fs::write(&path, run.to_string()).unwrap();
+            path.display().to_string()
+        };
+        let (a, b) = (file("a.json", 1, &args), file("b.json", 2, &[]));
+        let page = directory.path().join("c.html");
+        let output = compared(&["--html", page.to_str().unwrap()], &[a], &[b]);
+        prop_assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let shown = command_in(&fs::read_to_string(page).unwrap());
+        let given: String = args.iter().map(|arg| format!("{arg}\n")).collect();
+        prop_assert_eq!(taken(&shown), given, "{}", shown);
+        // The text has the same words; where a line is full it goes on in the next.
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let (text, shown) = (words(&printed(&output)), words(&shown));
+        prop_assert!(text.windows(shown.len()).any(|part| part == shown), "{shown:?} in {text:?}");
+    }
 }
 
 #[test]
