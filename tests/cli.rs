@@ -142,9 +142,30 @@ fn help_shows_the_flags_by_purpose_with_examples_and_exit_codes() {
             assert!(help.out.contains(part), "no `{part}` in {words}");
         }
         assert!(!help.out.contains("cluster-child"), "that one is not for people");
-        assert!(help.out.lines().all(|line| line.chars().count() <= 100));
     }
     assert!(run("--version").out.contains(env!("CARGO_PKG_VERSION")));
+}
+
+/// Each command and those below it, as words.
+fn commands(of: &clap::Command, before: &str) -> Vec<String> {
+    let mut all = vec![before.to_owned()];
+    for command in of.get_subcommands().filter(|command| !command.is_hide_set()) {
+        all.extend(commands(command, format!("{before} {}", command.get_name()).trim()));
+    }
+    all
+}
+
+#[test]
+fn no_line_of_any_help_is_wider_than_100_columns() {
+    let commands = commands(&fanstorm::cli::Cli::definition(), "");
+    assert!(commands.iter().any(|words| words == "dialect try"), "{commands:?}");
+    for words in commands {
+        for flag in ["-h", "--help"] {
+            let help = run(&format!("{words} {flag}"));
+            let wide = help.out.lines().find(|line| line.chars().count() > 100);
+            assert!(help.out.contains("Usage:") && wide.is_none(), "{words} {flag}: {help:?}");
+        }
+    }
 }
 
 #[test]

@@ -85,30 +85,26 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs a load (what happens without a command).
-    #[command(after_long_help = after_long_help(), max_term_width = 100)]
+    #[command(after_long_help = after_long_help())]
     Run(Box<RunArgs>),
     /// Checks this host's limits against a run and prints the commands that fix them; changes nothing.
     ///
     /// Takes the flags of a run, so that its command line can be pasted; those that ask nothing of
     /// the host make no difference. No node is talked to; a discovery is asked how many there are.
-    #[command(after_long_help = audit::EXAMPLES, max_term_width = 100)]
+    #[command(after_long_help = audit::EXAMPLES)]
     Audit(Box<AuditArgs>),
     /// Presents a saved result again: as text, as a page with pictures, as a distribution to plot, as JSON.
-    #[command(max_term_width = 100)]
     Report(ReportArgs),
     /// Compares several results with several others, and says what differs and how sure that is.
-    #[command(max_term_width = 100)]
     Compare(CompareArgs),
     /// Lists, shows, checks and tries dialects: what a cluster speaks inside frames.
-    #[command(after_long_help = dialect::EXAMPLES, max_term_width = 100)]
+    #[command(after_long_help = dialect::EXAMPLES)]
     Dialect(DialectCommand),
     /// Runs the embedded cluster alone, until Ctrl-C.
     Cluster(ClusterArgs),
     /// Prints what completes these flags in a shell.
-    #[command(max_term_width = 100)]
     Completions(CompletionsArgs),
     /// Prints the manual page.
-    #[command(max_term_width = 100)]
     Man(ManArgs),
     /// A process of the embedded cluster: started by it, never by hand.
     #[command(hide = true)]
