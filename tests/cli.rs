@@ -192,7 +192,7 @@ fn a_wrong_value_is_a_usage_error_that_names_the_flag_and_what_it_takes() {
         ("--node 127.0.0.1:9001", ["--node", "write ws://127.0.0.1:9001"]),
         ("--node wss://127.0.0.1:9001/ --cacert /no/ca.pem", ["--cacert", "/no/ca.pem"]),
         ("--dialect mqtt", ["--dialect", "mqtt"]),
-        ("--nodes 0", ["--nodes", "1..=256"]),
+        ("--nodes 0", ["--nodes", "0 is not a number from 1 to 256"]),
     ] {
         run(words).fails(2, &names);
     }

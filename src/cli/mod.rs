@@ -165,13 +165,15 @@ fn without_internals(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// The library's words for what is no number say nothing of what is wanted.
+/// The library's words for what is no number say nothing of what is wanted, and those for a range are Rust's.
 fn in_words(said: &str) -> String {
     const WANTED: &str = "write a whole number, like 42";
     ["invalid digit found in string", "cannot parse integer from empty string"]
         .iter()
         .fold(said.to_owned(), |said, theirs| said.replace(theirs, WANTED))
         .replace("number too large to fit in target type", "the number is too large")
+        .replace(" is not in ", " is not a number from ")
+        .replace("..=", " to ")
 }
 
 /// The arguments with a negative number behind a flag joined to it: `--rate -1` becomes `--rate=-1`. No
