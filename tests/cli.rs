@@ -312,7 +312,7 @@ fn a_result_that_cannot_be_written_is_refused_before_the_run() {
     let (connected, connections) = mpsc::channel();
     let node = silent(connected);
     let ran = run(&format!("--node ws://{node}/ --json /nonexistent/result.json"));
-    ran.fails(2, &["--json /nonexistent/result.json", "No such file"]);
+    ran.fails(2, &["--json /nonexistent/result.json", "there is no such folder: make it"]);
     assert_eq!(connections.try_recv(), Err(mpsc::TryRecvError::Empty));
 }
 
@@ -321,7 +321,7 @@ fn an_interval_log_that_cannot_be_written_is_refused_before_the_run() {
     let (connected, connections) = mpsc::channel();
     let node = silent(connected);
     let ran = run(&format!("--node ws://{node}/ --hlog /nonexistent/run.hlog"));
-    ran.fails(2, &["--hlog /nonexistent/run.hlog", "No such file"]);
+    ran.fails(2, &["--hlog /nonexistent/run.hlog", "there is no such folder: make it"]);
     assert_eq!(connections.try_recv(), Err(mpsc::TryRecvError::Empty));
 }
 

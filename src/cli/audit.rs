@@ -20,7 +20,7 @@ use super::exit::Exit;
 use super::fix::{FixFiles, limits_path};
 use super::grant;
 use super::need;
-use super::output::{JsonTarget, limit, warn};
+use super::output::{JsonTarget, warn};
 use super::outputs::Json;
 use super::run::{self, Ask, RunError, arguments};
 use crate::audit;
@@ -29,6 +29,7 @@ use crate::audit::facts::Facts;
 use crate::engine::ring::RingConfig;
 use crate::engine::ring::several::SeveralRings;
 use crate::host::io_uring::{self, Refusal};
+use crate::host::io_words::unwritten;
 use crate::host::limits;
 use crate::plan::Plan;
 use crate::plan::backend::{BackendChoice, Engine};
@@ -137,7 +138,7 @@ fn show(args: &AuditArgs, audited: &Audited<'_>) -> bool {
     let shown = text::write(&mut *out, audited, files, is_terminal, no_color.as_deref())
         .and_then(|()| out.flush());
     if let Err(error) = &shown {
-        warn(&format!("the audit could not be written: {error}{}", limit(error)));
+        warn(&format!("the audit could not be written: {}", unwritten(error)));
     }
     shown.is_ok()
 }

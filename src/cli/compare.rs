@@ -19,6 +19,7 @@ use super::outputs::Json;
 use super::report::{ReportError, results};
 use super::signals::Signals;
 use super::view::Output;
+use crate::host::io_words::{unnumbered, unwritten};
 use crate::report::compare::gate::{Held, Limit};
 use crate::report::compare::ranks::{RUNS_MAX, RUNS_MIN};
 use crate::report::compare::{self, Comparison, Pair, Runs};
@@ -132,7 +133,7 @@ enum CompareError {
         "{0} among the flags of a side: each run would overwrite it; compare has --json and --html itself"
     )]
     OfARun(String),
-    #[error("--results {}: {source}", dir.display())]
+    #[error("--results {}: {}", dir.display(), unwritten(source))]
     Results { dir: PathBuf, source: io::Error },
     #[error(transparent)]
     Read(#[from] ReportError),
@@ -149,7 +150,7 @@ enum CompareError {
     NoTrial { asked: String, there: String },
     #[error(transparent)]
     Series(#[from] SeriesError),
-    #[error("cannot take signals: {0}")]
+    #[error("cannot take signals: {}", unnumbered(.0))]
     Signals(io::Error),
     #[error(transparent)]
     Output(#[from] UnwritableError),

@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use super::exit::Exit;
+use crate::host::io_words::unnumbered;
 use crate::report::sanitize::plain_lines;
 
 /// How often it is looked whether this process was asked to end.
@@ -44,7 +45,7 @@ pub(super) struct Made {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SeriesError {
     /// This program cannot be started.
-    #[error("a run cannot be started: {0}")]
+    #[error("a run cannot be started: {}", unnumbered(.0))]
     Start(io::Error),
     /// The first run of a side came to nothing: so would the others.
     #[error("the first run of {side} came to no result ({how}), so no other was made; results are in {}", dir.display())]

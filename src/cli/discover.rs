@@ -12,6 +12,7 @@ use ureq::unversioned::transport::{Connector as _, TcpConnector};
 
 use self::tls::{Refused, TlsConnector};
 use crate::cli::tls_args::TlsArgs;
+use crate::host::io_words::unnumbered;
 use crate::population::discovery;
 use crate::population::discovery::{DiscoveryError, DiscoveryUrl};
 use crate::population::nodes::NodeUrl;
@@ -133,7 +134,7 @@ fn failure(url: &str, (timeout, most): (Nanos, Bytes), error: ureq::Error) -> Di
 
 /// An error of the system comes before the connection, or it is the end of one.
 fn io_failure(url: String, error: &io::Error) -> DiscoverError {
-    let reason = error.to_string();
+    let reason = unnumbered(error);
     match error.kind() {
         ErrorKind::UnexpectedEof => {
             DiscoverError::Answer { url, reason: "the connection was closed before its end".into() }

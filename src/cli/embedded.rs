@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::output::warn;
 use crate::cluster::{Cluster, ClusterConfig, FaultSpec, fault_log};
+use crate::host::io_words::unnumbered;
 use crate::plan::backend::Engine;
 
 /// The embedded cluster, as asked for.
@@ -58,7 +59,7 @@ pub(super) fn end(cluster: Option<Cluster>) -> bool {
     while let Some(death) = cluster.child_died() {
         if death.contains(fault_log::UNWRITTEN) {
             whole = false;
-            warn(&format!("--fault-log: {death}"));
+            warn(&format!("--fault-log: {}", unnumbered(&death)));
         }
     }
     whole

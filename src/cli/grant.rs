@@ -19,6 +19,7 @@ use signal_hook::consts::SIGSYS;
 
 use crate::engine::ring::uring;
 use crate::host::io_uring::{self, NotEntered, Refusal};
+use crate::host::io_words::unnumbered;
 
 /// The hidden subcommand of the process that asks.
 const SUBCOMMAND: &str = "ask-for-io-uring";
@@ -34,7 +35,7 @@ pub fn io_uring() -> Result<(), Refusal> {
     if !io_uring::may_be_deadly() {
         return io_uring::probe(uring::probe);
     }
-    let untried = |error: io::Error| Refusal::Untried { reason: error.to_string() };
+    let untried = |error: io::Error| Refusal::Untried { reason: unnumbered(&error) };
     let mut child = start().map_err(untried)?;
     let answer = hear(&mut child);
     // It has answered, has ended, or never will.

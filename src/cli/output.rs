@@ -5,12 +5,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit};
-
 use super::place::{Place, Seen};
+use crate::host::io_words::unwritten;
 use crate::report::sanitize::plain_lines;
-use crate::units::Bytes;
 
 /// `--json FILE` or `--json -`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,23 +37,12 @@ pub fn warn(text: &str) {
 
 /// An output that cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("{flag} {}: {source}{}", path.display(), limit(source))]
+#[error("{flag} {}: {}", path.display(), unwritten(source))]
 pub struct UnwritableError {
     /// The flag that names it.
     flag: &'static str,
     path: PathBuf,
     source: io::Error,
-}
-
-/// Which limit was met, where one of the process's own was.
-pub fn limit(error: &io::Error) -> String {
-    match getrlimit(Resource::Fsize).current {
-        Some(bytes) if error.raw_os_error() == Some(Errno::FBIG.raw_os_error()) => {
-            let bytes = Bytes(bytes);
-            format!(": this process may write files of {bytes} (ulimit -f, RLIMIT_FSIZE): raise it")
-        }
-        _ => String::new(),
-    }
 }
 
 /// A file that a flag names, seen to be writable. Until something is written nothing changes: an

@@ -12,10 +12,11 @@ use super::claims::{Claims, OutputError};
 use super::embedded::Embedded;
 use super::exit::Exit;
 use super::metrics::Server;
-use super::output::{JsonTarget, Pipe, ResultFile, UnwritableError, limit, warn};
+use super::output::{JsonTarget, Pipe, ResultFile, UnwritableError, warn};
 use super::signals::Signals;
 use crate::cli::hgrm_files::Plots;
 use crate::experiment::Outcome;
+use crate::host::io_words::{unnumbered, unwritten};
 use crate::plan::Plan;
 use crate::report::document::failed::{Failed, FailedDocument};
 use crate::report::document::{Document, Tool};
@@ -167,7 +168,7 @@ impl Outputs {
             }
         }
         if let Err(error) = &shown {
-            warn(&format!("the report could not be written: {error}{}", limit(error)));
+            warn(&format!("the report could not be written: {}", unwritten(error)));
         }
         let printed = !to_stdout || print(&result);
         printed && failed.is_empty() && shown.is_ok()
@@ -237,7 +238,9 @@ impl Outputs {
                 server.say(&format!("served for {long} more; Ctrl-C ends it"));
                 server.linger(long, &signal);
             }
-            Err(error) => warn(&format!("--metrics-linger: cannot take signals: {error}")),
+            Err(error) => {
+                warn(&format!("--metrics-linger: cannot take signals: {}", unnumbered(&error)))
+            }
         }
     }
 
@@ -264,7 +267,7 @@ fn print(result: &[u8]) -> bool {
     match stdout.write_all(result).and_then(|()| stdout.flush()) {
         Ok(()) => true,
         Err(error) => {
-            warn(&format!("standard output: {error}{}", limit(&error)));
+            warn(&format!("standard output: {}", unwritten(&error)));
             false
         }
     }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::exit::Exit;
 use super::output::Pipe;
 use super::view::Output;
+use crate::host::io_words::{unread, unwritten};
 use crate::report::document::Document;
 use crate::report::document::failed::FailedDocument;
 use crate::report::document::trial::LatencyClass;
@@ -290,7 +291,7 @@ pub(super) enum ReportError {
          this as its owner"
     )]
     Forbidden { name: Name },
-    #[error("{name}: {source}")]
+    #[error("{name}: {}", unread(source))]
     Read { name: Name, source: io::Error },
     #[error("{name} {fault}")]
     Unreadable { name: Name, fault: Unreadable },
@@ -304,7 +305,7 @@ pub(super) enum ReportError {
     ClassOfJson,
     #[error("--class: this format has the classes that it has; text, html and hgrm take one")]
     ClassOfExport,
-    #[error("standard output: {0}")]
+    #[error("standard output: {}", unwritten(.0))]
     Output(io::Error),
 }
 

@@ -28,6 +28,7 @@ use crate::engine::{EngineError, Stop};
 use crate::experiment::Experiment;
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
+use crate::host::io_words::unnumbered;
 use crate::host::limits::LimitError;
 use crate::host::ports::{LocalPorts, check_source, is_this_host};
 use crate::host::topology::{Nic, Topology};
@@ -436,13 +437,14 @@ pub enum RunError {
     /// The cluster cannot be reached, or the run broke down.
     Engine(#[from] EngineError),
     /// The embedded cluster does not start.
+    #[error("{}", unnumbered(.0))]
     Cluster(#[from] ClusterError),
     /// Nobody can scrape there.
     Metrics(#[from] MetricsError),
     /// A file of the audit has nowhere to go.
     Fix(#[from] super::fix::FixError),
     /// Handlers cannot be installed.
-    #[error("cannot take signals: {0}")]
+    #[error("cannot take signals: {}", unnumbered(.0))]
     Signals(io::Error),
 }
 

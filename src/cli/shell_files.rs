@@ -13,6 +13,7 @@ use clap_mangen::{Man, generate_to};
 
 use super::exit::Exit;
 use super::output::Pipe;
+use crate::host::io_words::unwritten;
 
 const NAME: &str = "fanstorm";
 
@@ -66,7 +67,7 @@ pub fn man(args: &ManArgs, command: Command) -> Exit {
 
 fn told(written: io::Result<()>) -> Exit {
     let Err(error) = written else { return Exit::Complete };
-    let _ = writeln!(io::stderr(), "error: {error}");
+    let _ = writeln!(io::stderr(), "error: {}", unwritten(&error));
     Exit::Host
 }
 
@@ -81,7 +82,7 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
 }
 
 fn pages(dir: &Path, command: Command) -> io::Result<()> {
-    fs::create_dir_all(dir)
-        .and_then(|()| generate_to(command, dir))
-        .map_err(|error| io::Error::other(format!("--dir {}: {error}", dir.display())))
+    fs::create_dir_all(dir).and_then(|()| generate_to(command, dir)).map_err(|error| {
+        io::Error::other(format!("--dir {}: {}", dir.display(), unwritten(&error)))
+    })
 }

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::url_words::{secret_urls, without_secrets};
 use crate::dialect;
 use crate::dialect::signature::is_secret;
+use crate::host::io_words::unread;
 use crate::notice::Notice;
 use crate::plan::upgrade_options::{Fields, UpgradeOptions, check_values, is_cookie};
 use crate::population::connect_to::ConnectTo;
@@ -283,11 +284,11 @@ fn variable(name: &str) -> Option<String> {
 fn file(flag: &str, path: &Path) -> Read<String> {
     let place = || format!("{flag} {}", path.display());
     let refused = |reason: String| UpgradeFlagError::new(place(), reason);
-    let about = fs::metadata(path).map_err(|error| refused(error.to_string()))?;
+    let about = fs::metadata(path).map_err(|error| refused(unread(&error)))?;
     if about.len() > FILE_BYTES_MAX {
         return Err(refused("it is larger than 1 GiB".to_owned()));
     }
-    let bytes = fs::read(path).map_err(|error| refused(error.to_string()))?;
+    let bytes = fs::read(path).map_err(|error| refused(unread(&error)))?;
     String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8".to_owned()))
 }
 
@@ -535,7 +536,7 @@ mod tests {
                 "--header: the value of A has a line break",
             ),
             (&["--header-file", bad], "line 2: there is no colon in it"),
-            (&["--header-file", "/no/such"], "--header-file /no/such: No such file"),
+            (&["--header-file", "/no/such"], "--header-file /no/such: there is no such file"),
             (&["--header", "Origin: a", "--origin", "b"], "--origin: a header says it, too"),
             (&["--origin", "s3cret\n"], "--origin: the value of Origin has a line break"),
             (&["--subprotocol", "a, b"], "--subprotocol: `a, b` is not a name"),

@@ -14,6 +14,7 @@ use super::output::Pipe;
 use super::{output::warn, signals::Signals};
 use crate::engine::{self, Phase};
 use crate::experiment;
+use crate::host::io_words::unnumbered;
 use crate::load::trial::Trial;
 use crate::report::document::series::Interval;
 use crate::report::document::trial::{LatencyClass, TrialResult};
@@ -134,7 +135,9 @@ impl View {
                 self.progress = Progress::new(true);
                 self.live = Some(live);
             }
-            Err(error) => warn(&format!("--live: {error}; the run goes on without it")),
+            Err(error) => {
+                warn(&format!("--live: {}; the run goes on without it", unnumbered(&error)))
+            }
         }
     }
 

@@ -22,6 +22,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::host::io_words::unnumbered;
 use crate::measure::interval::Counted;
 use crate::measure::outcome::Interval;
 use crate::measure::reached::Reached;
@@ -154,10 +155,10 @@ pub enum EngineError {
     #[error("interrupted before the first trial: nothing was measured")]
     Interrupted,
     /// The host starts no more threads; workers that run already have ended with their commands.
-    #[error("no thread can be started for a worker of --cores (ulimit -u, pids.max): {0}")]
+    #[error("no thread can be started for a worker of --cores (ulimit -u, pids.max): {}", unnumbered(.0))]
     NoThread(std::io::Error),
     /// The host does not let us.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {}", unnumbered(source))]
     Host {
         /// What was attempted, and with which flag it can be changed.
         doing: String,

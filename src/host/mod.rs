@@ -8,6 +8,7 @@ pub mod clock;
 pub mod cpus;
 pub mod facts;
 pub mod io_uring;
+pub mod io_words;
 pub mod limits;
 pub mod ports;
 pub mod process_limits;

@@ -24,6 +24,7 @@ use rustls::{
 use zeroize::Zeroizing;
 
 use self::verifier::{Named, Unverified};
+use crate::host::io_words::unread;
 
 /// What is spoken inside: HTTP/2 has another upgrade (RFC 8441).
 const ALPN: &[u8] = b"http/1.1";
@@ -225,7 +226,7 @@ fn named_roots(path: &Path) -> Result<RootCertStore, TlsError> {
         add(path)?;
         return Ok(roots);
     }
-    let failed = |error: std::io::Error| TlsError::file(FLAG, path, error);
+    let failed = |error: std::io::Error| TlsError::file(FLAG, path, unread(&error));
     for entry in fs::read_dir(path).map_err(failed)? {
         let file = entry.map_err(failed)?.path();
         // Beside certificates lie keys, lists and notes: what is no certificate is passed over.
@@ -264,7 +265,7 @@ fn private_key(path: &Path) -> Result<Zeroizing<PrivateKeyDer<'static>>, TlsErro
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    let failed = |error: std::io::Error| TlsError::file(flag, path, error);
+    let failed = |error: std::io::Error| TlsError::file(flag, path, unread(&error));
     if fs::metadata(path).map_err(failed)?.len() > FILE_BYTES_MAX {
         return Err(TlsError::file(flag, path, "it is larger than 16 MiB"));
     }

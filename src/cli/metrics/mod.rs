@@ -25,6 +25,7 @@ use self::clients::Clients;
 use super::busy::busy_cpus;
 use crate::host::clock::{Clock, Monotonic};
 use crate::host::cpus;
+use crate::host::io_words::unnumbered;
 use crate::report::document::Document;
 use crate::report::metrics::exposition::{Format, text};
 use crate::report::metrics::{Metrics, Phase};
@@ -78,7 +79,7 @@ fn why(error: &io::Error) -> String {
         ErrorKind::PermissionDenied => {
             "this user may not listen there; give a port above 1023".to_owned()
         }
-        _ => error.to_string(),
+        _ => unnumbered(error),
     }
 }
 
