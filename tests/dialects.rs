@@ -149,12 +149,12 @@ fn a_wrong_dialect_is_exit_code_2_with_one_line() {
     for (words, hint) in [
         (&["dialect", "check", path][..], "mine.toml:1:1: `name = 'x'`: missing key `schema`"),
         (&["--dialect", path], "mine.toml:1:1: `name = 'x'`: missing key `schema`"),
-        (&["--dialect", "dsater"], "--dialect dsater: neither a file nor a built-in dialect"),
-        (&["--dialect", "/"], "--dialect /: Is a directory"),
+        (&["--dialect", "dsater"], "error: dialect dsater: neither a file nor a built-in dialect"),
+        (&["--dialect", "/"], "dialect /: this is a folder"),
         (&["--set", "room=x"], "--set room=…: dsatter has no parameter `room`: it has none"),
         (
             &["dialect", "show", "nothing"],
-            "neither a file nor a built-in dialect: those are dsatter, raw",
+            "error: dialect nothing: neither a file nor a built-in dialect: those are dsatter, raw",
         ),
         (&["--dialect", path, "--set", "room"], "like room=lobby"),
     ] {

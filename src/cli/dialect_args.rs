@@ -11,6 +11,7 @@ use clap::Args;
 
 use crate::dialect::file::{self, FileError, Source, flags};
 use crate::dialect::{Dialect, builtin};
+use crate::host::io_words::unread;
 use crate::units::Bytes;
 
 /// Whatever is larger was meant for something else.
@@ -82,14 +83,14 @@ impl FromStr for Setting {
 pub enum DialectError {
     /// Neither a name nor a file.
     #[error(
-        "--dialect {name}: neither a file nor a built-in dialect: those are {}", names().join(", ")
+        "dialect {name}: neither a file nor a built-in dialect: those are {}", names().join(", ")
     )]
     Unknown {
         /// As it was given.
         name: String,
     },
     /// The file cannot be read.
-    #[error("--dialect {file}: {reason}")]
+    #[error("dialect {file}: {reason}")]
     Unreadable {
         /// Its name.
         file: String,
@@ -163,11 +164,11 @@ pub fn text_of(name: &str) -> Result<String, DialectError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(DialectError::Unknown { name: name.to_owned() });
         }
-        Err(error) => return Err(unreadable(error.to_string())),
+        Err(error) => return Err(unreadable(unread(&error))),
     };
     let mut bytes = Vec::new();
     let read = file.take(LARGEST_FILE.0 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| unreadable(error.to_string()))?;
+    read.map_err(|error| unreadable(unread(&error)))?;
     if bytes.len() as u64 > LARGEST_FILE.0 {
         return Err(unreadable(format!("larger than {LARGEST_FILE}: this is no dialect")));
     }
