@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::place::Place;
+use crate::host::io_words::unwritten;
 use crate::report::audit::fix::MARK;
 
 /// Why they cannot be written. Known before anything is shown.
@@ -20,7 +21,7 @@ pub enum FixError {
     #[error("--fix-file {}: is a folder or no file name", .0.display())]
     NoName(PathBuf),
     /// The system said no.
-    #[error("--fix-file {}: {source}", path.display())]
+    #[error("--fix-file {}: {}", path.display(), unwritten(source))]
     Unwritable {
         /// The file.
         path: PathBuf,
@@ -40,11 +41,13 @@ impl FixFiles {
     /// `FILE.conf` and `FILE.limits.conf`, absent or written by an earlier audit.
     ///
     /// # Errors
-    /// When one is somebody else's, or cannot be read.
+    /// When one is somebody else's, or cannot be written.
     pub fn claim(sysctl: &Path) -> Result<Self, FixError> {
         let limits = limits_path(sysctl).ok_or_else(|| FixError::NoName(sysctl.to_owned()))?;
         for path in [sysctl, limits.as_path()] {
             ours(path)?;
+            let unwritable = |source| FixError::Unwritable { path: path.to_owned(), source };
+            Place::find(path).map_err(unwritable)?;
         }
         Ok(Self { sysctl: sysctl.to_owned(), limits })
     }
@@ -101,7 +104,7 @@ mod tests {
     fn a_folder_and_a_file_in_no_folder_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(FixFiles::claim(dir.path()), Err(FixError::NoName(_))));
-        let files = FixFiles::claim(&dir.path().join("absent/90.conf")).unwrap();
-        assert!(matches!(files.write("", ""), Err(FixError::Unwritable { .. })));
+        let error = FixFiles::claim(&dir.path().join("absent/90.conf")).unwrap_err();
+        assert!(matches!(error, FixError::Unwritable { .. }), "{error}");
     }
 }
