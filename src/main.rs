@@ -1,9 +1,7 @@
 //! fanstorm: parse, plan, run, report, exit code. [`fanstorm::cli::run`] shows how.
 
-use std::io::Write;
 use std::process::ExitCode;
 
-use fanstorm::cli::exit::Exit;
 use fanstorm::cli::{
     Cli, Command, audit, cluster, compare, dialect, grant, report, run, shell_files, signals,
 };
@@ -16,10 +14,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::run(&args).into(),
         Command::Compare(args) => compare::run(&args).into(),
         Command::Dialect(command) => dialect::run(&command).into(),
-        Command::Cluster(args) => cluster::run(&args).unwrap_or_else(|error| {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            Exit::Host.into()
-        }),
+        Command::Cluster(args) => cluster::run(&args),
         Command::Completions(args) => shell_files::completions(args, &Cli::definition()).into(),
         Command::Man(args) => shell_files::man(&args, Cli::definition()).into(),
         Command::ClusterChild { .. } => fanstorm::cluster::child_main(),

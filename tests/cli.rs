@@ -317,6 +317,36 @@ fn a_result_that_cannot_be_written_is_refused_before_the_run() {
 }
 
 #[test]
+fn a_file_that_is_not_there_is_told_in_words_with_its_flag() {
+    const FOLDER: &str = "there is no such folder: make it";
+    const FILE: &str = "there is no such file";
+    for (words, flag, says) in [
+        ("--html /no/such", "--html", FOLDER),
+        ("--hgrm /no/such", "--hgrm", FOLDER),
+        ("--fault drop=0.1 --fault-log /no/such", "--fault-log", FOLDER),
+        ("audit --fix-file /no/such.conf", "--fix-file", FOLDER),
+        ("cluster --tls=/no/such", "--tls", FOLDER),
+        ("cluster --fault drop=0.1 --fault-log /no/such", "--fault-log", FOLDER),
+        ("--node wss://127.0.0.1:1/ --cacert /no/such", "--cacert", FILE),
+        ("--node wss://127.0.0.1:1/ --cert /no/such --key /no/such", "--cert", FILE),
+        ("--node ws://127.0.0.1:1/ --data /no/such", "--data", FILE),
+        ("--node ws://127.0.0.1:1/ --header-file /no/such", "--header-file", FILE),
+        ("--node ws://127.0.0.1:1/ --bearer-file /no/such", "--bearer-file", FILE),
+        ("--dialect /no/such", "dialect", "neither a file"),
+        ("report /no/such", "/no/such", FILE),
+    ] {
+        let ran = run(words);
+        ran.fails(2, &[flag, "/no/such", says]);
+        assert!(!ran.err.contains("os error"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_cluster_with_a_fault_of_no_node_is_a_usage_error() {
+    run("cluster --fault 3:drop=0.1").fails(2, &["--fault 3:drop=0.1: there is no node 3"]);
+}
+
+#[test]
 fn an_interval_log_that_cannot_be_written_is_refused_before_the_run() {
     let (connected, connections) = mpsc::channel();
     let node = silent(connected);

@@ -2,7 +2,6 @@
 //!
 //! Belongs here: its flags, what it prints, when it ends. Does not: the cluster itself.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,17 +9,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 
+use super::exit::Exit;
 use super::grant;
+use super::output::{ResultFile, UnwritableError};
 use super::signals;
 use crate::cli::values::EngineArg;
-use crate::cluster::{Audience, Cluster, ClusterConfig, FAULTS, FaultSpec};
+use crate::cluster::{Audience, Cluster, ClusterConfig, ClusterError, FAULTS, FaultSpec};
 use crate::host::io_uring::Refusal;
+use crate::host::io_words::{unnumbered, unwritten};
 use crate::plan::backend;
 use crate::plan::backend::{BackendChoice, Engine, EngineRefused};
-use crate::report::sanitize::plain;
+use crate::report::sanitize::{plain, plain_lines};
 
 /// How often signals are looked at.
 const WATCH_PERIOD: Duration = Duration::from_millis(100);
@@ -86,21 +87,56 @@ fn faults_help() -> String {
             fanstorm --discovery http://127.0.0.1:8080/api/clients"
 }
 
+/// Why it does not stand.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    File(#[from] UnwritableError),
+    #[error("{0}")]
+    Unwritten(UnwritableError),
+    #[error(transparent)]
+    Engine(#[from] EngineRefused),
+    #[error("{}", unnumbered(.0))]
+    Cluster(#[from] ClusterError),
+    #[error("cannot take signals: {}", unnumbered(.0))]
+    Signals(io::Error),
+    #[error("the addresses cannot be printed: {}", unwritten(.0))]
+    Addresses(io::Error),
+}
+
+impl StartError {
+    const fn exit(&self) -> Exit {
+        match self {
+            Self::File(_) => Exit::Usage,
+            Self::Cluster(error) if error.is_wrong_flag() => Exit::Usage,
+            _ => Exit::Host,
+        }
+    }
+}
+
 /// Starts the cluster, prints its addresses, and waits for Ctrl-C or SIGTERM.
 ///
 /// Exit code 0 after a signal, 1 when every node has ended by itself.
-///
-/// # Errors
-/// When the cluster does not start or the addresses cannot be printed.
-pub fn run(args: &ClusterArgs) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ClusterArgs) -> ExitCode {
+    stand(args).unwrap_or_else(|error| {
+        let _ = writeln!(io::stderr(), "error: {}", plain_lines(&error.to_string()));
+        error.exit().into()
+    })
+}
+
+fn stand(args: &ClusterArgs) -> Result<ExitCode, StartError> {
     // Before the first child: a signal during the start must not leave it to chance who cleans up.
-    let is_asked_to_end = end_signal().context("signals cannot be watched")?;
+    let is_asked_to_end = end_signal().map_err(StartError::Signals)?;
     let (engine, notice) = args.engine()?;
+    let open = |flag, path: &Option<PathBuf>| {
+        path.as_deref().map(|path| ResultFile::open(flag, path)).transpose()
+    };
+    // A pipe has its reader as long as it is open here.
+    let _log = open("--fault-log", &args.fault_log)?.map(ResultFile::into_stream);
+    let trust = open("--tls", &args.tls)?;
     let mut cluster = Cluster::start(&args.config(engine))?;
-    let certificate = args.tls.as_deref().zip(cluster.certificate());
-    if let Some((path, certificate)) = certificate {
-        fs::write(path, certificate)
-            .with_context(|| format!("--tls={} cannot be written", path.display()))?;
+    if let Some((mut file, certificate)) = trust.zip(cluster.certificate()) {
+        file.write(certificate.as_bytes()).map_err(StartError::Unwritten)?;
     }
     if notice || (engine == Engine::IoUring && !cluster.is_on_io_uring()) {
         let _ = writeln!(
@@ -109,7 +145,7 @@ pub fn run(args: &ClusterArgs) -> anyhow::Result<ExitCode> {
         );
     }
     announce(&mut io::stdout().lock(), &cluster, args.tls.as_deref())
-        .context("the addresses cannot be printed")?;
+        .map_err(StartError::Addresses)?;
     Ok(watch(&mut cluster, &is_asked_to_end))
 }
 

@@ -81,7 +81,7 @@ pub enum ClusterError {
     #[error("a cluster needs at least one node: --nodes 1 or more")]
     NoNodes,
     /// A fault of a node that is not there.
-    #[error("fault `{fault}`: there is no node {node}; the {nodes} nodes are counted from 0")]
+    #[error("--fault {fault}: there is no node {node}; the {nodes} nodes are counted from 0")]
     NoSuchNode {
         /// As written.
         fault: FaultSpec,

@@ -182,7 +182,7 @@ fn what_keeps_the_cluster_from_starting_is_said_in_one_line() {
     let text = error(|config| config.nodes = 0);
     assert!(text.contains("--nodes"), "{text}");
     let text = error(|config| config.faults = vec!["3:mute".parse().expect("a fault")]);
-    assert!(text.contains("`3:mute`") && text.contains("no node 3"), "{text}");
+    assert!(text.contains("--fault 3:mute:") && text.contains("no node 3"), "{text}");
     let text = error(|config| config.node_port = Some(65_534));
     assert!(text.contains("--node-port 65534"), "{text}");
 }
