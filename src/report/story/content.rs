@@ -122,7 +122,7 @@ pub struct Stretch {
 pub struct Strip {
     /// Which two sockets.
     pub name: Phrase,
-    /// Messages of the push socket.
+    /// Messages that the push socket sent.
     pub messages: u64,
     /// Copies missing.
     pub missing: u64,

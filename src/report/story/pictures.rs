@@ -11,6 +11,7 @@ use crate::report::document::figures::{histogram_of, micros, seconds};
 use crate::report::document::series::Interval;
 use crate::report::document::trial::{Gap, Latency, LatencyClass, TrialResult};
 use crate::report::document::{Document, Plan};
+use crate::report::silent_nodes::{of_sent, sent_each};
 use crate::units::Nanos;
 
 /// Points of a curve for each power of ten of the samples beyond them.
@@ -132,16 +133,16 @@ pub(super) fn cost(all: &[Interval]) -> Option<Block> {
     (!points.is_empty()).then_some(Block::Series(Series { key: "cost", columns, points }))
 }
 
-/// The streams that lost copies.
+/// The streams that lost copies of messages that were sent. None where it is not known which those are.
 pub(super) fn strips(plan: &Plan, run: &TrialResult) -> Option<Block> {
-    let push_sockets = plan.push_sockets.max(1);
-    let strip = |gap: &Gap| Strip {
+    let sent = sent_each(plan, run)?;
+    let strip = |gap: Gap| Strip {
         name: phrase![socket(plan, gap.socket), " from push socket ", Value::Number(gap.sender)],
-        messages: (run.messages / push_sockets)
-            .saturating_add(u64::from(gap.sender < run.messages % push_sockets)),
+        messages: sent[gap.sender as usize],
         missing: gap.missing,
-        ranges: gap.ranges.clone(),
+        ranges: gap.ranges,
     };
-    let strips: Vec<Strip> = run.gaps.iter().take(STRIPS_MAX).map(strip).collect();
+    let gaps = run.gaps.iter().filter_map(|gap| of_sent(gap, &sent, plan.subscriptions));
+    let strips: Vec<Strip> = gaps.take(STRIPS_MAX).map(strip).collect();
     (!strips.is_empty()).then_some(Block::Strips(strips))
 }

@@ -179,6 +179,26 @@ fn another_format_needs_the_story_alone() {
 }
 
 #[test]
+fn no_message_that_was_not_sent_is_drawn_as_missing() {
+    situations::each(&mut |name, document, _| {
+        let story = Story::of(document);
+        let blocks = story.sections.iter().flat_map(|section| &section.blocks);
+        let strips = blocks.filter_map(|block| match block {
+            Block::Strips(strips) => Some(strips),
+            _ => None,
+        });
+        let mut drawn = 0;
+        for Strip { messages, missing, ranges, .. } in strips.flatten() {
+            assert!(ranges.iter().all(|[_, last]| last < messages), "{name}: {ranges:?}");
+            drawn += missing;
+        }
+        let runs = document.trials.iter();
+        let lost: u64 = runs.map(|run| run.delivery.missing - run.unsent_copies()).sum();
+        assert!(drawn <= lost, "{name}: {drawn} drawn, and {lost} lost");
+    });
+}
+
+#[test]
 fn figures_are_values_and_not_words() {
     // What is fixed, whatever was measured.
     let fixed = [
