@@ -8,7 +8,7 @@ use super::pictures;
 use crate::report::document::Plan;
 use crate::report::document::figures::{micros, seconds};
 use crate::report::document::series::Interval;
-use crate::report::document::trial::TrialResult;
+use crate::report::document::trial::{Ending, TrialResult};
 use crate::units::{Count, Rate};
 
 /// More seconds are not read one by one: the worst of them are shown.
@@ -25,8 +25,8 @@ pub(super) fn section(plan: &Plan, run: &TrialResult) -> Option<Section> {
             (phrase!["Second by second, ", trial(plan, run)], vec![Block::Table(table(&all))])
         }
         count => {
-            let count = counted(count as u64, "second", "seconds");
-            (phrase!["The worst of ", count, ", ", trial(plan, run)], worst(&all))
+            let of_all = phrase![" (in the table the worst of ", Count(count as u64), ")"];
+            (phrase!["Second by second, ", trial(plan, run), of_all], worst(run, &all))
         }
     };
     let drawn = [Block::Series(series(&all))].into_iter().chain(pictures::heatmap(&all));
@@ -35,7 +35,7 @@ pub(super) fn section(plan: &Plan, run: &TrialResult) -> Option<Section> {
 }
 
 /// Those with the highest p99 (or maximum, where there are too few copies for one), in order of time.
-fn worst(all: &[&Interval]) -> Vec<Block> {
+fn worst(run: &TrialResult, all: &[&Interval]) -> Vec<Block> {
     let timed = |i: &&Interval| !i.warmup && height(i).is_some();
     let mut measured: Vec<_> = all.iter().copied().filter(timed).collect();
     let empty = all.iter().filter(|i| !i.warmup && height(i).is_none()).count() as u64;
@@ -44,7 +44,10 @@ fn worst(all: &[&Interval]) -> Vec<Block> {
     let usual = measured.get(measured.len() / 2).map(|usual| usual_height(usual, empty));
     measured.truncate(WORST);
     measured.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
-    let most = all.iter().max_by_key(|i| i.missing_so_far).filter(|i| i.missing_so_far > 0);
+    // In the second of a signal messages were due that were not sent any more.
+    let was_cut = usize::from(run.ending == Ending::Interrupted);
+    let told = all.iter().take(all.len() - was_cut);
+    let most = told.max_by_key(|i| i.missing_so_far).filter(|i| i.missing_so_far > 0);
     let most = most.map(|i| {
         let (missing, at) = (Count(i.missing_so_far), seconds(i.start_s + i.length_s));
         phrase!["the most that was missing at once were ", missing, " copies, after ", at]

@@ -188,7 +188,7 @@ fn of_a_long_row_the_worst_seconds_are_told_in_order_of_time() {
     let p99 = |number: u64| if number.is_multiple_of(100) { 90 + number / 100 } else { 2 };
     run.intervals = (0..600).map(|number| second(number, p99(number), number % 7)).collect();
     let text = report(&plan(&[3_000]), &outcome(vec![run]));
-    let worst = section(&text, "The worst of 600 seconds");
+    let worst = section(&text, "(in the table the worst of 600)");
     let starts: Vec<_> = worst.lines().skip(2).take(5).map(|line| &line[..12]).collect();
     let expected = ["100 s", "200 s", "300 s", "400 s", "500 s"];
     assert!(starts.iter().zip(expected).all(|(line, start)| line.contains(start)), "{worst}");
@@ -206,12 +206,12 @@ fn seconds_without_copies_are_counted_and_no_figure_of_theirs_is_told() {
         .map(|number| if number < 5 { second(number, 3, 0) } else { silent(number) })
         .collect();
     let text = report(&plan(&[3_000]), &outcome(vec![run.clone()]));
-    let worst = section(&text, "The worst of 20 seconds").replace("\n  ", " ");
+    let worst = section(&text, "(in the table the worst of 20)").replace("\n  ", " ");
     assert!(worst.contains("half of the seconds with copies have a p99 below 3.00 ms;"), "{worst}");
     assert!(worst.contains("; no copy came in 15 seconds; the most"), "{worst}");
     run.intervals = (0..20).map(silent).collect();
     let text = report(&plan(&[3_000]), &outcome(vec![run]));
-    let worst = section(&text, "The worst of 20 seconds");
+    let worst = section(&text, "(in the table the worst of 20)");
     assert!(
         worst.contains("\n  no copy came in 20 seconds;") && !worst.contains("0 ns"),
         "{worst}"
