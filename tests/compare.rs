@@ -132,10 +132,12 @@ fn command_in(page: &str) -> String {
     .fold(html, |text, (from, to)| text.replace(from, to))
 }
 
-/// The arguments that a shell gives to `fanstorm`, one a line.
-fn taken(command: &str) -> String {
+/// The arguments that a shell gives to `fanstorm`, one a line. What is quoted wrongly may write files: into `directory`.
+fn taken(command: &str, directory: &Path) -> String {
     let script = format!("fanstorm() {{ printf '%s\\n' \"$@\"; }}\n{command}");
-    let output = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).output().unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).current_dir(directory).stdin(Stdio::null());
+    let output = shell.output().unwrap();
     assert!(output.status.success(), "{command}: {}", said(&output));
     printed(&output)
 }
@@ -163,7 +165,7 @@ proptest! {
         prop_assert_eq!(output.status.code(), Some(0), "{}", said(&output));
         let shown = command_in(&fs::read_to_string(page).unwrap());
         let given: String = args.iter().map(|arg| format!("{arg}\n")).collect();
-        prop_assert_eq!(taken(&shown), given, "{}", shown);
+        prop_assert_eq!(taken(&shown, directory.path()), given, "{}", shown);
         // The text has the same words; where a line is full it goes on in the next.
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let (text, shown) = (words(&printed(&output)), words(&shown));
