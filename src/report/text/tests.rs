@@ -219,6 +219,20 @@ fn seconds_without_copies_are_counted_and_no_figure_of_theirs_is_told() {
 }
 
 #[test]
+fn what_was_due_and_not_sent_in_the_second_of_a_signal_is_not_told_as_missing() {
+    let mut run = whole(3_000);
+    run.intervals = (0..20).map(|number| second(number, 3, number)).collect();
+    let most = |run: &TrialOutcome| {
+        let text = report(&plan(&[3_000]), &outcome(vec![run.clone()])).replace("\n  ", " ");
+        let (_, told) = text.split_once("the most that was missing at once were ").unwrap();
+        told.split_once(" copies").unwrap().0.to_owned()
+    };
+    assert_eq!(most(&run), "19");
+    run.ending = Ending::Interrupted;
+    assert_eq!(most(&run), "18");
+}
+
+#[test]
 fn times_of_whole_messages_say_how_many_were_left_out() {
     let mut run = cut_link();
     run.latency_ns[1].1 = whole(998).latency_ns[1].1.clone();
