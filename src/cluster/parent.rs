@@ -22,6 +22,9 @@ const ASKING_AT_ONCE: u64 = 64;
 /// How often children are looked at while their end is waited for.
 const WATCH_PERIOD: Duration = Duration::from_millis(20);
 
+/// How long the end of another child is waited for, where one has ended that may only have missed it.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// What to start.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
@@ -262,12 +265,25 @@ impl Cluster {
         };
         let mut reason = self.children[index].end();
         // A node ends when one that it links to has: the other may know more.
-        let others = self.children.iter_mut().enumerate().filter(|(other, _)| *other != index);
-        let mut ended = others.filter_map(|(other, child)| Some((other, child.ended()?.1)));
-        if let Some((other, words)) = ended.find(|(_, words)| *words != reason) {
+        if let Some((other, words)) = self.other_words(index, &reason) {
             reason = format!("{reason}; {}: {words}", name(other, nodes));
         }
         ClusterError::Ended { child, status: status.to_string(), reason }
+    }
+
+    /// The last words of another child that ends at its start and says something else. Its links end before its
+    /// process does: that is waited for a little.
+    fn other_words(&mut self, index: usize, words: &str) -> Option<(usize, String)> {
+        let until = Instant::now() + LAST_WORDS;
+        loop {
+            let others = self.children.iter_mut().enumerate().filter(|(other, _)| *other != index);
+            let mut ended = others.filter_map(|(other, child)| Some((other, child.ended()?.1)));
+            let found = ended.find(|(_, other)| other != words);
+            if found.is_some() || Instant::now() >= until {
+                return found;
+            }
+            thread::sleep(WATCH_PERIOD);
+        }
     }
 
     /// Where the nodes are asked for: `http://127.0.0.1:PORT/api/clients`, with TLS `https://`.

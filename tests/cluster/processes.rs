@@ -187,6 +187,22 @@ fn what_keeps_the_cluster_from_starting_is_said_in_one_line() {
     assert!(text.contains("--node-port 65534"), "{text}");
 }
 
+/// The first of these children ends at once, as a node does whose link to another one is refused; the others end later.
+#[test]
+fn a_child_that_ends_since_another_does_leaves_time_to_say_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let child = folder.path().join("child");
+    let script = "#!/bin/sh\nmkdir \"$0.first\" 2>&- && { echo refused >&2; exit 1; }\n\
+                  sleep 0.2\necho the cause >&2\nexit 1\n";
+    // Written by another process: what this one has open for writing, a fork of another test may have, too, and
+    // such a file cannot be run (ETXTBSY).
+    let write = ["-c", "printf %s \"$1\" > \"$0\" && chmod +x \"$0\""];
+    let wrote = Command::new("sh").args(write).arg(&child).arg(script).status().expect("a shell");
+    assert!(wrote.success());
+    let text = error(|config| config.executable = Some(child.clone()));
+    assert!(text.contains("ended at its start") && text.contains("the cause"), "{text}");
+}
+
 #[test]
 fn a_wrong_fault_on_the_command_line_is_a_usage_error_that_lists_the_right_ones() {
     let mut child = command(&["cluster", "--fault", "dorp=1%"]);
