@@ -34,7 +34,7 @@ pub fn unwritten(error: &Error) -> String {
             "this user may not write there: name another place, or `chmod` it"
         }
         Kind::ReadOnlyFilesystem => "this place is read-only: name another",
-        Kind::StorageFull => "the disk is full: make room, or name a place on another",
+        Kind::StorageFull => "no space left on the disk: make room, or name a place on another",
         Kind::QuotaExceeded => {
             "this user's disk quota is used up: make room, or name another place"
         }
