@@ -79,7 +79,8 @@ pub struct RunArgs {
     relay: bool,
 
     /// Its nodes speak wss://, with a certificate made for the run, and its discovery https://
-    #[arg(long, help_heading = EMBEDDED)]
+    // Without the feature it says how to build it, and is no offer.
+    #[arg(long, hide = !cfg!(feature = "cluster-tls"), help_heading = EMBEDDED)]
     cluster_tls: bool,
 
     /// A fault of its nodes, as `fanstorm cluster --help` describes them; may be repeated

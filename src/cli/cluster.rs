@@ -67,7 +67,7 @@ pub struct ClusterArgs {
 
     /// Let clients in over TLS alone, with a certificate made for this cluster: it is written to FILE, which
     /// --cacert takes
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "fanstorm-cluster.pem")]
+    #[arg(long, hide = !cfg!(feature = "cluster-tls"), value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "fanstorm-cluster.pem")]
     tls: Option<PathBuf>,
 
     /// Seed of everything random: the discovery's order, ids, faults
