@@ -17,6 +17,7 @@
 //! | `reorder=P` | holds a copy back until 1 to 3 later ones of the same client have passed it |
 //! | `delay=P:DUR` | sends a copy later; those behind it pass |
 //! | `corrupt=P` | replaces one character of a copy's text; copies by id alone are left as they are |
+//! | `limit=R` | handles at most R messages a second; others wait, and those who send them |
 //! | `stall=DUR@K` | after K messages reads and writes nothing for DUR, once |
 //! | `close=CODE@K` | sends Close CODE on each client connection after K copies |
 //! | `reset@K` | drops each client connection without Close after K copies |
@@ -34,7 +35,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::units::Nanos;
+use crate::units::{Nanos, Rate};
 
 /// One fault, of one node or of all.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +64,11 @@ pub enum Fault {
     },
     /// Replace one character of a copy's text.
     Corrupt(Probability),
+    /// Handle no more messages in a second.
+    Limit {
+        /// So many.
+        rate: Rate,
+    },
     /// Do nothing at all for a while, once.
     Stall {
         /// How long.
@@ -169,12 +175,13 @@ const BAD_FRAMES: [(&str, BadFrame); 6] = [
 ];
 
 /// Every fault as it is written, and in a few words what it does: the text of `--help` and errors.
-pub const FAULTS: [(&str, &str); 18] = [
+pub const FAULTS: [(&str, &str); 19] = [
     ("drop=P", "withhold a copy from a client"),
     ("duplicate=P", "send a copy twice"),
     ("reorder=P", "let 1 to 3 later copies pass"),
     ("delay=P:DUR", "send a copy later"),
     ("corrupt=P", "replace one character of a copy's text"),
+    ("limit=R", "handle at most R messages a second; others wait"),
     ("stall=DUR@K", "read and write nothing for a while, once"),
     ("close=CODE@K", "close each client connection"),
     ("reset@K", "drop each client connection without Close"),
@@ -309,6 +316,12 @@ impl<'a> Parts<'a> {
         })
     }
 
+    fn rate(&self, token: &str) -> Result<Rate, FaultError> {
+        let rate: Rate = token.parse().map_err(|e| self.wrong(token, e))?;
+        let some = (rate.micro_per_s > 0).then_some(rate);
+        some.ok_or_else(|| self.wrong(token, "would handle nothing"))
+    }
+
     /// `left`, the separator, `right`: both there.
     fn pair(&self, separator: char) -> Result<(&'a str, &'a str), FaultError> {
         let missing = || self.wrong(self.value(), format_args!("lacks its `{separator}`"));
@@ -359,6 +372,7 @@ fn fault_of(parts: &Parts<'_>) -> Result<Fault, FaultError> {
             Fault::Delay { probability: parts.probability(probability)?, by: parts.duration(by)? }
         }
         "corrupt" => Fault::Corrupt(parts.probability(value)?),
+        "limit" => Fault::Limit { rate: parts.rate(value)? },
         "stall" => Fault::Stall { lasting: parts.duration(value)?, after: parts.after()? },
         "close" => Fault::Close { code: parts.number(value, 1000, 4999)?, after: parts.after()? },
         "reset" => Fault::Reset { after: parts.after()? },
@@ -412,6 +426,7 @@ impl fmt::Display for Fault {
             Self::Delay { probability, by } => {
                 write!(f, "{name}={}:{}", probability.0, Exact(*by))
             }
+            Self::Limit { rate } => write!(f, "{name}={}", rate.as_f64()),
             Self::Stall { lasting, after } => write!(f, "{name}={}@{after}", Exact(*lasting)),
             Self::Close { code, after } => write!(f, "{name}={code}@{after}"),
             Self::Reset { after } | Self::Exit { after } => write!(f, "{name}@{after}"),
@@ -436,6 +451,7 @@ impl Fault {
             Self::Reorder(_) => "reorder",
             Self::Delay { .. } => "delay",
             Self::Corrupt(_) => "corrupt",
+            Self::Limit { .. } => "limit",
             Self::Stall { .. } => "stall",
             Self::Close { .. } => "close",
             Self::Reset { .. } => "reset",
@@ -494,6 +510,7 @@ mod tests {
                 .replace("KIND", "rsv")
                 .replace("A-B", "0-2")
                 .replace("=N", "=7")
+                .replace("=R", "=10k")
                 .replace("@K", "@100");
             let spec: FaultSpec = filled.parse().unwrap_or_else(|e| panic!("{e}"));
             assert_eq!(Some(spec.fault.name()), form.split(['=', '@']).next());
@@ -527,6 +544,8 @@ mod tests {
             ("close=999@1", "999", "close=CODE@K"),
             ("delay=0.5", "0.5", "delay=P:DUR"),
             ("delay=0.5:10", "10", "delay=P:DUR"),
+            ("limit=0", "0", "limit=R"),
+            ("limit=fast", "fast", "limit=R"),
             ("stall=0s@1", "0s", "stall=DUR@K"),
             ("cut=1-1@0", "1-1", "cut=A-B@K"),
             ("0:cut=1-2@0", "0", "cut=A-B@K"),
@@ -549,6 +568,7 @@ mod tests {
             p().prop_map(Fault::Drop),
             p().prop_map(Fault::Corrupt),
             (p(), time()).prop_map(|(probability, by)| Fault::Delay { probability, by }),
+            (1..1_u64 << 50).prop_map(|micro_per_s| Fault::Limit { rate: Rate { micro_per_s } }),
             (time(), any::<u64>()).prop_map(|(lasting, after)| Fault::Stall { lasting, after }),
             (1000..=4999u16, any::<u64>()).prop_map(|(code, after)| Fault::Close { code, after }),
             (0..9usize, 9..20usize, any::<u64>()).prop_map(|(from, to, after)| Fault::Cut {

@@ -23,6 +23,8 @@ pub(super) struct FaultInjector {
     pub(super) ends: Vec<(u64, End)>,
     /// Peers that are no longer told, and after how many messages.
     pub(super) cuts: Vec<(usize, u64)>,
+    /// The least time from one message to the next.
+    pub(super) message_apart: Option<Duration>,
     pub(super) stall: Option<(Duration, u64)>,
     pub(super) exit_after: Option<u64>,
     pub(super) upgrade: Option<Upgrade>,
@@ -85,6 +87,7 @@ impl FaultInjector {
             dice: Dice::default(),
             ends: Vec::new(),
             cuts: Vec::new(),
+            message_apart: None,
             stall: None,
             exit_after: None,
             upgrade: None,
@@ -111,6 +114,9 @@ impl FaultInjector {
             Fault::Corrupt(p) => self.dice.corrupt = Some(die(p)),
             Fault::Delay { probability, by } => {
                 self.dice.delay = Some((die(probability), by.into()));
+            }
+            Fault::Limit { rate } => {
+                self.message_apart = Some(Duration::from_secs_f64(1.0 / rate.as_f64()));
             }
             Fault::Stall { lasting, after } => self.stall = Some((lasting.into(), after)),
             Fault::Close { code, after } => self.ends.push((after, End::Close(code))),

@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::process::exit;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tungstenite::Message as Received;
@@ -30,6 +30,9 @@ const FIRST_NODE_ID: u64 = 1001;
 /// Exit code of the fault `exit`.
 const UNCLEAN_EXIT: i32 = 70;
 
+/// A sleep of less would be longer than asked for; messages are let through until so much is owed.
+const WAIT_MIN: Duration = Duration::from_millis(1);
+
 /// One in so many messages is followed by one of the node's own, which takes an id and reaches no
 /// client: ids have gaps.
 const OWN_MESSAGE_EVERY: u64 = 16;
@@ -47,6 +50,8 @@ pub(super) struct Hub {
     links: RefCell<Vec<Link>>,
     last_client: Cell<u64>,
     handled: Cell<u64>,
+    /// When the next message may be handled, where there is a limit.
+    free_at: Cell<Option<Instant>>,
     ids: RefCell<(u64, fastrand::Rng)>,
     turn: RefCell<Turn>,
     pub(super) client_congestion: Rc<Congestion>,
@@ -92,6 +97,7 @@ impl Hub {
             links: RefCell::default(),
             last_client: Cell::new(0),
             handled: Cell::new(0),
+            free_at: Cell::new(None),
             ids: RefCell::new((0, stream(seed, node, "ids"))),
             turn: RefCell::default(),
             client_congestion: Rc::default(),
@@ -258,6 +264,21 @@ impl Hub {
         if meddling.exit_after == Some(handled) {
             meddling.log("exit", Party::Node, None, count);
             exit(UNCLEAN_EXIT);
+        }
+        if let Some(apart) = meddling.message_apart {
+            self.wait_for_the_next(apart);
+        }
+    }
+
+    /// Nothing is saved up: after a pause messages are as far apart as ever.
+    fn wait_for_the_next(&self, apart: Duration) {
+        let now = Instant::now();
+        let free_at = self.free_at.get().map_or(now, |at| at.max(now)) + apart;
+        self.free_at.set(Some(free_at));
+        let wait = free_at - now;
+        if wait >= WAIT_MIN {
+            self.end_turn();
+            std::thread::sleep(wait);
         }
     }
 
