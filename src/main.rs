@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use fanstorm::cli::{
-    Cli, Command, audit, cluster, compare, dialect, grant, report, run, shell_files, signals,
+    Cli, Command, audit, cluster, compare, dialect, grant, report, run, search, shell_files,
+    signals,
 };
 
 fn main() -> ExitCode {
     signals::survive_large_files();
     match Cli::from_process() {
         Command::Run(args) => run::run(&args).into(),
+        Command::Search(args) => search::run(&args).into(),
         Command::Audit(args) => audit::run(&args).into(),
         Command::Report(args) => report::run(&args).into(),
         Command::Compare(args) => compare::run(&args).into(),

@@ -7,7 +7,7 @@ One run with a warm-up against the embedded cluster gives an interval log and a 
 read by the Java original (`HistogramLogProcessor`, Debian's libhdrhistogram-java) and by PyPI
 `hdrhistogram`, installed into target/formats at the version that tests/peers/formats.txt pins:
 tags, counts, maxima and percentiles must be those of the result, and each second of the log that of
-the result. The last line is `N passed, N failed`; the exit code is 1 when one failed.
+the result. The cases that the search is held to (`src/experiment/search`) are those that PyPI `MLRsearch` makes. The last line is `N passed, N failed`; the exit code is 1 when one failed.
 """
 
 import collections
@@ -24,6 +24,7 @@ from harness import PEERS, ROOT, Failed, need, passes
 
 PINNED = PEERS / "formats.txt"
 INSTALLED = ROOT / "target" / "formats"
+SEARCH_CASES = ROOT / "tests" / "fixtures" / "search" / "mlrsearch.json"
 JARS = [pathlib.Path("/usr/share/java/hdrhistogram.jar"), pathlib.Path("/usr/share/java/HdrHistogram.jar")]
 TIMEOUT_S = 90
 NODES = 3
@@ -248,8 +249,16 @@ def intervals_add_up(row, _):
     need(row["messages"] == 11000, f"{row['messages']} messages")
 
 
+def the_bounds_of_a_search_are_those_of_mlrsearch(*_):
+    with tempfile.TemporaryDirectory() as folder:
+        made = pathlib.Path(folder) / SEARCH_CASES.name
+        subprocess.run([python(), ROOT / "tests" / "mlrsearch_cases.py", made], check=True, timeout=TIMEOUT_S)
+        need(made.read_bytes() == SEARCH_CASES.read_bytes(), "the library says something else than the committed cases")
+
+
 CASES = [
     java_finds_every_tag, java_agrees, python_agrees, python_agrees_on_connecting, every_second_is_in_both, intervals_add_up,
+    the_bounds_of_a_search_are_those_of_mlrsearch,
 ]
 
 

@@ -35,7 +35,10 @@ start() {{ # PORT FAULTS...
 start {main}
 start {branch} {faults}
 """
-LIMITS = ["a limit", "rates"]
+LIMITS = ["a search", "a limit"]
+HOLDS = "It holds 500 messages a second"
+# A hosted runner has minutes for what is done here in seconds.
+SHORT = "fanstorm search --duration 500ms --warmup 100ms --duration-sum 2500ms --drain 500ms"
 CLUSTERS = {"a branch like main": [], "a branch that is slower": ["--fault", "delay=50%:60ms"],
             "a branch that loses copies": ["--fault", "drop=1%"]}
 
@@ -60,7 +63,7 @@ def run(binary, faults, folder):
     """The exit code of every step that ran."""
     page = (ROOT / "docs" / "gate.md").read_text()
     found, kept = steps(page)
-    need(len(found) == 5, f"{len(found)} steps: {found}")
+    need(len(found) == 6, f"{len(found)} steps: {found}")
     ports = {asked: str(harness.free_port()) for asked in PORTS}
     (folder / "bin").mkdir()
     (folder / "bin" / "fanstorm").symlink_to(binary)
@@ -78,6 +81,7 @@ def run(binary, faults, folder):
                 command = "fanstorm --version"
             for asked, port in ports.items():
                 command = command.replace(f":{asked}/", f":{port}/")
+            command = command.replace("fanstorm search", SHORT)
             done = subprocess.run(["bash", "-e", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S)
             codes[name] = done.returncode
@@ -86,6 +90,7 @@ def run(binary, faults, folder):
             (folder / "said").open("a").write(f"{name}: {done.returncode}\n{done.stdout[-3000:]}\n")
         for name, command in zip(LIMITS, re.findall(r"```sh\n(.*?)```", page, re.S), strict=True):
             command = command.replace(":9002/", f":{ports['9002']}/").replace("--duration 30s", "--duration 2s")
+            command = command.replace("fanstorm search", SHORT)
             done = subprocess.run(["bash", "-e", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S)
             codes[name] = done.returncode
@@ -108,16 +113,20 @@ def check(binary, name, folder):
         need(delivered in (0, 5), said)
         # Noise may make the one like main slower; it may not make it deliver worse.
         need(slower == 6 if name == "a branch that is slower" else slower in (0, 5, 6), said)
-        need(sum(path.suffix == ".html" for path in kept) == 2, f"{kept}\n{said}")
+        holds = codes.get(HOLDS)
+        # A step before it that failed leaves it out.
+        need(holds is None and slower == 6 or holds in (0, 5), said)
+        need(sum(path.suffix == ".html" for path in kept) == (2 if holds is None else 3), f"{kept}\n{said}")
         need(len(list((folder / "runs").iterdir())) >= 10, f"five runs a side: {said}")
     # The delay of the slower one is longer than the limit; 5 is void, as above.
-    limit, rates = codes["a limit"], codes["rates"]
-    need(rates == 0 and said.count("held: ") == 1, said)
+    limit, search = codes["a limit"], codes["a search"]
     if name == "a branch like main":
         need(limit in (0, 1, 5), said)
+        need(search in (0, 1, 5) and (search != 0 or re.search(r"holds: \d", said)), said)
     else:
         need(limit == 1 or limit == 5 and name == "a branch that is slower", said)
-        need("held: none" in said, said)
+        # Half of its copies come too late, or some never do.
+        need(search in (5, 6), said)
     need(codes["As tests"] == 0, said)
     suite = xml.etree.ElementTree.parse(folder / "fanstorm.xml").getroot()
     failures = len(list(suite.iter("failure")))

@@ -7,7 +7,8 @@ Runs against the embedded cluster (bursts; an open loop with a floor and a stall
 Of each: the browser reports no error, the page of an independent reading of the result has the same figures in
 its tables and in its pictures, axe-core (npm) finds no serious violation in light and in dark, nothing is wider
 than a screen of 380 pixels, and `fanstorm report PAGE --format json` gives the result back. The page of a comparison
-(`fanstorm compare`) is held to the comparison's JSON in the same way, and printed. Chromium comes from
+(`fanstorm compare`) is held to the comparison's JSON in the same way, and printed; of a search (`fanstorm search`) the bounds are
+worked out anew from its trials. Chromium comes from
 Debian, axe-core goes into target/page. The last line is `N passed, N failed`; the exit code is 1 when one failed.
 """
 
@@ -32,6 +33,8 @@ RUNS = {
                                   "--fault", "1:stall=500ms@4000"],
     "a cut link": ["--rate", "2k", "--duration", "4s", "--drain", "1s", "--fault", "cut=0-2@3000"],
 }
+SEARCH = ["--slo", "p99<20ms", "--rate", "250..8k", "--fault", "0:limit=2k", "--duration", "500ms", "--warmup", "100ms",
+          "--duration-sum", "1500ms", "--width", "20%", "--drain", "500ms"]
 UNITS_NS = {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9, "min": 60e9, "h": 3600e9}
 
 
@@ -367,6 +370,64 @@ def comparison(binary, folder):
     need(1 <= pages <= 4, f"printed on {pages} pages")
 
 
+def says_of(search, rate):
+    """What the trials at a rate say together, by the draft of MLRsearch, and their times."""
+    at = [attempt for attempt in search["attempts"] if attempt["role"] == "measured" and attempt["rate_per_s"] == rate]
+    number = {found: sum(attempt["finding"] == found for attempt in at) for found in ["good", "bad", "void"]}
+    good, bad = (number[found] * search["trial_s"] for found in ["good", "bad"])
+    whole = max(good + bad, search["duration_sum_s"])
+    excess = search["exceed_ratio"] * whole + 1e-6
+    said = ("holds" if whole - good <= excess else "does not hold" if bad > excess
+            else "limit of the generator" if number["void"] >= 3 else "undecided")
+    return said, number, [attempt["latency_us"] for attempt in at if attempt["latency_us"] is not None]
+
+
+def search(binary, folder):
+    """A cluster whose first node has a limit: rates, trials and picture are those of the result, and so are the bounds."""
+    page, kept = folder / "page.html", folder / "result.json"
+    done = subprocess.run([binary, "search", *SEARCH, "--quiet", "--json", kept, "--html", page], capture_output=True,
+                          text=True, timeout=TIMEOUT_S)
+    # A busy machine may hold nothing, or be the limit itself.
+    need(done.returncode in (0, 1, 5, 6), f"exit {done.returncode}: {done.stderr}")
+    result = json.loads(kept.read_text())
+    found, trials = result["search"], result["trials"]
+    dom, said = browse(page)
+    need(not said, f"the browser says: {said}")
+    seen = Tables(dom)
+    rows = columns(seen.tables["Trials"])
+    need(len(rows) == len(trials) == len(found["attempts"]), f"{len(rows)} rows of {len(trials)} trials")
+    for row, trial, attempt in zip(rows, trials, found["attempts"]):
+        need(row["trial"] == trial["id"] == attempt["id"], f"{row} of {trial['id']}")
+        need(row["finding"] == (attempt["finding"] or "recovery"), f"{row} of {attempt}")
+        need(count(row["missing"]) == trial["delivery"]["missing"], f"missing: {row}")
+        is_duration(row["p99"], trial["latency_us"]["response"]["p99"], trial["id"])
+    heading, *rates = next(table for table in seen.tables.values() if table and "bad time" in table[0])
+    need(len(rates) == len(found["rates"]), f"{len(rates)} rows of {len(found['rates'])} rates")
+    bounds = {"holds": [], "does not hold": [], "limit of the generator": [], "undecided": []}
+    for row, rate in zip((dict(zip(heading, row)) for row in rates), (tried["rate_per_s"] for tried in found["rates"])):
+        says, number, latencies = says_of(found, rate)
+        need(row["the rate"] == says, f"{row}, and its trials say {says}")
+        need([count(row[key]) for key in number] == list(number.values()), f"{row} of {number}")
+        is_duration(row["least p99"], min(latencies, default=None), f"least of {rate}")
+        is_duration(row["largest p99"], max(latencies, default=None), f"largest of {rate}")
+        bounds[says].append(rate)
+    upper = min(bounds["does not hold"] + bounds["limit of the generator"], default=None)
+    lower = max((rate for rate in bounds["holds"] if upper is None or rate < upper), default=None)
+    need((found["lower_per_s"], found["upper_per_s"]) == (lower, upper), f"{lower} to {upper}, and the result: {found}")
+    marks = [re.fullmatch(r"(.*)/s, p99 response (.*): (good|bad|void) \((.*)\)", says) for says in seen.says]
+    marks = [mark for mark in marks if mark]
+    drawn = {attempt["id"]: attempt for attempt in found["attempts"] if attempt["finding"] and attempt["latency_us"]}
+    need(sorted(mark[4] for mark in marks) == sorted(drawn), f"{len(marks)} marks of {len(drawn)} trials")
+    for mark in marks:
+        attempt = drawn[mark[4]]
+        need(mark[3] == attempt["finding"], mark[0])
+        is_duration(mark[2], attempt["latency_us"], mark[0])
+    whole(binary, page, result)
+    script = axe()
+    for scheme in ["light", "dark"]:
+        looks(page, script, scheme)
+
+
 # The greatest figure that a result may hold.
 MOST = 1e15
 
@@ -427,7 +488,7 @@ def hostile(binary, folder):
 
 def main():
     cases = {**{name: (check, arguments) for name, arguments in RUNS.items()}, "a comparison": (comparison,),
-             "a hostile result": (hostile,)}
+             "a search": (search,), "a hostile result": (hostile,)}
     binary, chosen = harness.arguments("page", __doc__, cases)
     outcomes = []
     for name in chosen:

@@ -322,8 +322,7 @@ fn printed(plan: &Plan, outcome: &Outcome) -> String {
     let (mut out, text, story) = (Vec::new(), Text::new(true, None), Story::of(&begun));
     text.header(&mut out, &story).unwrap();
     for run in &outcome.trials {
-        let trial =
-            story::trial_row(&begun.plan, &TrialResult::of(run), begun.plan.headline_latency());
+        let trial = story::trial_row(&begun, &TrialResult::of(run), None);
         text.row(&mut out, &story.trials, &trial).unwrap();
     }
     text.end(&mut out, &Story::of(&begun.clone().ended(outcome))).unwrap();

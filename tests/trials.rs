@@ -8,7 +8,7 @@ mod common;
 
 use fanstorm::cluster::{Cluster, ClusterConfig};
 use fanstorm::engine::{self, Progress, Stop};
-use fanstorm::experiment::table::Experiment;
+use fanstorm::experiment::Experiment;
 use fanstorm::experiment::{Outcome, Watch};
 use fanstorm::host::facts::HostFacts;
 use fanstorm::load::inter_arrival::InterArrival;

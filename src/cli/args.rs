@@ -15,14 +15,16 @@ use crate::cli::connect_args::DialArgs;
 use crate::cli::deflate_args::DeflateArgs;
 use crate::cli::dialect_args::{DialectArgs, DialectError};
 use crate::cli::embedded::Embedded;
-use crate::cli::load_args::LoadArgs;
+use crate::cli::load_args::{LoadArgs, OfSearch};
 use crate::cli::metrics_args::MetricsArgs;
+use crate::cli::node_source::NodeSource;
 use crate::cli::tls_args::TlsArgs;
 use crate::cli::upgrade_args::{UpgradeArgs, may_be_secret};
 use crate::cli::values::{EngineArg, FanOutArg, WaitArg, small_count};
 use crate::cluster::FaultSpec;
 use crate::dialect::Dialect;
 use crate::host::cpus::Cores;
+use crate::load::trial::Trial;
 use crate::notice::Notice;
 use crate::plan::backend::BackendChoice;
 use crate::plan::load::Spec;
@@ -207,24 +209,20 @@ pub struct RunArgs {
     quiet: bool,
 }
 
-/// Where the nodes come from.
-#[derive(Clone, Copy, Debug)]
-pub enum NodeSource<'a> {
-    /// A discovery lists them.
-    Discovery(&'a DiscoveryUrl),
-    /// The user does.
-    Nodes(&'a [NodeUrl]),
-    /// We start them.
-    Embedded(Embedded<'a>),
-}
-
 impl RunArgs {
     /// The load that is asked for.
     ///
     /// # Errors
     /// When flags exclude each other.
     pub fn spec(&self) -> Result<Spec, FlagConflict> {
-        let trials = self.load.trials(self.seed())?;
+        self.spec_of(self.load.trials(self.seed())?)
+    }
+
+    /// The same with trials of another choice.
+    ///
+    /// # Errors
+    /// When flags exclude each other.
+    pub fn spec_of(&self, trials: Vec<Trial>) -> Result<Spec, FlagConflict> {
         let mut dialect = self.dialect()?;
         let by_dialect = if dialect.hears_own { FanOut::All } else { FanOut::Others };
         let mut upgrade = self.upgrade.options(&dialect.upgrade, self.push_sockets)?;
@@ -260,6 +258,14 @@ impl RunArgs {
             upgrade,
             test_turn_delay: self.test_turn_delay.unwrap_or_default(),
         })
+    }
+
+    /// What the flags say of a search; the objectives and the goal are others'.
+    ///
+    /// # Errors
+    /// When one of them is of no search.
+    pub fn of_search(&self) -> Result<OfSearch, FlagConflict> {
+        self.load.of_search(self.seed())
     }
 
     /// The same flags with another dialect.
@@ -477,7 +483,6 @@ mod tests {
     use super::*;
     use crate::load::inter_arrival::InterArrival;
     use crate::load::profile::FixedRate;
-    use crate::load::trial::Trial;
     use crate::plan::backend::Engine;
     use crate::plan::connect_options::ConnectOptions;
     use crate::plan::upgrade_options::UpgradeOptions;

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::{NodeSource, RunArgs};
+use super::args::RunArgs;
 use super::claims::{Claims, OutputError};
 use super::discover;
 use super::embedded::Embedded;
@@ -20,9 +20,11 @@ use super::exit::Exit;
 use super::fix::{FixFiles, limits_path};
 use super::grant;
 use super::need;
+use super::node_source::NodeSource;
 use super::output::{JsonTarget, warn};
 use super::outputs::Json;
-use super::run::{self, Ask, RunError, arguments};
+use super::run::{self, Ask, arguments};
+use super::run_error::RunError;
 use crate::audit;
 use crate::audit::Audit;
 use crate::audit::facts::Facts;

@@ -18,6 +18,7 @@ use super::output::{JsonTarget, ResultFile, UnwritableError};
 use super::outputs::Json;
 use super::report::{ReportError, results};
 use super::signals::Signals;
+use super::values::share;
 use super::view::Output;
 use crate::host::io_words::{unnumbered, unwritten};
 use crate::report::compare::gate::{Held, Limit};
@@ -100,15 +101,6 @@ pub struct CompareArgs {
     /// No report: --json, --html and the exit code say it all
     #[arg(long, short)]
     quiet: bool,
-}
-
-/// `5%`.
-fn share(text: &str) -> Result<f64, String> {
-    let percent = text.strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok());
-    let share = percent.filter(|percent| (0.0..=100.0).contains(percent));
-    share
-        .map(|percent| percent / 100.0)
-        .ok_or_else(|| "not a share: write one from 0% to 100%, like 5%".to_owned())
 }
 
 /// Flags that only one of all runs could have, or that `compare` sets itself.

@@ -6,6 +6,7 @@ use std::num::NonZeroU16;
 
 use crate::cli::dialect_args::DialectError;
 use crate::cli::upgrade_args::UpgradeFlagError;
+use crate::units::Nanos;
 
 /// Flags that exclude each other. Each is one line that names them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +37,33 @@ pub enum FlagConflict {
     /// A flag of the schedule without one.
     #[error("{0} without --rate: only a schedule has one; say how many messages a second")]
     NoSchedule(&'static str),
+    /// A range where one rate is wanted.
+    #[error(
+        "--rate {0}: a run has one rate; `fanstorm search` looks for the largest in a range that holds"
+    )]
+    RangeOfRates(String),
+    /// A search of nothing.
+    #[error("search without --rate: say between which rates, like --rate 1k..200k")]
+    SearchWithoutRates,
+    /// A rate at which nothing is sent.
+    #[error("--rate {0}: nothing would ever be due at a rate of 0; let it begin above that")]
+    SearchFromZero(String),
+    /// A flag that a search has no use for.
+    #[error("{flag} in a search: {why}")]
+    NotOfASearch {
+        /// The flag.
+        flag: &'static str,
+        /// What to do instead.
+        why: &'static str,
+    },
+    /// A goal that no trial could reach.
+    #[error("--duration-sum {sum} is less than --duration {duration}, the length of one trial")]
+    SumBelowTrial {
+        /// `--duration-sum`.
+        sum: Nanos,
+        /// `--duration`.
+        duration: Nanos,
+    },
     /// Two numbers of messages.
     #[error("--duration and --messages: with --rate, either says how many messages there are")]
     TwoAmounts,

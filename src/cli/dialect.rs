@@ -7,12 +7,14 @@ use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
 
-use super::args::{NodeSource, RunArgs};
+use super::args::RunArgs;
 use super::conflicts::FlagConflict;
 use super::dialect_args::{DialectError, Settings, text_of};
 use super::exit::Exit;
+use super::node_source::NodeSource;
 use super::output::warn;
-use super::run::{self, Ask, RunError};
+use super::run::{self, Ask};
+use super::run_error::RunError;
 use crate::dialect::{Dialect, MessageKind, TextShape, builtin};
 use crate::engine::EngineError;
 use crate::engine::rehearsal::{Ended, Line, rehearse};

@@ -3,6 +3,9 @@
 use std::process::ExitCode;
 
 use crate::experiment::Outcome;
+use crate::experiment::search::bounds::{Bound, Bounds};
+use crate::experiment::search::{Ending, Searched};
+use crate::units::Rate;
 use crate::verdict::{Judged, Trust};
 
 /// How the program ends. The numbers are a contract.
@@ -22,7 +25,8 @@ pub enum Exit {
     Unreachable = 4,
     /// Every copy came, but the numbers describe the generator, not the cluster.
     Void = 5,
-    /// Side B of a comparison is slower than `--fail-if-slower` lets it be.
+    /// Side B of a comparison is slower than `--fail-if-slower` lets it be, or the cluster does not hold the least rate
+    /// of a search.
     Slower = 6,
     /// Ctrl-C, SIGTERM or SIGHUP; what was measured was reported.
     Interrupted = 130,
@@ -38,7 +42,8 @@ impl Exit {
         "       was asked for could not be written\n",
         "  4    the target cannot be reached, refuses, or never becomes ready\n",
         "  5    complete, but the verdict is void: the generator was the bottleneck\n",
-        "  6    `fanstorm compare --fail-if-slower`: side B is slower than that\n",
+        "  6    `fanstorm compare --fail-if-slower`: side B is slower than that; `fanstorm search`: not even the\n",
+        "       least rate holds\n",
         "  130  interrupted; what was measured is reported",
     );
 
@@ -61,6 +66,25 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
+    }
+}
+
+/// The exit code of a search.
+pub fn search_exit(outcome: &Outcome, searched: &Searched) -> Exit {
+    let Searched { tries, goal, ending, .. } = searched;
+    let Bounds { lower, upper } = searched.bounds();
+    let says = |rate: Rate| tries.by_rate().find(|(tried, _)| *tried == rate);
+    let by_generator =
+        upper.and_then(says).is_some_and(|(_, tried)| tried.bound(goal) == Bound::Generator);
+    match (lower, upper) {
+        _ if outcome.interrupted => Exit::Interrupted,
+        // Whatever ended it, the least rate is decided.
+        (None, Some(_)) if by_generator => Exit::Void,
+        (None, Some(upper)) if tries.by_rate().next().is_some_and(|(least, _)| least == upper) => {
+            Exit::Slower
+        }
+        (Some(_), _) if *ending == Ending::Found => Exit::Complete,
+        _ => Exit::Incomplete,
     }
 }
 

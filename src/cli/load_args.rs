@@ -6,7 +6,7 @@
 use clap::Args;
 
 use crate::cli::conflicts::FlagConflict;
-use crate::cli::values::{ArrivalsArg, Counts, small_count};
+use crate::cli::values::{ArrivalsArg, Counts, Rates, small_count};
 use crate::load::inter_arrival::InterArrival;
 use crate::load::profile::{FixedRate, Profile, Window};
 use crate::load::trial::Trial;
@@ -16,6 +16,11 @@ use crate::units::{Nanos, Rate};
 
 /// How long a rate is kept up where nobody says.
 const DURATION: Nanos = Nanos::from_secs(10);
+
+/// The same of a trial of a search: long enough for a p99, short enough for many.
+const SEARCH_DURATION: Nanos = Nanos::from_secs(5);
+/// The warm-up of a trial of a search.
+const SEARCH_WARMUP: Nanos = Nanos::from_secs(1);
 
 const LOAD: &str = "Load";
 
@@ -30,7 +35,7 @@ pub struct LoadArgs {
     /// Send when messages are due, so many a second over all push sockets, like 50k or 200/s,
     /// whatever the cluster does (open loop); without it all go as fast as the sockets take them
     #[arg(long, value_name = "R", help_heading = LOAD)]
-    rate: Option<Rate>,
+    rate: Option<Rates>,
 
     /// With --rate: send for this long [default: 10s, without --messages]
     #[arg(long, value_name = "TIME", help_heading = LOAD)]
@@ -51,6 +56,19 @@ pub struct LoadArgs {
     in_flight: Option<u32>,
 }
 
+/// What these flags say of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfSearch {
+    /// The least and the largest rate.
+    pub range: [Rate; 2],
+    /// Length of a trial's measured part.
+    pub lasting: Nanos,
+    /// Its warm-up.
+    pub warmup: Nanos,
+    /// How messages are spread.
+    pub arrivals: InterArrival,
+}
+
 impl LoadArgs {
     /// The trials that are asked for; what is drawn is drawn from `seed`.
     ///
@@ -62,8 +80,40 @@ impl LoadArgs {
         Ok(Trial::each(&self.message_counts(&profile), profile, self.warmup()))
     }
 
+    /// The trials of a search: which rates, and how long each is.
+    ///
+    /// # Errors
+    /// When a flag is of no search, or the range is missing.
+    pub(super) fn of_search(&self, seed: u64) -> Result<OfSearch, FlagConflict> {
+        for (flag, given, why) in [
+            ("--messages", !self.messages.is_empty(), "--duration says how long each trial is"),
+            ("--in-flight", self.in_flight.is_some(), "a search is for rates (open loop)"),
+        ] {
+            if given {
+                return Err(FlagConflict::NotOfASearch { flag, why });
+            }
+        }
+        let rates = self.rate.as_ref().ok_or(FlagConflict::SearchWithoutRates)?;
+        if rates.ends[0].micro_per_s == 0 {
+            return Err(FlagConflict::SearchFromZero(rates.text.clone()));
+        }
+        let lasting = self.duration.unwrap_or(SEARCH_DURATION);
+        if lasting == Nanos::ZERO {
+            return Err(FlagConflict::ZeroDuration);
+        }
+        Ok(OfSearch {
+            range: rates.ends,
+            lasting,
+            warmup: self.warmup.unwrap_or(SEARCH_WARMUP),
+            arrivals: self.arrivals(seed),
+        })
+    }
+
     fn consistent(&self) -> Result<(), FlagConflict> {
-        match (self.rate, self.in_flight) {
+        match (&self.rate, self.in_flight) {
+            (Some(Rates { ends: [least, most], text }), _) if least != most => {
+                return Err(FlagConflict::RangeOfRates(text.clone()));
+            }
             (Some(_), Some(_)) => return Err(FlagConflict::TwoLoops),
             (Some(_), None) => {}
             (None, _) if self.duration.is_some() => {
@@ -113,8 +163,10 @@ impl LoadArgs {
     }
 
     fn profile(&self, seed: u64) -> Profile {
-        match (self.rate, self.in_flight) {
-            (Some(rate), _) => FixedRate { rate, arrivals: self.arrivals(seed) }.into(),
+        match (&self.rate, self.in_flight) {
+            (Some(rates), _) => {
+                FixedRate { rate: rates.ends[0], arrivals: self.arrivals(seed) }.into()
+            }
             (None, Some(in_flight)) => Window { in_flight }.into(),
             (None, None) => Profile::default(),
         }

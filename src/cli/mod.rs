@@ -35,12 +35,15 @@ pub mod load_args;
 pub mod metrics;
 pub mod metrics_args;
 pub mod need;
+pub mod node_source;
 pub mod output;
 pub mod outputs;
 pub mod place;
 pub mod report;
 mod resolve;
 pub mod run;
+mod run_error;
+pub mod search;
 pub mod shell_files;
 pub mod signals;
 pub mod tls_args;
@@ -56,6 +59,7 @@ use self::compare::CompareArgs;
 use self::dialect::DialectCommand;
 use self::exit::Exit;
 use self::report::ReportArgs;
+use self::search::SearchArgs;
 use self::shell_files::{CompletionsArgs, ManArgs};
 use self::url_words::{secret_urls, without_secrets};
 
@@ -87,6 +91,12 @@ pub enum Command {
     /// Runs a load (what happens without a command).
     #[command(after_long_help = after_long_help())]
     Run(Box<RunArgs>),
+    /// Searches the largest rate that the cluster holds.
+    ///
+    /// Takes the flags of a run. Trials of many rates run over the same sockets, one after the other; after a bad one
+    /// the next begins when the cluster is as fast again as it was at first.
+    #[command(after_long_help = search::EXAMPLES)]
+    Search(Box<SearchArgs>),
     /// Checks this host's limits against a run and prints the commands that fix them; changes nothing.
     ///
     /// Takes the flags of a run, so that its command line can be pasted; those that ask nothing of

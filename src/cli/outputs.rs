@@ -7,11 +7,12 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use super::args::{NodeSource, RunArgs};
+use super::args::RunArgs;
 use super::claims::{Claims, OutputError};
 use super::embedded::Embedded;
 use super::exit::Exit;
 use super::metrics::Server;
+use super::node_source::NodeSource;
 use super::output::{JsonTarget, Pipe, ResultFile, UnwritableError, warn};
 use super::signals::Signals;
 use crate::cli::hgrm_files::Plots;

@@ -6,29 +6,32 @@
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 
-use super::args::{NodeSource, RunArgs};
+use super::args::RunArgs;
 use super::calibrate::calibrate;
 use super::claims::OutputError;
-use super::discover::{self, DiscoverError};
+use super::conflicts::FlagConflict;
+use super::discover;
 use super::embedded::{Embedded, end};
-use super::exit::{Exit, exit_code};
+use super::exit::{Exit, exit_code, search_exit};
 use super::grant;
-use super::metrics::MetricsError;
 use super::need;
+use super::node_source::NodeSource;
 use super::output::warn;
 use super::outputs::Outputs;
 use super::resolve::Names;
+use super::run_error::RunError;
 use super::signals::Signals;
 use super::tls_args::TlsArgs;
 use super::upgrade_args::recorded;
 use super::view::{Output, View};
 use crate::audit;
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::Cluster;
 use crate::engine::{EngineError, Stop};
-use crate::experiment::Experiment;
+use crate::experiment::search::search_plan::SearchPlan;
+use crate::experiment::search::{Search, Searched};
+use crate::experiment::{Experiment, Outcome};
 use crate::host::cpus::{self, Demand, Placement};
 use crate::host::facts::HostFacts;
-use crate::host::io_words::unnumbered;
 use crate::host::limits::LimitError;
 use crate::host::ports::{LocalPorts, check_source, is_this_host};
 use crate::host::topology::{Nic, Topology};
@@ -36,28 +39,34 @@ use crate::host::{HostError, clock, limits};
 use crate::notice::Notice;
 use crate::plan::Plan;
 use crate::plan::backend as engine_choice;
-use crate::plan::backend::{Engine, EngineRefused};
-use crate::plan::descriptors::DescriptorError;
+use crate::plan::backend::Engine;
 use crate::plan::draft::{Cpus, Draft};
 use crate::plan::load::Load;
-use crate::plan::local_addrs::LocalAddrError;
 use crate::population::nodes::{Node, NodeUrl, PushNode, TargetError, Targets, distinct};
 use crate::report::Invocation;
 use crate::report::document::failed::Failed;
 use crate::report::document::{Document, Tool};
 use crate::report::sanitize::plain_lines;
-use crate::tls::TlsError;
 use crate::units::Bytes;
 use crate::verdict::baseline::Baseline;
 use crate::verdict::{Beside, Surroundings};
 
-/// Runs what the flags ask for. Whatever happens, the answer is an exit code and, if it is no
-/// success, at least one line that says what is wrong, where, and what to do.
+/// What is searched, where that is asked for.
+pub(super) type Question<'a> = &'a dyn Fn() -> Result<SearchPlan, FlagConflict>;
+
+/// Runs what the flags ask for.
 pub fn run(args: &RunArgs) -> Exit {
+    answered(args, None)
+}
+
+/// Runs what the flags ask for, or searches where there is a question. Whatever happens, the answer is an exit code and, if it is no
+/// success, at least one line that says what is wrong, where, and what to do.
+pub(super) fn answered(args: &RunArgs, question: Option<Question<'_>>) -> Exit {
     let started_unix_ms = clock::unix_ms();
     let mut outputs = Outputs::default();
-    let attempted =
-        panic::catch_unwind(AssertUnwindSafe(|| attempt(args, started_unix_ms, &mut outputs)));
+    let attempted = panic::catch_unwind(AssertUnwindSafe(|| {
+        attempt(args, question, started_unix_ms, &mut outputs)
+    }));
     let tool = || Tool::of(&arguments(), args.seed(), started_unix_ms);
     match attempted {
         Ok(Ok(exit)) => {
@@ -101,9 +110,16 @@ pub(super) fn fail(error: &RunError) -> Exit {
     error.exit()
 }
 
-fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Result<Exit, RunError> {
+fn attempt(
+    args: &RunArgs,
+    question: Option<Question<'_>>,
+    started_unix_ms: u64,
+    outputs: &mut Outputs,
+) -> Result<Exit, RunError> {
     outputs.entering("host");
-    let (source, load) = (args.source()?, Load::new(args.spec()?)?);
+    let source = args.source()?;
+    let search = question.map(|question| question()).transpose()?;
+    let (search, load) = (search.as_ref(), load(args, search.as_ref())?);
     let stop = Stop::default();
     outputs.signals = Some(Signals::ending_the_program(stop.flag()).map_err(RunError::Signals)?);
     outputs.open(args)?;
@@ -113,12 +129,7 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
     limits::raise_descriptors();
     // Before an embedded cluster takes its part of what there is.
     let host = limits::HostLimits::read();
-    limits::mappings(&host, &limits::ResourceDemand::default()).map_err(HostError::from)?;
-    let nodes = match &source {
-        NodeSource::Embedded(embedded) => Some(usize::from(embedded.nodes)),
-        _ => None,
-    };
-    limits::tasks(&host, need::tasks(1, nodes)).map_err(HostError::from)?;
+    room(&host, &source)?;
 
     let Stage { cluster, cluster_is, tls, targets, placement, notices } =
         stage(args, source, &load, engine)?;
@@ -127,7 +138,7 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
     let cpus = whose_cpus(beside, &facts.host);
     let tls = tls.client(&targets.nodes)?;
     let draft = Draft::new(load, targets, placement.workers, engine)?.trusting(tls);
-    let plan = settled(draft, cpus)?;
+    let plan = of_search(settled(draft, cpus)?, search)?;
     let need = need::of(&plan, embedded, args.engine());
     limits::check(&host, &need.limits).map_err(|error| too_large(error, &plan, embedded))?;
     let surroundings = Surroundings {
@@ -137,14 +148,11 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
         shortfalls: audit::audit(&facts, &need).shortfalls(),
     };
     let why = (placement.why, placement.cluster);
-    let nodes_here = args.waits_by_itself().then(|| nodes_here(&plan, beside)).flatten();
-    let (grouped, rows) =
-        (args.like_one_number(), args.upgrade().too_few_rows(&plan.upgrade, plan.sockets()));
-    let notices = notice.iter().chain(&notices).chain(&nodes_here).chain(&grouped).chain(&rows);
-    notices.for_each(|notice| warn(&notice.to_string()));
+    let of_plan = notices_of(args, &plan, beside);
+    notice.iter().chain(&notices).chain(&of_plan).for_each(|notice| warn(&notice.to_string()));
 
     let invocation = invocation(started_unix_ms, cluster_is, why, &plan, facts.host);
-    let begun = Document::begun(&plan, &invocation);
+    let begun = Document::begun(&plan, &invocation).searching(search);
     outputs.open_plots(args, &begun)?;
     let mut view = View::begin(&begun, args.sheet(), outputs.metrics.as_ref());
     #[cfg(feature = "live")]
@@ -153,15 +161,60 @@ fn attempt(args: &RunArgs, started_unix_ms: u64, outputs: &mut Outputs) -> Resul
     outputs.entering("run");
     let (surroundings, baseline) = (&surroundings, floor.as_ref());
     let experiment = Experiment { plan: &plan, surroundings, baseline, stop: &stop };
-    let outcome = experiment.run(&mut view);
+    let ran = ran(experiment, search, &mut view);
     outputs.entering(view.phase());
-    let outcome = outcome?;
+    let (outcome, searched) = ran?;
     view.finish();
     // Its processes are gone before the report says that all is over.
     let logged = end(cluster);
-    let document = begun.clone().calibrated(floor.as_ref()).ended(&outcome);
+    let document = begun.calibrated(baseline).ended(&outcome).searched(searched.as_ref());
     let written = outputs.write(&document, (&plan, &outcome), || view.end(&document));
-    Ok(exit_code(&outcome).with_outputs(written && logged))
+    let exit =
+        searched.map_or_else(|| exit_code(&outcome), |searched| search_exit(&outcome, &searched));
+    Ok(exit.with_outputs(written && logged))
+}
+
+fn load(args: &RunArgs, search: Option<&SearchPlan>) -> Result<Load, RunError> {
+    let spec = match search {
+        // As many messages as it can have: how many copies come of each is not known yet.
+        Some(search) => args.spec_of(vec![search.largest(1)])?,
+        None => args.spec()?,
+    };
+    Ok(Load::new(spec)?)
+}
+
+/// Whether the process may do at all what every run does.
+fn room(host: &limits::HostLimits, source: &NodeSource<'_>) -> Result<(), HostError> {
+    limits::mappings(host, &limits::ResourceDemand::default())?;
+    let nodes = match source {
+        NodeSource::Embedded(embedded) => Some(usize::from(embedded.nodes)),
+        _ => None,
+    };
+    Ok(limits::tasks(host, need::tasks(1, nodes))?)
+}
+
+/// With the largest trial that a search may choose, now that it is known how many copies come of a message.
+fn of_search(mut plan: Plan, search: Option<&SearchPlan>) -> Result<Plan, RunError> {
+    if let Some(search) = search {
+        let copies_each = plan.audience.expected(1);
+        search.check(copies_each)?;
+        plan.trials = vec![search.largest(copies_each)];
+    }
+    Ok(plan)
+}
+
+fn ran(
+    experiment: Experiment<'_>,
+    search: Option<&SearchPlan>,
+    view: &mut View,
+) -> Result<(Outcome, Option<Searched>), EngineError> {
+    match search {
+        Some(plan) => {
+            let (outcome, searched) = Search { experiment, plan }.run(view)?;
+            Ok((outcome, Some(searched)))
+        }
+        None => Ok((experiment.run(view)?, None)),
+    }
 }
 
 /// Whether a worker that polls takes its CPU from nobody: neither from the cluster nor from a ration
@@ -184,6 +237,13 @@ fn beside(nodes: &[Node], embedded: bool, shared: bool) -> Beside {
 /// Nodes whose address is this host's.
 fn here(nodes: &[Node]) -> usize {
     nodes.iter().filter(|node| is_this_host(node.addr.ip())).count()
+}
+
+/// What the user should know of how the flags were taken.
+fn notices_of(args: &RunArgs, plan: &Plan, beside: Beside) -> Vec<Notice> {
+    let nodes_here = args.waits_by_itself().then(|| nodes_here(plan, beside)).flatten();
+    let rows = args.upgrade().too_few_rows(&plan.upgrade, plan.sockets());
+    [nodes_here, args.like_one_number(), rows].into_iter().flatten().collect()
 }
 
 fn nodes_here(plan: &Plan, beside: Beside) -> Option<Notice> {
@@ -395,106 +455,5 @@ fn invocation(
         cluster_cpus,
         memory: Bytes(plan.largest_memory().total()),
         host,
-    }
-}
-
-/// Why there is no report.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub enum RunError {
-    /// Flags exclude each other.
-    FlagConflict(#[from] crate::cli::conflicts::FlagConflict),
-    /// The load cannot be run.
-    Load(#[from] crate::plan::load::LoadError),
-    /// The load does not fit the targets.
-    Plan(#[from] crate::plan::draft::PlanError),
-    /// Descriptors cannot live where they should.
-    Descriptors(#[from] DescriptorError),
-    /// The sources do not suit the nodes.
-    Origin(#[from] LocalAddrError),
-    /// The CPUs asked for are not there.
-    Cores(#[from] cpus::CoresError),
-    /// There is no such node.
-    Target(#[from] TargetError),
-    /// Certificates cannot be read.
-    Tls(#[from] TlsError),
-    /// An output has nowhere to go.
-    Output(#[from] OutputError),
-    /// The host refuses what the workers are to stand on.
-    Refused(#[from] EngineRefused),
-    /// The host cannot run it.
-    Host(#[from] HostError),
-    /// A trial that does not fit into memory, and how large a one would.
-    #[error("{error}; with all else as it is, {fits}")]
-    TooLarge {
-        /// What takes it.
-        error: LimitError,
-        /// As flags.
-        fits: String,
-    },
-    /// The discovery names no nodes.
-    Discover(#[from] DiscoverError),
-    /// The cluster cannot be reached, or the run broke down.
-    Engine(#[from] EngineError),
-    /// The embedded cluster does not start.
-    #[error("{}", unnumbered(.0))]
-    Cluster(#[from] ClusterError),
-    /// Nobody can scrape there.
-    Metrics(#[from] MetricsError),
-    /// A file of the audit has nowhere to go.
-    Fix(#[from] super::fix::FixError),
-    /// Handlers cannot be installed.
-    #[error("cannot take signals: {}", unnumbered(.0))]
-    Signals(io::Error),
-}
-
-impl RunError {
-    /// When it happened, as a result file says it; none where the engine has been about it.
-    fn phase(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::Target(TargetError::Unresolved { .. }) => "resolve",
-            Self::Discover(DiscoverError::Trust(_)) => "arguments",
-            Self::Discover(_) => "discover",
-            Self::Cluster(error) if error.is_wrong_flag() => "arguments",
-            Self::Cluster(_) => "cluster",
-            Self::Engine(EngineError::Unreachable(failures)) => failures.first()?.phase,
-            Self::Engine(EngineError::TooFew { failures, .. }) => failures.first()?.phase,
-            Self::Engine(EngineError::NotReady(..)) => "probe",
-            Self::Engine(_) => return None,
-            _ if self.exit() == Exit::Host => "host",
-            _ => "arguments",
-        })
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Origin(LocalAddrError::Ports { .. }) => Exit::Host,
-            Self::Discover(DiscoverError::Trust(_)) => Exit::Usage,
-            Self::Target(TargetError::Unresolved { .. }) | Self::Discover(_) => Exit::Unreachable,
-            Self::FlagConflict(_)
-            | Self::Load(_)
-            | Self::Plan(_)
-            | Self::Origin(_)
-            | Self::Descriptors(_)
-            | Self::Cores(_)
-            | Self::Target(_)
-            | Self::Tls(_)
-            | Self::Output(_)
-            | Self::Fix(_) => Exit::Usage,
-            Self::Refused(_) | Self::Host(_) | Self::TooLarge { .. } | Self::Signals(_) => {
-                Exit::Host
-            }
-            Self::Cluster(error) if error.is_wrong_flag() => Exit::Usage,
-            Self::Metrics(error) if error.is_wrong_flag() => Exit::Usage,
-            Self::Cluster(_) | Self::Metrics(_) => Exit::Host,
-            Self::Engine(error) => match error {
-                EngineError::Unreachable(_)
-                | EngineError::TooFew { .. }
-                | EngineError::NotReady(..)
-                | EngineError::HearsItself { .. } => Exit::Unreachable,
-                EngineError::Interrupted => Exit::Interrupted,
-                EngineError::NoThread(_) | EngineError::Host { .. } => Exit::Host,
-            },
-        }
     }
 }

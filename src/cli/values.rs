@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use crate::plan::backend::{BackendChoice, Engine};
 use crate::plan::wait::WaitMode;
 use crate::population::fan_out::FanOut;
-use crate::units::{Count, ScanError};
+use crate::units::{Count, Rate, ScanError};
 
 /// `--engine`, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -80,6 +80,40 @@ impl FromStr for Counts {
             && groups.iter().all(|group| group.len() == 3);
         Ok(Self { counts, like_one: like_one.then(|| text.to_owned()) })
     }
+}
+
+/// `--rate`, as written: one, or the ends of a range with two dots between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rates {
+    /// The least and the largest, which may be the same.
+    pub(super) ends: [Rate; 2],
+    /// As written.
+    pub(super) text: String,
+}
+
+impl FromStr for Rates {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rate = |text: &str| text.parse::<Rate>().map_err(|error| error.to_string());
+        let ends = match text.split_once("..") {
+            Some((least, most)) => [rate(least)?, rate(most)?],
+            None => [rate(text)?; 2],
+        };
+        if ends[0] > ends[1] {
+            return Err("the range ends before it begins: write the least rate first".to_owned());
+        }
+        Ok(Self { ends, text: text.to_owned() })
+    }
+}
+
+/// `5%`, of a whole; from 0% to 100%.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let percent = text.strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok());
+    let share = percent.filter(|percent| (0.0..=100.0).contains(percent));
+    share
+        .map(|percent| percent / 100.0)
+        .ok_or_else(|| "not a share: write one from 0% to 100%, like 5%".to_owned())
 }
 
 /// A number of sockets: `3`, `10k`.

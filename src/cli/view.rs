@@ -14,11 +14,13 @@ use super::output::Pipe;
 use super::{output::warn, signals::Signals};
 use crate::engine::{self, Phase};
 use crate::experiment;
+use crate::experiment::search::attempt::Attempt;
 use crate::host::io_words::unnumbered;
 use crate::load::trial::Trial;
+use crate::report::document::Document;
+use crate::report::document::search::Finding;
 use crate::report::document::series::Interval;
-use crate::report::document::trial::{LatencyClass, TrialResult};
-use crate::report::document::{self, Document};
+use crate::report::document::trial::TrialResult;
 use crate::report::metrics::{Phase as Served, Second};
 use crate::report::progress::{Progress, is_dumb};
 use crate::report::story::{self, Story};
@@ -72,10 +74,8 @@ pub struct View {
     text: Text,
     /// What was told before the first trial; the rows of its table go on.
     begun: Story,
-    /// What is run, as the result has it.
-    plan: document::Plan,
-    /// The class of the latencies in rows.
-    class: LatencyClass,
+    /// The same as a result.
+    begun_document: Document,
     out: Box<dyn Write>,
     progress: Progress,
     #[cfg(feature = "live")]
@@ -96,8 +96,7 @@ impl View {
         let mut view = Self {
             text: sheet.text(),
             begun: Story::of(begun),
-            plan: begun.plan.clone(),
-            class: begun.plan.headline_latency(),
+            begun_document: begun.clone(),
             out: sheet.open(),
             progress: Progress::new(sheet == Output::Quiet),
             #[cfg(feature = "live")]
@@ -189,6 +188,21 @@ impl View {
         self.progress.update(phase, done, total);
     }
 
+    /// A trial is over; of a search, with what it shows.
+    fn ended(&mut self, trial: &Judged, finding: Option<Finding>) {
+        let result = TrialResult::of(trial);
+        self.busy.begin();
+        if let Some(feed) = &self.metrics {
+            feed.update(|metrics| metrics.trial(trial, &result));
+        }
+        let row = story::trial_row(&self.begun_document, &result, finding);
+        #[cfg(feature = "live")]
+        if let Some(live) = &self.live {
+            live.trial(&self.begun, &row);
+        }
+        self.write(|text, begun, out| text.row(out, &begun.trials, &row));
+    }
+
     fn write(&mut self, piece: impl FnOnce(Text, &Story, &mut dyn Write) -> io::Result<()>) {
         if self.failed.is_none() {
             let mut out = mem::replace(&mut self.out, Box::new(io::sink()));
@@ -255,18 +269,18 @@ impl experiment::Watch for View {
         self.aside(|| drop(writeln!(io::stderr(), "{line}")));
     }
 
-    fn trial(&mut self, trial: &Judged) {
-        let result = TrialResult::of(trial);
-        self.busy.begin();
+    fn chosen(&mut self, trial: &Trial) {
         if let Some(feed) = &self.metrics {
-            feed.update(|metrics| metrics.trial(trial, &result));
+            feed.update(|metrics| metrics.chosen(trial));
         }
-        let row = story::trial_row(&self.plan, &result, self.class);
-        #[cfg(feature = "live")]
-        if let Some(live) = &self.live {
-            live.trial(&self.begun, &row);
-        }
-        self.write(|text, begun, out| text.row(out, &begun.trials, &row));
+    }
+
+    fn trial(&mut self, trial: &Judged) {
+        self.ended(trial, None);
+    }
+
+    fn attempt(&mut self, trial: &Judged, attempt: &Attempt) {
+        self.ended(trial, attempt.finding.map(Finding::of));
     }
 }
 

@@ -1,72 +1,13 @@
 //! One trial after the other: the table.
 //!
-//! Belongs here: which trial is next, which are skipped and why, when lost sockets are connected again,
-//! and to which trial late copies are credited. Does not: doing any of it (`engine::fleet`).
+//! Belongs here: the order of the plan's trials, and which are skipped and why. Does not: what lies between two of
+//! them (`session`).
 
 use std::sync::Arc;
 
-use super::{Outcome, Skipped, Watch};
-use crate::engine::{self, EngineError, Fleet, Measurement, Reconnected, Stop};
-use crate::load::trial::Trial;
-use crate::measure::connecting::Connecting;
-use crate::measure::late::Late;
-use crate::plan::Plan;
-use crate::verdict::baseline::Baseline;
-use crate::verdict::{self, Evidence, Judged, Surroundings};
-
-/// What is run, and what its trials are judged by.
-#[derive(Clone, Copy, Debug)]
-pub struct Experiment<'a> {
-    /// The trials, and all that they share.
-    pub plan: &'a Plan,
-    /// Where it takes place.
-    pub surroundings: &'a Surroundings,
-    /// What every trial is held against, if there is something.
-    pub baseline: Option<&'a Baseline>,
-    /// A request to end early.
-    pub stop: &'a Stop,
-}
-
-/// What the table needs of a [`Fleet`].
-trait Bench {
-    fn connecting(&self) -> &Connecting;
-    fn reconnect(&mut self, watch: &mut dyn engine::Watch) -> Result<Reconnected, EngineError>;
-    fn ready_again(&mut self, watch: &mut dyn engine::Watch) -> Result<(), EngineError>;
-    fn trial(
-        &mut self,
-        trial: &Trial,
-        is_last: bool,
-        watch: &mut dyn engine::Watch,
-    ) -> Result<Measurement, EngineError>;
-    fn late(&self, nonce: u32) -> Late;
-}
-
-impl Bench for Fleet {
-    fn connecting(&self) -> &Connecting {
-        self.connecting()
-    }
-
-    fn reconnect(&mut self, watch: &mut dyn engine::Watch) -> Result<Reconnected, EngineError> {
-        self.reconnect(watch)
-    }
-
-    fn ready_again(&mut self, watch: &mut dyn engine::Watch) -> Result<(), EngineError> {
-        self.ready_again(watch)
-    }
-
-    fn trial(
-        &mut self,
-        trial: &Trial,
-        is_last: bool,
-        watch: &mut dyn engine::Watch,
-    ) -> Result<Measurement, EngineError> {
-        self.trial(trial, is_last, watch)
-    }
-
-    fn late(&self, nonce: u32) -> Late {
-        self.late(nonce)
-    }
-}
+use super::session::{Bench, Session};
+use super::{Experiment, Outcome, Skipped, Watch};
+use crate::engine::{EngineError, Fleet};
 
 impl Experiment<'_> {
     /// Connects, runs every trial of the plan, closes. Every trial that was measured reaches `watch` and
@@ -82,90 +23,20 @@ impl Experiment<'_> {
     }
 
     fn run_on(&self, bench: &mut dyn Bench, watch: &mut dyn Watch) -> Result<Outcome, EngineError> {
-        let connecting = Some(bench.connecting().clone());
-        let (mut measured, mut nonces, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
-        let trials = &self.plan.trials;
+        let mut session = Session::new(*self, bench);
+        let (trials, mut skipped) = (&self.plan.trials, Vec::new());
+        let mut over = None;
         for (index, trial) in trials.iter().enumerate() {
-            if let Some(reason) = self.reason_to_skip(&measured) {
-                skipped.push(Skipped { trial: trial.clone(), reason });
-                continue;
-            }
-            match self.trial(bench, index, &mut measured, watch) {
-                Ok((judged, nonce)) => {
-                    watch.trial(&judged);
-                    measured.push(judged);
-                    nonces.push(nonce);
-                }
-                Err(error) if measured.is_empty() => return Err(error),
-                // A worker or a socket is gone, but what was measured before stays: it is reported, and
-                // why there is no more of it.
-                Err(error) => {
-                    let reason = match self.stop.requested() {
-                        true => "interrupted".to_owned(),
-                        false => error.to_string().replace('\n', "; "),
-                    };
-                    let rest = trials[index..].iter().cloned();
-                    skipped.extend(rest.map(|trial| Skipped { trial, reason: reason.clone() }));
-                    break;
+            over = over.or_else(|| session.reason_to_end());
+            if over.is_none() {
+                match session.trial(trial, index + 1 == trials.len(), watch)? {
+                    Ok(judged) => watch.trial(judged),
+                    Err(reason) => over = Some(reason),
                 }
             }
+            skipped.extend(over.clone().map(|reason| Skipped { trial: trial.clone(), reason }));
         }
-        for (run, nonce) in measured.iter_mut().zip(nonces) {
-            run.outcome.credit_late(bench.late(nonce));
-        }
-        Ok(Outcome { connecting, trials: measured, skipped, interrupted: self.stop.requested() })
-    }
-
-    fn reason_to_skip(&self, measured: &[Judged]) -> Option<String> {
-        if self.stop.requested() {
-            return Some("interrupted".into());
-        }
-        if !self.plan.connect.stop_on_loss {
-            return None;
-        }
-        let lost: usize = measured.iter().map(|run| run.lost.len()).sum();
-        let sockets = if lost == 1 { "socket was" } else { "sockets were" };
-        (lost > 0).then(|| format!("{lost} {sockets} lost in an earlier trial (--stop-on-loss)"))
-    }
-
-    /// A trial over all sockets that can be had, judged; and its nonce. What was lost since the last one
-    /// is that one's.
-    fn trial(
-        &self,
-        bench: &mut dyn Bench,
-        index: usize,
-        measured: &mut [Judged],
-        watch: &mut dyn Watch,
-    ) -> Result<(Judged, u32), EngineError> {
-        let trial = &self.plan.trials[index];
-        if index > 0 && !self.plan.connect.stop_on_loss {
-            let Reconnected { lost_since, again } = bench.reconnect(watch)?;
-            if let Some(last) = measured.last_mut() {
-                last.outcome.lost.extend(lost_since);
-            }
-            if again > 0 {
-                watch.reconnected(trial, again);
-            }
-            bench.ready_again(watch)?;
-        }
-        let is_last = index + 1 == self.plan.trials.len();
-        let measured = bench.trial(trial, is_last, watch)?;
-        let nonce = measured.nonce;
-        Ok((self.judged(trial, measured, bench.connecting()), nonce))
-    }
-
-    fn judged(&self, trial: &Trial, measured: Measurement, connecting: &Connecting) -> Judged {
-        let caveats = verdict::judge(&Evidence {
-            outcome: &measured.outcome,
-            profile: &trial.profile,
-            host_before: &measured.host_before,
-            host_after: &measured.host_after,
-            connecting,
-            least: self.plan.connect.least,
-            baseline: self.baseline,
-            surroundings: self.surroundings,
-        });
-        Judged { outcome: measured.outcome, caveats }
+        Ok(session.ended(skipped))
     }
 }
 
@@ -174,11 +45,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::engine::Progress;
+    use crate::engine::{self, Measurement, Progress, Reconnected, Stop};
     use crate::host::facts::HostCounters;
+    use crate::load::trial::Trial;
+    use crate::measure::connecting::Connecting;
+    use crate::measure::late::Late;
     use crate::measure::outcome::{LostSocket, TrialOutcome};
     use crate::plan::fixture;
     use crate::units::Nanos;
+    use crate::verdict::{Judged, Surroundings};
 
     /// A fleet in which nothing moves: what becomes of each trial is written down before.
     #[derive(Default)]

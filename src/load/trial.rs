@@ -68,17 +68,26 @@ impl Trial {
     }
 
     /// The same trials, each with a name of its own: the second of one name gets `-2`, and so on.
-    pub fn distinct(mut trials: Vec<Self>) -> Vec<Self> {
-        let mut taken = BTreeSet::new();
-        for trial in &mut trials {
-            let plain = trial.id.clone();
-            let mut number = 2_u32;
-            while !taken.insert(trial.id.clone()) {
-                trial.id = TrialId(format!("{plain}-{number}").into());
-                number += 1;
-            }
+    pub fn distinct(trials: Vec<Self>) -> Vec<Self> {
+        let mut names = Names::default();
+        trials.into_iter().map(|trial| names.distinct(trial)).collect()
+    }
+}
+
+/// The names of an invocation's trials, where these come one by one.
+#[derive(Clone, Debug, Default)]
+pub struct Names(BTreeSet<TrialId>);
+
+impl Names {
+    /// The trial with a name that none had before it.
+    pub fn distinct(&mut self, mut trial: Trial) -> Trial {
+        let plain = trial.id.clone();
+        let mut number = 2_u32;
+        while !self.0.insert(trial.id.clone()) {
+            trial.id = TrialId(format!("{plain}-{number}").into());
+            number += 1;
         }
-        trials
+        trial
     }
 }
 

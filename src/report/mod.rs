@@ -23,6 +23,8 @@ pub mod metrics;
 pub mod progress;
 pub mod sanitize;
 pub mod saved;
+#[cfg(test)]
+mod search_situations;
 pub mod selection;
 mod silent_nodes;
 #[cfg(test)]

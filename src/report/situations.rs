@@ -6,6 +6,7 @@ use super::Invocation;
 use super::document::Document;
 use super::document::trial::LatencyClass;
 use super::fixture::{begun, cell, invocation, plan, trusted, whole};
+use super::search_situations;
 use crate::experiment::{Outcome, Skipped};
 use crate::host::facts::HostCounters;
 use crate::load::profile::Profile;
@@ -19,7 +20,7 @@ use crate::verdict::baseline::Baseline;
 use crate::verdict::{self, Caveat, Evidence, Judged, Surroundings, Trust};
 
 /// Looks at a situation: its name, its result, and the class of the trials where that is not the headline.
-type Look<'a> = &'a mut dyn FnMut(&str, &Document, Option<LatencyClass>);
+pub(super) type Look<'a> = &'a mut dyn FnMut(&str, &Document, Option<LatencyClass>);
 
 /// Shows all of them.
 pub(super) fn each(look: Look<'_>) {
@@ -28,6 +29,7 @@ pub(super) fn each(look: Look<'_>) {
     nothing_sent(look);
     every_host_and_connection(look);
     every_floor(look);
+    search_situations::each(look);
 }
 
 pub(super) fn outcome(trials: Vec<TrialOutcome>) -> Outcome {

@@ -16,11 +16,13 @@ mod facts;
 mod generator;
 mod judged;
 mod kind;
+pub mod objective;
 mod schedule;
 
 pub use self::facts::{Beside, Evidence, Kind, Surroundings};
 use self::facts::{DEGRADED, Grounds, Rule, degraded};
 pub use self::judged::{Caveat, Judged, Trust};
+pub use self::schedule::RATE_NOT_REACHED;
 use crate::units::Count;
 
 /// Rules about what the trial was to be, and what it is held against.

@@ -20,6 +20,9 @@ const SHORT_OF_RATE_MAX: f64 = 0.01;
 /// In a shorter trial one message that is late at its end is more than that.
 const RATE_ROW_MIN: Nanos = Nanos::from_millis(100);
 
+/// Code of a caveat: the cluster did not take messages as fast as they were due.
+pub const RATE_NOT_REACHED: &str = "rate-not-reached";
+
 /// Each with its code and its meaning.
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -32,7 +35,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         kind: Kind {
-            code: "rate-not-reached",
+            code: RATE_NOT_REACHED,
             severities: DEGRADED,
             meaning: "Fewer messages left in a second than the schedule asked for: the times are those of \
                   the lower load.",

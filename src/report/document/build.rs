@@ -47,6 +47,7 @@ impl doc::Document {
             skipped: Vec::new(),
             interrupted: false,
             calibration: None,
+            search: None,
             summary: doc::Summary::default(),
         }
         .summed_up()

@@ -18,6 +18,8 @@ pub mod histogram;
 pub mod load;
 mod missing;
 pub mod reached;
+pub mod search;
+mod searched;
 pub mod series;
 mod summary;
 mod times;
@@ -29,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use self::connecting::{Connecting, Dialing};
 pub use self::load::Load;
+use self::search::Search;
 use self::trial::{TrialResult, Trust};
 use crate::report::sanitize::UntrustedText;
 
@@ -67,6 +70,9 @@ pub struct Document {
     /// The same plan against a null cluster, where that was asked for: the generator's own floor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// What was searched and found, where the trials are those of a search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
     /// The most wanted figures without nesting, for continuous integration.
     pub summary: Summary,
 }

@@ -4,6 +4,7 @@
 
 use super::figures::micros;
 use super::{Document, Summary};
+use crate::report::document::search::Finding;
 use crate::report::document::trial::{Latency, LatencyClass, TrialResult, Trust};
 use crate::report::sanitize::UntrustedText;
 
@@ -13,23 +14,38 @@ impl Document {
         Self { summary: summary(&self), ..self }
     }
 
-    /// The trial whose times a summary gives: the largest complete one, else the last.
+    /// The trial whose times a summary gives: of a search the last good one at the lower bound; else the largest complete one, else the last.
     pub fn headline(&self) -> Option<&TrialResult> {
+        if let Some(held) = self.held() {
+            return Some(held);
+        }
         let complete = self.trials.iter().filter(|run| run.complete());
         complete.max_by_key(|run| run.messages).or_else(|| self.trials.last())
     }
 
-    /// The trial whose details are told: the last that failed, else the last whose times are void, else the
+    /// Of a search, the last good trial at the lower bound.
+    fn held(&self) -> Option<&TrialResult> {
+        let search = self.search.as_ref()?;
+        let mut held = search.measured_at(search.lower_per_s?).rev();
+        let held = held.find(|tried| tried.finding == Some(Finding::Good))?;
+        self.trials.iter().find(|run| run.id == held.id)
+    }
+
+    /// The trial whose details are told: of a search its headline, else the last that failed, else the last whose times are void, else the
     /// last.
     pub fn detailed(&self) -> Option<&TrialResult> {
         let last = |wanted: fn(&&TrialResult) -> bool| self.trials.iter().rev().find(wanted);
+        if self.search.is_some() {
+            return self.headline();
+        }
         last(|run| !run.complete() || !run.lost_sockets.is_empty())
             .or_else(|| last(|run| run.verdict.trust == Trust::Void))
             .or_else(|| self.trials.last())
     }
 
-    /// With one trial alone; `None` if it did not run.
+    /// With one trial alone, which is no search any more; `None` if it did not run.
     pub fn only(mut self, id: &UntrustedText) -> Option<Self> {
+        self.search = None;
         self.trials.retain(|run| run.id == *id);
         self.skipped.retain(|skipped| skipped.id == *id);
         if let Some(calibration) = &mut self.calibration {

@@ -37,7 +37,27 @@ pub fn check(document: &Document) -> Result<(), Inconsistency> {
         let floor = each_trial(&document.plan, &document.calibration.as_ref()?.trials);
         floor.map(|why| format!("calibration.{why}"))
     });
+    let breach = breach.or_else(|| search(document).map(|why| format!("search: {why}")));
     breach.map_or(Ok(()), |why| Err(Inconsistency(why)))
+}
+
+/// What a search says of its trials is of the trials that there are.
+fn search(document: &Document) -> Option<String> {
+    let search = document.search.as_ref()?;
+    let ids = search.attempts.iter().map(|tried| &tried.id);
+    if !ids.eq(document.trials.iter().map(|run| &run.id)) {
+        return Some("attempts: they are not the trials of the file".into());
+    }
+    let rates = search.rates.iter().map(|tried| tried.rate_per_s);
+    let rates = rates.chain(search.attempts.iter().map(|tried| tried.rate_per_s));
+    let ends = [search.least_per_s, search.most_per_s].into_iter();
+    let wrong = rates.chain(ends).find(|rate| !(*rate > 0.0 && rate.is_finite()));
+    if let Some(rate) = wrong {
+        return Some(format!("a rate of {rate}"));
+    }
+    let shares = [("exceed_ratio", search.exceed_ratio), ("width", search.width)];
+    let wrong = shares.into_iter().find(|(_, share)| !(0.0..=1.0).contains(share));
+    wrong.map(|(key, share)| format!("{key}: {share}"))
 }
 
 fn each_trial(plan: &Plan, trials: &[TrialResult]) -> Option<String> {

@@ -12,6 +12,7 @@
 mod effort;
 mod frame;
 mod heatmap;
+mod holds;
 mod page;
 mod percentiles;
 mod picture;

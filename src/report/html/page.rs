@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::picture::Picture;
 use super::table::{Table, class, phrase};
 use super::words::figures;
-use super::{effort, heatmap, percentiles, rates, spans, strips};
+use super::{effort, heatmap, holds, percentiles, rates, spans, strips};
 use crate::report::story::{Block, Caveat, Fact, Section, Story};
 use crate::report::{VERSION, story};
 
@@ -106,6 +106,7 @@ fn pieces(block: &Block) -> Vec<Piece> {
         Block::Distribution(distribution) => Vec::from_iter(percentiles::picture(distribution)),
         Block::Heatmap(heatmap) => Vec::from_iter(heatmap::picture(heatmap)),
         Block::Strips(strips) => Vec::from_iter(strips::picture(strips)),
+        Block::Holds(holds) => Vec::from_iter(holds::picture(holds)),
         Block::Spans { spans, tolerance } => Vec::from_iter(spans::picture(spans, *tolerance)),
     };
     pictures.into_iter().map(Piece::Picture).collect()

@@ -2,7 +2,7 @@
 //!
 //! Belongs here: linear and logarithmic axes. Does not: ink (`svg`), what is drawn (the pictures).
 
-use crate::units::Nanos;
+use crate::units::{Nanos, Rate};
 
 /// From figures to places in a drawing. Both ends differ.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +60,56 @@ impl LogScale {
     }
 }
 
+/// Rates by their logarithm, from the least to the largest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RateScale {
+    scale: Scale,
+    /// Logarithms of both ends.
+    ends: [f64; 2],
+}
+
+/// An axis has room for so many names of rates.
+const RATES_MAX: usize = 8;
+
+impl RateScale {
+    /// All of `rates`, which are not 0, lie between `places`, with some room beside the outermost.
+    pub(super) fn of(rates: impl Iterator<Item = Rate>, places: [f64; 2]) -> Self {
+        let logs = rates.map(|rate| rate.as_f64().max(f64::MIN_POSITIVE).log10());
+        let (low, high) =
+            logs.fold((f64::MAX, f64::MIN), |(low, high), log| (low.min(log), high.max(log)));
+        let room = ((high - low) / 20.0).max(0.05);
+        let ends = [low - room, high + room];
+        Self { scale: Scale::new(ends, places), ends }
+    }
+
+    pub(super) fn place(self, rate: Rate) -> f64 {
+        self.scale.place(rate.as_f64().max(f64::MIN_POSITIVE).log10())
+    }
+
+    /// Round rates, as many as there is room for: the place of each and its name.
+    pub(super) fn ticks(self) -> Vec<(f64, String)> {
+        let [low, high] = self.ends;
+        let round = |steps: &[f64]| -> Vec<f64> {
+            let decades = low.floor() as i32..=high.ceil() as i32;
+            let all =
+                decades.flat_map(|decade| steps.iter().map(move |step| step * 10_f64.powi(decade)));
+            all.filter(|rate| (low..=high).contains(&rate.log10())).collect()
+        };
+        let choices: [&[f64]; 4] = [
+            &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0],
+            &[1.0, 2.0, 3.0, 5.0],
+            &[1.0, 3.0],
+            &[1.0],
+        ];
+        let fits = choices.into_iter().map(round);
+        let mut fits = fits.filter(|rates| (1..=RATES_MAX).contains(&rates.len()));
+        // Of one rate alone.
+        let middle = || vec![10_f64.powf((low + high) / 2.0)];
+        let named = |rate| (self.place(Rate::per_second(rate)), Rate::per_second(rate).to_string());
+        fits.next().unwrap_or_else(middle).into_iter().map(named).collect()
+    }
+}
+
 /// `10 ms`: 10 to this power, of nanoseconds.
 fn name(decade: i32) -> String {
     let (unit, zeros) = match decade {
@@ -103,6 +153,21 @@ mod tests {
             let places = ns.map(|ns| scale.place(Nanos(ns)));
             prop_assert!(places.is_sorted_by(|a, b| a >= b), "{places:?}");
             prop_assert!(places.iter().all(|place| (0.0..=300.0).contains(place)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rates_lie_in_order_within_the_axis_and_some_are_named(rates in prop::collection::vec(0.01..1e7_f64, 1..20)) {
+            let rates: Vec<Rate> = rates.into_iter().map(Rate::per_second).collect();
+            let scale = RateScale::of(rates.iter().copied(), [0.0, 300.0]);
+            let mut sorted = rates;
+            sorted.sort_unstable();
+            let places: Vec<f64> = sorted.into_iter().map(|rate| scale.place(rate)).collect();
+            prop_assert!(places.is_sorted(), "{places:?}");
+            prop_assert!(places[0] > 0.0 && places[places.len() - 1] < 300.0, "{places:?}");
+            let ticks = scale.ticks();
+            prop_assert!((1..=RATES_MAX).contains(&ticks.len()), "{ticks:?}");
         }
     }
 

@@ -10,6 +10,9 @@ use minijinja::HtmlEscape;
 /// Of every drawing, in its own units; the page makes it as wide as there is room.
 pub(super) const WIDTH: f64 = 760.0;
 
+/// Width and height of a cross.
+const CROSS: f64 = 9.0;
+
 /// Which end of words is at their place.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Anchor {
@@ -57,6 +60,15 @@ impl Svg {
         let says = HtmlEscape(says);
         self.add(format_args!(
             r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="4"><title>{says}</title></circle>"#
+        ));
+    }
+
+    /// Two strokes that cross at a place.
+    pub(super) fn cross(&mut self, class: &str, [x, y]: [f64; 2], says: &str) {
+        let says = HtmlEscape(says);
+        let (left, top, arm) = (x - CROSS / 2.0, y - CROSS / 2.0, CROSS);
+        self.add(format_args!(
+            r#"<path class="{class}" d="M{left:.1} {top:.1}l{arm} {arm}m0 -{arm}l-{arm} {arm}"><title>{says}</title></path>"#
         ));
     }
 

@@ -155,10 +155,10 @@ pub const FAMILIES: &[Family] = &[
         unit: None,
         labels: &[],
         since: Since::Begin,
-        help: "Trials of the plan.",
+        help: "Trials of the plan; of a search, those chosen so far.",
         samples: |metrics, to| {
-            if let Some(plan) = &metrics.plan {
-                to.put(&[], plan.trials.len() as u64);
+            if metrics.plan.is_some() {
+                to.put(&[], metrics.planned.len() as u64);
             }
         },
     },

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use super::trial::{Rows, Second, Trial};
 use super::{ROWS_MAX, TRIALS_MAX, name};
+use crate::load;
 use crate::report::document::trial::TrialResult;
-use crate::report::document::{self, Document, Engine, FanOut, Node, Plan};
+use crate::report::document::{self, Document, Engine, FanOut, Load, Node, Plan};
 use crate::verdict::Judged;
 
 /// What a run is about.
@@ -64,6 +65,8 @@ pub struct Metrics {
     pub(super) started_unix_ms: u64,
     /// None until it is known.
     pub(super) plan: Option<Arc<Planned>>,
+    /// In order; those of a search as far as it has chosen them.
+    pub(super) planned: Arc<Vec<PlannedTrial>>,
     pub(super) connected: u64,
     /// The newest ones.
     pub(super) trials: VecDeque<Trial>,
@@ -81,10 +84,10 @@ pub(super) struct Planned {
     pub(super) sockets: u64,
     pub(super) nodes: Vec<Arc<str>>,
     pub(super) cores: Vec<String>,
-    pub(super) trials: Vec<PlannedTrial>,
 }
 
-#[derive(Debug)]
+/// What is known of a trial before it begins.
+#[derive(Clone, Debug)]
 pub(super) struct PlannedTrial {
     id: Arc<str>,
     messages: u64,
@@ -94,11 +97,12 @@ pub(super) struct PlannedTrial {
 
 impl Metrics {
     /// Of a run that has begun at this time.
-    pub const fn new(started_unix_ms: u64) -> Self {
+    pub fn new(started_unix_ms: u64) -> Self {
         Self {
             phase: Phase::Start,
             started_unix_ms,
             plan: None,
+            planned: Arc::default(),
             connected: 0,
             trials: VecDeque::new(),
             trials_ended: 0,
@@ -109,6 +113,18 @@ impl Metrics {
     /// It is known what is run.
     pub fn plan(&mut self, begun: &Document) {
         self.plan = Some(Arc::new(Planned::of(&begun.plan)));
+        if begun.search.is_none() {
+            self.planned = Arc::new(begun.plan.trials.iter().map(PlannedTrial::of).collect());
+        }
+    }
+
+    /// A search has chosen this trial, which is next.
+    pub fn chosen(&mut self, trial: &load::trial::Trial) {
+        let load = Load::of(trial);
+        let class = load.headline_latency.key();
+        let id = trial.id.as_str().into();
+        let planned = PlannedTrial { id, messages: trial.messages, class };
+        Arc::make_mut(&mut self.planned).push(planned);
     }
 
     /// The run is at `phase`, which is done by `done` of `total`: sockets, or copies.
@@ -169,7 +185,7 @@ impl Metrics {
         if self.trials.back().is_none_or(Trial::is_over) {
             let plan = self.plan.as_ref()?;
             let PlannedTrial { id, messages, class } =
-                plan.trials.get(self.trials_ended as usize)?;
+                self.planned.get(self.trials_ended as usize)?;
             let mut trial = Trial::new(Arc::clone(id), *messages, class, Rows::of(&plan.nodes));
             trial.reconnected = std::mem::take(&mut self.reconnected);
             self.trials.push_back(trial);
@@ -208,7 +224,6 @@ impl Planned {
             sockets: plan.push_sockets + plan.receivers_per_node * plan.nodes.len() as u64,
             nodes: labels(&plan.nodes),
             cores: plan.cores.iter().map(u64::to_string).collect(),
-            trials: plan.trials.iter().map(PlannedTrial::of).collect(),
         }
     }
 }

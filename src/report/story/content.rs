@@ -4,7 +4,7 @@
 
 use super::phrase::{Phrase, Value};
 use crate::report::sanitize::UntrustedText;
-use crate::units::{Count, Nanos};
+use crate::units::{Count, Nanos, Rate};
 
 /// How a reader is to take a piece of a story.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub enum Block {
         /// A change up to this part is none.
         tolerance: f64,
     },
+    /// Which rates hold. Its figures are in the table before it.
+    Holds(Holds),
     /// What follows from figures, or explains them.
     Sentence(Sentence),
     /// Things of one kind.
@@ -145,6 +147,43 @@ pub struct Span {
     pub interval: Option<[f64; 2]>,
     /// The runs of both sides.
     pub runs: [Vec<f64>; 2],
+}
+
+/// Trials at several rates: the latency of each, and whether it was good.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Holds {
+    /// Which latency.
+    pub figure: Phrase,
+    /// What it must be below.
+    pub below: Option<Nanos>,
+    /// The largest rate that holds, and the least that does not.
+    pub bounds: [Option<Rate>; 2],
+    /// In order.
+    pub trials: Vec<RateTrial>,
+}
+
+/// A trial at a rate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateTrial {
+    /// The rate.
+    pub rate: Rate,
+    /// Its latency.
+    pub latency: Nanos,
+    /// What it shows.
+    pub hold: Hold,
+    /// Its name.
+    pub id: UntrustedText,
+}
+
+/// What a trial at a rate shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// What was asked held.
+    Good,
+    /// It did not.
+    Bad,
+    /// The generator was the limit.
+    Void,
 }
 
 /// Columns of figures.

@@ -3,6 +3,7 @@
 use super::content::Fact;
 use super::names;
 use super::phrase::{Phrase, Value, counted, phrase};
+use super::search;
 use crate::load::shape::{Pacing, Word, Words};
 use crate::report::document::connecting::{Dialing, TlsDialing};
 use crate::report::document::load::InterArrival;
@@ -18,7 +19,11 @@ const TIMES: &str = "send: until the kernel has taken the last frame; receive: u
 /// `fanstorm 0.1.0: a burst of 10 messages`.
 pub(super) fn title(document: &Document) -> Phrase {
     let tool = &document.tool;
-    phrase![&tool.name, " ", &tool.version, ": ", load(&document.plan)]
+    phrase![&tool.name, " ", &tool.version, ": ", what(document)]
+}
+
+fn what(document: &Document) -> Phrase {
+    document.search.as_ref().map_or_else(|| load(&document.plan), search::title)
 }
 
 /// A word and a line for each thing that was set.
@@ -37,6 +42,7 @@ pub(super) fn facts(document: &Document) -> Vec<Fact> {
             .and_then(|dialing| dialing.tls.as_ref())
             .and_then(|dialing| line("TLS", tls(dialing))),
         line("message", message(plan, document.tool.seed)),
+        document.search.as_ref().map(search::fact),
         line("expected", expectation(plan)),
         plan.trials
             .iter()

@@ -21,6 +21,7 @@ mod names;
 mod nodes;
 mod phrase;
 mod pictures;
+mod search;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -28,17 +29,17 @@ mod trials;
 mod verdict;
 
 pub use self::content::{
-    Block, Caption, Caveat, Cell, Column, Curve, Distribution, Emphasis, Fact, Heatmap, Kind, Row,
-    Section, Sentence, Series, Span, Stretch, Strip, Table, Verdict,
+    Block, Caption, Caveat, Cell, Column, Curve, Distribution, Emphasis, Fact, Heatmap, Hold,
+    Holds, Kind, RateTrial, Row, Section, Sentence, Series, Span, Stretch, Strip, Table, Verdict,
 };
 pub use self::phrase::{Phrase, Value};
 pub use self::series::glance;
-pub use self::trials::row as trial_row;
 
 use self::phrase::phrase;
 use crate::report::document::Document;
 use crate::report::document::failed::FailedDocument;
-use crate::report::document::trial::LatencyClass;
+use crate::report::document::search::Finding;
+use crate::report::document::trial::{LatencyClass, TrialResult};
 
 /// All that a report says.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,10 +67,25 @@ impl Story {
         Self {
             title: header::title(document),
             facts: header::facts(document),
-            trials: trials::table(document, class),
+            trials: match &document.search {
+                Some(search) => search::table(document, search, class),
+                None => trials::table(document, class),
+            },
             sections: sections(document, class),
-            verdict: verdict::verdict(document),
+            verdict: match &document.search {
+                Some(search) => search::verdict(search),
+                None => verdict::verdict(document),
+            },
         }
+    }
+}
+
+/// The row of a trial that has just ended; of a search, with what it shows.
+pub fn trial_row(begun: &Document, run: &TrialResult, finding: Option<Finding>) -> Row {
+    let class = begun.plan.headline_latency();
+    match begun.search {
+        Some(_) => search::row(run, class, finding),
+        None => trials::row(&begun.plan, run, class),
     }
 }
 
@@ -112,11 +128,14 @@ pub fn failure(document: &FailedDocument) -> Phrase {
 
 fn sections(document: &Document, class: LatencyClass) -> Vec<Section> {
     let plan = &document.plan;
-    let mut sections = Vec::from_iter(connecting::section(document));
+    let mut sections = Vec::from_iter(document.search.as_ref().and_then(search::section));
+    sections.extend(connecting::section(document));
     if let Some(run) = document.detailed() {
         sections.push(delivery::section(document));
-        let deficits = document.trials.iter().filter_map(|run| deficit::section(plan, class, run));
-        sections.extend(deficits);
+        // Of a search, many trials fail: which rates do not hold is told, and why.
+        let told = |trial: &&TrialResult| document.search.is_none() || trial.id == run.id;
+        let deficits = document.trials.iter().filter(told);
+        sections.extend(deficits.filter_map(|run| deficit::section(plan, class, run)));
         sections.push(latency::section(document, run));
         sections.extend(latency::by_node(plan, class, run));
         sections.extend(series::section(plan, run));

@@ -10,6 +10,9 @@ use crate::report::document::trial::{Latency, LatencyClass, TrialResult, Trust};
 use crate::report::sanitize::UntrustedText;
 use crate::units::Count;
 
+/// More trials are counted, not listed.
+const TRIALS_MAX: usize = 8;
+
 /// `node 2 ws://…`.
 pub(super) fn node(plan: &Plan, index: u64) -> Phrase {
     let node = usize::try_from(index).ok().and_then(|at| plan.nodes.get(at));
@@ -47,10 +50,13 @@ pub(super) fn size(plan: &Plan, messages: u64, id: &UntrustedText) -> Phrase {
     if plan.repeats_a_size() { phrase![messages, " (", id, ")"] } else { messages }
 }
 
-/// The same, where they may be all that there are.
+/// The same, where they may be all that there are, or too many to list.
 pub(super) fn which_trials(plan: &Plan, of: &[&TrialResult], all: usize) -> Phrase {
     match of.len() == all && all > 1 {
         true => "all trials".into(),
+        false if of.len() > TRIALS_MAX => {
+            phrase![Count(of.len() as u64), " of ", Count(all as u64), " trials"]
+        }
         false => trials(plan, of.iter().copied()),
     }
 }

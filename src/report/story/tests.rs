@@ -91,6 +91,11 @@ mod markdown {
                     writeln!(out, "{}: {ranges:?}", phrase(name)).unwrap();
                 }
             }
+            Block::Holds(Holds { figure, trials, .. }) => {
+                for RateTrial { rate, latency, hold, .. } in trials {
+                    writeln!(out, "{} {rate}: {latency} {hold:?}", phrase(figure)).unwrap();
+                }
+            }
             Block::Spans { spans, .. } => {
                 for Span { name, change, .. } in spans {
                     writeln!(out, "{name}: {change}").unwrap();
@@ -141,7 +146,10 @@ fn values(story: &Story) -> Vec<&Value> {
                 Block::Table(table) => tables.push(table),
                 Block::Series(series) => points.extend(series.points.iter().flatten()),
                 // Their figures are in tables and series, too.
-                Block::Distribution(_) | Block::Heatmap(_) | Block::Spans { .. } => {}
+                Block::Distribution(_)
+                | Block::Heatmap(_)
+                | Block::Holds(_)
+                | Block::Spans { .. } => {}
                 Block::Strips(strips) => phrases.extend(strips.iter().map(|strip| &strip.name)),
                 Block::Sentence(sentence) => phrases.extend([&sentence.lead, &sentence.text]),
                 Block::List(items) => phrases.extend(items),

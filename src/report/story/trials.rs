@@ -33,7 +33,7 @@ pub(super) fn table(document: &Document, class: LatencyClass) -> Table {
 }
 
 /// One trial.
-pub fn row(plan: &Plan, run: &TrialResult, class: LatencyClass) -> Row {
+pub(super) fn row(plan: &Plan, run: &TrialResult, class: LatencyClass) -> Row {
     let delivery = &run.delivery;
     let copies = phrase![Count(delivery.delivered), " / ", Count(delivery.expected)];
     let taken = if delivery.missing == 0 { Emphasis::Plain } else { Emphasis::Bad };

@@ -68,6 +68,7 @@ impl Page {
             | Block::Distribution(_)
             | Block::Heatmap(_)
             | Block::Strips(_)
+            | Block::Holds(_)
             | Block::Spans { .. } => Ok(()),
             Block::Sentence(sentence) => self.sentence(out, sentence),
             Block::List(items) => {

@@ -31,7 +31,7 @@ fn report(plan: &Plan, outcome: &Outcome) -> String {
     let (mut out, text, story) = (Vec::new(), Text::new(false, None), Story::of(&begun));
     text.header(&mut out, &story).unwrap();
     for run in &outcome.trials {
-        let row = trial_row(&begun.plan, &TrialResult::of(run), begun.plan.headline_latency());
+        let row = trial_row(&begun, &TrialResult::of(run), None);
         text.row(&mut out, &story.trials, &row).unwrap();
     }
     text.end(&mut out, &Story::of(&begun.clone().ended(outcome))).unwrap();
