@@ -291,3 +291,25 @@ fn a_side_that_cannot_run_is_told_at_once_and_what_the_other_measured_is_kept() 
     let a: Value = serde_json::from_slice(&fs::read(&kept[0]).unwrap()).unwrap();
     assert_eq!(a["summary"]["messages"], 50);
 }
+
+#[test]
+fn a_file_where_results_were_to_go_is_a_wrong_flag() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("results");
+    fs::write(&file, "somebody's").unwrap();
+    let at = file.to_str().unwrap();
+    let output = fanstorm(&[
+        "compare",
+        "--run",
+        "2",
+        "--results",
+        at,
+        "--against",
+        "--relay",
+        "--",
+        "--relay",
+    ]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).starts_with(&format!("error: --results {at}: ")), "{}", said(&output));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "somebody's");
+}

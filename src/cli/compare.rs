@@ -149,7 +149,7 @@ enum CompareError {
 }
 
 impl CompareError {
-    const fn exit(&self) -> Exit {
+    fn exit(&self) -> Exit {
         match self {
             Self::Read(error) => error.exit(),
             Self::Series(SeriesError::First { code, .. }) => match code {
@@ -157,6 +157,8 @@ impl CompareError {
                 Some(4) => Exit::Unreachable,
                 _ => Exit::Host,
             },
+            // A file where a directory was asked for.
+            Self::Results { source, .. } if is_no_directory(source) => Exit::Usage,
             Self::Series(SeriesError::Start(_)) | Self::Results { .. } | Self::Signals(_) => {
                 Exit::Host
             }
@@ -164,6 +166,10 @@ impl CompareError {
             _ => Exit::Usage,
         }
     }
+}
+
+fn is_no_directory(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory)
 }
 
 /// Compares.

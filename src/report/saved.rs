@@ -86,7 +86,7 @@ pub enum Unreadable {
     )]
     Absurd(f64),
     /// It says two things.
-    #[error("contradicts itself: {0}")]
+    #[error("contradicts itself: {0}; it was changed or damaged after it was written: {GIVE}")]
     Inconsistency(#[from] validate::Inconsistency),
     /// One of several results, one a line, is none of these.
     #[error("line {line} {fault}")]
