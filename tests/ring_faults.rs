@@ -8,6 +8,7 @@ mod common;
 #[path = "common/records.rs"]
 mod records;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -18,6 +19,7 @@ use fanstorm::engine::drain::DrainWatch;
 use fanstorm::engine::ring::fake::{Deeds, FakeRing, FaultKnobs, LateAcks, SimulatedClock};
 use fanstorm::engine::spread::spread;
 use fanstorm::engine::worker::{Control, Directive, TrialPlan, TrialProgress, Worker};
+use fanstorm::experiment::Outcome;
 use fanstorm::host::clock::Clock;
 use fanstorm::load::inter_arrival::InterArrival;
 use fanstorm::load::profile::{FixedRate, Window};
@@ -31,7 +33,11 @@ use fanstorm::plan::Plan;
 use fanstorm::plan::load::Spec;
 use fanstorm::plan::wait::WaitMode;
 use fanstorm::population::turns::Turns;
+use fanstorm::report::Invocation;
+use fanstorm::report::compare::{self, Answer, Pair, Runs};
+use fanstorm::report::document::Document;
 use fanstorm::units::{Nanos, Rate};
+use fanstorm::verdict::Judged;
 use records::Records;
 
 const PUSH: u32 = 3;
@@ -610,4 +616,38 @@ fn a_handshake_of_the_transport_that_fails_is_named_as_such() {
         let told = |failure: &Failure| (failure.phase, failure.reason.clone());
         assert!(failures.iter().all(|f| told(f) == ("handshake", reason.into())), "{failures:?}");
     }
+}
+
+/// A result as a run would write it, of a kernel that is drawn from the seed.
+fn result(plan: &Plan, seed: u64, started_unix_ms: u64) -> Document {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let dials = rough_kernel(&mut rng);
+    let (run, _) = Fixture::ready(plan, FaultKnobs::default(), seed).trial(dials);
+    let judged = Judged { outcome: run, caveats: Vec::new() };
+    let outcome = Outcome { trials: vec![judged], ..Outcome::default() };
+    let invocation = Invocation { started_unix_ms, ..Invocation::default() };
+    Document::begun(plan, &invocation).ended(&outcome)
+}
+
+#[test]
+fn equal_sides_of_whole_runs_are_called_different_in_no_more_than_one_of_twenty_comparisons() {
+    const COMPARISONS: u64 = 200;
+    const EACH: u64 = 5;
+    let plan = plan(u64::MAX);
+    let mut different = BTreeMap::<&str, usize>::new();
+    for comparison in 0..COMPARISONS {
+        let mut runs = Pair::<Runs>::default();
+        for at in 0..2 * EACH {
+            let side = if at % 2 == 1 { &mut runs.b } else { &mut runs.a };
+            side.results.push(result(&plan, comparison * 2 * EACH + at, at));
+        }
+        let compared = compare::compare(&runs, 0.05);
+        for figure in &compared.headline().unwrap().figures {
+            let found = usize::from(figure.answer == Answer::Different);
+            *different.entry(figure.figure.name()).or_default() += found;
+        }
+    }
+    // 5 % of 200, and three standard deviations.
+    assert!(different.values().all(|&found| found <= 19), "{different:?}");
+    assert!(different.contains_key("p99") && different.contains_key("copies/s"), "{different:?}");
 }
