@@ -266,19 +266,17 @@ impl Hub {
             exit(UNCLEAN_EXIT);
         }
         if let Some(apart) = meddling.message_apart {
-            self.wait_for_the_next(apart);
+            // Nothing is saved up: after a pause messages are as far apart as ever.
+            let now = Instant::now();
+            self.free_at.set(Some(self.free_at.get().map_or(now, |at| at.max(now)) + apart));
         }
     }
 
-    /// Nothing is saved up: after a pause messages are as far apart as ever.
-    fn wait_for_the_next(&self, apart: Duration) {
-        let now = Instant::now();
-        let free_at = self.free_at.get().map_or(now, |at| at.max(now)) + apart;
-        self.free_at.set(Some(free_at));
-        let wait = free_at - now;
-        if wait >= WAIT_MIN {
-            self.end_turn();
-            std::thread::sleep(wait);
+    /// Until the next message may be handled, where there is a limit. What was handled is written meanwhile.
+    pub(super) async fn rest(&self) {
+        let owed = self.free_at.get().map(|at| at.saturating_duration_since(Instant::now()));
+        if let Some(wait) = owed.filter(|wait| *wait >= WAIT_MIN) {
+            tokio::time::sleep(wait).await;
         }
     }
 

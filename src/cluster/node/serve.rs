@@ -132,6 +132,7 @@ async fn serve_client(hub: Rc<Hub>, stream: Stream, peer: SocketAddr) {
         // What clients push is left in the kernel while someone cannot keep up.
         hub.client_congestion.ease().await;
         hub.link_congestion.ease().await;
+        hub.rest().await;
         let Some(bytes) = reading.next(&stream).await else {
             break;
         };
@@ -227,6 +228,7 @@ async fn hear_peer(hub: Rc<Hub>, stream: Stream, rest: Vec<u8>) {
     let mut reading = Reading::default();
     while flow == Flow::Open {
         hub.client_congestion.ease().await;
+        hub.rest().await;
         let Some(bytes) = reading.next(&stream).await else {
             break;
         };
