@@ -33,7 +33,7 @@ RUNS = {
                                   "--fault", "1:stall=500ms@4000"],
     "a cut link": ["--rate", "2k", "--duration", "4s", "--drain", "1s", "--fault", "cut=0-2@3000"],
 }
-SEARCH = ["--slo", "p99<20ms", "--rate", "250..8k", "--fault", "0:limit=2k", "--duration", "500ms", "--warmup", "100ms",
+SEARCH = ["--slo", "p99<20ms", "--rate", "400..8k", "--fault", "0:limit=2k", "--duration", "500ms", "--warmup", "100ms",
           "--duration-sum", "1500ms", "--width", "20%", "--drain", "500ms"]
 UNITS_NS = {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9, "min": 60e9, "h": 3600e9}
 
@@ -370,15 +370,19 @@ def comparison(binary, folder):
     need(1 <= pages <= 4, f"printed on {pages} pages")
 
 
-def says_of(search, rate):
-    """What the trials at a rate say together, by the draft of MLRsearch, and their times."""
-    at = [attempt for attempt in search["attempts"] if attempt["role"] == "measured" and attempt["rate_per_s"] == rate]
-    number = {found: sum(attempt["finding"] == found for attempt in at) for found in ["good", "bad", "void"]}
-    good, bad = (number[found] * search["trial_s"] for found in ["good", "bad"])
-    whole = max(good + bad, search["duration_sum_s"])
-    excess = search["exceed_ratio"] * whole + 1e-6
+def says_of(result, rate):
+    """What the trials at a rate say together, by the draft of MLRsearch; how many they are, and their latencies."""
+    found, planned = result["search"], {trial["id"]: trial for trial in result["plan"]["trials"]}
+    at = [attempt for attempt in found["attempts"] if attempt["role"] == "measured" and attempt["rate_per_s"] == rate]
+    number = {kind: sum(attempt["finding"] == kind for attempt in at) for kind in ["good", "bad", "void"]}
+    lasting = lambda attempt: planned[attempt["id"]]["messages"] / rate - planned[attempt["id"]]["load"].get("warmup_s", 0)
+    good, bad = (sum(lasting(attempt) for attempt in at if attempt["finding"] == kind) for kind in ["good", "bad"])
+    whole = max(good + bad, found["duration_sum_s"])
+    # A trial has whole messages.
+    excess = found["exceed_ratio"] * whole + 0.01
     said = ("holds" if whole - good <= excess else "does not hold" if bad > excess
-            else "limit of the generator" if number["void"] >= 3 else "undecided")
+            else "limit of the generator" if number["void"] >= 3 and number["void"] > number["good"] + number["bad"]
+            else "undecided")
     return said, number, [attempt["latency_us"] for attempt in at if attempt["latency_us"] is not None]
 
 
@@ -404,16 +408,23 @@ def search(binary, folder):
     heading, *rates = next(table for table in seen.tables.values() if table and "bad time" in table[0])
     need(len(rates) == len(found["rates"]), f"{len(rates)} rows of {len(found['rates'])} rates")
     bounds = {"holds": [], "does not hold": [], "limit of the generator": [], "undecided": []}
+    told = []
     for row, rate in zip((dict(zip(heading, row)) for row in rates), (tried["rate_per_s"] for tried in found["rates"])):
-        says, number, latencies = says_of(found, rate)
-        need(row["the rate"] == says, f"{row}, and its trials say {says}")
+        says, number, latencies = says_of(result, rate)
         need([count(row[key]) for key in number] == list(number.values()), f"{row} of {number}")
         is_duration(row["least p99"], min(latencies, default=None), f"least of {rate}")
         is_duration(row["largest p99"], max(latencies, default=None), f"largest of {rate}")
         bounds[says].append(rate)
+        told.append((row["answer"], says, rate))
     upper = min(bounds["does not hold"] + bounds["limit of the generator"], default=None)
     lower = max((rate for rate in bounds["holds"] if upper is None or rate < upper), default=None)
     need((found["lower_per_s"], found["upper_per_s"]) == (lower, upper), f"{lower} to {upper}, and the result: {found}")
+    for answer, says, rate in told:
+        if says == "undecided" and lower is not None and rate < lower:
+            says = "below what holds"
+        elif says == "undecided" and upper is not None and rate > upper:
+            says = "above what does not"
+        need(answer == says, f"{rate}: {answer}, and its trials say {says}")
     marks = [re.fullmatch(r"(.*)/s, p99 response (.*): (good|bad|void) \((.*)\)", says) for says in seen.says]
     marks = [mark for mark in marks if mark]
     drawn = {attempt["id"]: attempt for attempt in found["attempts"] if attempt["finding"] and attempt["latency_us"]}

@@ -74,13 +74,14 @@ fn a_cluster_with_a_limit_is_found_to_hold_no_more_than_that() {
     let beyond = LIMIT * (1.0 + 2.0 * 0.02 / 0.5) * 1.02;
     for attempt in attempts(&result).iter().filter(|attempt| attempt["finding"] == "good") {
         assert!(attempt["rate_per_s"].as_f64().unwrap() <= beyond, "{attempt}");
-        assert!(attempt["latency_us"].as_f64().unwrap() < 20_000.0, "{attempt}");
     }
     // A machine that does much else may hold nothing at all.
     if code == Some(0) {
         let (lower, upper) =
             (found["lower_per_s"].as_f64().unwrap(), found["upper_per_s"].as_f64().unwrap());
         assert!(lower < upper && lower <= beyond, "{lower} to {upper}");
+        // The climb goes on where a rate holds: what is far below the limit is no answer but by noise.
+        assert!(upper > 250.0 && upper <= lower * 1.2 * 1.01, "{lower} to {upper}");
         let says = report.lines().last().unwrap();
         assert!(
             says.contains("holds, ")
@@ -104,19 +105,20 @@ fn not_even_the_least_rate_is_six_and_the_report_says_why() {
     assert_eq!(code, Some(6), "{report}");
     assert_eq!(result["search"]["lower_per_s"], Value::Null);
     assert_eq!(result["search"]["upper_per_s"], 500.0);
-    assert!(report.contains("Why 500/s does not hold: p50 < 50.0 ms: 6"), "{report}");
+    assert!(report.contains("Why 500/s does not hold: p50 < 50.0 ms: "), "{report}");
     assert!(report.contains("verdict: 500/s does not hold"), "{report}");
 }
 
 #[test]
 fn copies_that_never_come_fail_a_rate_unless_so_many_may_be_missing() {
-    let of =
-        |slo: &str| searched(&format!("--slo {slo} --rate 1k --relay --nodes 1 --fault drop=2%"));
+    let of = |slo: &str| {
+        searched(&format!("--slo {slo} --slo p50<1s --rate 1k --relay --nodes 1 --fault drop=2%"))
+    };
     let (code, result, report) = of("missing=0");
-    assert!(matches!(code, Some(5 | 6)), "{code:?}: {report}");
+    assert!(matches!(code, Some(1 | 5 | 6)), "{code:?}: {report}");
     agrees_with_itself(&result);
     let (code, result, report) = of("missing<50%");
-    assert!(matches!(code, Some(0 | 5)), "{code:?}: {report}");
+    assert!(matches!(code, Some(0 | 1 | 5)), "{code:?}: {report}");
     assert!(result["summary"]["missing"].as_u64() > Some(0), "a result keeps what is missing");
 }
 
@@ -187,6 +189,7 @@ fn what_makes_no_search_is_refused_in_one_line_with_what_to_do() {
         ("--slo p99<50ms --rate 1k --calibrate", "at the rate that was found"),
         ("--slo p99<50ms --rate 1k --hgrm x", "report FILE"),
         ("--slo p99.99<50ms --rate 1..2", "let --rate begin at"),
+        ("--slo p99<50ms --rate 1k..10G", "let --rate end below"),
     ] {
         let output = search(words).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

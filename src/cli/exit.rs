@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 
 use crate::experiment::Outcome;
-use crate::experiment::search::bounds::{Bound, Bounds};
+use crate::experiment::search::bounds::Bounds;
 use crate::experiment::search::{Ending, Searched};
-use crate::units::Rate;
 use crate::verdict::{Judged, Trust};
 
 /// How the program ends. The numbers are a contract.
@@ -71,19 +70,14 @@ impl From<Exit> for ExitCode {
 
 /// The exit code of a search.
 pub fn search_exit(outcome: &Outcome, searched: &Searched) -> Exit {
-    let Searched { tries, goal, ending, .. } = searched;
-    let Bounds { lower, upper } = searched.bounds();
-    let says = |rate: Rate| tries.by_rate().find(|(tried, _)| *tried == rate);
-    let by_generator =
-        upper.and_then(says).is_some_and(|(_, tried)| tried.bound(goal) == Bound::Generator);
-    match (lower, upper) {
+    let Bounds { lower, upper, by_generator } = searched.bounds();
+    // Whatever ended the search, the least rate is decided then.
+    let is_least = upper.is_some_and(|upper| upper <= searched.plan.range[0]);
+    match lower {
         _ if outcome.interrupted => Exit::Interrupted,
-        // Whatever ended it, the least rate is decided.
-        (None, Some(_)) if by_generator => Exit::Void,
-        (None, Some(upper)) if tries.by_rate().next().is_some_and(|(least, _)| least == upper) => {
-            Exit::Slower
-        }
-        (Some(_), _) if *ending == Ending::Found => Exit::Complete,
+        None if is_least && by_generator => Exit::Void,
+        None if is_least => Exit::Slower,
+        Some(_) if searched.ending == Ending::Found => Exit::Complete,
         _ => Exit::Incomplete,
     }
 }
@@ -111,8 +105,12 @@ pub fn exit_code(outcome: &Outcome) -> Exit {
 mod tests {
     use super::*;
     use crate::experiment::Skipped;
+    use crate::experiment::search::bounds::{Finding, Goal, Tries};
+    use crate::experiment::search::search_plan::SearchPlan;
+    use crate::load::inter_arrival::InterArrival;
     use crate::load::trial::Trial;
     use crate::measure::outcome::{Delivery, TrialOutcome};
+    use crate::units::{Nanos, Rate};
     use crate::verdict::Caveat;
 
     fn run(delivery: Delivery, trust: Trust) -> Judged {
@@ -170,6 +168,46 @@ mod tests {
             let mut outcome = outcome(trials);
             outcome.interrupted = true;
             assert_eq!(exit_code(&outcome), Exit::Interrupted);
+        }
+    }
+
+    #[test]
+    fn a_search_ends_with_what_is_known_of_its_least_rate_and_how_it_ended() {
+        let rate = Rate::per_second;
+        let plan = SearchPlan {
+            range: [100.0, 1_000.0].map(rate),
+            objectives: Vec::new(),
+            goal: Goal { duration_sum: Nanos::from_secs(3), exceed_ratio: 0.5, width: 0.05 },
+            lasting: Nanos::from_secs(1),
+            warmup: Nanos::ZERO,
+            arrivals: InterArrival::Constant,
+            timeout: Nanos::MAX,
+        };
+        let exit = |tried: &[(f64, Finding)], ending: Ending| {
+            let mut tries = Tries::default();
+            for &(per_s, finding) in tried {
+                (0..3).for_each(|_| tries.add(rate(per_s), Nanos::from_secs(1), finding));
+            }
+            let (attempts, elapsed) = (Vec::new(), Nanos::ZERO);
+            let searched = Searched { attempts, tries, plan: plan.clone(), ending, elapsed };
+            search_exit(&Outcome::default(), &searched)
+        };
+        let (good, bad, void) = (Finding::Good, Finding::Bad, Finding::Void);
+        let early = || [Ending::Timeout, Ending::NotRecovered, Ending::Failed(String::new())];
+        for (tried, found, otherwise) in [
+            (&[(100.0, good), (200.0, bad)][..], Exit::Complete, Exit::Incomplete),
+            (&[(100.0, good), (200.0, void)], Exit::Complete, Exit::Incomplete),
+            (&[(1_000.0, good)], Exit::Complete, Exit::Incomplete),
+            (&[(100.0, bad)], Exit::Slower, Exit::Slower),
+            (&[(100.0, void)], Exit::Void, Exit::Void),
+            (&[(200.0, bad)], Exit::Incomplete, Exit::Incomplete),
+            (&[(200.0, void)], Exit::Incomplete, Exit::Incomplete),
+            (&[], Exit::Incomplete, Exit::Incomplete),
+        ] {
+            assert_eq!(exit(tried, Ending::Found), found, "{tried:?}");
+            for ending in early() {
+                assert_eq!(exit(tried, ending), otherwise, "{tried:?}");
+            }
         }
     }
 

@@ -91,7 +91,7 @@ pub enum Command {
     /// Runs a load (what happens without a command).
     #[command(after_long_help = after_long_help())]
     Run(Box<RunArgs>),
-    /// Searches the largest rate that the cluster holds.
+    /// Searches for the largest rate that the cluster holds.
     ///
     /// Takes the flags of a run. Trials of many rates run over the same sockets, one after the other; after a bad one
     /// the next begins when the cluster is as fast again as it was at first.

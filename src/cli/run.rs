@@ -47,7 +47,7 @@ use crate::report::Invocation;
 use crate::report::document::failed::Failed;
 use crate::report::document::{Document, Tool};
 use crate::report::sanitize::plain_lines;
-use crate::units::Bytes;
+use crate::units::{Bytes, Rate};
 use crate::verdict::baseline::Baseline;
 use crate::verdict::{Beside, Surroundings};
 
@@ -135,12 +135,12 @@ fn attempt(
         stage(args, source, &load, engine)?;
     let facts = audit::facts::Facts::read();
     let beside = beside(&targets.nodes, embedded, placement.shared);
-    let cpus = whose_cpus(beside, &facts.host);
     let tls = tls.client(&targets.nodes)?;
     let draft = Draft::new(load, targets, placement.workers, engine)?.trusting(tls);
-    let plan = of_search(settled(draft, cpus)?, search)?;
+    let plan = of_search(settled(draft, whose_cpus(beside, &facts.host))?, search)?;
     let need = need::of(&plan, embedded, args.engine());
-    limits::check(&host, &need.limits).map_err(|error| too_large(error, &plan, embedded))?;
+    let too_large = |error| too_large(error, &plan, embedded, search);
+    limits::check(&host, &need.limits).map_err(too_large)?;
     let surroundings = Surroundings {
         cpus_allowed: Some(cpus::allowed().len()),
         beside,
@@ -175,6 +175,8 @@ fn attempt(
 }
 
 fn load(args: &RunArgs, search: Option<&SearchPlan>) -> Result<Load, RunError> {
+    // Before the load finds it in flags that a search does not have.
+    search.map_or(Ok(()), |search| search.check(u64::MAX))?;
     let spec = match search {
         // As many messages as it can have: how many copies come of each is not known yet.
         Some(search) => args.spec_of(vec![search.largest(1)])?,
@@ -418,7 +420,12 @@ pub(super) fn place(
 }
 
 /// With what would fit, where memory is what there is too little of.
-fn too_large(error: LimitError, plan: &Plan, embedded: bool) -> RunError {
+fn too_large(
+    error: LimitError,
+    plan: &Plan,
+    embedded: bool,
+    search: Option<&SearchPlan>,
+) -> RunError {
     let available = match &error {
         LimitError::Memory { available, .. } => *available,
         LimitError::Mappings { limit, .. } => limit.free(),
@@ -428,6 +435,11 @@ fn too_large(error: LimitError, plan: &Plan, embedded: bool) -> RunError {
     let messages = plan.messages_within(available.saturating_sub(connections));
     if messages == 0 {
         return HostError::from(error).into();
+    }
+    if let Some(search) = search {
+        let share = messages as f64 / plan.largest_trial().messages as f64;
+        let most = Rate::per_second((search.range[1].as_f64() * share).floor());
+        return RunError::TooLarge { error, fits: format!("--rate up to {most} would fit") };
     }
     let law = plan.largest_trial().profile.due_times();
     let lasts = law.map(|law| law.seconds_for(messages) as u64);

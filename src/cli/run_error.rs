@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::metrics::MetricsError;
 use crate::cluster::ClusterError;
 use crate::engine::EngineError;
-use crate::experiment::search::search_plan::TooSlow;
+use crate::experiment::search::search_plan::SearchError;
 use crate::host::HostError;
 use crate::host::cpus;
 use crate::host::io_words::unnumbered;
@@ -28,7 +28,7 @@ pub(super) enum RunError {
     /// The load cannot be run.
     Load(#[from] crate::plan::load::LoadError),
     /// The search cannot be made.
-    Search(#[from] TooSlow),
+    Search(#[from] SearchError),
     /// The load does not fit the targets.
     Plan(#[from] crate::plan::draft::PlanError),
     /// Descriptors cannot live where they should.

@@ -140,9 +140,9 @@ impl<'a> Session<'a> {
         Judged { outcome: measured.outcome, caveats }
     }
 
-    /// The last trial that was measured.
-    pub(super) fn last(&self) -> Option<&Judged> {
-        self.measured.last()
+    /// The trials that were measured.
+    pub(super) fn measured(&self) -> &[Judged] {
+        &self.measured
     }
 
     /// All of it, with what came late.

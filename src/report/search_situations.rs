@@ -48,9 +48,9 @@ fn ended(trials: &[(f64, u64, Finding)], ending: Ending) -> Document {
     let all = trials.iter().map(|&(rate, ms, finding)| (rate, ms, Some(finding)));
     for (per_s, ms, finding) in looks.into_iter().chain(all).chain(looks) {
         let rate = Rate::per_second(per_s);
-        let (trial, role) = match finding {
-            Some(_) => (asked.trial(rate, 6).0, Role::Measured),
-            None => (asked.recovery(0, 6).1, Role::Recovery),
+        let ((trial, lasting), role) = match finding {
+            Some(_) => (asked.trial(rate, 6, 0), Role::Measured),
+            None => (asked.recovery(0, 6, 0), Role::Recovery),
         };
         let trial = names.distinct(trial);
         let mut outcome = whole(trial.messages);
@@ -68,11 +68,12 @@ fn ended(trials: &[(f64, u64, Finding)], ending: Ending) -> Document {
         if let Some(finding) = finding {
             tries.add(rate, asked.lasting, finding);
         }
-        attempts.push(Attempt { trial, role, rate, finding, reasons });
+        attempts.push(Attempt { trial, role, rate, lasting, finding, reasons });
         judged.push(Judged { outcome, caveats });
     }
     let outcome = Outcome { trials: judged, ..Outcome::default() };
-    let searched = Searched { attempts, tries, goal: GOAL, ending, elapsed: Nanos::from_secs(30) };
+    let searched =
+        Searched { attempts, tries, plan: asked.clone(), ending, elapsed: Nanos::from_secs(30) };
     let begun = Document::begun(&of_a_rate(), &invocation()).searching(Some(&asked));
     begun.ended(&outcome).searched(Some(&searched))
 }

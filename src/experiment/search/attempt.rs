@@ -4,10 +4,10 @@
 //! objective (`verdict::objective`).
 
 use super::bounds::Finding;
+use super::search_plan::SearchPlan;
 use crate::load::trial::Trial;
-use crate::measure::outcome::{Interval, TrialOutcome};
+use crate::measure::outcome::{Ending, Interval, TrialOutcome};
 use crate::units::{Count, Nanos, Rate};
-use crate::verdict::objective::Objective;
 use crate::verdict::{Judged, RATE_NOT_REACHED, Trust};
 
 /// A trial that was run.
@@ -19,6 +19,8 @@ pub struct Attempt {
     pub role: Role,
     /// Its rate.
     pub rate: Rate,
+    /// How long its measured part is.
+    pub lasting: Nanos,
     /// What it shows; none of a look at the least rate, and of one that was cut short.
     pub finding: Option<Finding>,
     /// Why it is bad or void, in words.
@@ -34,13 +36,25 @@ pub enum Role {
     Recovery,
 }
 
-/// What a trial shows, and why.
-pub(super) fn finding(
+impl Attempt {
+    /// With what it shows: a look shows nothing, and nor does what was cut short.
+    pub(super) fn judged(self, judged: &Judged, plan: &SearchPlan, copies_each: u64) -> Self {
+        if self.role != Role::Measured || judged.ending == Ending::Interrupted {
+            return self;
+        }
+        let (found, reasons) = finding(judged, plan, (self.rate, self.lasting), copies_each);
+        Self { finding: Some(found), reasons, ..self }
+    }
+}
+
+/// What a trial at a rate shows of a plan's objectives, and why.
+fn finding(
     judged: &Judged,
-    objectives: &[Objective],
-    rate: Rate,
+    plan: &SearchPlan,
+    (rate, lasting): (Rate, Nanos),
     copies_each: u64,
 ) -> (Finding, Vec<String>) {
+    let objectives = &plan.objectives;
     let of = |wanted: Trust| judged.caveats.iter().filter(move |caveat| caveat.severity == wanted);
     let void: Vec<_> =
         of(Trust::Void).map(|caveat| format!("{}: {}", caveat.code, caveat.text)).collect();
@@ -53,9 +67,15 @@ pub(super) fn finding(
     let slow = judged.caveats.iter().find(|caveat| caveat.code == RATE_NOT_REACHED);
     reasons.extend(slow.map(|caveat| caveat.text.clone()));
     reasons.extend(faults(judged));
-    let bound = objectives.iter().filter_map(Objective::below).min();
-    reasons.extend(bound.and_then(|bound| queue(judged, bound, rate, copies_each)));
-    (if reasons.is_empty() { Finding::Good } else { Finding::Bad }, reasons)
+    let within = plan.tightest().map(|bound| (bound, rate.as_f64() * copies_each as f64));
+    let until = plan.warmup.plus(lasting);
+    reasons.extend(within.and_then(|within| queue(judged, within, until)));
+    if !reasons.is_empty() {
+        return (Finding::Bad, reasons);
+    }
+    let unknown: Vec<_> =
+        objectives.iter().filter_map(|objective| objective.unknown_of(judged)).collect();
+    (if unknown.is_empty() { Finding::Good } else { Finding::Void }, unknown)
 }
 
 /// What no objective excuses.
@@ -73,17 +93,24 @@ fn faults(outcome: &TrialOutcome) -> Option<String> {
     (!told.is_empty()).then(|| told.join(", "))
 }
 
-/// A queue that grew while messages were due, to more copies than are due within the bound: the latencies of this
-/// trial are those of its length, and a longer one would have longer ones.
-fn queue(outcome: &TrialOutcome, bound: Nanos, rate: Rate, copies_each: u64) -> Option<String> {
-    let measured = |interval: &&Interval| !interval.warmup && interval.sent > 0;
-    let first = outcome.intervals.iter().find(measured)?.missing_so_far;
-    let owed = outcome.intervals.iter().rev().find(measured)?.missing_so_far;
-    let within = rate.as_f64() * bound.as_secs_f64() * copies_each as f64;
-    let grew = owed > first && owed as f64 > within;
-    grew.then(|| {
+/// A queue of more copies than are due within the bound, when the last message was due: the latencies of this trial are
+/// those of its length, and a longer one would have longer ones. Where it can be seen to shrink it does not count.
+/// Trials of less than a second have no such look.
+fn queue(
+    outcome: &TrialOutcome,
+    (bound, copies_per_s): (Nanos, f64),
+    until: Nanos,
+) -> Option<String> {
+    let by_then =
+        |interval: &&Interval| !interval.warmup && interval.start.plus(interval.length) <= until;
+    let mut looks = outcome.intervals.iter().filter(by_then).map(|one| one.missing_so_far);
+    let first = looks.next()?;
+    let owed = looks.next_back();
+    let shrinks = owed.is_some_and(|owed| owed <= first);
+    let (owed, within) = (owed.unwrap_or(first), copies_per_s * bound.as_secs_f64());
+    (!shrinks && owed as f64 > within).then(|| {
         format!(
-            "the queue grew to {} copies, more than are due in {bound} ({})",
+            "{} copies were under way at its end, more than are due in {bound} ({})",
             Count(owed),
             Count(within as u64)
         )
@@ -93,6 +120,7 @@ fn queue(outcome: &TrialOutcome, bound: Nanos, rate: Rate, copies_each: u64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::search::search_plan;
     use crate::measure::latencies::Latencies;
     use crate::measure::outcome::{Class, Delivery};
     use crate::verdict::Caveat;
@@ -110,8 +138,12 @@ mod tests {
     }
 
     fn found(change: impl FnOnce(&mut Judged)) -> (Finding, Vec<String>) {
-        let objectives = ["p99<50ms", "missing=0"].map(|text| text.parse().unwrap());
-        finding(&judged(change), &objectives, Rate::per_second(1e3), 1)
+        let plan = SearchPlan {
+            objectives: ["p99<50ms", "missing=0"].map(|text| text.parse().unwrap()).to_vec(),
+            lasting: Nanos::from_secs(2),
+            ..search_plan::asked()
+        };
+        finding(&judged(change), &plan, (Rate::per_second(1e3), plan.lasting), 1)
     }
 
     fn caveat(code: &'static str, severity: Trust) -> Caveat {
@@ -158,18 +190,40 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_grows_beyond_the_bound_is_bad_before_latencies_show_it() {
-        let with = |missing: [u64; 2]| {
-            found(|judged| {
-                let interval =
-                    |missing_so_far| Interval { sent: 1, missing_so_far, ..Interval::default() };
-                judged.outcome.intervals = missing.map(interval).to_vec();
-            })
-        };
-        let (finding, reasons) = with([10, 51]);
-        let says = "the queue grew to 51 copies, more than are due in 50.0 ms (50)";
+    fn what_cannot_be_known_is_no_finding() {
+        let few = (0..999).map(|_| Nanos::from_millis(1)).collect();
+        let (finding, reasons) = found(|judged| judged.outcome.latency_ns[0].1 = few);
+        assert_eq!(finding, Finding::Void);
+        assert!(reasons[0].contains("too few copies"), "{reasons:?}");
+    }
+
+    /// Seconds from the end of a warm-up of a second on: when each ends, and what was under way then.
+    fn with_queue(seconds: &[(u64, u64)]) -> (Finding, Vec<String>) {
+        found(|judged| {
+            let interval = |&(end, missing_so_far): &(u64, u64)| Interval {
+                start: Nanos::from_secs(end - 1),
+                length: Nanos::from_secs(1),
+                sent: 1,
+                missing_so_far,
+                ..Interval::default()
+            };
+            judged.outcome.intervals = seconds.iter().map(interval).collect();
+        })
+    }
+
+    #[test]
+    fn a_queue_beyond_the_bound_is_bad_before_latencies_show_it() {
+        let (finding, reasons) = with_queue(&[(2, 10), (3, 51)]);
+        let says = "51 copies were under way at its end, more than are due in 50.0 ms (50)";
         assert_eq!((finding, &*reasons[0]), (Finding::Bad, says));
-        assert_eq!(with([10, 50]).0, Finding::Good, "50 copies are due in the bound");
-        assert_eq!(with([60, 51]).0, Finding::Good, "it shrinks");
+        assert_eq!(with_queue(&[(2, 10), (3, 50)]).0, Finding::Good, "50 are due in the bound");
+        assert_eq!(with_queue(&[(2, 60), (3, 51)]).0, Finding::Good, "it shrinks");
+        assert_eq!(with_queue(&[(2, 51)]).0, Finding::Bad, "of one second nobody knows");
+    }
+
+    #[test]
+    fn what_is_sent_after_its_time_does_not_hide_the_queue() {
+        assert_eq!(with_queue(&[(2, 10), (3, 900), (4, 0)]).0, Finding::Bad);
+        assert_eq!(with_queue(&[(4, 900)]).0, Finding::Good, "nothing was looked at in time");
     }
 }

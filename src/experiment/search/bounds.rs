@@ -43,8 +43,9 @@ pub enum Bound {
     Undecided,
 }
 
-/// Void trials at one rate that make it the generator's limit: one alone may be a moment of the host.
-pub const VOIDS_MAX: u32 = 3;
+/// Void trials at one rate that make it the generator's limit, where they are more than the others: one alone may be a
+/// moment of the host.
+const VOIDS_MIN: u32 = 3;
 
 /// The trials at one rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct Tried {
     pub good: Nanos,
     /// Time of bad trials.
     pub bad: Nanos,
+    /// How many were good or bad.
+    pub decided: u32,
     /// How many were void.
     pub voids: u32,
 }
@@ -67,7 +70,7 @@ impl Tried {
             Bound::Lower
         } else if bad > goal.exceed_ratio * whole + ROUNDING_S {
             Bound::Upper
-        } else if self.voids >= VOIDS_MAX {
+        } else if self.voids >= VOIDS_MIN && self.voids > self.decided {
             Bound::Generator
         } else {
             Bound::Undecided
@@ -90,6 +93,8 @@ pub struct Bounds {
     pub lower: Option<Rate>,
     /// The least rate that does not hold.
     pub upper: Option<Rate>,
+    /// The upper one is the generator's limit: whether the cluster holds it is not known.
+    pub by_generator: bool,
 }
 
 /// All trials so far, by rate.
@@ -105,6 +110,7 @@ impl Tries {
             Finding::Bad => tried.bad = tried.bad.plus(lasting),
             Finding::Void => tried.voids += 1,
         }
+        tried.decided += u32::from(finding != Finding::Void);
     }
 
     /// What was tried, by rate.
@@ -118,7 +124,8 @@ impl Tries {
         let upper = self.0.keys().find(|rate| matches!(of(rate), Bound::Upper | Bound::Generator));
         let below = self.0.keys().rev().filter(|&rate| upper.is_none_or(|upper| rate < upper));
         let lower = below.into_iter().find(|rate| of(rate) == Bound::Lower);
-        Bounds { lower: lower.copied(), upper: upper.copied() }
+        let by_generator = upper.is_some_and(|upper| of(upper) == Bound::Generator);
+        Bounds { lower: lower.copied(), upper: upper.copied(), by_generator }
     }
 
     /// The largest rate up to which no trial was bad; none where the least one had a bad one.

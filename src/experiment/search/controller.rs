@@ -54,7 +54,7 @@ impl Controller {
         match bounds {
             Bounds { upper: Some(upper), .. } if upper <= least => return None,
             Bounds { lower: Some(lower), .. } if lower >= most => return None,
-            Bounds { lower: Some(lower), upper: Some(upper) } if close(lower, upper, goal) => {
+            Bounds { lower: Some(lower), upper: Some(upper), .. } if close(lower, upper, goal) => {
                 return None;
             }
             _ => {}

@@ -13,10 +13,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use self::attempt::{Attempt, Role, finding};
-use self::bounds::{Bounds, Finding, Goal, Tries};
+use self::attempt::{Attempt, Role};
+use self::bounds::{Bounds, Finding, Tries};
 use self::controller::Controller;
-use self::search_plan::SearchPlan;
+use self::search_plan::{LOOKS_MAX, SearchPlan};
 use super::session::{Bench, Session};
 use super::{Experiment, Outcome, Watch};
 use crate::engine::{EngineError, Fleet};
@@ -28,14 +28,14 @@ use crate::measure::percentile::Percentile;
 use crate::units::{Nanos, Rate};
 use crate::verdict::Judged;
 
-/// How often the cluster is looked at before it is said not to recover, each look twice as long as the one before.
-const LOOKS_MAX: u32 = 5;
-
 /// A recovered cluster is at most this much slower than it was at first.
 const SLOWER_MAX: u64 = 2;
 
 /// What is so small a part of the bound is no sign of a queue.
 const PART_OF_BOUND: u64 = 10;
+
+/// Nor is what a busy host adds to a median by itself.
+const FAST: Nanos = Nanos::from_millis(10);
 
 /// Why a search ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,10 +55,10 @@ pub enum Ending {
 pub struct Searched {
     /// All trials, in order: as many as in the [`Outcome`].
     pub attempts: Vec<Attempt>,
-    /// What they say together, and by which goal that is judged.
+    /// What they say together.
     pub tries: Tries,
-    /// See [`SearchPlan::goal`].
-    pub goal: Goal,
+    /// What was asked.
+    pub plan: SearchPlan,
     /// How it ended.
     pub ending: Ending,
     /// How long it took.
@@ -68,7 +68,7 @@ pub struct Searched {
 impl Searched {
     /// The bounds that it found.
     pub fn bounds(&self) -> Bounds {
-        self.tries.bounds(&self.goal)
+        self.tries.bounds(&self.plan.goal)
     }
 }
 
@@ -131,9 +131,8 @@ struct Course<'a> {
     began: Nanos,
     names: Names,
     attempts: Vec<Attempt>,
-    tries: Tries,
-    /// The cluster at the least rate, before anything else was asked of it.
-    usual: Seen,
+    /// The median at the least rate, before anything else was asked of the cluster.
+    usual: Option<Nanos>,
 }
 
 impl<'a> Course<'a> {
@@ -148,21 +147,16 @@ impl<'a> Course<'a> {
             began: Monotonic.now(),
             names: Names::default(),
             attempts: Vec::new(),
-            tries: Tries::default(),
-            usual: Seen::default(),
+            usual: None,
         }
     }
 
     fn to_its_end(&mut self) -> Result<(), Interruption> {
         self.usual = self.look(0, false)?;
-        while let Some(rate) = self.controller.next(&self.tries) {
-            let (trial, lasting) = self.search.plan.trial(rate, self.copies_each);
-            let elapsed = Monotonic.now().since(self.began);
-            if elapsed.plus(lasting) > self.search.plan.timeout {
-                return Err(Interruption::Ended(Ending::Timeout));
-            }
-            let finding = self.measure(rate, trial, lasting)?;
-            if finding != Finding::Good {
+        while let Some(rate) = self.controller.next(&tries(&self.attempts)) {
+            let (trial, lasting) = self.search.plan.trial(rate, self.copies_each, self.number());
+            self.trial(Role::Measured, (rate, lasting), trial, false)?;
+            if self.attempts.last().is_some_and(|last| last.finding != Some(Finding::Good)) {
                 self.recovered()?;
             }
         }
@@ -170,55 +164,43 @@ impl<'a> Course<'a> {
         self.look(0, true).map(|_| ())
     }
 
-    /// A trial at a rate.
-    fn measure(
-        &mut self,
-        rate: Rate,
-        trial: Trial,
-        lasting: Nanos,
-    ) -> Result<Finding, Interruption> {
-        self.trial(Role::Measured, rate, trial, false)?;
-        let found = self.attempts.last().and_then(|attempt| attempt.finding);
-        let found = found.expect("a trial that was measured and not interrupted has a finding");
-        self.tries.add(rate, lasting, found);
-        Ok(found)
-    }
-
     /// Waits until the cluster is as fast as it was: a queue of the last trial is no matter of the next.
     fn recovered(&mut self) -> Result<(), Interruption> {
         for doublings in 0..LOOKS_MAX {
-            let seen = self.look(doublings, false)?;
-            let is_fast = |p50| self.allowed().is_none_or(|allowed| p50 <= allowed);
-            // One that never delivers all is not waited for.
-            let is_whole = seen.is_whole || !self.usual.is_whole;
-            if is_whole && seen.p50.is_some_and(is_fast) {
+            let p50 = self.look(doublings, false)?;
+            if p50.is_some_and(|p50| p50 <= self.allowed()) {
                 return Ok(());
             }
         }
         Err(Interruption::Ended(Ending::NotRecovered))
     }
 
-    fn allowed(&self) -> Option<Nanos> {
-        let usual = self.usual.p50.map(|usual| Nanos(usual.0.saturating_mul(SLOWER_MAX)));
+    fn allowed(&self) -> Nanos {
+        let usual = self.usual.map(|usual| Nanos(usual.0.saturating_mul(SLOWER_MAX)));
         let part = self.search.plan.tightest().map(|bound| Nanos(bound.0 / PART_OF_BOUND));
-        usual.max(part)
+        usual.max(part).unwrap_or(FAST).max(FAST)
     }
 
-    /// The cluster at the least rate.
-    fn look(&mut self, doublings: u32, is_last: bool) -> Result<Seen, Interruption> {
-        let (rate, trial) = self.search.plan.recovery(doublings, self.copies_each);
-        self.trial(Role::Recovery, rate, trial, is_last)?;
-        let seen = self.session.last().expect("a trial was measured");
+    /// The median at the least rate.
+    fn look(&mut self, doublings: u32, is_last: bool) -> Result<Option<Nanos>, Interruption> {
+        let number = self.number();
+        let (trial, lasting) = self.search.plan.recovery(doublings, self.copies_each, number);
+        let rate = self.search.plan.range[0];
+        self.trial(Role::Recovery, (rate, lasting), trial, is_last)?;
+        let seen = self.session.measured().last().expect("a trial was measured");
         let response = seen.latency_ns.iter().find(|(class, _)| *class == Class::Response);
-        let p50 = response.and_then(|(_, ns)| Percentile::P50.of(ns));
-        Ok(Seen { p50, is_whole: seen.complete() })
+        Ok(response.and_then(|(_, ns)| Percentile::P50.of(ns)))
+    }
+
+    fn number(&self) -> u64 {
+        self.attempts.len() as u64
     }
 
     /// Runs it, and writes down what it showed.
     fn trial(
         &mut self,
         role: Role,
-        rate: Rate,
+        (rate, lasting): (Rate, Nanos),
         trial: Trial,
         is_last: bool,
     ) -> Result<(), Interruption> {
@@ -226,37 +208,55 @@ impl<'a> Course<'a> {
         if let Some(reason) = self.session.reason_to_end() {
             return failed(reason);
         }
+        let until = Monotonic.now().since(self.began).plus(trial.warmup).plus(lasting);
+        if until > self.search.plan.timeout && !is_last {
+            return Err(Interruption::Ended(Ending::Timeout));
+        }
         let trial = self.names.distinct(trial);
         self.watch.chosen(&trial);
-        let interrupted = |judged: &Judged| judged.ending == measure::outcome::Ending::Interrupted;
         let judged = match self.session.trial(&trial, is_last, self.watch)? {
             Ok(judged) => judged,
             Err(reason) => return failed(reason),
         };
-        // What was cut short shows nothing.
-        let is_whole = !interrupted(judged);
-        let told = is_whole && role == Role::Measured;
-        let told =
-            told.then(|| finding(judged, &self.search.plan.objectives, rate, self.copies_each));
-        let (finding, reasons) = told.map_or((None, Vec::new()), |(found, why)| (Some(found), why));
-        let attempt = Attempt { trial, role, rate, finding, reasons };
+        let (plan, copies_each) = (self.search.plan, self.copies_each);
+        let attempt = Attempt { trial, role, rate, lasting, finding: None, reasons: Vec::new() };
+        let attempt = attempt.judged(judged, plan, copies_each);
         self.watch.attempt(judged, &attempt);
+        let is_whole = judged.ending != measure::outcome::Ending::Interrupted;
         self.attempts.push(attempt);
+        // A socket that was lost behind the trial before this one is that one's.
+        self.judge_again();
         if is_whole { Ok(()) } else { failed("interrupted".to_owned()) }
     }
 
-    fn ended(self, ending: Ending) -> (Outcome, Searched) {
-        let elapsed = Monotonic.now().since(self.began);
-        let (attempts, tries) = (self.attempts, self.tries);
-        let goal = self.search.plan.goal;
-        let searched = Searched { attempts, tries, goal, ending, elapsed };
-        (self.session.ended(Vec::new()), searched)
+    fn judge_again(&mut self) {
+        let (plan, copies_each) = (self.search.plan, self.copies_each);
+        again(&mut self.attempts, self.session.measured(), plan, copies_each);
+    }
+
+    fn ended(mut self, ending: Ending) -> (Outcome, Searched) {
+        let (plan, elapsed) = (self.search.plan, Monotonic.now().since(self.began));
+        let outcome = self.session.ended(Vec::new());
+        // Late copies are in the accounts only now.
+        again(&mut self.attempts, &outcome.trials, plan, self.copies_each);
+        let (tries, plan) = (tries(&self.attempts), plan.clone());
+        (outcome, Searched { attempts: self.attempts, tries, plan, ending, elapsed })
     }
 }
 
-/// What the least rate showed of the cluster.
-#[derive(Clone, Copy, Default)]
-struct Seen {
-    p50: Option<Nanos>,
-    is_whole: bool,
+/// What trials show by what is known of them now.
+fn again(attempts: &mut [Attempt], trials: &[Judged], plan: &SearchPlan, copies_each: u64) {
+    for (attempt, judged) in attempts.iter_mut().zip(trials) {
+        *attempt = attempt.clone().judged(judged, plan, copies_each);
+    }
+}
+
+fn tries(attempts: &[Attempt]) -> Tries {
+    let mut tries = Tries::default();
+    for attempt in attempts {
+        if let Some(finding) = attempt.finding {
+            tries.add(attempt.rate, attempt.lasting, finding);
+        }
+    }
+    tries
 }

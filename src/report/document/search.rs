@@ -39,8 +39,8 @@ pub struct Search {
     pub upper_per_s: Option<f64>,
     /// Whose limit the upper bound is; null without one.
     pub limit_of: Option<LimitOf>,
-    /// The largest rate up to which no trial was bad: the lower bound of the strict goal, whose exceed ratio is 0, as
-    /// far as these trials show.
+    /// The largest rate with a good trial up to which no trial was bad; null where there is none. It is no bound of a goal
+    /// with an exceed ratio of 0: that takes `duration_sum_s` of good trials.
     pub never_failed_per_s: Option<f64>,
     /// A rate above the upper bound that holds all the same; null where there is none.
     pub holds_above_per_s: Option<f64>,
@@ -160,6 +160,20 @@ pub struct TriedTrial {
 }
 
 impl Search {
+    /// Whether the bounds are what they are because of this trial.
+    pub fn rests_on(&self, id: &UntrustedText) -> bool {
+        let wanted = |tried: &&TriedTrial| match tried.finding {
+            Some(Finding::Void) => self.limit_of == Some(LimitOf::Generator),
+            found => found.is_some(),
+        };
+        let bounds = [self.lower_per_s, self.upper_per_s];
+        if bounds == [None, None] {
+            return true;
+        }
+        let bounds = bounds.into_iter().flatten();
+        bounds.flat_map(|rate| self.measured_at(rate)).filter(wanted).any(|tried| tried.id == *id)
+    }
+
     /// Trials at a rate that show whether it holds.
     pub fn measured_at(&self, rate_per_s: f64) -> impl DoubleEndedIterator<Item = &TriedTrial> {
         let at = move |tried: &&TriedTrial| {

@@ -45,7 +45,8 @@ impl Search {
 
     /// With what came of it; `trials` are those of its attempts.
     fn ended(self, searched: &Searched, trials: &[TrialResult]) -> Self {
-        let Searched { attempts, tries, goal, ending, elapsed } = searched;
+        let Searched { attempts, tries, plan, ending, elapsed } = searched;
+        let goal = &plan.goal;
         let bounds = searched.bounds();
         let tried = |(rate, tried): (Rate, &Tried)| TriedRate {
             rate_per_s: rate.as_f64(),

@@ -12,7 +12,8 @@ const GOOD: Key = Key("dot k0");
 const BAD: Key = Key("cross k1");
 const VOID: Key = Key("ring k5");
 const BOUND: Key = Key("k3");
-const HELD: Key = Key("whole");
+const HELD: Key = Key("held");
+const UPPER: Key = Key("k2");
 
 /// `None` where no trial has a latency.
 pub(super) fn picture(holds: &Holds) -> Option<Picture> {
@@ -47,11 +48,12 @@ pub(super) fn picture(holds: &Holds) -> Option<Picture> {
         (VOID, "void trial: the generator was the limit", used(Hold::Void)),
         (BOUND, "what it must be below", holds.below.is_some()),
         (HELD, "rates up to the lower bound", holds.bounds[0].is_some()),
+        (UPPER, "upper bound", holds.bounds[1].is_some()),
     ];
     Some(Picture {
         title: format!("{figure} by rate"),
-        says: "Each mark is a trial of the search; where one is bad below the bound, another objective was broken. \
-               Both axes are logarithmic."
+        says: "Each mark is a trial of the search; one that is bad although its latency is short was bad for another \
+               reason. Trials of which too few copies came to know it are not drawn. Both axes are logarithmic."
             .into(),
         keys: keys.into_iter().filter(|key| key.2).map(|(key, name, _)| (key, name)).collect(),
         svg: frame.end(),
@@ -69,7 +71,7 @@ fn held(frame: &mut Frame, holds: &Holds, across: RateScale) {
     }
     if let [_, Some(upper)] = holds.bounds {
         let x = across.place(upper);
-        frame.svg.line("grid", [x, low], [x, high]);
+        frame.svg.polyline(&format!("curve {}", UPPER.0), &[[x, low], [x, high]]);
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Page {
     trials: Table,
     /// What is to be read before all figures.
     caveats: Vec<Part>,
+    /// What is asked for most, before the trials that it is made of.
+    answer: Vec<Part>,
     sections: Vec<Part>,
     data: String,
 }
@@ -59,11 +61,17 @@ struct Reason {
     remedy: String,
 }
 
+/// Sections that come before the trials: what is to be read before all figures, and the answer of a search.
+const FIRST: [&str; 2] = ["caveats", "search"];
+
 impl Page {
     /// `data` is the result as JSON, without a `<`.
     pub(super) fn of(story: &Story, data: String) -> Self {
-        let (first, later): (Vec<_>, Vec<_>) =
-            story.sections.iter().partition(|section| section.key == "caveats");
+        let with = |key: &str| {
+            let wanted = story.sections.iter().filter(|section| section.key == key);
+            wanted.map(Part::of).collect()
+        };
+        let later = story.sections.iter().filter(|section| !FIRST.contains(&section.key));
         let verdict = &story.verdict;
         Self {
             title: phrase(&story.title),
@@ -76,8 +84,9 @@ impl Page {
             },
             facts: story.facts.iter().map(fact).collect(),
             trials: Table::of(&story.trials),
-            caveats: first.into_iter().map(Part::of).collect(),
-            sections: later.into_iter().map(Part::of).collect(),
+            caveats: with(FIRST[0]),
+            answer: with(FIRST[1]),
+            sections: later.map(Part::of).collect(),
             data,
         }
     }

@@ -6,11 +6,14 @@ use super::phrase::phrase;
 use crate::report::document::Document;
 use crate::report::document::trial::{self, TrialResult};
 
-/// Each caveat once, with the trials that it holds for and the figures of the last of them.
+/// Each caveat once, with the trials that it holds for and the figures of the last of them. Of a search those of the
+/// trials that its answer rests on.
 pub(super) fn section(document: &Document) -> Option<Section> {
-    let trials = &document.trials;
+    let counts =
+        |run: &&TrialResult| document.search.as_ref().is_none_or(|search| search.rests_on(&run.id));
     let mut found: Vec<(&trial::Caveat, Vec<&TrialResult>)> = Vec::new();
-    let all = trials.iter().flat_map(|run| run.verdict.caveats.iter().map(move |c| (run, c)));
+    let trials = document.trials.iter().filter(counts);
+    let all = trials.flat_map(|run| run.verdict.caveats.iter().map(move |c| (run, c)));
     for (run, caveat) in all {
         let same = |(known, _): &&mut (&trial::Caveat, _)| {
             (&known.code, known.severity) == (&caveat.code, caveat.severity)
@@ -26,7 +29,7 @@ pub(super) fn section(document: &Document) -> Option<Section> {
     found.sort_by_key(|(caveat, _)| std::cmp::Reverse(caveat.severity));
     let told = found.into_iter().map(|(caveat, held)| {
         let trial::Caveat { code, severity, text, remedy } = caveat.clone();
-        let trials = which_trials(&document.plan, &held, trials.len());
+        let trials = which_trials(&document.plan, &held, document.trials.len());
         let (severity, emphasis) = (trust(severity), emphasis(severity));
         Block::Caveat(Caveat { severity, emphasis, code, trials, text, remedy })
     });

@@ -46,7 +46,7 @@ pub(super) fn facts(document: &Document) -> Vec<Fact> {
         line("expected", expectation(plan)),
         plan.trials
             .iter()
-            .find_map(|trial| trial.load.warmup_s)
+            .find_map(|trial| trial.load.warmup_s.filter(|_| document.search.is_none()))
             .and_then(|warmup_s| line("warm-up", warmup(warmup_s))),
         line("times", TIMES.into()),
         plan.wait.and_then(|wait| line("waiting", waiting(wait).into())),

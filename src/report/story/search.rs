@@ -126,14 +126,14 @@ fn rates(search: &Search) -> Table {
     let mut columns = vec![Column::figures("rate")];
     columns.extend(["good", "bad", "void", "bad time"].map(Column::figures));
     columns.extend(figure.map(Column::durations));
-    columns.push(Column::words("the rate"));
+    columns.push(Column::words("answer"));
     let row = |tried: &TriedRate| -> Row {
         let at = || search.measured_at(tried.rate_per_s);
         let count = |wanted| at().filter(|trial| trial.finding == Some(wanted)).count() as u64;
         let known = || at().filter_map(|trial| trial.latency_us);
         let whole = tried.good_s + tried.bad_s;
         let share = if whole > 0.0 { Value::Share(tried.bad_s / whole) } else { Value::Unknown };
-        let (word, taken) = says(tried.says);
+        let (word, taken) = answer_at(search, tried);
         vec![
             rate(tried.rate_per_s).into(),
             Value::Count(count(Finding::Good)).into(),
@@ -149,11 +149,19 @@ fn rates(search: &Search) -> Table {
     Table { key: "rates", caption: None, columns, rows }
 }
 
-const fn says(says: Says) -> (&'static str, Emphasis) {
-    match says {
+/// Beyond the bounds a rate need not be decided.
+fn answer_at(search: &Search, tried: &TriedRate) -> (&'static str, Emphasis) {
+    let rate = tried.rate_per_s;
+    match tried.says {
         Says::Holds => ("holds", Emphasis::Good),
         Says::Fails => ("does not hold", Emphasis::Bad),
         Says::Generator => ("limit of the generator", Emphasis::Warn),
+        Says::Undecided if search.lower_per_s.is_some_and(|lower| rate < lower) => {
+            ("below what holds", Emphasis::Plain)
+        }
+        Says::Undecided if search.upper_per_s.is_some_and(|upper| rate > upper) => {
+            ("above what does not", Emphasis::Plain)
+        }
         Says::Undecided => ("undecided", Emphasis::Plain),
     }
 }
@@ -185,17 +193,12 @@ fn picture(search: &Search) -> Holds {
 fn notes(search: &Search) -> Vec<Phrase> {
     let mut notes = Vec::from_iter(why(search));
     if let Some(above) = search.holds_above_per_s {
-        let text = " holds although a lower rate does not: the cluster is not slower the more is asked of it, or it \
-                    changed meanwhile. Of two such answers the lower counts.";
+        let text = " held although a lower rate did not. The lower bound is what counts.";
         notes.push(phrase!["Not monotonic: ", rate(above), text]);
     }
     notes.push(match search.never_failed_per_s {
-        Some(never) => phrase![
-            "Strictly, with no bad trial at all: ",
-            rate(never),
-            ", as far as these trials show."
-        ],
-        None => "Strictly, with no bad trial at all: no rate, as far as these trials show.".into(),
+        Some(never) => phrase!["No trial was bad up to ", rate(never), "."],
+        None => "Already at the least rate a trial was bad, or none was good.".into(),
     });
     let looks = search.attempts.iter().filter(|tried| tried.role == Role::Recovery).count() as u64;
     let measured = search.attempts.len() as u64 - looks;
@@ -213,9 +216,17 @@ fn notes(search: &Search) -> Vec<Phrase> {
 /// Why the upper bound is one.
 fn why(search: &Search) -> Option<Phrase> {
     let upper = search.upper_per_s?;
+    let wanted = match search.limit_of? {
+        LimitOf::Cluster => Finding::Bad,
+        LimitOf::Generator => Finding::Void,
+    };
     let mut reasons: Vec<&UntrustedText> = Vec::new();
-    for reason in search.measured_at(upper).rev().flat_map(|tried| &tried.reasons) {
-        if !reasons.contains(&reason) && reasons.len() < REASONS_MAX {
+    let latest = search.measured_at(upper).rev().filter(|tried| tried.finding == Some(wanted));
+    for reason in latest.flat_map(|tried| &tried.reasons) {
+        // The same of an earlier trial, with other figures: those are in the table.
+        let kind = |text: &UntrustedText| text.raw().split(':').next().map(str::to_owned);
+        let is_new = reasons.iter().all(|told| kind(told) != kind(reason));
+        if is_new && reasons.len() < REASONS_MAX {
             reasons.push(reason);
         }
     }
@@ -246,7 +257,7 @@ pub(super) fn verdict(search: &Search) -> Verdict {
         Some(Ending::NotRecovered) => phrase![
             "ended early: at ",
             rate(search.least_per_s),
-            " the cluster is not as fast any more as it was before the last trial; objectives ",
+            " the cluster is not as fast any more as it was at first; objectives ",
             objectives(search)
         ],
         Some(Ending::Failed) => phrase![
@@ -264,6 +275,9 @@ fn answer(search: &Search) -> (Phrase, Emphasis) {
     let by_generator = search.limit_of == Some(LimitOf::Generator);
     let well = if is_over { Emphasis::Good } else { Emphasis::Warn };
     match (search.lower_per_s, search.upper_per_s) {
+        (Some(lower), None) if search.least_per_s == search.most_per_s => {
+            (phrase![rate(lower), " holds"], well)
+        }
         (Some(lower), None) if lower >= search.most_per_s => {
             (phrase![rate(lower), " holds, the largest rate that was asked for"], well)
         }
