@@ -105,7 +105,7 @@ pub fn run(args: &SearchArgs) -> Exit {
 impl SearchArgs {
     /// What the flags ask.
     fn plan(&self) -> Result<SearchPlan, FlagConflict> {
-        let SearchArgs { slo, duration_sum, exceed_ratio, width, search_timeout, run } = self;
+        let Self { slo, duration_sum, exceed_ratio, width, search_timeout, run } = self;
         for (flag, given, why) in [
             ("--calibrate", run.calibrate(), "run it at the rate that was found"),
             (

@@ -1,6 +1,6 @@
 //! The experiment: which trials run, one after the other, and what comes of all of them.
 //!
-//! Belongs here: the order of trials ([`table`], [`search`]), the run against a null cluster that they are held
+//! Belongs here: the order of trials (`table`, [`search`]), the run against a null cluster that they are held
 //! against ([`calibration`]), and what of it is reported. Does not: running one (`engine`), what it is
 //! worth (`verdict`), how any of it is written (`report`).
 

@@ -100,7 +100,7 @@ impl Search<'_> {
         watch: &mut dyn Watch,
     ) -> Result<(Outcome, Searched), EngineError> {
         let mut course = Course::new(self, bench, watch);
-        let ending = match course.to_its_end() {
+        let ending = match course.follow() {
             Err(Interruption::Engine(error)) => return Err(error),
             Err(Interruption::Ended(ending)) => ending,
             Ok(()) => Ending::Found,
@@ -151,7 +151,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn to_its_end(&mut self) -> Result<(), Interruption> {
+    fn follow(&mut self) -> Result<(), Interruption> {
         self.usual = self.look(0, false)?;
         while let Some(rate) = self.controller.next(&tries(&self.attempts)) {
             let (trial, lasting) = self.search.plan.trial(rate, self.copies_each, self.number());

@@ -92,7 +92,7 @@ fn a_noisy_cluster_is_found_within_a_few_percent_in_two_hundred_searches() {
                 rng.f64() < hiccups || rng.f64() < 1.0 / (1.0 + (-beyond).exp())
             };
             let (bounds, tried) = found([1e3, 1e6], GOAL, |per_s| (0..5).any(|_| second(per_s)));
-            logs.push((bounds.lower.unwrap_or(rate(1e3)).as_f64() / CAPACITY).ln());
+            logs.push((bounds.lower.map_or(1e3, Rate::as_f64) / CAPACITY).ln());
             trials += tried.len();
         }
         logs.sort_by(f64::total_cmp);

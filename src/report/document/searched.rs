@@ -122,7 +122,7 @@ fn watched(objectives: &[Objective]) -> Watched {
         }),
         Objective::NoneMissing | Objective::MissingBelow(_) => None,
     };
-    objectives.iter().find_map(of).unwrap_or(Watched {
+    objectives.iter().find_map(of).unwrap_or_else(|| Watched {
         class: LatencyClass::Response,
         figure: "p99".into(),
         below_us: None,
