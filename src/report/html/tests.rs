@@ -113,3 +113,51 @@ proptest! {
 
 const NAMES: [&str; 4] =
     ["", "</script><script>alert(1)</script>", "\"><img src=x>", "{{ 7 * 7 }}"];
+
+/// Every number of a value.
+fn numbers(value: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
+    match value {
+        serde_json::Value::Number(_) => vec![value],
+        serde_json::Value::Array(values) => values.iter_mut().flat_map(numbers).collect(),
+        serde_json::Value::Object(values) => values.values_mut().flat_map(numbers).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What may stand in a stranger's file in place of a number.
+fn absurd() -> [serde_json::Value; 8] {
+    use serde_json::json;
+    [
+        json!(0),
+        json!(-1),
+        json!(1e-300),
+        json!(1.5),
+        json!(1e15),
+        json!(u64::MAX),
+        json!(null),
+        json!("x"),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_figures_a_search_holds_its_page_has_none_that_is_no_figure(
+        which: Index, places in prop::collection::vec(any::<Index>(), 1..4), figures in prop::collection::vec(0..8_usize, 4)
+    ) {
+        let searches: Vec<_> = ALL.iter().filter(|document| document.search.is_some()).collect();
+        let mut value = kept(which.get::<&Document>(&searches));
+        for (place, figure) in places.iter().zip(figures) {
+            let mut numbers = numbers(&mut value["search"]);
+            let at = place.index(numbers.len());
+            *numbers[at] = absurd()[figure].clone();
+        }
+        let read = saved::read(&serde_json::to_vec(&value).unwrap());
+        for saved in read.into_iter().flatten() {
+            let Saved::Result(document) = saved else { continue };
+            let page = page(&document);
+            let body = &page[page.find("<body>").unwrap()..page.find(DATA[0]).unwrap()];
+            prop_assert!(!body.contains("NaN") && !body.contains("inf\""), "{}", body);
+            prop_assert_eq!(unclosed(body), ["body"]);
+        }
+    }
+}
