@@ -24,7 +24,7 @@ const WIDEST_ID: &str = "m9999999-r999999-10";
 pub(super) fn title(search: &Search) -> Phrase {
     let objectives = objectives(search);
     if search.least_per_s == search.most_per_s {
-        return phrase!["whether ", rate(search.least_per_s), " holds ", objectives];
+        return phrase!["whether ", rate(search.least_per_s), " holds for ", objectives];
     }
     let ends = [search.least_per_s, search.most_per_s].map(rate);
     let [least, most] = ends;
