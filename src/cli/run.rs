@@ -59,8 +59,8 @@ pub fn run(args: &RunArgs) -> Exit {
     answered(args, None)
 }
 
-/// Runs what the flags ask for, or searches where there is a question. Whatever happens, the answer is an exit code and, if it is no
-/// success, at least one line that says what is wrong, where, and what to do.
+/// Runs what the flags ask for, or searches where there is a question. Whatever happens, the answer is an exit code
+/// and, if it is no success, at least one line that says what is wrong, where, and what to do.
 pub(super) fn answered(args: &RunArgs, question: Option<Question<'_>>) -> Exit {
     let started_unix_ms = clock::unix_ms();
     let mut outputs = Outputs::default();

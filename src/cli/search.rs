@@ -25,9 +25,9 @@ Examples:
       whether 2 000 messages a second hold; the exit code is 6 where not
 
 A trial is bad where an objective is broken, the cluster takes messages more slowly than they are due, a copy is
-duplicate, corrupt or misdelivered, a socket is lost, or a queue is left that the bound has no room for. A rate holds when at most --exceed-ratio of --duration-sum of trials at it are
-bad (MLRsearch): one bad moment of the host decides nothing. Where the generator was the limit, a trial is void
-and says nothing of the cluster.
+duplicate, corrupt or misdelivered, a socket is lost, or a queue is left that the bound has no room for. A rate
+holds when at most --exceed-ratio of --duration-sum of trials at it are bad (MLRsearch): one bad moment of the
+host decides nothing. Where the generator was the limit, a trial is void and says nothing of the cluster.
 
 Exit codes:
   0    a rate holds; the report has the bounds

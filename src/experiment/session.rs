@@ -8,6 +8,10 @@ use crate::engine::{self, EngineError, Fleet, Measurement, Reconnected};
 use crate::load::trial::Trial;
 use crate::measure::connecting::Connecting;
 use crate::measure::late::Late;
+#[cfg(test)]
+use crate::measure::outcome::LostSocket;
+#[cfg(test)]
+use crate::units::Nanos;
 use crate::verdict::{self, Evidence, Judged};
 
 /// What trials need of a [`Fleet`].
@@ -48,6 +52,21 @@ impl Bench for Fleet {
 
     fn late(&self, nonce: u32) -> Late {
         self.late(nonce)
+    }
+}
+
+/// A socket that was lost, for tests.
+#[cfg(test)]
+pub(super) fn lost_socket(socket: u32) -> LostSocket {
+    LostSocket {
+        socket,
+        node: 0,
+        reached: None,
+        at: Nanos::ZERO,
+        idle: None,
+        close_code: None,
+        our_close_code: None,
+        reason: "gone".to_owned(),
     }
 }
 

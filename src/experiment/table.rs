@@ -46,13 +46,13 @@ mod tests {
 
     use super::*;
     use crate::engine::{self, Measurement, Progress, Reconnected, Stop};
+    use crate::experiment::session::lost_socket;
     use crate::host::facts::HostCounters;
     use crate::load::trial::Trial;
     use crate::measure::connecting::Connecting;
     use crate::measure::late::Late;
     use crate::measure::outcome::{LostSocket, TrialOutcome};
     use crate::plan::fixture;
-    use crate::units::Nanos;
     use crate::verdict::{Judged, Surroundings};
 
     /// A fleet in which nothing moves: what becomes of each trial is written down before.
@@ -75,17 +75,7 @@ mod tests {
     }
 
     fn lost(sockets: u32) -> Vec<LostSocket> {
-        let lost = |socket| LostSocket {
-            socket,
-            node: 0,
-            reached: None,
-            at: Nanos::ZERO,
-            idle: None,
-            close_code: None,
-            our_close_code: None,
-            reason: "gone".to_owned(),
-        };
-        (0..sockets).map(lost).collect()
+        (0..sockets).map(lost_socket).collect()
     }
 
     impl Bench for Scripted {

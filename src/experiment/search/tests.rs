@@ -8,11 +8,12 @@ use super::*;
 use crate::engine::{self, Measurement, Progress, Reconnected, Stop};
 use crate::experiment::search::bounds::{Bound, Bounds, Goal, Tried};
 use crate::experiment::search::search_plan::asked;
+use crate::experiment::session::lost_socket;
 use crate::host::facts::HostCounters;
 use crate::load::inter_arrival::InterArrival;
 use crate::measure::connecting::Connecting;
 use crate::measure::late::Late;
-use crate::measure::outcome::{Delivery, LostSocket, TrialOutcome};
+use crate::measure::outcome::{Delivery, TrialOutcome};
 use crate::plan::fixture;
 use crate::verdict::Surroundings;
 
@@ -176,19 +177,6 @@ fn a_rate_that_holds_above_one_that_does_not_is_told_and_does_not_count() {
     assert_eq!(tries.never_failed(), Some(rate(100.0)));
 }
 
-fn lost() -> LostSocket {
-    LostSocket {
-        socket: 0,
-        node: 0,
-        reached: None,
-        at: Nanos::ZERO,
-        idle: None,
-        close_code: None,
-        our_close_code: None,
-        reason: "gone".to_owned(),
-    }
-}
-
 /// A cluster in which nothing moves: a trial's latency is written down for its rate.
 struct Written {
     connecting: Connecting,
@@ -219,7 +207,7 @@ impl Bench for Written {
 
     fn reconnect(&mut self, _: &mut dyn engine::Watch) -> Result<Reconnected, EngineError> {
         let is_lost = self.loses_after == Some(self.ran.len());
-        let lost_since: Vec<_> = is_lost.then(lost).into_iter().collect();
+        let lost_since: Vec<_> = is_lost.then(|| lost_socket(0)).into_iter().collect();
         Ok(Reconnected { again: lost_since.len() as u64, lost_since })
     }
 

@@ -14,7 +14,8 @@ impl Document {
         Self { summary: summary(&self), ..self }
     }
 
-    /// The trial whose times a summary gives: of a search the last good one at the lower bound; else the largest complete one, else the last.
+    /// The trial whose times a summary gives: of a search the last good one at the lower bound; else the largest
+    /// complete one, else the last.
     pub fn headline(&self) -> Option<&TrialResult> {
         if let Some(held) = self.held() {
             return Some(held);
@@ -31,8 +32,8 @@ impl Document {
         self.trials.iter().find(|run| run.id == held.id)
     }
 
-    /// The trial whose details are told: of a search its headline, else the last that failed, else the last whose times are void, else the
-    /// last.
+    /// The trial whose details are told: of a search its headline; else the last that failed, else the last whose
+    /// times are void, else the last.
     pub fn detailed(&self) -> Option<&TrialResult> {
         let last = |wanted: fn(&&TrialResult) -> bool| self.trials.iter().rev().find(wanted);
         if self.search.is_some() {
